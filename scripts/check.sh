@@ -1,0 +1,145 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-3.0-or-later
+#
+# check.sh STEP [ARG...]: runs tests and adds what it counted to $TALLY.
+#   units PROGRAM...      cmocka programs
+#   memcheck PROGRAM...   the same, each under valgrind
+#   fuzz SECONDS PROGRAM...  libFuzzer programs; words for them stand in
+#                         tests/fuzz/NAME.dict
+#   pytest [ARG...]       the Python tests under tests/
+#   scripts FILE...       programs that fail by their exit status
+#   sum                   prints "N passed, N failed, N skipped" over all of
+#                         $TALLY, removes it, and fails if a test failed
+# A failing test does not make its step fail: the steps behind it run too.
+#
+# Environment: TALLY (file), BLKMON (the program), PYTHON.
+
+set -u
+cd "$(dirname "$0")/.." || exit 1
+log=$(mktemp) || exit 1
+trap 'rm -f "$log"' EXIT
+trap 'exit 130' INT TERM
+
+# The sanitizers' exit status must not look like one of blkmon's own.
+export ASAN_OPTIONS="${ASAN_OPTIONS:-exitcode=99}"
+export UBSAN_OPTIONS="${UBSAN_OPTIONS:-print_stacktrace=1}"
+export TSAN_OPTIONS="${TSAN_OPTIONS:-exitcode=99}"
+export CMOCKA_MESSAGE_OUTPUT=TAP
+
+count()
+{
+	echo "$1 $2 $3" >>"$TALLY"
+}
+
+# A crash, a leak or a race makes the program fail though no test did: that
+# counts as one failure. Of a program that is well, one line is shown.
+run_unit()
+{
+	"$@" >"$log" 2>&1
+	status=$?
+	skip=$(grep -c '^not ok .*# SKIP' "$log")
+	fail=$(($(grep -c '^not ok ' "$log") - skip))
+	pass=$(grep -c '^ok ' "$log")
+	if test $status -ne 0 && test $fail -eq 0; then
+		fail=1
+	fi
+	count "$pass" $fail "$skip"
+	for name; do :; done
+	echo "${name##*/}: $pass passed, $fail failed, $skip skipped"
+	if test $fail -ne 0; then
+		echo "  exit status $status of $*"
+		sed 's/^/  /' "$log"
+	fi
+}
+
+units()
+{
+	for program; do
+		run_unit "$program"
+	done
+}
+
+memcheck()
+{
+	export BLKMON_CRASH=0
+	for program; do
+		run_unit valgrind -q --error-exitcode=99 --leak-check=full \
+			--errors-for-leak-kinds=definite,possible "$program"
+	done
+}
+
+fuzz()
+{
+	seconds=$1
+	shift
+	found=$(mktemp -d) || exit 1
+	for program; do
+		name=${program##*/}
+		if "$program" -max_total_time="$seconds" -timeout=10 \
+			-max_len=4096 -rss_limit_mb=1024 -print_final_stats=1 \
+			-artifact_prefix="$found/" \
+			-dict="tests/fuzz/$name.dict" >"$log" 2>&1; then
+			count 1 0 0
+			echo "$name: $(sed -n \
+				's/.*executed_units: *//p' "$log") runs"
+		else
+			count 0 1 0
+			echo "$name: failed; the input, in base64:"
+			base64 "$found"/*
+			tail -n 60 "$log" | sed 's/^/  /'
+		fi
+		rm -f "$found"/*
+	done
+	rmdir "$found"
+}
+
+# Prints the sum of an attribute of the <testsuite> elements.
+junit()
+{
+	grep -o '<testsuite [^>]*' "$log" |
+		sed -n "s/.* $1=\"\([0-9]*\)\".*/\1/p" |
+		awk '{ n += $1 } END { print n + 0 }'
+}
+
+pytest()
+{
+	"$PYTHON" -m pytest -q -p no:cacheprovider --junitxml="$log" "$@" tests
+	status=$?
+	fail=$(($(junit failures) + $(junit errors)))
+	skip=$(junit skipped)
+	all=$(junit tests)
+	pass=$((all > fail + skip ? all - fail - skip : 0))
+	# 5: there was no test to run.
+	if test $status -ne 0 && test $status -ne 5 && test $fail -eq 0; then
+		fail=1
+	fi
+	count $pass $fail "$skip"
+}
+
+scripts()
+{
+	for program; do
+		if "$program"; then
+			count 1 0 0
+		else
+			echo "$program: failed"
+			count 0 1 0
+		fi
+	done
+}
+
+sum()
+{
+	awk '{ p += $1; f += $2; s += $3 }
+	END {
+		printf "%d passed, %d failed, %d skipped\n", p, f, s
+		exit f > 0
+	}' "$TALLY"
+	status=$?
+	rm -f "$TALLY"
+	exit $status
+}
+
+step=$1
+shift
+"$step" "$@"
