@@ -1,0 +1,13 @@
+/* clock.h - time. Intervals and deadlines use the monotonic clock only. */
+#ifndef BLKMON_UTIL_CLOCK_H
+#define BLKMON_UTIL_CLOCK_H
+
+#include <stdint.h>
+
+#define NS_PER_MS 1000000ull
+#define NS_PER_SEC 1000000000ull
+
+uint64_t clock_ns(void);	/* CLOCK_MONOTONIC, ns */
+uint64_t clock_wall_us(void);	/* CLOCK_REALTIME, us since the epoch */
+
+#endif

@@ -1,0 +1,53 @@
+/* err.c - see err.h.
+ *
+ * Every sentence is made in a second buffer, because callers put the old one
+ * into the new one: err_set(err, ERR_GENERIC, "x: %s", err->text).
+ */
+#include "engine/util/err.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+int err_set(struct err *err, enum err_class class, const char *fmt, ...)
+{
+	char text[ERR_TEXT_MAX];
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(text, sizeof(text), fmt, ap);
+	va_end(ap);
+	strcpy(err->text, text);
+	err->class = class;
+	err->errnum = 0;
+	return -1;
+}
+
+int err_sys(struct err *err, int errnum, const char *fmt, ...)
+{
+	char text[ERR_TEXT_MAX], why[128];
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(text, sizeof(text), fmt, ap);
+	va_end(ap);
+	errnum = abs(errnum);
+	err_set(err, ERR_GENERIC, "%s: %s", text,
+		strerror_r(errnum, why, sizeof(why)));
+	err->errnum = errnum;
+	return -1;
+}
+
+void err_prefix(struct err *err, const char *fmt, ...)
+{
+	char text[ERR_TEXT_MAX];
+	size_t len;
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(text, sizeof(text), fmt, ap);
+	va_end(ap);
+	len = strlen(text);
+	snprintf(text + len, sizeof(text) - len, "%s", err->text);
+	strcpy(err->text, text);
+}

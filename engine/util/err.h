@@ -1,0 +1,50 @@
+/* err.h - one error of the control path: a class and one sentence.
+ *
+ * The data path returns 0 or -errno and needs no struct err. The control path
+ * returns 0 or -1 and fills the struct err that its caller keeps on the stack.
+ * The sentence names the thing, where it matters the offset, and the cause.
+ */
+#ifndef BLKMON_UTIL_ERR_H
+#define BLKMON_UTIL_ERR_H
+
+#include <stdarg.h>
+
+/* The classes of the QMP wire (QEMU's words); the engine knows no JSON, the
+ * names are mapped in src/qmp. */
+enum err_class {
+	ERR_NONE,
+	ERR_GENERIC,
+	ERR_COMMAND_NOT_FOUND,
+	ERR_DEVICE_NOT_ACTIVE,
+	ERR_DEVICE_NOT_FOUND,
+	ERR_DEVICE_IN_USE,
+	ERR_NOT_SUPPORTED,
+	ERR_INVALID_PARAMETER,
+};
+
+#define ERR_TEXT_MAX 2048
+
+struct err {
+	enum err_class class;
+	int errnum;		/* positive errno behind it, 0 if none */
+	char text[ERR_TEXT_MAX]; /* one sentence, no full stop, no newline */
+};
+
+/* A fresh error: `struct err err = ERR_INIT;` */
+#define ERR_INIT { .class = ERR_NONE }
+
+/* Sets class and sentence, replacing what was there. Always returns -1, so
+ * that `return err_set(err, ...);` is the way out. Too long text is cut. */
+int err_set(struct err *err, enum err_class class, const char *fmt, ...)
+	__attribute__((format(printf, 3, 4)));
+
+/* ERR_GENERIC, the sentence, ": " and the text of errno @errnum (either sign
+ * is accepted; its positive value is kept in errnum). Always returns -1. */
+int err_sys(struct err *err, int errnum, const char *fmt, ...)
+	__attribute__((format(printf, 3, 4)));
+
+/* Puts text in front of a sentence that is already set. */
+void err_prefix(struct err *err, const char *fmt, ...)
+	__attribute__((format(printf, 2, 3)));
+
+#endif

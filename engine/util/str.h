@@ -1,0 +1,38 @@
+/* str.h - a growing string. Not thread-safe; the owner releases it. */
+#ifndef BLKMON_UTIL_STR_H
+#define BLKMON_UTIL_STR_H
+
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stddef.h>
+
+struct str {
+	char *s;	/* NUL-terminated, never NULL after the first add */
+	size_t len;	/* without the NUL */
+	size_t cap;
+};
+
+#define STR_INIT { 0 }
+
+void str_release(struct str *str);	/* frees, ready for use again */
+void str_clear(struct str *str);	/* len 0, memory kept */
+char *str_detach(struct str *str);	/* caller frees; never NULL */
+const char *str_get(const struct str *str); /* "" when empty */
+
+void str_add(struct str *str, const char *text);
+void str_add_mem(struct str *str, const void *mem, size_t len);
+void str_add_char(struct str *str, char c);
+void str_addf(struct str *str, const char *fmt, ...)
+	__attribute__((format(printf, 2, 3)));
+void str_addv(struct str *str, const char *fmt, va_list ap)
+	__attribute__((format(printf, 2, 0)));
+
+/* Appends untrusted @text fit for a terminal or a log: control characters,
+ * DEL, invalid UTF-8, and the bidi and zero-width format characters are
+ * written as \xNN (or \u{N} for code points above U+007F); backslash stays
+ * itself. */
+void str_add_safe(struct str *str, const char *text);
+
+bool str_has_prefix(const char *s, const char *prefix);
+
+#endif
