@@ -1,0 +1,484 @@
+/* blockdev.c - nodes that are opened and deleted by name (blockdev-add).
+ *
+ * Here an image holds its file itself; there is no layer of nodes for bytes
+ * below the formats. A node of driver file is a raw image like any other
+ * until a format takes it for its file: then its struct file moves over, and
+ * its name is kept in a list, so that it can be shown, is not given twice,
+ * and comes back when the format is deleted.
+ *
+ * Whoever opens a node may want to use it as a disk, so it gets an anonymous
+ * drive (the gate of stop and cont, mirrored writes), until it becomes a
+ * layer below another.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "engine/chain.h"
+#include "engine/engine_impl.h"
+#include "engine/util/mem.h"
+
+static bool is_bytes(const char *driver)
+{
+	return !strcmp(driver, "file") || !strcmp(driver, "host_device");
+}
+
+static const char *constant_name(const char *driver)
+{
+	return !strcmp(driver, "host_device") ? "host_device" : "file";
+}
+
+static int not_found(const char *name, struct err *err)
+{
+	return err_set(err, ERR_DEVICE_NOT_FOUND,
+		       "Cannot find device='%s' nor node-name='%s'", name,
+		       name);
+}
+
+/* --- names of files that became parts --- */
+
+static struct protocol *protocol_find(struct engine *e, const char *name)
+{
+	list_for_each(link, &e->protocols) {
+		struct protocol *p = container_of(link, struct protocol, link);
+
+		if (!strcmp(p->name, name))
+			return p;
+	}
+	return NULL;
+}
+
+static void protocol_add(struct engine *e, const char *name,
+			 const char *driver, const struct node *user,
+			 bool nested)
+{
+	struct protocol *p = mem_alloc(sizeof(*p));
+
+	strncpy(p->name, name, sizeof(p->name) - 1);
+	memcpy(p->user, user->name, sizeof(p->user));
+	p->driver = constant_name(driver);
+	p->path = mem_dup(user->file->path);
+	p->read_only = user->read_only;
+	p->cache = user->file->cache;
+	p->nested = nested;
+	list_add(&e->protocols, &p->link);
+}
+
+static void protocol_free(struct protocol *p)
+{
+	list_del(&p->link);
+	free(p->path);
+	free(p);
+}
+
+static int check_new_name(struct engine *e, const char *name, struct err *err)
+{
+	if (!name)
+		return 0;
+	if (node_check_name(name, err))
+		return -1;
+	if (graph_find(&e->graph, name) || protocol_find(e, name))
+		return err_set(err, ERR_GENERIC,
+			       "Duplicate nodes with node-name='%s'", name);
+	return 0;
+}
+
+/* --- disks --- */
+
+/* What lies on top may be used as a disk. */
+static void make_disk(struct engine *e, struct node *node)
+{
+	struct node_options o = { .cache = node->file->cache };
+	struct err err = ERR_INIT;
+
+	if (!node->monitor || drive_of(node) || graph_overlay(node, 0))
+		return;
+	if (node->monitor_writable && node_set_writable(node, true, &err))
+		engine_notice(e, "%s", err.text);
+	o.read_only = node->read_only;
+	drive_add(&e->graph, NULL, graph_get(node), &o, &err);
+	if (e->stopped)
+		drive_stop(drive_of(node));
+}
+
+/* Nobody may write it while something lies on it, nor read it as a disk. */
+static int unmake_disk(struct node *node, struct err *err)
+{
+	struct drive *drive = drive_of(node);
+
+	if (graph_check_free(node, err))
+		return -1;
+	if (drive && (*drive->id || drive->users))
+		return err_set(err, ERR_GENERIC, "Node %s is in use",
+			       node->name);
+	if (node_set_writable(node, false, err))
+		return -1;
+	if (drive)
+		drive_remove(drive);
+	return 0;
+}
+
+/* --- opening --- */
+
+static struct node_options node_options(const struct blockdev_options *o)
+{
+	return (struct node_options){
+		.path = o->filename ? chain_local_name(o->filename) : NULL,
+		.format = is_bytes(o->driver) ? "raw" : o->driver,
+		.node_name = o->node_name,
+		.data_file = o->data_file,
+		.read_only = o->read_only, .cache = o->cache,
+	};
+}
+
+/* A node of driver file that can become a part; NULL and *err. */
+static struct node *find_bytes(struct engine *e,
+			       const struct blockdev_options *o,
+			       struct err *err)
+{
+	struct node *node = graph_find(&e->graph, o->file_node);
+	struct protocol *p = protocol_find(e, o->file_node);
+
+	if (p)
+		err_set(err, ERR_GENERIC, "Node '%s' is busy: node is used as "
+			"file of '%s'", p->name, p->user);
+	else if (!node)
+		not_found(o->file_node, err);
+	else if (!node->protocol || !is_bytes(node->protocol))
+		err_set(err, ERR_NOT_SUPPORTED, "Node '%s' is an image; the "
+			"file of a node has to be of driver file or "
+			"host_device", o->file_node);
+	else if (node->read_only && !o->read_only)
+		err_set(err, ERR_GENERIC, "Block node '%s' is read-only",
+			o->file_node);
+	else if (!unmake_disk(node, err))
+		return node;
+	return NULL;
+}
+
+/* The node goes, its file stays, with the lock that the new user needs. */
+static struct file *take_bytes(struct node *node, bool read_only)
+{
+	struct err err = ERR_INIT;
+	struct file *file;
+
+	list_del(&node->link);
+	file = node_detach(node);
+	if (!read_only)
+		(void)file_set_writable(file, true, LOCKS_WRITE, &err);
+	return file;
+}
+
+static int open_on_bytes(struct engine *e, const struct blockdev_options *o,
+			 struct node **out, struct err *err)
+{
+	struct node_options options = node_options(o);
+	struct node *bytes = find_bytes(e, o, err);
+	char name[NODE_NAME_MAX];
+	const char *driver;
+
+	if (!bytes)
+		return -1;
+	memcpy(name, bytes->name, sizeof(name));
+	driver = bytes->protocol;
+	if (node_open_file(out, take_bytes(bytes, o->read_only), &options,
+			   err))
+		return -1;
+	protocol_add(e, name, driver, *out, false);
+	return 0;
+}
+
+/* A disk of zeroes without a file. */
+static int open_null(const struct blockdev_options *o, struct node **out,
+		     struct err *err)
+{
+	struct node_options options = node_options(o);
+	int fd = memfd_create("null-co", MFD_CLOEXEC);
+	char *path = mem_printf("/proc/self/fd/%d", fd);
+	int rc = 0;
+
+	options.path = path;
+	options.format = "raw";
+	if (fd < 0 || ftruncate(fd, (off_t)o->size))
+		rc = err_sys(err, errno, "Could not make '%s'", o->driver);
+	if (!rc)
+		rc = node_open(out, &options, err);
+	if (!rc) {
+		free((*out)->file->path);
+		(*out)->file->path = mem_dup("null-co://");
+		(*out)->protocol = "null-co";
+	}
+	free(path);
+	if (fd >= 0)
+		close(fd);
+	return rc;
+}
+
+static int open_node(struct engine *e, const struct blockdev_options *o,
+		     struct node **out, struct err *err)
+{
+	struct node_options options = node_options(o);
+
+	if (check_new_name(e, o->file_name, err))
+		return -1;
+	if (o->file_node)
+		return open_on_bytes(e, o, out, err);
+	if (check_new_name(e, o->node_name, err))
+		return -1;
+	if (!strcmp(o->driver, "null-co"))
+		return open_null(o, out, err);
+	if (node_open(out, &options, err))
+		return -1;
+	if (is_bytes(o->driver))
+		(*out)->protocol = constant_name(o->driver);
+	else if (o->file_name)
+		protocol_add(e, o->file_name, o->file_driver, *out, true);
+	return 0;
+}
+
+/* --- what lies below --- */
+
+static int open_as_header(struct engine *e, struct node *node,
+			  struct node **below, struct err *err)
+{
+	const char *name = chain_local_name(node->backing_name);
+	struct node_options o = {
+		.format = node->backing_format, .read_only = true,
+		.cache = node->file->cache,
+	};
+	char *path;
+	int rc;
+
+	if (chain_is_protocol(name))
+		return err_set(err, ERR_GENERIC, "'%s' has a backing file "
+			       "that is no local file: name one with "
+			       "'backing'", node->file->path);
+	if (!o.format)
+		return err_set(err, ERR_GENERIC, "'%s' has a backing file but "
+			       "does not record its format: name it with "
+			       "'backing'", node->file->path);
+	path = chain_resolve(node->file->path, name);
+	o.path = path;
+	rc = chain_open(&e->graph, &o, below, err);
+	free(path);
+	return rc;
+}
+
+static int use_node(struct engine *e, const char *name, struct node **below,
+		    struct err *err)
+{
+	struct node *node = graph_find(&e->graph, name);
+
+	if (!node)
+		return not_found(name, err);
+	if (unmake_disk(node, err))
+		return -1;
+	*below = graph_get(node);
+	return 0;
+}
+
+static int open_with_backing(struct engine *e,
+			     const struct blockdev_options *o,
+			     struct node **out, struct err *err);
+
+/* *below NULL: nothing. Else a reference. */
+static int open_backing(struct engine *e, const struct blockdev_options *o,
+			struct node *node, struct node **below,
+			struct err *err)
+{
+	*below = NULL;
+	if (o->backing == BLOCKDEV_BACKING && !node->drv->has_backing)
+		return err_set(err, ERR_GENERIC, "Driver '%s' has no backing "
+			       "files", o->driver);
+	if (o->backing == BLOCKDEV_BACKING && o->backing_node)
+		return use_node(e, o->backing_node, below, err);
+	if (o->backing == BLOCKDEV_BACKING)
+		return open_with_backing(e, o->backing_options, below, err);
+	if (o->backing == BLOCKDEV_AS_HEADER && node->backing_name)
+		return open_as_header(e, node, below, err);
+	return 0;
+}
+
+static int open_with_backing(struct engine *e,
+			     const struct blockdev_options *o,
+			     struct node **out, struct err *err)
+{
+	struct node *node, *below;
+
+	if (open_node(e, o, &node, err))
+		return -1;
+	if (graph_add(&e->graph, node, err)) {
+		node_close(node);
+		return -1;
+	}
+	if (o->file_name || o->file_node)
+		memcpy(protocol_find(e, o->file_name ? o->file_name :
+				     o->file_node)->user, node->name,
+		       sizeof(node->name));
+	if (open_backing(e, o, node, &below, err)) {
+		graph_put(node);
+		return -1;
+	}
+	if (below) {
+		graph_link(node, below);
+		graph_put(below);
+	}
+	*out = node;
+	return 0;
+}
+
+/* Nodes of driver file whose user is gone come back; if one can't be opened
+ * any more its name is free. */
+static void revive_bytes(struct engine *e)
+{
+	list_for_each_safe(link, &e->protocols) {
+		struct protocol *p = container_of(link, struct protocol, link);
+		struct node_options o = {
+			.path = p->path, .format = "raw",
+			.node_name = p->name, .read_only = p->read_only,
+			.cache = p->cache,
+		};
+		struct err err = ERR_INIT;
+		const char *driver = p->driver;
+		struct node *node;
+
+		if (graph_find(&e->graph, p->user))
+			continue;
+		if (!p->nested && !node_open(&node, &o, &err) &&
+		    !graph_add(&e->graph, node, &err)) {
+			node->protocol = driver;
+			node->monitor = true;
+			node->monitor_writable = !o.read_only;
+			make_disk(e, node);
+		}
+		protocol_free(p);
+	}
+}
+
+int engine_blockdev_add(struct engine *e, const struct blockdev_options *o,
+			struct err *err)
+{
+	struct node *node;
+	int rc;
+
+	rwlock_write(&e->graph.lock);
+	rc = open_with_backing(e, o, &node, err);
+	if (!rc) {
+		node->monitor = true;
+		node->monitor_writable = !o->read_only;
+		make_disk(e, node);
+	} else {
+		revive_bytes(e);
+	}
+	rwlock_drop(&e->graph.lock);
+	return rc;
+}
+
+/* --- deleting --- */
+
+static int check_delete(const struct node *node, struct err *err)
+{
+	const struct drive *drive = drive_of(node);
+	const struct node *above = graph_overlay((struct node *)node, 0);
+
+	if (drive && (*drive->id || drive->users))
+		return err_set(err, ERR_GENERIC, "Node %s is in use",
+			       node->name);
+	if (above)
+		return err_set(err, ERR_GENERIC, "Node '%s' is busy: node is "
+			       "used as backing hd of '%s'", node->name,
+			       above->name);
+	if (graph_check_free(node, err))
+		return -1;
+	if (!node->monitor)
+		return err_set(err, ERR_GENERIC, "Node %s is not owned by the "
+			       "monitor", node->name);
+	if (node->refs > 1 + !!drive)
+		return err_set(err, ERR_GENERIC, "Block device %s is in use",
+			       node->name);
+	return 0;
+}
+
+/* What lay below is a disk again. */
+static void delete_node(struct engine *e, struct node *node)
+{
+	struct drive *drive = drive_of(node);
+
+	if (drive)
+		drive_remove(drive);
+	node->monitor = false;
+	graph_put(node);
+	revive_bytes(e);
+	list_for_each(link, &e->graph.nodes)
+		make_disk(e, container_of(link, struct node, link));
+}
+
+int engine_blockdev_del(struct engine *e, const char *name, struct err *err)
+{
+	struct node *node;
+	int rc = -1;
+
+	rwlock_write(&e->graph.lock);
+	node = graph_find(&e->graph, name);
+	if (!node && protocol_find(e, name))
+		err_set(err, ERR_GENERIC, "Block device %s is in use", name);
+	else if (!node)
+		err_set(err, ERR_GENERIC, "Failed to find node with "
+			"node-name='%s'", name);
+	else
+		rc = check_delete(node, err);
+	if (!rc)
+		delete_node(e, node);
+	rwlock_drop(&e->graph.lock);
+	return rc;
+}
+
+int engine_blockdev_reopen(struct engine *e, const char *name, bool read_only,
+			   struct err *err)
+{
+	struct drive *drive;
+	struct node *node;
+	int rc = -1;
+
+	rwlock_write(&e->graph.lock);
+	node = graph_find(&e->graph, name);
+	drive = node ? drive_of(node) : NULL;
+	if (!node)
+		err_set(err, ERR_GENERIC, "Failed to find node with "
+			"node-name='%s'", name);
+	else if (!drive && !read_only)
+		err_set(err, ERR_GENERIC, "Node '%s' lies below another: it "
+			"can't be made writable", name);
+	else if (!graph_check_free(node, err))
+		rc = node_set_writable(node, !read_only, err);
+	if (!rc) {
+		node->monitor_writable = !read_only;
+		if (drive)
+			drive->read_only = read_only;
+	}
+	rwlock_drop(&e->graph.lock);
+	return rc;
+}
+
+void blockdev_release(struct engine *e)
+{
+	list_for_each_safe(link, &e->protocols)
+		protocol_free(container_of(link, struct protocol, link));
+	for (;;) {
+		struct node *found = NULL;
+
+		list_for_each(link, &e->graph.nodes) {
+			struct node *node = container_of(link, struct node,
+							 link);
+
+			if (node->monitor)
+				found = node;
+		}
+		if (!found)
+			return;
+		found->monitor = false;
+		graph_put(found);
+	}
+}

@@ -1,0 +1,145 @@
+/* driver.h - what an image format can do. One table per format.
+ *
+ * Drivers trust their callers: the front door (node.c) has checked that a
+ * request lies inside the image, holds the graph for reading and the range of
+ * the request, and has cut it where that matters. A driver guards its own
+ * metadata with node.meta (lock order 3) and moves no guest data, but for
+ * compressed clusters: it says where data lies (map) and where it has to go
+ * (write_begin / write_end), and the callers move it, outside the lock.
+ */
+#ifndef BLKMON_DRIVER_H
+#define BLKMON_DRIVER_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "engine/file.h"
+#include "engine/util/err.h"
+
+struct node;
+struct node_options;
+struct image_info;
+
+enum run_kind {
+	RUN_HOLE,	/* not in this layer: ask the backing file; none: 0 */
+	RUN_ZERO,	/* reads as zeroes, hides the backing file */
+	RUN_DATA,	/* at file:host, as it is */
+	RUN_COMPRESSED,	/* one cluster or a part of it, via read_compressed */
+};
+
+/* The same answer for bytes [off, off + len) of the guest's disk. */
+struct run {
+	enum run_kind kind;
+	bool shared;		/* DATA: refcount > 1, a write allocates */
+	uint64_t off, len;
+	struct file *file;	/* DATA: the file ... */
+	uint64_t host;		/* ... and the offset in it of byte `off` */
+	uint64_t cookie;	/* COMPRESSED: the driver's */
+};
+
+/* One write into one contiguous piece of the host file.
+ *
+ *   write_begin() -> the caller fills [off - head, off + len + tail) at
+ *   host - head (head and tail with the old content of the node, which it
+ *   reads through the front door), any way it likes -> write_end().
+ *
+ * Between the two the caller holds the exclusive range of all of it, aligned
+ * to node->cluster, unless `in_place`. Nothing of it is visible before
+ * write_end(). */
+struct write_op {
+	uint64_t off, len;	/* of the guest's disk; len > 0 */
+	uint64_t head, tail;	/* bytes in front and behind to be filled up */
+	struct file *file;
+	uint64_t host;		/* of byte `off` */
+	bool in_place;		/* overwrites what is there, no metadata */
+	uint32_t clusters;	/* driver's: new clusters from host - head on */
+};
+
+/* An internal snapshot to be taken. */
+struct snapshot_wish {
+	const char *name;
+	uint64_t wall_us, vm_clock_ns;
+};
+
+#define WRITE_IN_PLACE 1u	/* begin: -EAGAIN rather than allocate */
+
+struct driver {
+	const char *name;	/* "qcow2", "raw" */
+	bool has_backing;
+
+	/* Reads the header of node->file, checks all of it, fills node->size,
+	 * node->cluster, node->backing_name, node->backing_format and
+	 * node->opaque. Changes nothing on disk. */
+	int (*open)(struct node *node, const struct node_options *o,
+		    struct err *err);
+	/* Frees node->opaque. Was flushed before if it was writable. */
+	void (*close)(struct node *node);
+	/* node->file has become writable: whatever must be durable before the
+	 * first change (repair after a crash, autoclear bits). Also refuses
+	 * what can't be written. */
+	int (*make_writable)(struct node *node, struct err *err);
+
+	/* Fills *run for the longest run that starts at @off and is at most
+	 * @len bytes long; off + len <= node->size. 0 or -errno. */
+	int (*map)(struct node *node, uint64_t off, uint64_t len,
+		   struct run *run);
+	/* @len bytes from @off, inside one RUN_COMPRESSED of map(). */
+	int (*read_compressed)(struct node *node, const struct run *run,
+			       uint64_t off, void *buf, size_t len);
+	/* Prepares a write of a prefix (at least one byte, at most what is
+	 * contiguous on the host) of [off, off + len). 0 or -errno. */
+	int (*write_begin)(struct node *node, uint64_t off, uint64_t len,
+			   unsigned flags, struct write_op *op);
+	/* @rc is how the moving of data ended: on 0 links it, else takes it
+	 * back. Returns @rc, or its own -errno. */
+	int (*write_end)(struct node *node, struct write_op *op, int rc);
+	/* Makes [off, off + len), aligned to node->cluster (or ending at
+	 * node->size), read as zeroes without writing data; frees what it
+	 * held if @unmap. -EOPNOTSUPP: the caller writes zeroes. Exclusive
+	 * range held. */
+	int (*zero)(struct node *node, uint64_t off, uint64_t len, bool unmap);
+
+	/* Does zero() on whole clusters never need to write data? NULL: it
+	 * can't be told. */
+	bool (*zeroes_fast)(const struct node *node);
+
+	/* All that was written and linked is durable, in the order that
+	 * survives a power cut, when this returns 0. Concurrent calls share
+	 * the work. */
+	int (*flush)(struct node *node);
+	/* Like flush, and leaves nothing to be written later: before the image
+	 * is closed or made read-only. No request in flight. */
+	int (*settle)(struct node *node);
+	/* Grows to @size bytes (> node->size); the new part reads as zeroes,
+	 * without a look at the backing file; durable. Sets node->size. Graph
+	 * write-held or no I/O in flight. */
+	int (*grow)(struct node *node, uint64_t size, struct err *err);
+	/* Writes another backing file into the header (NULL: none), in one
+	 * sector and with flushes around it: durable, or as it was. Also sets
+	 * node->backing_name and backing_format. */
+	int (*set_backing)(struct node *node, const char *name,
+			   const char *format, struct err *err);
+	/* Would set_backing() with these words fit the header? */
+	int (*check_backing)(struct node *node, const char *name,
+			     const char *format, struct err *err);
+	/* Lets go of every cluster: all of the disk becomes RUN_HOLE; durable.
+	 * NULL where the format can't. Exclusive range of all held. */
+	int (*empty)(struct node *node);
+	/* An internal snapshot of the disk as it is; the next free id. NULL
+	 * where the format has none. Graph write-held; durable. */
+	int (*snapshot_create)(struct node *node,
+			       const struct snapshot_wish *wish,
+			       struct err *err);
+	int (*snapshot_delete)(struct node *node, const char *id,
+			       struct err *err);
+	/* The format's part of *info. */
+	void (*info)(struct node *node, struct image_info *info);
+};
+
+extern const struct driver driver_raw, driver_qcow2;
+
+const struct driver *driver_find(const char *name);	/* or NULL */
+/* By the first bytes of the file; raw if nothing else fits. 0 or -errno. */
+int driver_probe(struct file *file, const struct driver **out);
+
+#endif

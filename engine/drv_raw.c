@@ -1,0 +1,155 @@
+/* drv_raw.c - the format that is none: the guest's disk is the file.
+ *
+ * A file may have any length; the sector in which it ends is filled up with
+ * zeroes. Nothing is below a raw image, so a hole in the file is a run of
+ * zeroes and never RUN_HOLE; nor is there a RUN_COMPRESSED.
+ */
+#include <errno.h>
+
+#include "engine/driver.h"
+#include "engine/engine.h"
+#include "engine/node.h"
+#include "engine/util/bytes.h"
+
+#define SECTOR 512
+
+static int raw_open(struct node *node, const struct node_options *o,
+		    struct err *err)
+{
+	(void)o;
+	if (node->file->size > INT64_MAX - SECTOR)
+		return err_sys(err, EFBIG, "Could not open '%s'",
+			       node->file->path);
+	node->size = align_up(node->file->size, SECTOR);
+	node->cluster = SECTOR;
+	return 0;
+}
+
+static void raw_close(struct node *node)
+{
+	(void)node;
+}
+
+static int raw_make_writable(struct node *node, struct err *err)
+{
+	(void)node;
+	(void)err;
+	return 0;
+}
+
+static int raw_map(struct node *node, uint64_t off, uint64_t len,
+		   struct run *run)
+{
+	uint64_t n = len;
+	bool data;
+	int rc = file_extent(node->file, off, &n, &data);
+
+	if (rc)
+		return rc;
+	/* The end of the file is a hole that begins inside a sector. */
+	n = min_u64(align_up(off + n, SECTOR) - off, len);
+	*run = (struct run) {
+		.kind = data ? RUN_DATA : RUN_ZERO,
+		.off = off,
+		.len = n,
+		.file = data ? node->file : NULL,
+		.host = data ? off : 0,
+	};
+	return 0;
+}
+
+static int raw_write_begin(struct node *node, uint64_t off, uint64_t len,
+			   unsigned flags, struct write_op *op)
+{
+	(void)flags;
+	*op = (struct write_op) {
+		.off = off,
+		.len = len,
+		.file = node->file,
+		.host = off,
+		.in_place = true,
+	};
+	return 0;
+}
+
+static int raw_write_end(struct node *node, struct write_op *op, int rc)
+{
+	(void)node;
+	(void)op;
+	return rc;
+}
+
+/* What is a hole already, or has become one, is left alone: to zero it would
+ * allocate it. */
+static int raw_zero(struct node *node, uint64_t off, uint64_t len, bool unmap)
+{
+	int rc = unmap ? file_discard(node->file, off, len) : 0;
+
+	while (len && !rc) {
+		uint64_t n = len;
+		bool data;
+
+		rc = file_extent(node->file, off, &n, &data);
+		if (!rc && data)
+			rc = file_zero(node->file, off, n);
+		off += n;
+		len -= n;
+	}
+	return rc;
+}
+
+static int raw_flush(struct node *node)
+{
+	return file_flush(node->file);
+}
+
+static int raw_grow(struct node *node, uint64_t size, struct err *err)
+{
+	int rc;
+
+	if (node->file->block_device)
+		return err_set(err, ERR_GENERIC, "Cannot grow '%s': it is a "
+			       "block device", node->file->path);
+	rc = file_truncate(node->file, size);
+	if (!rc)
+		rc = file_flush(node->file);
+	if (rc)
+		return err_sys(err, rc, "Could not grow '%s'",
+			       node->file->path);
+	node->size = size;
+	return 0;
+}
+
+static int raw_no_backing(struct node *node, const char *name,
+			  const char *format, struct err *err)
+{
+	(void)node;
+	(void)name;
+	(void)format;
+	return err_set(err, ERR_GENERIC,
+		       "Backing file not supported for file format 'raw'");
+}
+
+static void raw_info(struct node *node, struct image_info *info)
+{
+	(void)node;
+	info->format = "raw";
+}
+
+const struct driver driver_raw = {
+	.name = "raw",
+	.has_backing = false,
+	.open = raw_open,
+	.close = raw_close,
+	.make_writable = raw_make_writable,
+	.map = raw_map,
+	.write_begin = raw_write_begin,
+	.write_end = raw_write_end,
+	.zero = raw_zero,
+	.flush = raw_flush,
+	.settle = raw_flush,
+	.grow = raw_grow,
+	.set_backing = raw_no_backing,
+	.check_backing = raw_no_backing,
+	.info = raw_info,
+};

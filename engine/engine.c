@@ -1,0 +1,416 @@
+/* engine.c - the facade: drives, guest I/O by hand, resize. See engine.h;
+ * queries are in engine_query.c, jobs in engine_jobs.c.
+ */
+#include "engine/engine.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "engine/chain.h"
+#include "engine/copy.h"
+#include "engine/drive.h"
+#include "engine/engine_impl.h"
+#include "engine/index.h"
+#include "engine/nbd_server.h"
+#include "engine/util/bytes.h"
+#include "engine/util/mem.h"
+
+#define SECTOR 512
+/* The largest disk QEMU takes: 2^63 less a request's most. */
+#define SIZE_MAX_BYTES 9223372035781033984ull
+
+struct engine *engine_new(void)
+{
+	struct engine *e = mem_alloc(sizeof(*e));
+
+	graph_init(&e->graph);
+	event_ring_init(&e->events);
+	e->graph.events = &e->events;
+	e->pool = pool_new(COPY_WORKERS);
+	lock_init(&e->guest);
+	lock_init(&e->jobs_lock);
+	cond_init(&e->jobs_changed);
+	list_init(&e->jobs);
+	e->nbd = nbd_server_new(e);
+	list_init(&e->protocols);
+	return e;
+}
+
+int engine_sync(struct engine *e, struct err *err)
+{
+	int result = 0;
+
+	nbd_server_quit(e->nbd);
+	job_cancel_all(e);
+	rwlock_write(&e->graph.lock);
+	list_for_each(link, &e->graph.nodes) {
+		struct node *node = container_of(link, struct node, link);
+		int rc = node->read_only ? 0 : node->drv->settle(node);
+
+		if (rc && !result)
+			result = err_sys(err, rc, "Could not flush '%s'",
+					 node->file->path);
+	}
+	rwlock_drop(&e->graph.lock);
+	return result;
+}
+
+void engine_free(struct engine *e)
+{
+	nbd_server_free(e->nbd);
+	job_cancel_all(e);
+	rwlock_write(&e->graph.lock);
+	list_for_each_safe(link, &e->graph.drives)
+		drive_remove(container_of(link, struct drive, link));
+	blockdev_release(e);
+	rwlock_drop(&e->graph.lock);
+	pool_free(e->pool);
+	graph_release(&e->graph);
+	event_ring_release(&e->events);
+	cond_release(&e->jobs_changed);
+	lock_release(&e->jobs_lock);
+	lock_release(&e->guest);
+	free(e);
+}
+
+struct event_ring *engine_events(struct engine *e)
+{
+	return &e->events;
+}
+
+void engine_notice(struct engine *e, const char *fmt, ...)
+{
+	struct event ev = { .type = EVENT_NOTICE };
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(ev.text, sizeof(ev.text), fmt, ap);
+	va_end(ap);
+	event_publish(&e->events, &ev);
+}
+
+struct node *engine_find(struct engine *e, const char *device,
+			 struct drive **drive, struct err *err)
+{
+	struct drive *d = drive_find(&e->graph, device);
+	struct node *node = d ? d->node : graph_find(&e->graph, device);
+
+	if (!d && node)
+		d = drive_of(node);
+	if (drive)
+		*drive = d;
+	if (!node && d)
+		err_set(err, ERR_GENERIC, "Device '%s' has no medium", device);
+	else if (!node)
+		err_set(err, ERR_DEVICE_NOT_FOUND,
+			"Cannot find device='%s' nor node-name='%s'", device,
+			device);
+	return node;
+}
+
+/* --- drives --- */
+
+static char *choose_id(struct engine *e, const char *id)
+{
+	char *made;
+
+	if (id)
+		return mem_dup(id);
+	for (;;) {
+		made = mem_printf("disk%u", e->next_drive++);
+		if (!drive_find(&e->graph, made))
+			return made;
+		free(made);
+	}
+}
+
+/* A probed format is said, for a guest can make its disk look like any. */
+static void tell_guesses(struct engine *e, const struct node *top)
+{
+	for (const struct node *n = top; n; n = n->backing)
+		if (n->probed)
+			engine_notice(e, "Image format was not specified for "
+				      "'%s' and probing guessed %s.",
+				      n->file->path, n->drv->name);
+}
+
+/* Graph write-held. */
+static int add_drive(struct engine *e, const char *id,
+		     const struct node_options *o, struct err *err)
+{
+	struct node *node = NULL;
+
+	if (drive_check_id(&e->graph, id, err) ||
+	    (o->path && chain_open(&e->graph, o, &node, err)))
+		return -1;
+	if (drive_add(&e->graph, id, node, o, err)) {
+		graph_put(node);
+		return -1;
+	}
+	if (e->stopped)
+		drive_stop(drive_find(&e->graph, id));
+	tell_guesses(e, node);
+	return 0;
+}
+
+int engine_add_drive(struct engine *e, const struct drive_options *o,
+		     struct err *err)
+{
+	char *id;
+	int rc;
+
+	rwlock_write(&e->graph.lock);
+	id = choose_id(e, o->id);
+	rc = add_drive(e, id, &o->node, err);
+	rwlock_drop(&e->graph.lock);
+	free(id);
+	return rc;
+}
+
+static int drive_del(struct engine *e, const char *id, struct err *err)
+{
+	struct drive *drive = drive_find(&e->graph, id);
+
+	if (!drive)
+		return err_set(err, ERR_DEVICE_NOT_FOUND,
+			       "Device '%s' not found", id);
+	if (drive->node && graph_check_free(drive->node, err))
+		return -1;
+	if (drive->users)
+		return err_set(err, ERR_DEVICE_IN_USE,
+			       "Device '%s' is in use", id);
+	drive_remove(drive);
+	return 0;
+}
+
+int engine_drive_del(struct engine *e, const char *id, struct err *err)
+{
+	int rc;
+
+	rwlock_write(&e->graph.lock);
+	rc = drive_del(e, id, err);
+	rwlock_drop(&e->graph.lock);
+	return rc;
+}
+
+/* --- the guest --- */
+
+/* Calls @fn for every drive without the graph: a request past the gate may be
+ * waiting for it. Drives stay until the engine ends. */
+static void each_drive(struct engine *e, void (*fn)(struct drive *))
+{
+	struct drive **drive = NULL;
+	size_t n = 0;
+
+	rwlock_read(&e->graph.lock);
+	list_for_each(link, &e->graph.drives) {
+		drive = mem_grow(drive, n + 1, sizeof(*drive));
+		drive[n++] = container_of(link, struct drive, link);
+	}
+	rwlock_drop(&e->graph.lock);
+	for (size_t i = 0; i < n; i++)
+		fn(drive[i]);
+	free(drive);
+}
+
+static void publish(struct engine *e, enum event_type type)
+{
+	struct event ev = { .type = type };
+
+	event_publish(&e->events, &ev);
+}
+
+void engine_stop(struct engine *e)
+{
+	lock_take(&e->guest);
+	if (!atomic_exchange(&e->stopped, true)) {
+		each_drive(e, drive_stop);
+		publish(e, EVENT_STOP);
+	}
+	lock_drop(&e->guest);
+}
+
+void engine_cont(struct engine *e)
+{
+	lock_take(&e->guest);
+	if (atomic_exchange(&e->stopped, false)) {
+		publish(e, EVENT_RESUME);
+		each_drive(e, drive_cont);
+	}
+	lock_drop(&e->guest);
+}
+
+bool engine_running(struct engine *e)
+{
+	return !e->stopped;
+}
+
+static int failed(const char *what, const char *device, uint64_t off,
+		  uint64_t len, int rc, struct err *err)
+{
+	if (!rc)
+		return 0;
+	return err_sys(err, rc, "Could not %s %llu bytes at offset %llu of "
+		       "'%s'", what, (unsigned long long)len,
+		       (unsigned long long)off, device);
+}
+
+int engine_read(struct engine *e, const char *device, uint64_t off,
+		uint64_t len, void *buf, struct err *err)
+{
+	struct drive *drive;
+	struct node *node;
+	int rc = 0;
+
+	rwlock_read(&e->graph.lock);
+	node = engine_find(e, device, &drive, err);
+	if (node && !drive)
+		rc = node_read(node, off, len, buf);
+	rwlock_drop(&e->graph.lock);
+	if (!node)
+		return -1;
+	if (drive)
+		rc = drive_read(drive, off, len, buf);
+	return failed("read", device, off, len, rc, err);
+}
+
+/* What may be written is a drive; a lower layer has overlays to look out
+ * for. */
+static struct drive *find_drive(struct engine *e, const char *device,
+				struct err *err)
+{
+	struct drive *drive = NULL;
+	struct node *node;
+
+	rwlock_read(&e->graph.lock);
+	node = engine_find(e, device, &drive, err);
+	if (node && !drive)
+		err_set(err, ERR_GENERIC, "Node '%s' is not the active layer "
+			"of a drive: it can't be written", device);
+	rwlock_drop(&e->graph.lock);
+	return drive;
+}
+
+int engine_write(struct engine *e, const char *device, uint64_t off,
+		 uint64_t len, const void *buf, bool fua, struct err *err)
+{
+	struct drive *d = find_drive(e, device, err);
+
+	return !d ? -1 : failed("write", device, off, len,
+				drive_write(d, off, len, buf, fua), err);
+}
+
+int engine_zero(struct engine *e, const char *device, uint64_t off,
+		uint64_t len, bool unmap, struct err *err)
+{
+	struct drive *d = find_drive(e, device, err);
+
+	return !d ? -1 : failed("zero", device, off, len,
+				drive_zero(d, off, len, unmap), err);
+}
+
+int engine_discard(struct engine *e, const char *device, uint64_t off,
+		   uint64_t len, struct err *err)
+{
+	struct drive *d = find_drive(e, device, err);
+
+	return !d ? -1 : failed("discard", device, off, len,
+				drive_discard(d, off, len), err);
+}
+
+int engine_flush(struct engine *e, const char *device, struct err *err)
+{
+	struct drive *d = find_drive(e, device, err);
+	int rc;
+
+	if (!d)
+		return -1;
+	rc = drive_flush(d);
+	return rc ? err_sys(err, rc, "Could not flush '%s'", device) : 0;
+}
+
+/* --- size and shape --- */
+
+static int check_size(const struct node *node, uint64_t size, struct err *err)
+{
+	if (size > SIZE_MAX_BYTES)
+		return err_set(err, ERR_GENERIC,
+			       "offset(%llu) exceeds maximum(%llu)",
+			       (unsigned long long)size,
+			       (unsigned long long)SIZE_MAX_BYTES);
+	if (!is_aligned(size, SECTOR))
+		return err_set(err, ERR_GENERIC,
+			       "The new size must be a multiple of %u",
+			       SECTOR);
+	if (graph_check_free(node, err))
+		return -1;
+	if (size < node->size)
+		return err_set(err, ERR_NOT_SUPPORTED,
+			       "Shrinking images is not supported: '%s' has "
+			       "%llu bytes", node->file->path,
+			       (unsigned long long)node->size);
+	if (node->read_only)
+		return err_set(err, ERR_GENERIC, "Image '%s' is read-only",
+			       node->file->path);
+	return 0;
+}
+
+int engine_resize(struct engine *e, const char *device, uint64_t size,
+		  struct err *err)
+{
+	struct drive *drive;
+	struct node *node;
+	int rc = -1;
+
+	rwlock_write(&e->graph.lock);
+	node = engine_find(e, device, &drive, err);
+	if (node && !drive)
+		err_set(err, ERR_GENERIC, "Node '%s' is not the active layer "
+			"of a drive: it can't be resized", device);
+	else if (node)
+		rc = check_size(node, size, err);
+	if (!rc && size > node->size)
+		rc = node->drv->grow(node, size, err);
+	rwlock_drop(&e->graph.lock);
+	return rc;
+}
+
+/* Goes down while layers have nothing there; each says for how far. */
+static int block_status(struct node *node, uint64_t off, uint64_t *len,
+			bool *zero)
+{
+	*zero = true;
+	for (; node; node = node->backing) {
+		struct run run;
+		int rc;
+
+		if (off >= node->size)
+			return 0;
+		rc = node_map(node, off, *len, &run);
+		if (rc)
+			return rc;
+		*len = run.len;
+		*zero = run.kind == RUN_HOLE || run.kind == RUN_ZERO;
+		if (run.kind != RUN_HOLE)
+			return 0;
+	}
+	return 0;
+}
+
+int engine_block_status(struct engine *e, const char *device, uint64_t off,
+			uint64_t *len, bool *zero, struct err *err)
+{
+	uint64_t wanted = *len;
+	struct node *node;
+	int rc = -1;
+
+	rwlock_read(&e->graph.lock);
+	node = engine_find(e, device, NULL, err);
+	if (node)
+		rc = failed("map", device, off, wanted,
+			    block_status(node, off, len, zero), err);
+	rwlock_drop(&e->graph.lock);
+	return rc;
+}

@@ -1,0 +1,354 @@
+/* engine.h - the facade: all that the floors above may call.
+ *
+ * C structs in, C structs out; no JSON, nothing printed. Every call may be
+ * made from any thread, holding nothing, and may block on the disk. Strings
+ * in options are borrowed for the call. Errors: -1 and *err, with the short
+ * sentences of QEMU that clients match (monitor.md 1.5, 2.2, 2.6).
+ *
+ * A `device` names a drive by id, or else a node by name.
+ */
+#ifndef BLKMON_ENGINE_H
+#define BLKMON_ENGINE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "engine/event.h"
+#include "engine/file.h"
+#include "engine/job.h"
+#include "engine/node.h"
+#include "engine/util/err.h"
+
+struct engine;
+
+struct engine *engine_new(void);
+/* Stops the NBD server, cancels all jobs (force) and makes all images durable:
+ * 0, or -1 and the first that can't be. Whoever wants to know calls it before
+ * engine_free(), and writes nothing in between. */
+int engine_sync(struct engine *engine, struct err *err);
+/* Stops the NBD server, cancels all jobs (force), flushes and closes all
+ * images. */
+void engine_free(struct engine *engine);
+struct event_ring *engine_events(struct engine *engine);
+
+/* --- drives --- */
+
+struct drive_options {
+	const char *id;			/* NULL: disk0, disk1, ... */
+	struct node_options node;	/* no path: an empty drive */
+};
+
+int engine_add_drive(struct engine *e, const struct drive_options *o,
+		     struct err *err);
+/* "Device 'x' not found", busy; its requests fail from then on. */
+int engine_drive_del(struct engine *e, const char *id, struct err *err);
+
+/* A node that no drive has, as blockdev-add makes them. Until something is put
+ * on top of it the guest (exports, requests by hand) may use it by its name.
+ * It stays until it is deleted by name. */
+struct blockdev_options {
+	const char *driver;		/* qcow2, raw, null-co; file,
+					   host_device: bytes, for others */
+	const char *node_name;		/* NULL for a nested one */
+	const char *filename;		/* of the bytes; or */
+	const char *file_node;		/* a node of driver file, taken over */
+	const char *file_name;		/* its name if it is not open yet */
+	const char *file_driver;	/* "file" or "host_device" */
+	const char *data_file;
+	uint64_t size;			/* null-co: bytes of zeroes; what is
+					   written is kept, in memory */
+	bool read_only;
+	enum file_cache cache;
+	enum { BLOCKDEV_AS_HEADER, BLOCKDEV_NO_BACKING, BLOCKDEV_BACKING }
+		backing;
+	const char *backing_node;	/* BLOCKDEV_BACKING: this one, or ... */
+	const struct blockdev_options *backing_options; /* ... a new one */
+};
+int engine_blockdev_add(struct engine *e, const struct blockdev_options *o,
+			struct err *err);
+/* "Failed to find node with node-name='x'", "Node 'x' is busy: ..." */
+int engine_blockdev_del(struct engine *e, const char *node_name,
+			struct err *err);
+int engine_blockdev_reopen(struct engine *e, const char *node_name,
+			   bool read_only, struct err *err);
+
+/* Guest off / on: holds and releases guest I/O; jobs go on. Events STOP and
+ * RESUME on a change. */
+void engine_stop(struct engine *e);
+void engine_cont(struct engine *e);
+bool engine_running(struct engine *e);
+
+/* --- work --- */
+
+struct snapshot_options {
+	const char *device, *node_name;	/* one of them; the other NULL */
+	const char *file;
+	const char *format;		/* NULL: qcow2 */
+	const char *snapshot_node_name;	/* NULL: generated */
+	bool existing;			/* -n: the file is there already */
+	bool overwrite;			/* replace a file that is not empty */
+	const char *overlay;		/* instead of a file: a node that is
+					   open and has no backing file; its
+					   header stays as it is */
+	bool abort;			/* none of the above: a snapshot that
+					   fails */
+};
+/* *formatting (may be NULL): the line QEMU prints ("Formatting '...'"), caller
+ * frees; NULL when nothing was created. */
+int engine_snapshot(struct engine *e, const struct snapshot_options *o,
+		    char **formatting, struct err *err);
+
+/* Several at one point in time: all of them, or none, and then no file is left
+ * that was made for it. @formatting has @n places. */
+int engine_snapshots(struct engine *e, const struct snapshot_options *o,
+		     size_t n, char **formatting, struct err *err);
+
+struct snapshot_info;
+
+/* A snapshot inside the active layer of @device; "Snapshot with name 'i1'
+ * already exists on device 'disk0'". */
+int engine_snapshot_internal(struct engine *e, const char *device,
+			     const char *name, struct err *err);
+/* Deletes the one of that id and name (either may be NULL). *out is what it
+ * was, released by the caller. */
+int engine_snapshot_delete(struct engine *e, const char *device,
+			   const char *id, const char *name,
+			   struct snapshot_info *out, struct err *err);
+
+struct stream_options {
+	const char *device;		/* drive or node */
+	const char *base, *base_node, *bottom; /* at most one; all NULL: all */
+	const char *backing_file;	/* words for the header, NULL: ours */
+	struct job_options job;		/* id NULL: the drive's */
+	int64_t speed;			/* < 0 is refused */
+};
+int engine_stream(struct engine *e, const struct stream_options *o,
+		  struct err *err);
+
+struct commit_options {
+	const char *device;		/* drive */
+	const char *base, *base_node;	/* both NULL: deepest */
+	const char *top, *top_node;	/* both NULL: the active layer */
+	const char *backing_file;
+	struct job_options job;
+	int64_t speed;
+	bool rhel6;			/* top mandatory, active refused */
+};
+int engine_commit(struct engine *e, const struct commit_options *o,
+		  struct err *err);
+
+/* HMP's commit: the active layer of @device ("all": of every drive that has a
+ * backing file) into its backing file, at once, then emptied; the drive stays
+ * on it. Texts of 1.5 without "Error: ". */
+int engine_commit_sync(struct engine *e, const char *device, struct err *err);
+
+/* What `qemu-img commit` does: active layer into @base (NULL: its backing
+ * file), emptied only where base is its own backing file. @progress (may be
+ * NULL) is called with bytes done and total, from the calling thread. */
+int engine_commit_offline(struct engine *e, const char *device,
+			  const char *base,
+			  void (*progress)(uint64_t done, uint64_t total,
+					   void *arg), void *arg,
+			  struct err *err);
+
+/* --- jobs by id: "Block job 'x' not found", ERR_DEVICE_NOT_ACTIVE --- */
+
+int engine_job_cancel(struct engine *e, const char *id, bool force,
+		      struct err *err);
+int engine_job_pause(struct engine *e, const char *id, struct err *err);
+int engine_job_resume(struct engine *e, const char *id, struct err *err);
+int engine_job_set_speed(struct engine *e, const char *id, int64_t speed,
+			 struct err *err);
+int engine_job_complete(struct engine *e, const char *id, struct err *err);
+int engine_job_finalize(struct engine *e, const char *id, struct err *err);
+int engine_job_dismiss(struct engine *e, const char *id, struct err *err);
+void engine_cancel_all(struct engine *e);
+
+/* --- guest I/O by hand (qemu-io, cat); waits while stopped --- */
+
+int engine_read(struct engine *e, const char *device, uint64_t off,
+		uint64_t len, void *buf, struct err *err);
+int engine_write(struct engine *e, const char *device, uint64_t off,
+		 uint64_t len, const void *buf, bool fua, struct err *err);
+int engine_zero(struct engine *e, const char *device, uint64_t off,
+		uint64_t len, bool unmap, struct err *err);
+int engine_discard(struct engine *e, const char *device, uint64_t off,
+		   uint64_t len, struct err *err);
+int engine_flush(struct engine *e, const char *device, struct err *err);
+int engine_resize(struct engine *e, const char *device, uint64_t size,
+		  struct err *err);
+/* The first write to the node that ends beyond byte @threshold of its disk
+ * publishes EVENT_THRESHOLD and disarms it; 0 disarms. "Device 'x' not
+ * found". */
+int engine_set_write_threshold(struct engine *e, const char *node_name,
+			       uint64_t threshold, struct err *err);
+/* Writes other words for the backing file into the header of an image of
+ * @device's chain, unchecked; its format stays, and so does the open chain. */
+int engine_change_backing_file(struct engine *e, const char *device,
+			       const char *node_name, const char *name,
+			       struct err *err);
+/* One piece of the merged map from @off on (what `cat` need not read). *len:
+ * in how far to look, out how far the answer holds; *zero: reads as zeroes. */
+int engine_block_status(struct engine *e, const char *device, uint64_t off,
+			uint64_t *len, bool *zero, struct err *err);
+
+/* What one layer holds, without those below, of each of @n equal parts of its
+ * disk. A look that is cheap enough to be taken often: a part of very many
+ * runs is looked at in its first ones and the rest estimated (*exact false).
+ * The graph is let go between parts, so they are of slightly different
+ * moments. */
+struct map_cell {
+	uint64_t data, zero, compressed;	/* bytes of the guest's disk */
+};
+int engine_node_map(struct engine *e, const char *node_name,
+		    struct map_cell *cells, size_t n, uint64_t *size,
+		    bool *exact, struct err *err);
+
+/* --- guests over the network: the NBD server and what it exports --- */
+
+struct nbd_options {
+	const char *path;		/* Unix socket, or NULL: */
+	const char *host, *port;	/* host NULL or "": loopback */
+	unsigned max_connections;	/* 0: 100 */
+};
+/* "NBD server already running", "Failed to bind socket to PATH: REASON". */
+int engine_nbd_start(struct engine *e, const struct nbd_options *o,
+		     struct err *err);
+/* Waits for requests in flight, ends all connections, deletes all exports.
+ * "NBD server not running". */
+int engine_nbd_stop(struct engine *e, struct err *err);
+
+struct export_options {
+	const char *id;
+	const char *device, *node_name;	/* one of them; the other NULL */
+	const char *name;		/* NULL: device or node_name */
+	const char *description;	/* or NULL */
+	bool writable;
+	bool or_read_only;		/* writable where that is possible */
+};
+/* "NBD server not running", "Block export id 'x' is already in use", "Cannot
+ * export read-only node as writable". */
+int engine_export_add(struct engine *e, const struct export_options *o,
+		      struct err *err);
+/* Waits for requests in flight, ends its connections if @hard, else is refused
+ * while there are any. EVENT_EXPORT_DELETED. "Export 'x' is not found". */
+int engine_export_del(struct engine *e, const char *id, bool hard,
+		      struct err *err);
+
+struct export_info {
+	char id[128];
+	char *name;
+	char drive[128];		/* "" if it is no drive's */
+	char node[NODE_NAME_MAX];	/* the image it is just now */
+	bool writable, shutting_down;
+	unsigned clients;
+	uint64_t rd_bytes, wr_bytes, requests;
+};
+/* All exports, newest first. */
+void engine_query_exports(struct engine *e, struct export_info **out,
+			  size_t *n);
+void export_info_free(struct export_info *info, size_t n);
+
+struct nbd_client_info {
+	uint64_t number;		/* counts from 1 */
+	char peer[80];			/* "pid 4711", "127.0.0.1:5000" */
+	char export[128];		/* its id; "" during the handshake */
+	uint64_t rd_bytes, wr_bytes, requests;
+};
+struct nbd_info {
+	bool running;
+	char address[256];		/* "unix:PATH", "HOST:PORT" */
+	unsigned max_connections;
+	struct nbd_client_info *client;	/* oldest first; free() */
+	size_t clients;
+};
+void engine_query_nbd(struct engine *e, struct nbd_info *out);
+
+/* --- queries: copies, freed by the caller with the call named --- */
+
+struct snapshot_info {
+	char *id, *name;
+	uint64_t vm_state_bytes;
+	uint64_t wall_us;	/* when it was taken */
+	uint64_t vm_clock_ns;
+	uint64_t icount;	/* UINT64_MAX: none */
+};
+
+void snapshot_info_release(struct snapshot_info *info);
+
+struct image_info {
+	char *filename;
+	const char *format;
+	uint64_t virtual_size, actual_size;
+	uint32_t cluster_size;		/* 0: none (raw) */
+	bool dirty, corrupt, encrypted, compressed;
+	char *backing_filename;		/* as in the header, or NULL */
+	char *full_backing_filename;	/* resolved, or NULL */
+	char *backing_format;		/* or NULL */
+	struct snapshot_info *snapshots;
+	size_t snapshot_count;
+	struct {			/* format "qcow2" only */
+		const char *compat;	/* "0.10", "1.1" */
+		const char *compression; /* "zlib", "zstd" */
+		bool lazy_refcounts, extended_l2;
+		unsigned refcount_bits;
+		char *data_file;	/* or NULL */
+		bool data_file_raw;
+		char **bitmaps;		/* names */
+		size_t bitmap_count;
+	} qcow2;
+};
+
+struct node_info {
+	char name[NODE_NAME_MAX];
+	char *file;			/* what was opened */
+	const char *driver;
+	bool read_only;
+	bool active;			/* a drive's active layer */
+	bool bytes;			/* of driver file, part of another:
+					   name, file and sizes are all */
+	enum file_cache cache;
+	uint64_t write_threshold;
+	unsigned backing_depth;		/* images below */
+	char backing[NODE_NAME_MAX];	/* node name of it, "" none */
+	char job[128];			/* id of the job that uses it, or "" */
+	uint64_t wr_highest_offset;
+	struct image_info image;
+};
+
+struct drive_info {
+	char id[128];
+	char node[NODE_NAME_MAX];	/* the active layer; "" empty drive */
+	bool read_only;
+	const char *io_status;		/* "ok" */
+};
+
+/* All nodes, newest first. */
+void engine_query_nodes(struct engine *e, struct node_info **out, size_t *n);
+void node_info_free(struct node_info *info, size_t n);
+/* All drives, in the order they were added. */
+void engine_query_drives(struct engine *e, struct drive_info **out,
+			 size_t *n);	/* free() */
+/* All jobs, newest first. */
+void engine_query_jobs(struct engine *e, struct job_info **out,
+		       size_t *n);	/* free() */
+
+struct io_counts {
+	uint64_t rd_bytes, wr_bytes, unmap_bytes, rd_ops, wr_ops, unmap_ops,
+		 flush_ops, rd_ns, wr_ns, unmap_ns, flush_ns, rd_failed,
+		 wr_failed, unmap_failed, flush_failed, wr_highest_offset;
+};
+/* By drive id (guest I/O) or node name (all I/O). 0, or -1 not found. */
+int engine_query_io(struct engine *e, const char *device, bool node,
+		    struct io_counts *out, struct err *err);
+
+/* Creates an image as `qemu-img create -f qcow2` does. Used by snapshot. */
+struct create_options {
+	const char *path, *format;
+	uint64_t size;
+	const char *backing_file, *backing_format;
+	bool overwrite;
+};
+
+#endif

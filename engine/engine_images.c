@@ -1,0 +1,189 @@
+/* engine_images.c - the facade's part on single images: what their headers
+ * say, thresholds, internal snapshots.
+ */
+#include <string.h>
+
+#include "engine/chain.h"
+#include "engine/engine_impl.h"
+#include "engine/util/clock.h"
+#include "engine/util/mem.h"
+
+int engine_set_write_threshold(struct engine *e, const char *node_name,
+			       uint64_t threshold, struct err *err)
+{
+	struct node *node;
+
+	rwlock_read(&e->graph.lock);
+	node = graph_find(&e->graph, node_name);
+	if (node)
+		node->write_threshold = threshold;
+	rwlock_drop(&e->graph.lock);
+	return node ? 0 : err_set(err, ERR_DEVICE_NOT_FOUND,
+				  "Device '%s' not found", node_name);
+}
+
+/* --- another backing file in a header --- */
+
+static struct node *find_image(struct engine *e, const char *device,
+			       const char *node_name, struct err *err)
+{
+	struct node *top = engine_find(e, device, NULL, err), *image;
+
+	if (!top)
+		return NULL;
+	image = graph_find(&e->graph, node_name);
+	if (!image)
+		err_set(err, ERR_DEVICE_NOT_FOUND, "Cannot find device='' "
+			"nor node-name='%s'", node_name);
+	else if (!chain_has(top, image))
+		err_set(err, ERR_GENERIC, "'%s' and image file are not in "
+			"the same chain", device);
+	else if (!image->backing)
+		err_set(err, ERR_GENERIC, "not allowing backing file change "
+			"on an image without a backing file");
+	else if (!graph_check_free(image, err))
+		return image;
+	return NULL;
+}
+
+/* A lower image is writable for this one write. */
+static int write_backing(struct node *node, const char *name, struct err *err)
+{
+	bool was_read_only = node->read_only;
+	struct err back = ERR_INIT;
+	int rc;
+
+	if (node_set_writable(node, true, err))
+		return -1;
+	rc = node->drv->set_backing(node, name, node->backing_format, err);
+	if (was_read_only && node_set_writable(node, false, &back) && !rc) {
+		*err = back;
+		rc = -1;
+	}
+	return rc;
+}
+
+int engine_change_backing_file(struct engine *e, const char *device,
+			       const char *node_name, const char *name,
+			       struct err *err)
+{
+	struct node *image;
+	int rc = -1;
+
+	rwlock_write(&e->graph.lock);
+	image = find_image(e, device, node_name, err);
+	if (image)
+		rc = write_backing(image, name, err);
+	rwlock_drop(&e->graph.lock);
+	return rc;
+}
+
+/* --- internal snapshots --- */
+
+static struct node *snapshot_node(struct engine *e, const char *device,
+				  struct err *err)
+{
+	struct drive *drive;
+	struct node *node = engine_find(e, device, &drive, err);
+
+	if (!node || graph_check_free(node, err))
+		return NULL;
+	if (node->read_only || !drive || !node->drv->snapshot_create) {
+		err_set(err, ERR_GENERIC, "Block format '%s' used by device "
+			"'%s' does not support internal snapshots",
+			node->drv->name, device);
+		return NULL;
+	}
+	return node;
+}
+
+static bool matches(const struct snapshot_info *s, const char *id,
+		    const char *name)
+{
+	return (!id || !strcmp(s->id, id)) &&
+	       (!name || !strcmp(s->name, name));
+}
+
+static bool snapshot_find(struct node *node, const char *id, const char *name,
+			  struct snapshot_info *out)
+{
+	struct image_info image = { 0 };
+	bool found = false;
+
+	node->drv->info(node, &image);
+	for (size_t i = 0; i < image.snapshot_count && !found; i++) {
+		found = matches(&image.snapshots[i], id, name);
+		if (!found)
+			continue;
+		*out = image.snapshots[i];
+		out->id = mem_dup(out->id);
+		out->name = mem_dup(out->name);
+	}
+	image_info_release(&image);
+	return found;
+}
+
+static int snapshot_create(struct node *node, const char *device,
+			   const char *name, struct err *err)
+{
+	struct snapshot_wish wish = { .name = name,
+				      .wall_us = clock_wall_us() };
+	struct snapshot_info other;
+
+	if (!*name)
+		return err_set(err, ERR_GENERIC, "Name is empty");
+	if (!snapshot_find(node, NULL, name, &other))
+		return node->drv->snapshot_create(node, &wish, err);
+	snapshot_info_release(&other);
+	return err_set(err, ERR_GENERIC, "Snapshot with name '%s' already "
+		       "exists on device '%s'", name, device);
+}
+
+int engine_snapshot_internal(struct engine *e, const char *device,
+			     const char *name, struct err *err)
+{
+	struct node *node;
+	int rc = -1;
+
+	rwlock_write(&e->graph.lock);
+	node = snapshot_node(e, device, err);
+	if (node)
+		rc = snapshot_create(node, device, name, err);
+	rwlock_drop(&e->graph.lock);
+	return rc;
+}
+
+static int snapshot_delete(struct node *node, const char *device,
+			   const char *id, const char *name,
+			   struct snapshot_info *out, struct err *err)
+{
+	int rc;
+
+	if (!snapshot_find(node, id, name, out))
+		return err_set(err, ERR_GENERIC, "Snapshot with id '%s' and "
+			       "name '%s' does not exist on device '%s'",
+			       id ? id : "null", name ? name : "null",
+			       device);
+	rc = node->drv->snapshot_delete(node, out->id, err);
+	if (rc)
+		snapshot_info_release(out);
+	return rc;
+}
+
+int engine_snapshot_delete(struct engine *e, const char *device,
+			   const char *id, const char *name,
+			   struct snapshot_info *out, struct err *err)
+{
+	struct node *node;
+	int rc = -1;
+
+	if (!id && !name)
+		return err_set(err, ERR_GENERIC, "At least one of id and "
+			       "name must be provided");
+	rwlock_write(&e->graph.lock);
+	node = snapshot_node(e, device, err);
+	if (node)
+		rc = snapshot_delete(node, device, id, name, out, err);
+	rwlock_drop(&e->graph.lock);
+	return rc;
+}

@@ -1,0 +1,58 @@
+/* engine_impl.h - what the engine's rooms share behind the facade.
+ *
+ * engine.c holds drives, guest I/O and queries; engine_jobs.c the start of
+ * jobs and their control; snapshot.c the snapshot.
+ */
+#ifndef BLKMON_ENGINE_IMPL_H
+#define BLKMON_ENGINE_IMPL_H
+
+#include "engine/drive.h"
+#include "engine/engine.h"
+#include "engine/graph.h"
+#include "engine/util/pool.h"
+
+struct engine {
+	struct graph graph;
+	struct event_ring events;
+	struct pool *pool;
+	struct lock guest;		/* order 0: one stop or cont at once */
+	struct lock jobs_lock;		/* leaf; guards the two below */
+	struct cond jobs_changed;	/* a job came or went */
+	struct list protocols;		/* blockdev.c; graph lock */
+	struct list jobs;		/* struct job, newest first */
+	_Atomic bool stopped;
+	struct nbd_server *nbd;
+	unsigned next_drive;		/* for disk0, disk1; graph write-held */
+};
+
+/* The node a `device` means: a drive's active layer, or a node by name.
+ * *drive (may be NULL) is the drive or NULL. "Cannot find device='x' nor
+ * node-name='x'", ERR_DEVICE_NOT_FOUND. Graph held. */
+struct node *engine_find(struct engine *e, const char *device,
+			 struct drive **drive, struct err *err);
+
+/* Frees what a driver's info() and the queries put there. */
+void image_info_release(struct image_info *image);
+
+/* --- blockdev.c; graph held --- */
+
+/* A node of driver file that has become part of another. */
+struct protocol {
+	char name[NODE_NAME_MAX];
+	const char *driver;
+	char *path;
+	bool read_only;
+	enum file_cache cache;
+	char user[NODE_NAME_MAX];	/* the node it is part of ... */
+	bool nested;			/* ... and goes away with */
+	struct list link;		/* engine->protocols */
+};
+
+/* Lets go of all nodes that were opened by name; graph write-held. */
+void blockdev_release(struct engine *e);
+
+/* Publishes EVENT_NOTICE. */
+void engine_notice(struct engine *e, const char *fmt, ...)
+	__attribute__((format(printf, 2, 3)));
+
+#endif

@@ -1,0 +1,336 @@
+/* engine_jobs.c - the facade's part on jobs: finds the images that a command
+ * names, checks how they lie to each other, and starts the work. The checks
+ * go device, top, base, relation, busy, speed: the first fault is told.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "engine/chain.h"
+#include "engine/job_kinds.h"
+#include "engine/util/mem.h"
+
+static int not_both(const char *a, const char *b, const char *text,
+		    struct err *err)
+{
+	return a && b ? err_set(err, ERR_GENERIC, "%s", text) : 0;
+}
+
+static int not_in_chain(const char *name, struct err *err)
+{
+	return err_set(err, ERR_GENERIC,
+		       "Can't find '%s' in the backing chain", name);
+}
+
+static struct node *node_named(struct engine *e, const char *name,
+			       struct err *err)
+{
+	struct node *node = graph_find(&e->graph, name);
+
+	if (!node)
+		err_set(err, ERR_DEVICE_NOT_FOUND,
+			"Cannot find device='' nor node-name='%s'", name);
+	return node;
+}
+
+/* Nobody else is at work on what lies from @top down to @bottom; then the
+ * speed, which QEMU looks at last. */
+static int check_start(struct node *top, struct node *bottom, int64_t speed,
+		       struct err *err)
+{
+	for (struct node *n = top; n; n = n == bottom ? NULL : n->backing)
+		if (graph_check_free(n, err) < 0)
+			return -1;
+	if (speed < 0)
+		return err_set(err, ERR_INVALID_PARAMETER,
+			       "Parameter 'speed' expects a non-negative "
+			       "value");
+	return 0;
+}
+
+static struct job_options job_options(const struct job_options *given,
+				      const struct drive *drive,
+				      int64_t speed)
+{
+	struct job_options o = *given;
+
+	if (!o.id)
+		o.id = drive ? drive->id : "";
+	o.speed = (uint64_t)speed;
+	return o;
+}
+
+/* --- stream --- */
+
+static int check_stream(const struct stream_options *o, struct err *err)
+{
+	if (not_both(o->base, o->base_node, "'base' and 'base-node' cannot "
+		     "be specified at the same time", err) < 0 ||
+	    not_both(o->base, o->bottom, "'base' and 'bottom' cannot be "
+		     "specified at the same time", err) < 0)
+		return -1;
+	return not_both(o->bottom, o->base_node, "'bottom' and 'base-node' "
+			"cannot be specified at the same time", err);
+}
+
+/* *base NULL: all of the chain. */
+static int stream_base(struct engine *e, const struct stream_options *o,
+		       struct node *top, struct node **base, struct err *err)
+{
+	const char *name = o->base_node ? o->base_node : o->bottom;
+
+	*base = NULL;
+	if (o->base) {
+		if (chain_find(top, o->base, base, err) < 0)
+			return -1;
+		return *base && *base != top ? 0 :
+					       not_in_chain(o->base, err);
+	}
+	if (!name)
+		return 0;
+	*base = node_named(e, name, err);
+	if (!*base)
+		return -1;
+	if (!chain_has(top, *base) || (o->base_node && *base == top))
+		return err_set(err, ERR_GENERIC, "Node '%s' is not a backing "
+			       "image of '%s'", name, top->name);
+	if (o->bottom)
+		*base = (*base)->backing;
+	return 0;
+}
+
+static int start_stream(struct engine *e, const struct stream_options *o,
+			struct err *err)
+{
+	struct job_options job;
+	struct drive *drive;
+	struct node *top, *base, *bottom;
+
+	if (check_stream(o, err) < 0)
+		return -1;
+	top = engine_find(e, o->device, &drive, err);
+	if (!top || stream_base(e, o, top, &base, err) < 0)
+		return -1;
+	if (o->backing_file && !base)
+		return err_set(err, ERR_GENERIC, "backing file specified, but "
+			       "streaming the entire chain");
+	for (bottom = top; bottom->backing != base; bottom = bottom->backing)
+		;
+	if (check_start(top, bottom, o->speed, err) < 0)
+		return -1;
+	job = job_options(&o->job, drive, o->speed);
+	return stream_start(e, top, base, o->backing_file, &job, err);
+}
+
+int engine_stream(struct engine *e, const struct stream_options *o,
+		  struct err *err)
+{
+	int rc;
+
+	rwlock_write(&e->graph.lock);
+	rc = start_stream(e, o, err);
+	rwlock_drop(&e->graph.lock);
+	return rc;
+}
+
+/* --- commit --- */
+
+static int check_commit(const struct commit_options *o, struct err *err)
+{
+	if (not_both(o->top_node, o->top, "'top-node' and 'top' are mutually "
+		     "exclusive", err) < 0 ||
+	    not_both(o->base_node, o->base, "'base-node' and 'base' are "
+		     "mutually exclusive", err) < 0)
+		return -1;
+	if (o->rhel6 && !o->top)
+		return err_set(err, ERR_GENERIC, "Parameter 'top' is missing");
+	return 0;
+}
+
+static int commit_top(struct engine *e, const struct commit_options *o,
+		      struct node *active, struct node **top,
+		      struct err *err)
+{
+	*top = active;
+	if (o->top) {
+		if (chain_find(active, o->top, top, err) < 0)
+			return -1;
+		if (!*top)
+			return err_set(err, ERR_GENERIC,
+				       "Top image file %s not found", o->top);
+	} else if (o->top_node) {
+		*top = node_named(e, o->top_node, err);
+		if (!*top)
+			return -1;
+		if (!chain_has(active, *top))
+			return err_set(err, ERR_GENERIC, "'%s' is not in this "
+				       "backing file chain", o->top_node);
+	}
+	if (o->rhel6 && *top == active)
+		return err_set(err, ERR_GENERIC, "Top image as the active "
+			       "layer is currently unsupported");
+	return 0;
+}
+
+static int commit_base(struct engine *e, const struct commit_options *o,
+		       struct drive *drive, struct node *top,
+		       struct node **base, struct err *err)
+{
+	const char *name = o->base ? o->base : o->base_node;
+
+	for (*base = top; !name && (*base)->backing; *base = (*base)->backing)
+		;
+	if (o->base && chain_find(drive->node, name, base, err) < 0)
+		return -1;
+	if (o->base_node && !(*base = node_named(e, name, err)))
+		return -1;
+	if (*base == top && !name && top == drive->node)
+		return err_set(err, ERR_GENERIC, "Device '%s' has no backing "
+			       "file to commit to", o->device);
+	if (*base == top)
+		return err_set(err, ERR_GENERIC, "Invalid files for merge: "
+			       "top and base are the same");
+	if (!*base || !chain_has(top, *base))
+		return not_in_chain(name, err);
+	return 0;
+}
+
+static int start_commit(struct engine *e, const struct commit_options *o,
+			struct err *err)
+{
+	struct node *active, *top, *base, *overlay;
+	struct err none = ERR_INIT;
+	struct job_options job;
+	struct drive *drive;
+
+	active = engine_find(e, o->device, &drive, &none);
+	if (!active || !drive)
+		return err_set(err, ERR_DEVICE_NOT_FOUND,
+			       "Device '%s' not found", o->device);
+	if (check_commit(o, err) < 0 ||
+	    commit_top(e, o, active, &top, err) < 0 ||
+	    commit_base(e, o, drive, top, &base, err) < 0)
+		return -1;
+	if (o->backing_file && top == active)
+		return err_set(err, ERR_GENERIC, "'backing-file' specified, "
+			       "but 'top' is the active layer");
+	overlay = top == active ? active : chain_above(active, top);
+	if (check_start(overlay, base, o->speed, err) < 0)
+		return -1;
+	job = job_options(&o->job, drive, o->speed);
+	if (top == active)
+		return mirror_start(e, drive, base, &job, err);
+	return commit_start(e, overlay, top, base, o->backing_file, &job,
+			    err);
+}
+
+int engine_commit(struct engine *e, const struct commit_options *o,
+		  struct err *err)
+{
+	int rc;
+
+	rwlock_write(&e->graph.lock);
+	rc = start_commit(e, o, err);
+	rwlock_drop(&e->graph.lock);
+	return rc;
+}
+
+/* --- control --- */
+
+static struct job *find_job(struct engine *e, const char *id, struct err *err)
+{
+	struct job *job = job_find(e, id);
+
+	if (!job)
+		err_set(err, ERR_DEVICE_NOT_ACTIVE, "Block job '%s' not found",
+			id);
+	return job;
+}
+
+int engine_job_cancel(struct engine *e, const char *id, bool force,
+		      struct err *err)
+{
+	struct job *job = find_job(e, id, err);
+	int rc;
+
+	if (!job)
+		return -1;
+	rc = job_cancel(job, force, err);
+	job_put(job);
+	return rc;
+}
+
+int engine_job_set_speed(struct engine *e, const char *id, int64_t speed,
+			 struct err *err)
+{
+	struct job *job = find_job(e, id, err);
+	int rc;
+
+	if (!job)
+		return -1;
+	if (speed < 0)
+		rc = err_set(err, ERR_INVALID_PARAMETER, "Parameter 'speed' "
+			     "expects a non-negative value");
+	else
+		rc = job_set_speed(job, (uint64_t)speed, err);
+	job_put(job);
+	return rc;
+}
+
+static int simple_verb(struct engine *e, const char *id,
+		       int (*verb)(struct job *job, struct err *err),
+		       struct err *err)
+{
+	struct job *job = find_job(e, id, err);
+	int rc;
+
+	if (!job)
+		return -1;
+	rc = verb(job, err);
+	job_put(job);
+	return rc;
+}
+
+int engine_job_pause(struct engine *e, const char *id, struct err *err)
+{
+	return simple_verb(e, id, job_pause, err);
+}
+
+int engine_job_resume(struct engine *e, const char *id, struct err *err)
+{
+	return simple_verb(e, id, job_resume, err);
+}
+
+int engine_job_complete(struct engine *e, const char *id, struct err *err)
+{
+	return simple_verb(e, id, job_complete, err);
+}
+
+int engine_job_finalize(struct engine *e, const char *id, struct err *err)
+{
+	return simple_verb(e, id, job_finalize, err);
+}
+
+int engine_job_dismiss(struct engine *e, const char *id, struct err *err)
+{
+	return simple_verb(e, id, job_dismiss, err);
+}
+
+void engine_cancel_all(struct engine *e)
+{
+	job_cancel_all(e);
+}
+
+void engine_query_jobs(struct engine *e, struct job_info **out, size_t *n)
+{
+	size_t count = 0;
+
+	lock_take(&e->jobs_lock);
+	list_for_each(link, &e->jobs)
+		count++;
+	*out = mem_alloc((count + 1) * sizeof(**out));
+	*n = 0;
+	list_for_each(link, &e->jobs)
+		job_describe(container_of(link, struct job, link),
+			     &(*out)[(*n)++]);
+	lock_drop(&e->jobs_lock);
+}

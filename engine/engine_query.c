@@ -1,0 +1,188 @@
+/* engine_query.c - copies of what is there, for those who look. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "engine/chain.h"
+#include "engine/drive.h"
+#include "engine/engine.h"
+#include "engine/engine_impl.h"
+#include "engine/util/mem.h"
+
+static char *full_name(const struct node *node)
+{
+	if (chain_is_protocol(chain_local_name(node->backing_name)))
+		return mem_dup(node->backing_name);
+	return chain_resolve(node->file->path, node->backing_name);
+}
+
+static void fill_image(struct image_info *image, struct node *node)
+{
+	image->filename = mem_dup(node->file->path);
+	image->format = node->drv->name;
+	image->virtual_size = node->size;
+	image->actual_size = file_disk_bytes(node->file);
+	if (node->backing_name) {
+		image->backing_filename = mem_dup(node->backing_name);
+		image->full_backing_filename = full_name(node);
+		image->backing_format = mem_dup(node->backing_format);
+	}
+	node->drv->info(node, image);
+	if (node->protocol)
+		image->format = node->protocol;
+}
+
+static void fill_node(struct node_info *info, struct node *node)
+{
+	memcpy(info->name, node->name, sizeof(info->name));
+	info->file = mem_dup(node->file->path);
+	info->driver = node->protocol ? node->protocol : node->drv->name;
+	info->read_only = node->read_only;
+	info->active = drive_of(node);
+	info->cache = node->file->cache;
+	info->write_threshold = node->write_threshold;
+	info->backing_depth = chain_depth(node);
+	if (node->backing)
+		memcpy(info->backing, node->backing->name,
+		       sizeof(info->backing));
+	if (node->job)
+		snprintf(info->job, sizeof(info->job), "%s", node->job->id);
+	info->wr_highest_offset = node->file->write_highest;
+	fill_image(&info->image, node);
+}
+
+static void fill_protocol(struct node_info *info, const struct protocol *p,
+			  const struct node *user)
+{
+	memcpy(info->name, p->name, sizeof(info->name));
+	info->bytes = true;
+	info->file = mem_dup(p->path);
+	info->driver = p->driver;
+	info->read_only = p->read_only;
+	info->cache = p->cache;
+	info->image.filename = mem_dup(p->path);
+	info->image.format = p->driver;
+	if (!user)
+		return;
+	info->image.virtual_size = user->file->size;
+	info->image.actual_size = file_disk_bytes(user->file);
+	info->wr_highest_offset = user->file->write_highest;
+}
+
+void engine_query_nodes(struct engine *e, struct node_info **out, size_t *n)
+{
+	size_t i = 0;
+
+	*n = 0;
+	rwlock_read(&e->graph.lock);
+	list_for_each(link, &e->graph.nodes)
+		++*n;
+	list_for_each(link, &e->protocols)
+		++*n;
+	*out = mem_alloc((*n + 1) * sizeof(**out));
+	list_for_each(link, &e->graph.nodes)
+		fill_node(&(*out)[i++], container_of(link, struct node, link));
+	list_for_each(link, &e->protocols) {
+		struct protocol *p = container_of(link, struct protocol, link);
+
+		fill_protocol(&(*out)[i++], p, graph_find(&e->graph, p->user));
+	}
+	rwlock_drop(&e->graph.lock);
+}
+
+void snapshot_info_release(struct snapshot_info *info)
+{
+	free(info->id);
+	free(info->name);
+}
+
+void image_info_release(struct image_info *image)
+{
+	for (size_t i = 0; i < image->snapshot_count; i++)
+		snapshot_info_release(&image->snapshots[i]);
+	for (size_t i = 0; i < image->qcow2.bitmap_count; i++)
+		free(image->qcow2.bitmaps[i]);
+	free(image->snapshots);
+	free(image->qcow2.bitmaps);
+	free(image->qcow2.data_file);
+	free(image->filename);
+	free(image->backing_filename);
+	free(image->full_backing_filename);
+	free(image->backing_format);
+}
+
+void node_info_free(struct node_info *info, size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		free(info[i].file);
+		image_info_release(&info[i].image);
+	}
+	free(info);
+}
+
+static void fill_drive(struct drive_info *info, const struct drive *d)
+{
+	snprintf(info->id, sizeof(info->id), "%s", d->id);
+	if (d->node)
+		memcpy(info->node, d->node->name, sizeof(info->node));
+	info->read_only = d->read_only;
+	info->io_status = "ok";
+}
+
+void engine_query_drives(struct engine *e, struct drive_info **out, size_t *n)
+{
+	size_t i = 0;
+
+	*n = 0;
+	rwlock_read(&e->graph.lock);
+	list_for_each(link, &e->graph.drives)
+		++*n;
+	*out = mem_alloc((*n + 1) * sizeof(**out));
+	list_for_each(link, &e->graph.drives) {
+		const struct drive *d = container_of(link, struct drive, link);
+
+		if (*d->id)
+			fill_drive(&(*out)[i++], d);
+	}
+	*n = i;
+	rwlock_drop(&e->graph.lock);
+}
+
+static void fill_counts(struct io_counts *out, const struct node_stats *s)
+{
+	*out = (struct io_counts){
+		.rd_bytes = s->rd_bytes, .wr_bytes = s->wr_bytes,
+		.unmap_bytes = s->unmap_bytes, .rd_ops = s->rd_ops,
+		.wr_ops = s->wr_ops, .unmap_ops = s->unmap_ops,
+		.flush_ops = s->flush_ops, .rd_ns = s->rd_ns,
+		.wr_ns = s->wr_ns, .unmap_ns = s->unmap_ns,
+		.flush_ns = s->flush_ns, .rd_failed = s->rd_failed,
+		.wr_failed = s->wr_failed, .unmap_failed = s->unmap_failed,
+		.flush_failed = s->flush_failed,
+	};
+}
+
+int engine_query_io(struct engine *e, const char *device, bool by_node,
+		    struct io_counts *out, struct err *err)
+{
+	struct node *node = NULL;
+	struct drive *d = NULL;
+
+	rwlock_read(&e->graph.lock);
+	if (by_node) {
+		node = graph_find(&e->graph, device);
+	} else {
+		d = drive_find(&e->graph, device);
+		node = d ? d->node : NULL;
+	}
+	if (node || d) {
+		fill_counts(out, d ? &d->stats : &node->stats);
+		out->wr_highest_offset = node ?
+			node->file->write_highest : 0;
+	} else {
+		err_set(err, ERR_DEVICE_NOT_FOUND, "Device '%s' not found",
+			device);
+	}
+	rwlock_drop(&e->graph.lock);
+	return node || d ? 0 : -1;
+}

@@ -1,0 +1,129 @@
+/* file.h - a host file or block device that holds an image.
+ *
+ * The only room that makes system calls on images. All offsets and lengths
+ * are bytes; all calls are thread-safe (pread/pwrite on one descriptor) unless
+ * said otherwise. Short transfers, EINTR and EAGAIN are continued here.
+ *
+ * A failed fsync is final (hazard H17): the file remembers it and every later
+ * flush fails with the same errno.
+ */
+#ifndef BLKMON_FILE_H
+#define BLKMON_FILE_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "engine/util/err.h"
+#include "engine/util/thread.h"
+
+enum file_cache {		/* QEMU's words for cache= */
+	FILE_CACHE_WRITEBACK,
+	FILE_CACHE_NONE,	/* O_DIRECT; unaligned requests are bounced */
+	FILE_CACHE_UNSAFE,	/* flushes are not sent to the host */
+};
+
+/* What the byte locks say that we do; the table is in lock.h. */
+enum lock_role {
+	LOCKS_NONE,		/* look without locking (info, cat) */
+	LOCKS_READ,		/* read-only image, any backing image */
+	LOCKS_WRITE,		/* active image, target of a job */
+};
+
+struct file {
+	char *path;		/* as it was named; owned */
+	int fd;			/* stays the same number for life */
+	dev_t dev;		/* identity: of the inode, or for a */
+	ino_t ino;		/* block device of the device number (ino 0) */
+	mode_t mode;		/* st_mode */
+	bool writable;		/* changed by file_set_writable() only */
+	bool block_device;
+	_Atomic bool can_clone;	/* cleared when FICLONERANGE says no */
+	uint32_t align;		/* what O_DIRECT asks for; else 1 */
+	enum file_cache cache;
+	enum lock_role role;
+	_Atomic int failed;	/* 0, or -errno of the fsync that failed */
+	_Atomic uint64_t size;	/* bytes; grows with writes */
+	_Atomic uint64_t reads, writes, read_bytes, write_bytes, flushes;
+	_Atomic uint64_t write_highest;	/* end of the highest write */
+	struct lock rmw;	/* leaf: O_DIRECT writes that read first */
+	struct lock sync;	/* leaf: one fdatasync at a time */
+	_Atomic uint64_t syncs;	/* how many were begun */
+};
+
+enum file_op {
+	FILE_OP_READ, FILE_OP_WRITE, FILE_OP_FLUSH, FILE_OP_TRUNCATE,
+	FILE_OP_ZERO, FILE_OP_DISCARD, FILE_OP_CLONE, FILE_OP_OPEN,
+};
+
+/* Tests put faults and recorders in front of the host: called before every
+ * operation; a negative result is returned instead of doing it. @buf is the
+ * data of a write, else NULL. NULL removes it. Set while nothing is running. */
+typedef int file_hook(const struct file *f, enum file_op op, uint64_t off,
+		      uint64_t len, const void *buf);
+void file_set_hook(file_hook *hook);
+
+struct file_options {
+	const char *path;
+	bool writable;
+	enum lock_role role;
+	enum file_cache cache;
+};
+
+/* Opens a regular file or a block device (O_NONBLOCK | O_NOCTTY | O_CLOEXEC,
+ * then fstat; hazard H6: anything else is refused), takes the locks of the
+ * role before anything is read. 0, or -1 and an error that names the file:
+ * "Could not open 'PATH': REASON", or for a lock
+ * `Failed to get "write" lock` + "Is another process using the image [PATH]?"
+ * separated by a newline (QEMU's words). */
+int file_open(struct file **out, const struct file_options *o,
+	      struct err *err);
+
+/* Creates PATH with O_EXCL | O_NOFOLLOW and @mode & ~umask, empty, read-write,
+ * with the locks of LOCKS_WRITE. If @reuse is set an existing regular file of
+ * size 0 is taken too. "Could not create 'PATH': REASON". */
+int file_create(struct file **out, const char *path, mode_t mode, bool reuse,
+		enum file_cache cache, struct err *err);
+
+void file_close(struct file *f);	/* drops the locks; NULL is fine */
+
+/* Changes between read-only and read-write, with the locks of the new role,
+ * without a moment in which none is held, and on the same number fd. No-op if
+ * it is so already. Fails without a change. */
+int file_set_writable(struct file *f, bool writable, enum lock_role role,
+		      struct err *err);
+
+/* Data path: 0 or -errno. Reading beyond the end gives zeroes. */
+int file_read(struct file *f, uint64_t off, void *buf, size_t len);
+int file_write(struct file *f, uint64_t off, const void *buf, size_t len);
+int file_flush(struct file *f);			/* fdatasync, latched */
+/* Not beside writes that end beyond @size. */
+int file_truncate(struct file *f, uint64_t size);
+/* Makes the range read as zeroes; it may be unmapped or stay allocated. Falls
+ * back to writing. Grows the file if need be. */
+int file_zero(struct file *f, uint64_t off, uint64_t len);
+/* Gives the range back to the host (PUNCH_HOLE, BLKDISCARD); best effort, a
+ * host that can't is no error. The range reads as zeroes or as before. */
+int file_discard(struct file *f, uint64_t off, uint64_t len);
+/* FICLONERANGE. -EOPNOTSUPP (or -EXDEV, -EINVAL) where it can't be done: the
+ * caller then copies. Grows dst. */
+int file_clone(struct file *dst, uint64_t dst_off, struct file *src,
+	       uint64_t src_off, uint64_t len);
+/* Starts writing back what was written, without waiting (a hint). */
+void file_start_writeback(struct file *f, uint64_t off, uint64_t len);
+
+/* SEEK_DATA/SEEK_HOLE: *data says whether the bytes at @off are data, *len
+ * (in: how far to look, > 0) for how many bytes that answer holds. A host
+ * that can't tell says data. 0 or -errno. */
+int file_extent(struct file *f, uint64_t off, uint64_t *len, bool *data);
+
+/* Bytes on disk (st_blocks * 512; a block device: its size). */
+uint64_t file_disk_bytes(const struct file *f);
+
+bool file_is_same(const struct file *a, const struct file *b);
+
+/* fsync of the directory that holds @path. 0 or -errno. */
+int file_sync_dir(const char *path);
+
+#endif

@@ -1,0 +1,70 @@
+/* graph.h - all open images, who is whose backing file, who is busy.
+ *
+ * One reader/writer lock (order 1, the outermost, writer preferred) guards the
+ * links. It is read-held for the time of one request and write-held to change
+ * a link; so who has it for writing has drained every request.
+ */
+#ifndef BLKMON_GRAPH_H
+#define BLKMON_GRAPH_H
+
+#include "engine/node.h"
+#include "engine/util/list.h"
+#include "engine/util/thread.h"
+
+struct drive;
+struct event_ring;
+
+struct graph {
+	struct rwlock lock;	/* order 1 */
+	struct list nodes;	/* struct node, newest first */
+	struct list drives;	/* struct drive, oldest first */
+	struct list gone;	/* struct drive, removed */
+	unsigned next_node;	/* for #blockNNN */
+	_Atomic uint64_t shape;	/* counts changes of links; index.c */
+	struct event_ring *events;	/* where images and drives tell of
+					   trouble; NULL: nowhere. Constant */
+};
+
+void graph_init(struct graph *g);
+void graph_release(struct graph *g);	/* everything was closed before */
+
+/* All below: graph write-held, unless it says read. */
+
+/* Enters an opened node with one reference; names it if it has no name.
+ * Duplicate name: -1, "Duplicate nodes with node-name='x'". */
+int graph_add(struct graph *g, struct node *node, struct err *err);
+struct node *graph_get(struct node *node);
+/* Drops a reference; the last one unlinks (its backing file in turn) and
+ * closes it. */
+void graph_put(struct node *node);
+
+struct node *graph_find(struct graph *g, const char *name);	  /* read */
+struct node *graph_find_file(struct graph *g, const struct file *f); /* read */
+/* The @n-th image (from 0) that has @node as its backing file, or NULL. */
+struct node *graph_overlay(struct node *node, unsigned n);	  /* read */
+
+/* A drive whose chain has @node, or NULL. */
+struct drive *graph_drive_above(const struct node *node);	  /* read */
+
+/* node->backing = @backing (takes a reference of its own; NULL none), puts
+ * the old one, forgets merged maps. */
+void graph_link(struct node *node, struct node *backing);
+
+/* Marks every image from @top down to and including @bottom as used by @job.
+ * If one is used already: marks none, ERR_DEVICE_IN_USE, `Node 'N' is busy:
+ * block device is in use by block job: TYPE`, N the drive's id if the image
+ * is a drive's active layer. */
+int graph_claim(struct node *top, struct node *bottom, const struct job *job,
+		struct err *err);
+void graph_unclaim(struct graph *g, const struct job *job);
+/* The test alone. */
+int graph_check_free(const struct node *node, struct err *err);
+
+/* Refuses if writing into images [base, top) would show through to anybody
+ * but the chain @top is in: an image from @base up to but not including @top
+ * that has another overlay, or is a drive's active layer. ERR_GENERIC, names
+ * image and drive. */
+int graph_check_exclusive(struct node *top, struct node *base,
+			  struct err *err);
+
+#endif

@@ -1,0 +1,179 @@
+/* job_mirror.c - active commit: merges the layer that the guest writes to.
+ *
+ * From the start what the guest writes behind the cursor goes to both images
+ * (drive.c), so one pass brings them in sync whatever the guest does, and
+ * they stay so. To pivot: all requests drained, base durable, and the drive
+ * moves over. The overlay is left as it is; up to that moment it alone would
+ * do after a crash, afterwards base counts.
+ */
+#include <stdlib.h>
+
+#include "engine/job_kinds.h"
+#include "engine/pass.h"
+#include "engine/util/mem.h"
+
+static int mirror_failed(struct active *a, struct err *err)
+{
+	int rc = atomic_load(&a->mirror.failed);
+
+	return !rc ? 0 : err_sys(err, rc, "Could not write what the guest "
+				 "wrote to '%s' too",
+				 a->im.base->file->path);
+}
+
+static int active_prepare(struct active *a, struct err *err)
+{
+	struct node *top = a->im.top, *base = a->im.base;
+
+	if (graph_check_exclusive(top, base, err) < 0)
+		return -1;
+	return job_images_prepare(&a->im, top->size, err);
+}
+
+int active_open(struct active *a, struct engine *e, struct drive *drive,
+		struct node *base, const struct job *job, struct err *err)
+{
+	*a = (struct active){
+		.im = { .engine = e, .job = job, .top = drive->node,
+			.base = base, .to = base },
+		.drive = drive, .mirror.target = base,
+	};
+	if (job_images_claim(&a->im, drive->node, base, err) < 0)
+		return -1;
+	if (active_prepare(a, err) < 0) {
+		job_images_release(&a->im);
+		return -1;
+	}
+	drive->mirror = &a->mirror;
+	return 0;
+}
+
+void active_close(struct active *a)
+{
+	a->drive->mirror = NULL;
+	job_images_release(&a->im);
+}
+
+int active_pass(struct active *a, struct job *job,
+		void (*progress)(uint64_t done, uint64_t total, void *arg),
+		void *arg, struct err *err)
+{
+	struct pass p = {
+		.graph = &a->im.engine->graph, .job = job,
+		.copy = { .pool = a->im.engine->pool, .from = a->im.top,
+			  .to = a->im.base, .stop = a->im.base,
+			  .live = true },
+		.size = a->im.top->size, .cursor = &a->mirror.cursor,
+		.progress = progress, .arg = arg,
+	};
+
+	return pass_run(&p, err);
+}
+
+int active_settle(struct active *a, struct err *err)
+{
+	int rc;
+
+	if (mirror_failed(a, err) < 0)
+		return -1;
+	rc = node_flush(a->im.base);
+	if (rc)
+		return err_sys(err, rc, "Could not flush '%s'",
+			       a->im.base->file->path);
+	a->drive->mirror = NULL;
+	return 0;
+}
+
+/* --- the job --- */
+
+static int wait_in_sync(struct job *job, struct active *a)
+{
+	struct err err = ERR_INIT;
+	int rc;
+
+	if (job_images_flush(&a->im, &err) < 0)
+		return job_fail(job, &err);
+	rc = job_wait_ready(job, &a->mirror.failed);
+	if (mirror_failed(a, &err) < 0)
+		return job_fail(job, &err);
+	a->pivot = !rc;
+	return rc < 0 ? rc : 0;
+}
+
+static int active_run(struct job *job)
+{
+	struct active *a = job->opaque;
+	struct err err = ERR_INIT;
+	int rc;
+
+	rc = active_pass(a, job, NULL, NULL, NULL);
+	if (rc || job->err.class)
+		return rc;
+	if (mirror_failed(a, &err) < 0)
+		return job_fail(job, &err);
+	return wait_in_sync(job, a);
+}
+
+/* No request is under way. */
+static void pivot(struct active *a)
+{
+	struct drive *drive = a->drive;
+	struct node *old = drive->node;
+
+	drive->node = graph_get(a->im.base);
+	a->im.was_read_only = drive->read_only;
+	graph_put(old);
+}
+
+/* Most of the flushing is done before the guest has to wait for it. */
+static int active_finish(struct job *job, struct err *err)
+{
+	struct active *a = job->opaque;
+	struct rwlock *lock = &a->im.engine->graph.lock;
+	int rc = job_images_flush(&a->im, err);
+
+	if (rc < 0)
+		return rc;
+	rwlock_write(lock);
+	rc = active_settle(a, err);
+	if (!rc && a->pivot)
+		pivot(a);
+	rwlock_drop(lock);
+	return rc;
+}
+
+static void active_release(struct job *job)
+{
+	struct active *a = job->opaque;
+	struct graph *graph = &a->im.engine->graph;
+	struct err err = ERR_INIT;
+
+	job_images_flush(&a->im, &err);
+	rwlock_write(&graph->lock);
+	active_close(a);
+	rwlock_drop(&graph->lock);
+	free(a);
+}
+
+static const struct job_kind kind_active = {
+	.type = "commit", .run = active_run, .finish = active_finish,
+	.release = active_release,
+};
+
+int mirror_start(struct engine *e, struct drive *drive, struct node *base,
+		 const struct job_options *o, struct err *err)
+{
+	struct active *a = mem_alloc(sizeof(*a));
+	struct job *job = job_new(e, &kind_active, o, a, err);
+
+	if (job && !active_open(a, e, drive, base, job, err)) {
+		job_set_len(job, a->im.top->size, 0);
+		job_set_images(job, a->im.top, base);
+		job_start(job);
+		return 0;
+	}
+	if (job)
+		job_discard(job);
+	free(a);
+	return -1;
+}

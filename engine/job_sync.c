@@ -1,0 +1,167 @@
+/* job_sync.c - commit at once: HMP's commit and the offline one.
+ *
+ * The guest may write meanwhile: as in an active commit its writes go to both
+ * images. Base is durable before the overlay is emptied.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "engine/chain.h"
+#include "engine/job_kinds.h"
+#include "engine/util/mem.h"
+
+static const struct job_kind kind_sync = { .type = "commit" };
+
+struct sync {
+	struct active active;
+	struct job owner;		/* of the claim; never runs */
+	bool empty;			/* the overlay, in the end */
+};
+
+static int find_base(struct drive *drive, const char *name,
+		     struct node **base, struct err *err)
+{
+	struct node *top = drive->node;
+
+	if (!top->backing)
+		return err_sys(err, ENOTSUP, "Device '%s' has no backing file "
+			       "to commit to", drive->id);
+	*base = top->backing;
+	if (name && chain_find(top, name, base, err) < 0)
+		return -1;
+	if (!*base || *base == top)
+		return err_set(err, ERR_GENERIC,
+			       "Can't find '%s' in the backing chain", name);
+	return 0;
+}
+
+/* Graph write-held. */
+static int sync_open(struct sync *s, struct engine *e, struct drive *drive,
+		     const char *base_name, struct err *err)
+{
+	struct node *base;
+
+	if (find_base(drive, base_name, &base, err) < 0)
+		return -1;
+	s->owner = (struct job){ .kind = &kind_sync, .id = drive->id };
+	s->empty = base == drive->node->backing && drive->node->drv->empty;
+	if (s->empty && drive->node->read_only)
+		return err_sys(err, EACCES, "'%s' is read-only",
+			       drive->node->file->path);
+	return active_open(&s->active, e, drive, base, &s->owner, err);
+}
+
+static int empty_overlay(struct node *node, struct err *err)
+{
+	struct range_hold hold;
+	int rc;
+
+	range_take(&node->range, &hold, 0, INT64_MAX, true);
+	rc = node->drv->empty(node);
+	range_drop(&node->range, &hold);
+	return rc ? err_sys(err, rc, "Could not empty '%s'",
+			    node->file->path) : 0;
+}
+
+static int sync_work(struct sync *s,
+		     void (*progress)(uint64_t done, uint64_t total,
+				      void *arg),
+		     void *arg, struct err *err)
+{
+	if (active_pass(&s->active, NULL, progress, arg, err) < 0)
+		return -1;
+	return job_images_flush(&s->active.im, err);
+}
+
+static int commit_now(struct engine *e, const char *id, const char *base,
+		      void (*progress)(uint64_t done, uint64_t total,
+				       void *arg),
+		      void *arg, struct err *err)
+{
+	struct rwlock *lock = &e->graph.lock;
+	struct drive *drive;
+	struct sync s;
+	int rc;
+
+	rwlock_write(lock);
+	drive = drive_find(&e->graph, id);
+	if (!drive)
+		rc = err_set(err, ERR_DEVICE_NOT_FOUND,
+			     "Device '%s' not found", id);
+	else if (!drive->node)
+		rc = err_set(err, ERR_DEVICE_NOT_FOUND,
+			     "Device '%s' has no medium", id);
+	else
+		rc = sync_open(&s, e, drive, base, err);
+	rwlock_drop(lock);
+	if (rc < 0)
+		return rc;
+
+	rc = sync_work(&s, progress, arg, err);
+	rwlock_write(lock);
+	if (!rc)
+		rc = active_settle(&s.active, err);
+	if (!rc && s.empty)
+		rc = empty_overlay(drive->node, err);
+	active_close(&s.active);
+	rwlock_drop(lock);
+	return rc;
+}
+
+int engine_commit_offline(struct engine *e, const char *device,
+			  const char *base,
+			  void (*progress)(uint64_t done, uint64_t total,
+					   void *arg), void *arg,
+			  struct err *err)
+{
+	return commit_now(e, device, base, progress, arg, err);
+}
+
+/* HMP's words; @as is what the operator called it. */
+static int commit_one(struct engine *e, const char *id, const char *as,
+		      struct err *err)
+{
+	if (!commit_now(e, id, NULL, NULL, NULL, err))
+		return 0;
+	if (err->class == ERR_DEVICE_NOT_FOUND)
+		return -1;
+	if (err->class == ERR_DEVICE_IN_USE)
+		err_set(err, ERR_DEVICE_IN_USE, "%s", strerror(EBUSY));
+	else if (err->errnum == ENOTSUP)
+		err_set(err, ERR_GENERIC, "%s", strerror(ENOTSUP));
+	err_prefix(err, "'commit' error for '%s': ", as);
+	return -1;
+}
+
+/* The id of the @n-th drive that has a backing file; the caller frees. */
+static char *nth_with_backing(struct engine *e, unsigned n)
+{
+	char *id = NULL;
+
+	rwlock_read(&e->graph.lock);
+	list_for_each(link, &e->graph.drives) {
+		struct drive *d = container_of(link, struct drive, link);
+
+		if (d->node && *d->id && d->node->backing && !n--) {
+			id = mem_dup(d->id);
+			break;
+		}
+	}
+	rwlock_drop(&e->graph.lock);
+	return id;
+}
+
+int engine_commit_sync(struct engine *e, const char *device, struct err *err)
+{
+	char *id;
+	int rc = 0;
+
+	if (strcmp(device, "all"))
+		return commit_one(e, device, device, err);
+	for (unsigned n = 0; !rc && (id = nth_with_backing(e, n)); n++) {
+		rc = commit_one(e, id, "all", err);
+		free(id);
+	}
+	return rc;
+}

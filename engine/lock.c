@@ -1,0 +1,103 @@
+/* lock.c - see lock.h. */
+#include "engine/lock.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stddef.h>
+
+/* A set of lock bytes is a mask: bit n is byte 100 + n (permission n is used),
+ * bit 4 + n is byte 200 + n (permission n is not shared). Bit b contradicts
+ * bit b ^ 4 of anybody else. */
+enum {
+	CONSISTENT_READ = 1 << 0,
+	WRITE = 1 << 1,
+	RESIZE = 1 << 3,
+	BITS = 8,
+};
+
+#define UNSHARED(perm) ((unsigned)(perm) << 4)
+
+static const char *const perm_names[] = {
+	"consistent read", "write", "write unchanged", "resize",
+};
+
+static const unsigned bytes_of_role[] = {
+	[LOCKS_NONE] = 0,
+	[LOCKS_READ] = CONSISTENT_READ | UNSHARED(WRITE | RESIZE),
+	[LOCKS_WRITE] = CONSISTENT_READ | WRITE | RESIZE |
+		       UNSHARED(WRITE | RESIZE),
+};
+
+static struct flock byte_lock(short type, unsigned bit)
+{
+	return (struct flock) {
+		.l_type = type,
+		.l_whence = SEEK_SET,
+		.l_start = bit < 4 ? 100 + bit : 200 + bit - 4,
+		.l_len = 1,
+	};
+}
+
+/* 0, or -errno for the first byte that could not be set. */
+static int set_bytes(int fd, unsigned mask, short type)
+{
+	for (unsigned bit = 0; bit < BITS; bit++) {
+		struct flock lock = byte_lock(type, bit);
+
+		if (mask & 1u << bit && fcntl(fd, F_OFD_SETLK, &lock) < 0)
+			return -errno;
+	}
+	return 0;
+}
+
+/* Is there another description with a byte that contradicts @mask? */
+static int check_bytes(int fd, unsigned mask, const char *path,
+		       struct err *err)
+{
+	for (unsigned bit = 0; bit < BITS; bit++) {
+		struct flock lock = byte_lock(F_WRLCK, bit ^ 4);
+
+		if (!(mask & 1u << bit))
+			continue;
+		if (fcntl(fd, F_OFD_GETLK, &lock) < 0)
+			return err_sys(err, errno,
+				       "Could not look at the locks of '%s'",
+				       path);
+		if (lock.l_type != F_UNLCK)
+			return err_set(err, ERR_GENERIC,
+				       "Failed to get %s\"%s\" lock\n"
+				       "Is another process using the image "
+				       "[%s]?", bit < 4 ? "" : "shared ",
+				       perm_names[bit % 4], path);
+	}
+	return 0;
+}
+
+int lock_change(int old_fd, enum lock_role old, int fd, enum lock_role role,
+		const char *path, struct err *err)
+{
+	unsigned had = bytes_of_role[old], want = bytes_of_role[role];
+	unsigned gone = old_fd == fd ? had & ~want : had;
+	unsigned added = old_fd == fd ? want & ~had : want;
+	int rc;
+
+	rc = set_bytes(fd, added, F_RDLCK);
+	if (rc == -EINVAL || rc == -ENOLCK)
+		return 0;
+	/* A read lock fails only against a write lock: not QEMU's way, but
+	 * somebody means to have the file alone. */
+	if (rc) {
+		err_set(err, ERR_GENERIC, "Failed to lock the image\n"
+			"Is another process using the image [%s]?", path);
+		goto back;
+	}
+	/* Otherwise the old description would stand in the new one's way. */
+	set_bytes(old_fd, gone, F_UNLCK);
+	rc = check_bytes(fd, want, path, err);
+	if (!rc)
+		return 0;
+	set_bytes(old_fd, gone, F_RDLCK);
+back:
+	set_bytes(fd, added, F_UNLCK);
+	return -1;
+}

@@ -1,0 +1,270 @@
+/* nbd_export.c - the exports of the NBD server: who may use them, how they
+ * come and go. See nbd_impl.h.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "engine/nbd_impl.h"
+#include "engine/util/clock.h"
+#include "engine/util/mem.h"
+
+static struct export *export_at(struct list *link)
+{
+	return container_of(link, struct export, link);
+}
+
+/* --- for the connections --- */
+
+static bool is_called(const struct export *x, const void *name, size_t len)
+{
+	return strlen(x->name) == len && !memcmp(x->name, name, len);
+}
+
+/* Server's lock held. */
+static struct export *find_name(struct nbd_server *s, const void *name,
+				size_t len)
+{
+	struct list *first = s->exports.next;
+
+	list_for_each(link, &s->exports)
+		if (is_called(export_at(link), name, len))
+			return export_at(link);
+	if (!len && first != &s->exports && first->next == &s->exports)
+		return export_at(first);
+	return NULL;
+}
+
+struct export *nbd_export_get(struct nbd_server *s, const void *name,
+			      size_t len)
+{
+	struct export *x;
+
+	lock_take(&s->lock);
+	x = find_name(s, name, len);
+	if (x && x->closing)
+		x = NULL;
+	if (x)
+		x->users++;
+	lock_drop(&s->lock);
+	return x;
+}
+
+void nbd_export_put(struct nbd_server *s, struct export *x)
+{
+	lock_take(&s->lock);
+	x->users--;
+	cond_wake_all(&s->changed);
+	lock_drop(&s->lock);
+}
+
+/* --- add --- */
+
+/* Server's lock held. */
+static struct export *find_id(struct nbd_server *s, const char *id)
+{
+	list_for_each(link, &s->exports)
+		if (!strcmp(export_at(link)->id, id))
+			return export_at(link);
+	return NULL;
+}
+
+static int check_id(struct nbd_server *s, const char *id, struct err *err)
+{
+	if (find_id(s, id))
+		return err_set(err, ERR_GENERIC,
+			       "Block export id '%s' is already in use", id);
+	return 0;
+}
+
+/* The empty name is one like any other here. */
+static int check_name(struct nbd_server *s, const char *name, struct err *err)
+{
+	list_for_each(link, &s->exports)
+		if (!strcmp(export_at(link)->name, name))
+			return err_set(err, ERR_GENERIC, "NBD server already "
+				       "has export named '%s'", name);
+	return 0;
+}
+
+static int check_may_add(struct nbd_server *s, const char *id,
+			 struct err *err)
+{
+	int rc;
+
+	lock_take(&s->lock);
+	rc = s->running ? check_id(s, id, err) :
+	     err_set(err, ERR_GENERIC, "NBD server not running");
+	lock_drop(&s->lock);
+	return rc;
+}
+
+static int add(struct nbd_server *s, const struct export_options *o,
+	       struct err *err)
+{
+	struct export *x;
+	int rc;
+
+	if (check_may_add(s, o->id, err))
+		return -1;
+	x = export_new(s->engine, o, err);
+	if (!x)
+		return -1;
+	x->serial = ++s->next_serial;
+	lock_take(&s->lock);
+	rc = check_name(s, x->name, err);
+	if (!rc)
+		list_add(&s->exports, &x->link);
+	lock_drop(&s->lock);
+	if (rc)
+		export_free(x);
+	return rc;
+}
+
+int engine_export_add(struct engine *e, const struct export_options *o,
+		      struct err *err)
+{
+	struct nbd_server *s = e->nbd;
+	int rc;
+
+	lock_take(&s->admin);
+	rc = add(s, o, err);
+	lock_drop(&s->admin);
+	return rc;
+}
+
+/* --- delete --- */
+
+/* Server's lock held. */
+static void end_conns(struct nbd_server *s, const struct export *x, bool hard)
+{
+	list_for_each(link, &s->conns) {
+		struct nbd_conn *c = container_of(link, struct nbd_conn, link);
+
+		if (c->export == x)
+			nbd_conn_end(c, hard);
+	}
+}
+
+/* Replies still go out, but a client who does not read them has to go
+ * without. */
+static void wait_unused(struct nbd_server *s, struct export *x)
+{
+	uint64_t deadline = clock_ns() + s->drain_ns;
+
+	lock_take(&s->lock);
+	while (x->users && cond_wait_until(&s->changed, &s->lock, deadline))
+		;
+	if (x->users)
+		end_conns(s, x, true);
+	while (x->users)
+		cond_wait(&s->changed, &s->lock);
+	list_del(&x->link);
+	lock_drop(&s->lock);
+}
+
+/* It was closed before. */
+static void drop(struct nbd_server *s, struct export *x)
+{
+	struct event ev = { .type = EVENT_EXPORT_DELETED };
+
+	export_recall(x);
+	wait_unused(s, x);
+	snprintf(ev.id, sizeof(ev.id), "%s", x->id);
+	export_free(x);
+	event_publish(&s->engine->events, &ev);
+}
+
+void nbd_exports_drop(struct nbd_server *s)
+{
+	lock_take(&s->lock);
+	list_for_each(link, &s->exports) {
+		export_at(link)->closing = true;
+		end_conns(s, export_at(link), false);
+	}
+	lock_drop(&s->lock);
+	list_for_each_safe(link, &s->exports)
+		drop(s, export_at(link));
+}
+
+/* NULL if it must not be deleted. */
+static struct export *close_export(struct nbd_server *s, const char *id,
+				   bool hard, struct err *err)
+{
+	struct export *x;
+
+	lock_take(&s->lock);
+	x = find_id(s, id);
+	if (!x) {
+		err_set(err, ERR_GENERIC, "Export '%s' is not found", id);
+	} else if (x->users && !hard) {
+		err_set(err, ERR_GENERIC, "export '%s' still in use", id);
+		x = NULL;
+	} else {
+		x->closing = true;
+		end_conns(s, x, false);
+	}
+	lock_drop(&s->lock);
+	return x;
+}
+
+int engine_export_del(struct engine *e, const char *id, bool hard,
+		      struct err *err)
+{
+	struct nbd_server *s = e->nbd;
+	struct export *x;
+
+	lock_take(&s->admin);
+	x = close_export(s, id, hard, err);
+	if (x)
+		drop(s, x);
+	lock_drop(&s->admin);
+	return x ? 0 : -1;
+}
+
+/* --- query --- */
+
+/* Server's lock held. Which image it is needs the graph, which comes before
+ * that lock, and was taken before. */
+static void fill(struct export_info *info, const struct export *x)
+{
+	const struct node *node = x->drive ? x->drive->node : x->node;
+
+	memcpy(info->id, x->id, sizeof(info->id));
+	info->name = mem_dup(x->name);
+	if (x->drive)
+		snprintf(info->drive, sizeof(info->drive), "%s",
+			 x->drive->id);
+	memcpy(info->node, node->name, sizeof(info->node));
+	info->writable = x->writable;
+	info->shutting_down = x->closing;
+	info->clients = x->users;
+	info->rd_bytes = x->rd_bytes;
+	info->wr_bytes = x->wr_bytes;
+	info->requests = x->requests;
+}
+
+void engine_query_exports(struct engine *e, struct export_info **out,
+			  size_t *n)
+{
+	struct nbd_server *s = e->nbd;
+	size_t i = 0;
+
+	*n = 0;
+	rwlock_read(&e->graph.lock);
+	lock_take(&s->lock);
+	list_for_each(link, &s->exports)
+		++*n;
+	*out = mem_alloc((*n + 1) * sizeof(**out));
+	list_for_each(link, &s->exports)
+		fill(&(*out)[i++], export_at(link));
+	lock_drop(&s->lock);
+	rwlock_drop(&e->graph.lock);
+}
+
+void export_info_free(struct export_info *info, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		free(info[i].name);
+	free(info);
+}

@@ -1,0 +1,215 @@
+/* nbd_impl.h - what the rooms of the NBD server share.
+ *
+ * nbd_server.c has the sockets, the exports and the list of connections;
+ * nbd_conn.c the life of one connection, its threads and its input;
+ * nbd_option.c the handshake; nbd_request.c takes requests in; nbd_serve.c
+ * serves them; nbd_reply.c answers.
+ *
+ * The threads of a connection are alike. One of them has the *turn*: it reads
+ * the next request, passes the turn on, serves what it read, replies, and asks
+ * for the turn again. Nothing is handed from thread to thread, there are as
+ * many requests in flight as threads, and there is no queue to bound. While
+ * requests are over sooner than another thread could wake up, the turn is not
+ * passed on.
+ */
+#ifndef BLKMON_NBD_IMPL_H
+#define BLKMON_NBD_IMPL_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/uio.h>
+
+#include "engine/engine_impl.h"
+#include "engine/export.h"
+#include "engine/util/list.h"
+#include "engine/util/socket.h"
+#include "engine/util/thread.h"
+
+#define NBD_THREADS 16		/* so many requests in flight per client */
+#define NBD_REQUEST_MAX (32u << 20)
+#define NBD_INPUT (64u << 10)	/* read ahead of the requests */
+
+/* A longer request is served piece by piece. A client may use one piece at
+ * any time; further ones come out of what all clients share, and who gets
+ * none waits for his own. So the most there can be is NBD_SHARED_MAX and one
+ * piece for each client. */
+#define NBD_PIECE (1u << 20)
+#define NBD_SHARED_MAX 96u	/* pieces */
+#define NBD_SMALL (16u << 10)	/* each thread has a buffer of that size */
+
+#define NBD_HANDSHAKE_NS (10 * NS_PER_SEC)
+/* How long a client may take to read the last replies when it has to go. */
+#define NBD_DRAIN_NS (2 * NS_PER_SEC)
+#define NBD_CLIENTS 100		/* unless the operator says otherwise */
+
+struct nbd_server {
+	struct engine *engine;
+	struct lock admin;	/* order 0: one who starts, stops, adds... */
+	uint64_t handshake_ns, drain_ns; /* the two limits; tests shorten */
+	int wake;		/* eventfd: look around, accepting thread */
+	_Atomic unsigned shared; /* pieces in use out of NBD_SHARED_MAX */
+
+	/* admin: */
+	struct sockets sockets;
+	pthread_t thread;
+	uint64_t next_serial;
+
+	struct lock lock;	/* leaf; guards all below */
+	struct cond changed;	/* a connection has ended, an export is free */
+	bool running;
+	unsigned max_clients, clients;
+	bool full_told;
+	uint64_t next_number;
+	struct list conns;	/* struct nbd_conn, oldest first */
+	struct list exports;	/* struct export, newest first */
+	char address[256];	/* while it is running */
+	uint64_t notice_ns;	/* when the current second of lines began */
+	unsigned notices, notices_lost;
+};
+
+struct nbd_worker {
+	struct nbd_conn *conn;
+	pthread_t thread;
+	uint8_t *small;		/* NBD_SMALL bytes, fit for O_DIRECT */
+};
+
+enum { NBD_CONTEXT_ALLOCATION, NBD_CONTEXT_DEPTH, NBD_CONTEXTS };
+
+struct nbd_conn {
+	/* constant */
+	struct nbd_server *server;
+	int fd;
+	uint64_t number;
+	char peer[80];
+	pthread_t thread;	/* the first of its threads, */
+	bool started;		/* if it could be started */
+
+	_Atomic bool gone;	/* has to end: takes no more requests */
+	_Atomic uint64_t rd_bytes, wr_bytes, requests;
+
+	/* the server's lock */
+	struct export *export;	/* NULL during the handshake; a user of it */
+	uint64_t deadline;	/* of the handshake; 0 when it is over */
+	bool late;		/* the handshake took too long */
+	bool done;		/* only to be buried */
+	struct list link;
+
+	/* what the handshake agreed on; constant afterwards */
+	bool no_zeroes, structured;
+	unsigned contexts;	/* bits 1 << NBD_CONTEXT_... */
+	uint64_t contexts_of;	/* serial of the export they were set for */
+
+	/* whoever has the turn */
+	uint8_t *in;
+	size_t in_at, in_end;
+	uint64_t size;		/* of the disk, when last looked at */
+	struct nbd_worker worker[NBD_THREADS];
+	unsigned workers;
+
+	struct lock lock;	/* leaf; guards the turn and the pieces */
+	struct cond turn, freed;
+	bool taken, ended;	/* the turn; there is no next request */
+	unsigned idle;		/* threads that wait for the turn */
+	unsigned pieces;	/* buffers beyond the threads' own */
+	_Atomic uint32_t mean_ns; /* how long requests take */
+
+	/* One reply after the other. Held across writes to the socket, with
+	 * no other lock held. */
+	struct lock out;
+};
+
+struct nbd_request {
+	uint16_t flags, type;
+	uint64_t cookie, off;
+	uint32_t len;
+	uint32_t error;		/* NBD's, found while it was read */
+	uint32_t done;		/* WRITE: bytes served already */
+	uint8_t *buf;		/* of min(len, NBD_PIECE) bytes, or NULL */
+	bool owns, shared;	/* buf is a piece; out of the common ones */
+};
+
+/* --- nbd_server.c --- */
+
+/* A line for the operator's log about @conn (NULL: the server). At most ten a
+ * second: a client must not flood the log. */
+void nbd_notice(struct nbd_server *s, const struct nbd_conn *conn,
+		const char *fmt, ...) __attribute__((format(printf, 3, 4)));
+/* The handshake is over: takes the caller's use of @x. False if the connection
+ * has to end instead; then it is still the caller's. */
+bool nbd_conn_settle(struct nbd_conn *c, struct export *x);
+/* The last thing a connection does: it may be freed right away. */
+void nbd_conn_done(struct nbd_conn *c);
+
+/* No more requests of this connection; replies still go out unless @hard.
+ * Server's lock held. */
+void nbd_conn_end(struct nbd_conn *c, bool hard);
+
+/* --- nbd_export.c --- */
+
+/* The export called @name (not NUL-terminated; empty: the only one there is),
+ * counted as used; NULL if there is none. */
+struct export *nbd_export_get(struct nbd_server *s, const void *name,
+			      size_t len);
+void nbd_export_put(struct nbd_server *s, struct export *x);
+/* Deletes all, with their connections; admin held. */
+void nbd_exports_drop(struct nbd_server *s);
+
+/* --- nbd_conn.c --- */
+
+struct nbd_conn *nbd_conn_new(struct nbd_server *s, int fd); /* takes @fd */
+int nbd_conn_start(struct nbd_conn *c);		/* 0 or -errno */
+void nbd_conn_free(struct nbd_conn *c);		/* done; waits for its end */
+/* Exactly @len bytes of input. -ENODATA: the client has ended before the
+ * first; -EPIPE: in the midst; or another -errno. Turn or handshake. */
+int nbd_recv(struct nbd_conn *c, void *buf, size_t len);
+int nbd_skip(struct nbd_conn *c, uint64_t len);
+/* All of it, changes @iov. 0 or -errno. out held, or handshake. */
+int nbd_send(struct nbd_conn *c, struct iovec *iov, int n);
+
+/* --- nbd_option.c --- */
+
+/* 0: c->export is set; else the connection is over, and why was said. */
+int nbd_handshake(struct nbd_conn *c);
+
+/* --- nbd_request.c --- */
+
+/* The next request with (the last piece of) its data. 0, or -errno: there is
+ * none; -ENODATA if the client ended as it should. Turn held. */
+int nbd_request_read(struct nbd_worker *w, struct nbd_request *r);
+void nbd_request_release(struct nbd_worker *w, struct nbd_request *r);
+uint32_t nbd_errno(int rc);	/* @rc is 0 or -errno */
+
+/* --- nbd_serve.c --- */
+
+/* Serves and replies. 0, or -errno when the client can't be answered. */
+int nbd_serve(struct nbd_conn *c, struct nbd_request *r);
+
+/* --- nbd_reply.c; 0 or -errno --- */
+
+int nbd_reply(struct nbd_conn *c, const struct nbd_request *r,
+	      uint32_t error);
+/* The whole answer to a READ: r->buf holds all of it. */
+int nbd_reply_data(struct nbd_conn *c, const struct nbd_request *r);
+
+/* Chunks that go out together. */
+#define NBD_CHUNKS 32
+struct nbd_chunks {
+	struct iovec iov[2 * NBD_CHUNKS];
+	uint8_t head[NBD_CHUNKS][32];
+	unsigned count;
+	int parts;
+};
+/* The last one added is marked as the end of the answer if @done. */
+void nbd_chunk_data(struct nbd_chunks *out, const struct nbd_request *r,
+		    uint64_t off, void *data, uint32_t len, bool done);
+void nbd_chunk_hole(struct nbd_chunks *out, const struct nbd_request *r,
+		    uint64_t off, uint32_t len, bool done);
+/* @body: the extents on the wire, @len bytes. */
+void nbd_chunk_status(struct nbd_chunks *out, const struct nbd_request *r,
+		      uint32_t context, void *body, uint32_t len, bool done);
+int nbd_chunks_send(struct nbd_conn *c, struct nbd_chunks *out);
+/* Simple reply whose @len bytes of data follow by nbd_send(): out held. */
+int nbd_simple_head(struct nbd_conn *c, const struct nbd_request *r);
+
+#endif

@@ -1,0 +1,421 @@
+/* qcow2.c - the qcow2 driver: open, close, grow, header, info. */
+#include "engine/qcow2_image.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "engine/engine.h"
+#include "engine/event.h"
+#include "engine/graph.h"
+#include "engine/util/bytes.h"
+#include "engine/util/mem.h"
+#include "engine/util/str.h"
+
+static void set_geometry(struct qcow2 *q)
+{
+	const struct qcow2_header *h = &q->h;
+
+	q->cluster_bits = h->cluster_bits;
+	q->cluster = 1ull << h->cluster_bits;
+	q->extended = h->incompatible & QCOW2_INCOMPAT_EXTENDED_L2;
+	q->sub = q->extended ? q->cluster / 32 : q->cluster;
+	q->entry_bytes = q->extended ? 16 : 8;
+	q->l2_bits = h->cluster_bits - (q->extended ? 4 : 3);
+	q->block_bits = h->cluster_bits + 3 - h->refcount_order;
+}
+
+/* Hazard H2: a data file is opened only if the operator names it. */
+static int open_data_file(struct qcow2 *q, const struct node_options *o,
+			  struct err *err)
+{
+	struct file_options fo = {
+		.path = o->data_file,
+		.writable = false,
+		.role = o->no_lock ? LOCKS_NONE : LOCKS_READ,
+		.cache = o->cache,
+	};
+
+	q->external = q->h.incompatible & QCOW2_INCOMPAT_DATA_FILE;
+	q->data = q->file;
+	if (!q->external && o->data_file)
+		return err_set(err, ERR_GENERIC,
+			       "'%s' has no external data file, but one is "
+			       "named ('%s')", q->file->path, o->data_file);
+	if (!q->external)
+		return 0;
+	q->data = NULL;
+	if (!o->data_file)
+		return err_set(err, ERR_GENERIC,
+			       "'%s' keeps its data in an external file, "
+			       "which has to be named: data-file=PATH (its "
+			       "header says '%s')", q->file->path,
+			       q->h.data_file_name ? q->h.data_file_name :
+						     "nothing");
+	return file_open(&q->data, &fo, err);
+}
+
+static void qcow2_close(struct node *node)
+{
+	struct qcow2 *q = qcow2_of(node);
+
+	if (q->external)
+		file_close(q->data);
+	qcow2_cache_release(&q->cache);
+	qcow2_table_release(&q->l1);
+	qcow2_table_release(&q->rt);
+	qcow2_header_release(&q->h);
+	free(q->set.slot);
+	free(q->freed.v);
+	lock_release(&q->sync);
+	cond_release(&q->synced);
+	free(q);
+	node->opaque = NULL;
+}
+
+static int load_l1(struct qcow2 *q, struct err *err)
+{
+	int rc = qcow2_table_read(q->file, &q->l1, q->h.l1_offset,
+				  q->h.l1_size);
+
+	return rc ? err_sys(err, rc, "Could not read the L1 table of '%s'",
+			    q->file->path) : 0;
+}
+
+static int qcow2_open(struct node *node, const struct node_options *o,
+		      struct err *err)
+{
+	struct qcow2 *q = mem_alloc(sizeof(*q));
+
+	q->node = node;
+	q->file = node->file;
+	if (qcow2_header_read(q->file, &q->h, err)) {
+		free(q);
+		return -1;
+	}
+	set_geometry(q);
+	lock_init(&q->sync);
+	cond_init(&q->synced);
+	qcow2_cache_init(&q->cache, q->cluster);
+	atomic_store(&q->untouched, true);
+	node->opaque = q;
+	if (open_data_file(q, o, err) || load_l1(q, err)) {
+		qcow2_close(node);
+		return -1;
+	}
+	atomic_store(&node->size, q->h.size);
+	node->cluster = (uint32_t)q->cluster;
+	node->metadata = (uint64_t)q->h.l1_size * 8;
+	if (!o->read_only)
+		node->metadata += (uint64_t)q->h.rt_clusters * q->cluster;
+	node->backing_name = mem_dup(q->h.backing_name);
+	node->backing_format = mem_dup(q->h.backing_format);
+	return 0;
+}
+
+static int load_refcounts(struct qcow2 *q, struct err *err)
+{
+	uint64_t count = ((uint64_t)q->h.rt_clusters << q->cluster_bits) / 8;
+	int rc;
+
+	if (q->rt.entry)
+		return 0;
+	rc = qcow2_table_read(q->file, &q->rt, q->h.rt_offset,
+			      (uint32_t)count);
+	if (rc)
+		return err_sys(err, rc, "Could not read the refcount table "
+			       "of '%s'", q->file->path);
+	return qcow2_set_build(q, err);
+}
+
+static int qcow2_make_writable(struct node *node, struct err *err)
+{
+	struct qcow2 *q = qcow2_of(node);
+
+	if (q->h.incompatible & QCOW2_INCOMPAT_CORRUPT)
+		return err_set(err, ERR_GENERIC,
+			       "'%s' is marked corrupt; it cannot be opened "
+			       "read-write before it has been repaired "
+			       "(qemu-img check -r all)", q->file->path);
+	if (q->external && file_set_writable(q->data, true, LOCKS_WRITE, err))
+		return -1;
+	if ((q->h.incompatible & QCOW2_INCOMPAT_DIRTY) && qcow2_repair(q, err))
+		return -1;
+	if (load_refcounts(q, err))
+		return -1;
+	atomic_store(&q->writable, true);
+	return 0;
+}
+
+/* The first flush unlinks what was let go, the second counts it down. */
+static int qcow2_settle(struct node *node)
+{
+	struct qcow2 *q = qcow2_of(node);
+	struct err ignored = ERR_INIT;
+	int rc = qcow2_flush(node);
+
+	if (!rc && (q->cache.dirty || q->rt.any_dirty))
+		rc = qcow2_flush(node);
+	if (rc || !atomic_load(&q->writable))
+		return rc;
+	if (q->external)
+		file_set_writable(q->data, false, LOCKS_READ, &ignored);
+	atomic_store(&q->writable, false);
+	return 0;
+}
+
+static int add_extent(void *arg, uint64_t off, uint64_t len)
+{
+	struct qcow2_extents *e = arg;
+
+	if (!is_aligned(off, 512) || off + len > QCOW2_OFFSET_MAX)
+		return -EIO;
+	qcow2_extents_add(e, off, len);
+	return 0;
+}
+
+/* Lets go of what the bitmaps own. They are not kept up to date here, and
+ * with the autoclear bit gone nobody reads them any more. If their tables
+ * can't be read their clusters are leaked. */
+static void drop_bitmaps(struct qcow2 *q, const struct qcow2_extents *e)
+{
+	lock_take(&q->node->meta);
+	for (size_t i = 0; i < e->count; i++) {
+		uint64_t first = e->v[i].first >> q->cluster_bits;
+		uint64_t end = div_round_up(e->v[i].first + e->v[i].count,
+					    q->cluster);
+
+		qcow2_free_later(q, first, end - first);
+	}
+	q->h.bitmap_count = 0;
+	lock_drop(&q->node->meta);
+}
+
+static void say_dropped(struct qcow2 *q)
+{
+	struct event ev = { .type = EVENT_NOTICE };
+	struct str safe = STR_INIT;
+
+	if (!q->node->graph || !q->node->graph->events)
+		return;
+	str_add_safe(&safe, q->file->path);
+	snprintf(ev.text, sizeof(ev.text), "'%s' is about to change: its "
+		 "persistent bitmaps are dropped", str_get(&safe));
+	str_release(&safe);
+	event_publish(q->node->graph->events, &ev);
+}
+
+static int clear_autoclear(struct qcow2 *q, uint64_t keep)
+{
+	struct qcow2_extents bitmaps = { 0 };
+	struct qcow2_header h = q->h;
+	bool known = !qcow2_bitmap_clusters(q->file, &q->h, add_extent,
+					    &bitmaps);
+	int rc;
+
+	if (h.bitmap_count)
+		say_dropped(q);
+	h.autoclear &= keep;
+	rc = qcow2_header_write_fields(q->file, &h);
+	if (!rc) {
+		q->h.autoclear = h.autoclear;
+		if (known)
+			drop_bitmaps(q, &bitmaps);
+	}
+	free(bitmaps.v);
+	return rc;
+}
+
+int qcow2_first_change(struct qcow2 *q)
+{
+	uint64_t keep = q->external ? QCOW2_AUTOCLEAR_RAW_DATA : 0;
+	int rc = 0;
+
+	if (atomic_load(&q->corrupt))
+		return -EIO;
+	if (!atomic_load(&q->untouched))
+		return 0;
+	qcow2_sync_lock(q);
+	if (atomic_load(&q->untouched) && (q->h.autoclear & ~keep))
+		rc = clear_autoclear(q, keep);
+	if (!rc)
+		atomic_store(&q->untouched, false);
+	qcow2_sync_unlock(q);
+	return rc;
+}
+
+/* --- grow --- */
+
+/* Bytes [old, size) have to read as zeroes: what lies in the cluster behind
+ * the old end, and where the backing file is longer. */
+static int zero_new_part(struct node *node, uint64_t old, uint64_t size)
+{
+	struct qcow2 *q = qcow2_of(node);
+	uint64_t edge = min_u64(align_up(old, q->cluster), size);
+	uint64_t shown = edge;
+	int rc = 0;
+
+	if (q->h.backing_name)
+		shown = node->backing ?
+			min_u64(size, atomic_load(&node->backing->size)) :
+			size;
+	if (edge > old)
+		rc = node_zero_held(node, old, edge - old, false);
+	if (!rc && shown > edge)
+		rc = node_zero_held(node, edge, shown - edge, true);
+	return rc;
+}
+
+static int grow(struct node *node, uint64_t size)
+{
+	struct qcow2 *q = qcow2_of(node);
+	uint64_t old = atomic_load(&node->size);
+	uint64_t span = q->cluster << q->l2_bits;
+	uint64_t l1 = div_round_up(size, span);
+	struct qcow2_header h;
+	int rc = qcow2_first_change(q);
+
+	if (!rc && l1 > QCOW2_L1_MAX / 8)
+		rc = -EFBIG;
+	if (!rc && l1 > q->l1.count)
+		rc = qcow2_l1_grow(q, (uint32_t)l1);
+	if (rc)
+		return rc;
+	/* the new part is made before the header shows it */
+	atomic_store(&node->size, size);
+	rc = zero_new_part(node, old, size);
+	if (!rc)
+		rc = qcow2_flush(node);
+	h = q->h;
+	h.size = size;
+	if (!rc)
+		rc = qcow2_header_write_fields(q->file, &h);
+	if (rc)
+		atomic_store(&node->size, old);
+	else
+		q->h.size = size;
+	return rc;
+}
+
+static int qcow2_grow(struct node *node, uint64_t size, struct err *err)
+{
+	struct qcow2 *q = qcow2_of(node);
+	int rc = 0;
+
+	size = align_up(size, 512);
+	if (q->h.autoclear & QCOW2_AUTOCLEAR_RAW_DATA)
+		rc = file_truncate(q->data, size);
+	if (!rc)
+		rc = grow(node, size);
+	return rc ? err_sys(err, rc, "Could not grow '%s' to %llu bytes",
+			    q->file->path, (unsigned long long)size) : 0;
+}
+
+/* --- the backing file's name --- */
+
+static int qcow2_check_backing(struct node *node, const char *name,
+			       const char *format, struct err *err)
+{
+	struct qcow2 *q = qcow2_of(node);
+	int rc = qcow2_header_check_backing(&q->h, name, format);
+
+	if (!rc)
+		return 0;
+	return err_sys(err, rc, "The header of '%s' has no room for the "
+		       "backing file name '%s'", q->file->path, name);
+}
+
+static int qcow2_set_backing(struct node *node, const char *name,
+			     const char *format, struct err *err)
+{
+	struct qcow2 *q = qcow2_of(node);
+	int rc = qcow2_first_change(q);
+
+	if (!rc)
+		rc = qcow2_flush(node);
+	qcow2_sync_lock(q);
+	if (!rc)
+		rc = qcow2_header_set_backing(q->file, &q->h, name, format);
+	qcow2_sync_unlock(q);
+	if (rc)
+		return err_sys(err, rc, "Could not write the backing file "
+			       "name into '%s'", q->file->path);
+	free(node->backing_name);
+	free(node->backing_format);
+	node->backing_name = mem_dup(name);
+	node->backing_format = mem_dup(name ? format : NULL);
+	return 0;
+}
+
+/* --- info --- */
+
+static void info_snapshots(struct qcow2 *q, struct image_info *info)
+{
+	struct qcow2_snapshot *s = NULL;
+	struct err err = ERR_INIT;
+	uint64_t bytes;
+
+	if (!q->h.nb_snapshots ||
+	    qcow2_snapshots_read(q->file, &q->h, &s, &bytes, &err))
+		return;
+	info->snapshots = mem_alloc(q->h.nb_snapshots *
+				    sizeof(*info->snapshots));
+	info->snapshot_count = q->h.nb_snapshots;
+	for (uint32_t i = 0; i < q->h.nb_snapshots; i++)
+		info->snapshots[i] = (struct snapshot_info){
+			.id = mem_dup(s[i].id),
+			.name = mem_dup(s[i].name),
+			.vm_state_bytes = s[i].vm_state_bytes,
+			.wall_us = s[i].date_sec * 1000000ull +
+				   s[i].date_nsec / 1000,
+			.vm_clock_ns = s[i].vm_clock_ns,
+			.icount = s[i].icount,
+		};
+	qcow2_snapshots_free(s, q->h.nb_snapshots);
+}
+
+static void qcow2_info(struct node *node, struct image_info *info)
+{
+	struct qcow2 *q = qcow2_of(node);
+	const struct qcow2_header *h = &q->h;
+
+	info->format = "qcow2";
+	info->cluster_size = (uint32_t)q->cluster;
+	info->dirty = h->incompatible & QCOW2_INCOMPAT_DIRTY;
+	info->corrupt = (h->incompatible & QCOW2_INCOMPAT_CORRUPT) ||
+			atomic_load(&q->corrupt);
+	info->qcow2.compat = h->version >= 3 ? "1.1" : "0.10";
+	info->qcow2.compression = h->compression ? "zstd" : "zlib";
+	info->qcow2.lazy_refcounts = h->compatible & QCOW2_COMPAT_LAZY;
+	info->qcow2.extended_l2 = q->extended;
+	info->qcow2.refcount_bits = 1u << h->refcount_order;
+	if (q->external)
+		info->qcow2.data_file = mem_dup(q->data->path);
+	info->qcow2.data_file_raw = h->autoclear & QCOW2_AUTOCLEAR_RAW_DATA;
+	info_snapshots(q, info);
+	(void)qcow2_bitmap_names(q->file, h, &info->qcow2.bitmaps,
+				 &info->qcow2.bitmap_count);
+}
+
+const struct driver driver_qcow2 = {
+	.name = "qcow2",
+	.has_backing = true,
+	.open = qcow2_open,
+	.close = qcow2_close,
+	.make_writable = qcow2_make_writable,
+	.map = qcow2_map,
+	.read_compressed = qcow2_read_compressed,
+	.write_begin = qcow2_write_begin,
+	.write_end = qcow2_write_end,
+	.zero = qcow2_zero,
+	.zeroes_fast = qcow2_zeroes_fast,
+	.flush = qcow2_flush,
+	.settle = qcow2_settle,
+	.grow = qcow2_grow,
+	.set_backing = qcow2_set_backing,
+	.check_backing = qcow2_check_backing,
+	.empty = qcow2_empty,
+	.snapshot_create = qcow2_snapshot_create,
+	.snapshot_delete = qcow2_snapshot_delete,
+	.info = qcow2_info,
+};

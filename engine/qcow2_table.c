@@ -1,0 +1,249 @@
+/* qcow2_table.c - the tables that are wholly in memory: L1, refcount table;
+ * and their moves to a larger place.
+ */
+#include "engine/qcow2_image.h"
+
+#include <stdlib.h>
+
+#include "engine/util/bytes.h"
+#include "engine/util/mem.h"
+
+#define PER_SECTOR 64u		/* entries in 512 bytes */
+
+int qcow2_table_read(struct file *file, struct qcow2_table *t, uint64_t host,
+		     uint32_t count)
+{
+	uint8_t *raw = NULL;
+	int rc = -ENOMEM;
+
+	*t = (struct qcow2_table){ .host = host, .count = count };
+	raw = buf_new(max_u64((uint64_t)count * 8, 8));
+	t->entry = mem_try(max_u64(count, 1), sizeof(*t->entry));
+	t->dirty = mem_try(count / PER_SECTOR + 1, 1);
+	if (!raw || !t->entry || !t->dirty)
+		goto out;
+	rc = file_read(file, host, raw, (size_t)count * 8);
+	for (uint32_t i = 0; !rc && i < count; i++)
+		t->entry[i] = get_be64(raw + (size_t)i * 8);
+out:
+	free(raw);
+	if (rc)
+		qcow2_table_release(t);
+	return rc;
+}
+
+void qcow2_table_release(struct qcow2_table *t)
+{
+	free(t->entry);
+	free(t->dirty);
+	*t = (struct qcow2_table){ 0 };
+}
+
+void qcow2_table_set(struct qcow2_table *t, uint32_t i, uint64_t entry)
+{
+	t->entry[i] = entry;
+	t->dirty[i / PER_SECTOR] = 1;
+	t->any_dirty = true;
+}
+
+/* The table with @count entries (more than it has), as bytes of whole
+ * clusters. */
+static uint8_t *widened(const struct qcow2_table *t, uint64_t bytes)
+{
+	uint8_t *raw = buf_new(bytes);
+
+	if (!raw)
+		return NULL;
+	memset(raw, 0, bytes);
+	for (uint32_t i = 0; i < t->count; i++)
+		put_be64(raw + (size_t)i * 8, t->entry[i]);
+	return raw;
+}
+
+static int widen(struct qcow2_table *t, uint64_t host, uint32_t count)
+{
+	uint64_t *entry = mem_try(count, sizeof(*entry));
+	uint8_t *dirty = mem_try(count / PER_SECTOR + 1, 1);
+
+	if (!entry || !dirty) {
+		free(entry);
+		free(dirty);
+		return -ENOMEM;
+	}
+	memcpy(entry, t->entry, t->count * sizeof(*entry));
+	qcow2_table_release(t);
+	*t = (struct qcow2_table){
+		.entry = entry, .dirty = dirty, .count = count, .host = host,
+	};
+	return 0;
+}
+
+/* A place for the new refcount table: behind all that the old one covers,
+ * with the refcount blocks that count it (and themselves). */
+struct place {
+	uint64_t first;			/* cluster number of the table */
+	uint64_t table, blocks;		/* clusters */
+};
+
+static struct place place_find(const struct qcow2 *q)
+{
+	uint64_t per_block = 1ull << q->block_bits;
+	uint64_t per_cluster = q->cluster / 8;
+	struct place p = {
+		.first = (uint64_t)q->rt.count << q->block_bits,
+	};
+	uint64_t entries = q->rt.count + (uint64_t)q->rt.count / 2 + 2;
+
+	/* each turn can only need more; ends when it needs no more */
+	for (;;) {
+		uint64_t table = div_round_up(entries, per_cluster);
+		uint64_t blocks = div_round_up(table + p.blocks, per_block);
+
+		if (table == p.table && blocks == p.blocks)
+			return p;
+		p.table = table;
+		p.blocks = blocks;
+		entries = max_u64(entries, q->rt.count + blocks + 1);
+	}
+}
+
+static int place_write(struct qcow2 *q, const struct place *p)
+{
+	uint64_t used = p->table + p->blocks;
+	uint64_t bytes = p->table << q->cluster_bits;
+	uint8_t *table = widened(&q->rt, bytes);
+	uint8_t *block = buf_new(q->cluster);
+	uint64_t at = (p->first + p->table) << q->cluster_bits;
+	int rc = table && block ? 0 : -ENOMEM;
+
+	for (uint64_t b = 0; b < p->blocks && !rc; b++) {
+		uint64_t per_block = 1ull << q->block_bits;
+		uint64_t n = min_u64(used - b * per_block, per_block);
+
+		memset(block, 0, q->cluster);
+		for (uint64_t i = 0; i < n; i++)
+			qcow2_count_set(block, q->h.refcount_order, i, 1);
+		rc = file_write(q->file, at + (b << q->cluster_bits), block,
+				q->cluster);
+		put_be64(table + (q->rt.count + b) * 8,
+			 at + (b << q->cluster_bits));
+	}
+	if (!rc)
+		rc = file_write(q->file, p->first << q->cluster_bits, table,
+				bytes);
+	free(table);
+	free(block);
+	return rc;
+}
+
+static int place_switch(struct qcow2 *q, const struct place *p)
+{
+	struct qcow2_header h = q->h;
+	uint32_t old = q->rt.count;
+	uint64_t old_host = q->rt.host;
+	uint32_t count = (uint32_t)((p->table << q->cluster_bits) / 8);
+	uint64_t block = p->first + p->table;
+	int rc;
+
+	h.rt_offset = p->first << q->cluster_bits;
+	h.rt_clusters = (uint32_t)p->table;
+	rc = qcow2_header_write_fields(q->file, &h);
+	if (rc)
+		return rc;
+	q->h.rt_offset = h.rt_offset;
+	q->h.rt_clusters = h.rt_clusters;
+	rc = widen(&q->rt, h.rt_offset, count);
+	if (rc) {
+		/* the disk is ahead of us: stop writing */
+		qcow2_broken(q);
+		return rc;
+	}
+	for (uint64_t b = 0; b < p->blocks; b++) {
+		q->rt.entry[old + b] = (block + b) << q->cluster_bits;
+		qcow2_set_add(&q->set, block + b);
+	}
+	for (uint64_t i = 0; i < p->table; i++)
+		qcow2_set_add(&q->set, p->first + i);
+	qcow2_free_later(q, old_host >> q->cluster_bits,
+			 div_round_up((uint64_t)old * 8, q->cluster));
+	return 0;
+}
+
+int qcow2_table_grow(struct qcow2 *q)
+{
+	struct place p;
+	int rc;
+
+	qcow2_sync_lock(q);
+	/* the blocks that the table names must be on disk before it */
+	rc = qcow2_checkpoint(q);
+	lock_take(&q->node->meta);
+	p = place_find(q);
+	if (!rc && (p.table << q->cluster_bits) > QCOW2_RT_MAX)
+		rc = -EFBIG;
+	/* entries set since the checkpoint name blocks not written yet: they
+	 * are dirty in the new table too, so the next flush orders them */
+	if (!rc && q->rt.any_dirty)
+		rc = -EAGAIN;
+	if (!rc)
+		rc = place_write(q, &p);
+	if (!rc)
+		rc = place_switch(q, &p);
+	lock_drop(&q->node->meta);
+	qcow2_sync_unlock(q);
+	return rc == -EAGAIN ? 0 : rc;
+}
+
+int qcow2_l1_grow(struct qcow2 *q, uint32_t count)
+{
+	struct qcow2_extent old = {
+		.first = q->l1.host >> q->cluster_bits,
+		.count = div_round_up((uint64_t)q->l1.count * 8, q->cluster),
+	};
+	uint64_t bytes = align_up((uint64_t)count * 8, q->cluster);
+	struct qcow2_extent e = { 0 };
+	struct qcow2_header h;
+	uint8_t *raw = NULL;
+	int rc;
+
+	for (;;) {
+		lock_take(&q->node->meta);
+		rc = qcow2_alloc_row(q, bytes >> q->cluster_bits, &e);
+		lock_drop(&q->node->meta);
+		if (rc != QCOW2_TABLE_FULL)
+			break;
+		rc = qcow2_table_grow(q);
+		if (rc)
+			break;
+	}
+	if (rc)
+		return rc;
+	/* its refcounts first; and what the old table still waits to say */
+	rc = qcow2_flush(q->node);
+	raw = widened(&q->l1, bytes);
+	if (!rc && !raw)
+		rc = -ENOMEM;
+	if (!rc)
+		rc = file_write(q->file, e.first << q->cluster_bits, raw,
+				bytes);
+	h = q->h;
+	h.l1_offset = e.first << q->cluster_bits;
+	h.l1_size = count;
+	if (!rc)
+		rc = qcow2_header_write_fields(q->file, &h);
+	lock_take(&q->node->meta);
+	if (!rc)
+		rc = widen(&q->l1, h.l1_offset, count);
+	if (!rc) {
+		q->h.l1_offset = h.l1_offset;
+		q->h.l1_size = count;
+		for (uint64_t i = 0; i < e.count; i++)
+			qcow2_set_add(&q->set, e.first + i);
+		qcow2_free_later(q, old.first, old.count);
+	} else {
+		qcow2_unalloc(q, e);
+	}
+	lock_drop(&q->node->meta);
+	free(raw);
+	return rc;
+}

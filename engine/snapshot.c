@@ -1,0 +1,465 @@
+/* snapshot.c - new overlays on top of drives, several at one moment.
+ *
+ * The overlays are made, durable and open, before the guest notices anything;
+ * only the switch itself holds the graph, all of them under one hold, so the
+ * disks are of one point in time. What can fail comes before the first link;
+ * if it does, what was made is taken back.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "engine/chain.h"
+#include "engine/drive.h"
+#include "engine/engine.h"
+#include "engine/engine_impl.h"
+#include "engine/qcow2.h"
+#include "engine/util/mem.h"
+#include "engine/util/str.h"
+
+struct snapshot {
+	struct engine *engine;
+	const struct snapshot_options *o;
+	const char *path, *format;
+	struct drive *drive;
+	struct node *old;	/* a reference of ours */
+	struct node *overlay;	/* in no graph until the switch; or, if
+				   it was open before, a reference of ours */
+	bool entered;		/* the overlay is in the graph */
+	bool closed_old;	/* the old layer was made read-only */
+	uint64_t size;		/* of the disk, when it was looked at */
+	char *backing_name;
+	bool created;		/* the file is ours to remove */
+};
+
+static const char *words(const char *s)
+{
+	return s ? s : "";
+}
+
+static struct node *find_node(struct snapshot *s, struct err *err)
+{
+	struct graph *g = &s->engine->graph;
+	const char *name = s->o->node_name;
+	struct node *node = NULL, *above;
+
+	s->drive = NULL;
+	if (s->o->device)
+		s->drive = drive_find(g, s->o->device);
+	else if (name)
+		node = graph_find(g, name);
+	if (s->drive && !s->drive->node) {
+		err_set(err, ERR_GENERIC, "Device '%s' has no medium",
+			s->drive->id);
+		return NULL;
+	}
+	if (s->drive)
+		return s->drive->node;
+	if (!node) {
+		err_set(err, ERR_DEVICE_NOT_FOUND,
+			"Cannot find device='%s' nor node-name='%s'",
+			words(s->o->device), words(name));
+		return NULL;
+	}
+	s->drive = drive_of(node);
+	above = graph_overlay(node, 0);
+	if (s->drive)
+		return node;
+	if (above)
+		err_set(err, ERR_GENERIC, "Node '%s' is busy: node is used as "
+			"backing hd of '%s'", name, above->name);
+	else
+		err_set(err, ERR_GENERIC, "Node '%s' is not the active layer "
+			"of a disk", name);
+	return NULL;
+}
+
+static int check_format(const struct snapshot *s, struct err *err)
+{
+	const struct driver *drv = driver_find(s->format);
+
+	if (!drv)
+		return err_set(err, ERR_GENERIC, "Unknown file format '%s'",
+			       s->format);
+	if (!drv->has_backing)
+		return err_set(err, ERR_GENERIC, "Backing file not supported "
+			       "for file format '%s'", s->format);
+	return 0;
+}
+
+static int check_name(const struct snapshot *s, struct err *err)
+{
+	const char *name = s->o->snapshot_node_name;
+
+	if (s->o->overlay)
+		return 0;
+	if (!name && !s->o->device)
+		return err_set(err, ERR_GENERIC,
+			       "New overlay node-name missing");
+	if (name && (graph_find(&s->engine->graph, name) ||
+		     drive_find(&s->engine->graph, name)))
+		return err_set(err, ERR_GENERIC,
+			       "New overlay node-name already in use");
+	return 0;
+}
+
+/* The file must be none that is open here. */
+static int check_file(const struct snapshot *s, struct err *err)
+{
+	struct node *other;
+	struct file id;
+
+	if (chain_is_protocol(s->path))
+		return err_set(err, ERR_GENERIC, "Unknown protocol '%.*s'",
+			       (int)strcspn(s->path, ":"), s->path);
+	if (!chain_identify(s->path, &id))
+		return 0;
+	other = graph_find_file(&s->engine->graph, &id);
+	if (!other)
+		return 0;
+	if (other == s->old && !s->o->existing)
+		return err_set(err, ERR_GENERIC, "Error: Trying to create an "
+			       "image with the same filename as the backing "
+			       "file");
+	return err_set(err, ERR_GENERIC, "Failed to get \"write\" lock\n"
+		       "Is another process using the image [%s]?", s->path);
+}
+
+static int check_depth(const struct snapshot *s, struct err *err)
+{
+	if (chain_depth(s->old) + 2 <= CHAIN_DEPTH_MAX)
+		return 0;
+	return err_set(err, ERR_GENERIC, "The backing chain of '%s' has %u "
+		       "images already", s->old->name, CHAIN_DEPTH_MAX);
+}
+
+/* What the switch asks again, for until then others may come. */
+static int check_still(const struct snapshot *s, struct err *err)
+{
+	if (s->drive->node != s->old || s->old->size != s->size)
+		return err_set(err, ERR_GENERIC, "Node '%s' was changed "
+			       "while the snapshot was made", s->old->name);
+	return graph_check_free(s->old, err);
+}
+
+/* Graph write-held. */
+static int look(struct snapshot *s, struct err *err)
+{
+	s->old = find_node(s, err);
+	if (!s->old)
+		return -1;
+	s->size = s->old->size;
+	if (check_format(s, err) || check_name(s, err) ||
+	    check_still(s, err) || check_depth(s, err) ||
+	    (s->path && check_file(s, err))) {
+		s->old = NULL;
+		return -1;
+	}
+	graph_get(s->old);
+	return 0;
+}
+
+/* --- the file --- */
+
+static int open_old_file(struct snapshot *s, struct file **file,
+			 struct err *err)
+{
+	struct file_options fo = {
+		.path = s->path, .writable = true, .role = LOCKS_WRITE,
+		.cache = s->drive->cache,
+	};
+	int rc;
+
+	if (file_open(file, &fo, err))
+		return -1;
+	rc = (*file)->block_device ? -EINVAL : file_truncate(*file, 0);
+	if (!rc)
+		return 0;
+	file_close(*file);
+	return err_sys(err, rc, "Could not overwrite '%s'", s->path);
+}
+
+static int make_file(struct snapshot *s, struct file **file, struct err *err)
+{
+	enum file_cache cache = s->drive->cache;
+	mode_t mode = (s->old->file->mode & 0777) | 0600;
+
+	if (!file_create(file, s->path, mode, false, cache, err)) {
+		s->created = true;
+		return 0;
+	}
+	if (err->errnum != EEXIST)
+		return -1;
+	if (s->o->overwrite)
+		return open_old_file(s, file, err);
+	return file_create(file, s->path, mode, true, cache, err);
+}
+
+static int fill_file(struct snapshot *s, struct file *file, struct err *err)
+{
+	const char *old = s->old->file->path;
+	struct qcow2_create create = { .size = s->size };
+	int rc;
+
+	s->backing_name = chain_name_from(s->path, s->old, old,
+					  *old != '/' && *s->path != '/', err);
+	if (!s->backing_name)
+		return -1;
+	create.backing_name = s->backing_name;
+	create.backing_format = s->old->drv->name;
+	rc = qcow2_create(file, &create);
+	if (!rc)
+		rc = file_sync_dir(s->path);
+	return rc ? err_sys(err, rc, "Could not create '%s'", s->path) : 0;
+}
+
+static int make_overlay(struct snapshot *s, const struct node_options *o,
+			struct err *err)
+{
+	struct file *file;
+
+	if (make_file(s, &file, err))
+		return -1;
+	if (fill_file(s, file, err) ||
+	    (o->read_only && file_set_writable(file, false, LOCKS_READ, err))) {
+		file_close(file);
+		return -1;
+	}
+	return node_open_file(&s->overlay, file, o, err);
+}
+
+static int open_overlay(struct snapshot *s, struct err *err)
+{
+	struct node_options o = {
+		.path = s->path, .format = s->format,
+		.node_name = s->o->snapshot_node_name,
+		.read_only = s->drive->read_only, .cache = s->drive->cache,
+	};
+
+	return s->o->existing ? node_open(&s->overlay, &o, err) :
+				make_overlay(s, &o, err);
+}
+
+/* --- an overlay that is open already --- */
+
+static int check_overlay(const struct snapshot *s, struct err *err)
+{
+	struct node *overlay = s->overlay;
+	struct drive *user = drive_of(overlay);
+
+	if ((user && (*user->id || user->users)) || overlay == s->old ||
+	    graph_overlay(overlay, 0) || chain_has(s->old, overlay))
+		return err_set(err, ERR_GENERIC,
+			       "The overlay is already in use");
+	if (overlay->backing)
+		return err_set(err, ERR_GENERIC,
+			       "The overlay already has a backing image");
+	if (!overlay->drv->has_backing)
+		return err_set(err, ERR_GENERIC,
+			       "The overlay does not support backing images");
+	return graph_check_free(overlay, err);
+}
+
+/* Graph write-held. */
+static int look_up_overlay(struct snapshot *s, struct err *err)
+{
+	const char *name = s->o->overlay;
+	struct node *overlay = graph_find(&s->engine->graph, name);
+
+	if (!overlay)
+		return err_set(err, ERR_DEVICE_NOT_FOUND, "Cannot find "
+			       "device='%s' nor node-name='%s'", name, name);
+	s->overlay = graph_get(overlay);
+	s->entered = true;
+	return check_overlay(s, err);
+}
+
+/* --- the switch; graph write-held: no request is under way --- */
+
+/* All that can fail. */
+static int admit(struct snapshot *s, struct err *err)
+{
+	if (check_still(s, err) || check_name(s, err))
+		return -1;
+	if (s->o->overlay) {
+		if (check_overlay(s, err) ||
+		    (!s->drive->read_only &&
+		     node_set_writable(s->overlay, true, err)))
+			return -1;
+	} else {
+		if (graph_add(&s->engine->graph, s->overlay, err))
+			return -1;
+		s->entered = true;
+	}
+	s->closed_old = !s->old->read_only;
+	if (!node_set_writable(s->old, false, err))
+		return 0;
+	s->closed_old = false;
+	return -1;
+}
+
+static void take_back(struct snapshot *s)
+{
+	struct err err = ERR_INIT;
+
+	if (s->closed_old && node_set_writable(s->old, true, &err))
+		engine_notice(s->engine, "%s", err.text);
+}
+
+static void link_overlay(struct snapshot *s)
+{
+	struct drive *own = drive_of(s->overlay);
+
+	if (own)
+		drive_remove(own);
+	graph_link(s->overlay, s->old);
+	s->drive->node = s->overlay;
+	graph_put(s->old);
+	s->overlay = NULL;
+}
+
+static int switch_all(struct snapshot *s, size_t n, struct err *err)
+{
+	size_t i = 0;
+
+	while (i < n && !admit(&s[i], err))
+		i++;
+	if (i < n) {
+		while (i-- > 0)
+			take_back(&s[i]);
+		return -1;
+	}
+	for (i = 0; i < n; i++)
+		link_overlay(&s[i]);
+	return 0;
+}
+
+/* The bulk of the flush, while the guest still works. */
+static int flush_old(struct snapshot *s, struct err *err)
+{
+	int rc;
+
+	rwlock_read(&s->engine->graph.lock);
+	rc = s->old->read_only ? 0 : node_flush(s->old);
+	rwlock_drop(&s->engine->graph.lock);
+	return rc ? err_sys(err, rc, "Could not flush '%s'",
+			    s->old->file->path) : 0;
+}
+
+static void add_value(struct str *line, const char *value)
+{
+	for (; *value; value++) {
+		if (*value == ',')
+			str_add_char(line, ',');
+		str_add_char(line, *value);
+	}
+}
+
+static char *formatting_line(const struct snapshot *s)
+{
+	struct str line = STR_INIT;
+
+	if (s->o->existing || s->o->overlay)
+		return NULL;
+	str_addf(&line, "Formatting '%s', fmt=%s cluster_size=65536 "
+		 "extended_l2=off compression_type=zlib size=%llu "
+		 "backing_file=", s->o->file, s->format,
+		 (unsigned long long)s->size);
+	add_value(&line, s->backing_name);
+	str_addf(&line, " backing_fmt=%s lazy_refcounts=off refcount_bits=16",
+		 s->old->drv->name);
+	return str_detach(&line);
+}
+
+/* --- all together --- */
+
+/* One guest's disk in two snapshots of one moment makes no sense. */
+static int check_twice(const struct snapshot *all, const struct snapshot *s,
+		       struct err *err)
+{
+	for (const struct snapshot *other = all; other < s; other++)
+		if (other->drive == s->drive)
+			return err_set(err, ERR_GENERIC, "Node '%s' is in two "
+				       "snapshots of one transaction",
+				       s->old->name);
+	return 0;
+}
+
+static int prepare(struct snapshot *all, struct snapshot *s, struct err *err)
+{
+	struct rwlock *lock = &s->engine->graph.lock;
+	int rc;
+
+	if (s->o->abort)
+		return err_set(err, ERR_GENERIC,
+			       "Transaction aborted using Abort action");
+	if (!s->o->overlay && !*words(s->o->file))
+		return err_set(err, ERR_GENERIC,
+			       "Parameter 'snapshot-file' is missing");
+	s->format = s->o->format ? s->o->format : "qcow2";
+	s->path = s->o->file ? chain_local_name(s->o->file) : NULL;
+	rwlock_write(lock);
+	rc = look(s, err);
+	if (!rc)
+		rc = check_twice(all, s, err);
+	if (!rc && s->o->overlay)
+		rc = look_up_overlay(s, err);
+	rwlock_drop(lock);
+	if (!rc && !s->o->overlay)
+		rc = open_overlay(s, err);
+	return rc ? -1 : flush_old(s, err);
+}
+
+/* What was made and not used goes away again; graph write-held. */
+static void snapshot_release(struct snapshot *s, bool failed)
+{
+	if (s->overlay && s->entered)
+		graph_put(s->overlay);
+	else if (s->overlay)
+		node_close(s->overlay);
+	graph_put(s->old);
+	if (failed && s->created)
+		unlink(s->path);
+	free(s->backing_name);
+}
+
+int engine_snapshots(struct engine *e, const struct snapshot_options *o,
+		     size_t n, char **formatting, struct err *err)
+{
+	struct snapshot *s = mem_alloc((n + 1) * sizeof(*s));
+	size_t i;
+	int rc = 0;
+
+	for (i = 0; i < n; i++) {
+		s[i].engine = e;
+		s[i].o = &o[i];
+		formatting[i] = NULL;
+	}
+	for (i = 0; i < n && !rc; i++)
+		rc = prepare(s, &s[i], err);
+	rwlock_write(&e->graph.lock);
+	if (!rc)
+		rc = switch_all(s, n, err);
+	for (i = 0; i < n; i++) {
+		if (!rc)
+			formatting[i] = formatting_line(&s[i]);
+		snapshot_release(&s[i], rc);
+	}
+	rwlock_drop(&e->graph.lock);
+	free(s);
+	return rc;
+}
+
+int engine_snapshot(struct engine *e, const struct snapshot_options *o,
+		    char **formatting, struct err *err)
+{
+	char *line = NULL;
+	int rc = engine_snapshots(e, o, 1, &line, err);
+
+	if (formatting)
+		*formatting = line;
+	else
+		free(line);
+	return rc;
+}

@@ -1,0 +1,227 @@
+/* test_jobs_faults.c - every operation of a job fails once: no false success,
+ * the guest sees what it saw, the images stay sound.
+ */
+#include "tests/unit/jobs_world.h"
+
+#include <errno.h>
+#include <stdatomic.h>
+
+static struct {
+	_Atomic int countdown;		/* 0: nothing fails */
+	_Atomic bool struck;
+	bool writes_only;
+	int error;
+} fault;
+
+static int strike(const struct file *f, enum file_op op, uint64_t off,
+		  uint64_t len, const void *buf)
+{
+	(void)f;
+	(void)off;
+	(void)len;
+	(void)buf;
+	/* Discards and clones are only tried; a file is opened before. */
+	if (op == FILE_OP_DISCARD || op == FILE_OP_CLONE ||
+	    op == FILE_OP_OPEN || (fault.writes_only && op != FILE_OP_WRITE))
+		return 0;
+	if (atomic_fetch_sub(&fault.countdown, 1) != 1)
+		return 0;
+	fault.struck = true;
+	return -fault.error;
+}
+
+static int setup(void **state)
+{
+	*state = calloc(1, sizeof(struct world));
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	struct world *w = *state;
+
+	file_set_hook(NULL);
+	if (w->engine)
+		engine_free(w->engine);
+	scratch_clear();
+	free(w);
+	return 0;
+}
+
+static void make_chain(struct world *w)
+{
+	scratch_clear();
+	w->layers = 0;
+	w->seed = 7;
+	memset(w->model, 0, sizeof(w->model));
+	for (unsigned i = 0; i < 4; i++) {
+		world_add_layer(w, i == 1 ? 300 << 10 : 512 << 10,
+				i == 2 ? 12 : 16);
+		world_open(w);
+		for (int n = 0; n < 5; n++)
+			world_change(w);
+		world_close(w);
+	}
+	world_open(w);
+}
+
+static int start_stream(struct world *w, struct err *err)
+{
+	return engine_stream(w->engine, &(struct stream_options){
+			.device = "disk0", .base = "layer0" }, err);
+}
+
+static int start_stream_all(struct world *w, struct err *err)
+{
+	return engine_stream(w->engine, &(struct stream_options){
+			.device = "disk0" }, err);
+}
+
+static int start_commit(struct world *w, struct err *err)
+{
+	return engine_commit(w->engine, &(struct commit_options){
+			.device = "disk0", .base = "layer0",
+			.top = "layer2" }, err);
+}
+
+static int start_active(struct world *w, struct err *err)
+{
+	return engine_commit(w->engine, &(struct commit_options){
+			.device = "disk0" }, err);
+}
+
+/* True if the job said that it ended well. */
+static bool run_job(struct world *w,
+		    int (*start)(struct world *w, struct err *err))
+{
+	struct err err = ERR_INIT;
+	struct event ev;
+
+	if (start(w, &err) < 0)
+		return false;
+	world_wait(w, EVENT_JOB_READY, EVENT_JOB_COMPLETED, &ev);
+	if (ev.type == EVENT_JOB_READY) {
+		engine_job_complete(w->engine, "disk0", &err);
+		world_wait(w, EVENT_JOB_COMPLETED, EVENT_NONE, &ev);
+	}
+	return !*ev.text;
+}
+
+/* Leaked clusters (3) are the price of a fault, errors (2) are not. */
+static void check_sound(void)
+{
+	if (system("command -v qemu-img >/dev/null"))
+		return;
+	assert_int_equal(system("for i in layer*; do "
+				"qemu-img check -q $i >/dev/null 2>&1; "
+				"case $? in 0|3) ;; *) exit 1; esac; done"),
+			 0);
+}
+
+static void finish(struct world *w)
+{
+	struct err err = ERR_INIT;
+
+	event_unlisten(&w->ear);
+	engine_sync(w->engine, &err);
+	engine_free(w->engine);
+	w->engine = NULL;
+}
+
+/* The guest sees the same, now and after all was closed; after a pivot that
+ * is layer 0. */
+static void verify_all(struct world *w)
+{
+	const struct node *node;
+
+	world_verify(w);
+	node = drive_find(&w->engine->graph, "disk0")->node;
+	w->layers = (unsigned)atoi(node->file->path + 5) + 1;
+	finish(w);
+	check_sound();
+	world_open(w);
+	world_verify(w);
+	finish(w);
+}
+
+static void every_operation_fails(struct world *w, int error,
+				  int (*start)(struct world *w,
+					       struct err *err))
+{
+	for (int n = 1;; n++) {
+		bool well;
+
+		make_chain(w);
+		fault.error = error;
+		fault.struck = false;
+		fault.countdown = n;
+		file_set_hook(strike);
+		well = run_job(w, start);
+		fault.countdown = 0;
+		assert_true(well || fault.struck);
+		verify_all(w);
+		file_set_hook(NULL);
+		if (!fault.struck)
+			break;
+	}
+}
+
+/* A job that an error stopped goes on where it was. */
+static void a_stopped_job_resumes(void **state)
+{
+	struct world *w = *state;
+	struct err err = ERR_INIT;
+	struct event ev;
+
+	make_chain(w);
+	fault.error = ENOSPC;
+	fault.writes_only = true;
+	fault.countdown = 3;
+	file_set_hook(strike);
+	must(engine_stream(w->engine, &(struct stream_options){
+			.device = "disk0",
+			.job.on_error = JOB_ON_ERROR_ENOSPC }, &err), &err);
+	world_wait(w, EVENT_JOB_ERROR, EVENT_JOB_COMPLETED, &ev);
+	assert_int_equal(ev.type, EVENT_JOB_ERROR);
+	assert_string_equal(ev.operation, "write");
+	assert_string_equal(ev.action, "stop");
+	world_verify(w);
+	must(engine_job_resume(w->engine, "disk0", &err), &err);
+	world_completes(w);
+	file_set_hook(NULL);
+	fault.writes_only = false;
+	world_verify(w);
+	finish(w);
+	check_sound();
+}
+
+static void streams_survive(void **state)
+{
+	every_operation_fails(*state, EIO, start_stream);
+	every_operation_fails(*state, ENOSPC, start_stream_all);
+}
+
+static void commits_survive(void **state)
+{
+	every_operation_fails(*state, EIO, start_commit);
+}
+
+static void active_commits_survive(void **state)
+{
+	every_operation_fails(*state, ENOSPC, start_active);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(a_stopped_job_resumes),
+		TEST(streams_survive),
+		TEST(commits_survive),
+		TEST(active_commits_survive),
+	};
+
+	return cmocka_run_group_tests_name("jobs_faults", tests,
+					   scratch_enter, scratch_leave);
+}

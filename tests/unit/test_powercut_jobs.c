@@ -1,0 +1,184 @@
+/* test_powercut_jobs.c - jobs on chains while the guest writes, the power cut
+ * at every write; see powercut.h. Files that a job which has COMPLETED made
+ * superfluous are wiped in the history at that moment: who needs one still,
+ * will be noticed.
+ */
+#include "tests/unit/powercut_chain.h"
+
+#define BUDGET 150
+
+static void world_end(struct world *w)
+{
+	struct err err = ERR_INIT;
+	size_t op = history_flush(&w->cut.h, guest_disk(&w->cut));
+
+	must(engine_sync(w->engine, &err), &err);
+	history_end(&w->cut.h, op);
+	close_engine(w);
+	recorder_stop();
+	cut_judge(&w->cut);
+	free(w->buf);
+}
+
+static void job_completes(struct world *w, unsigned work)
+{
+	struct event ev = job_wait(w, work);
+
+	assert_int_equal(ev.type, EVENT_JOB_COMPLETED);
+	assert_string_equal(ev.text, "");
+}
+
+static void stream_all(struct world *w)
+{
+	struct stream_options o = { .device = DRIVE };
+	struct err err = ERR_INIT;
+
+	must(engine_stream(w->engine, &o, &err), &err);
+	job_completes(w, 20);
+	chain_wipe(w, 0, LAYERS - 2);
+}
+
+static void stream_above_base(struct world *w)
+{
+	struct stream_options o = { .device = DRIVE, .base = w->layer[0] };
+	struct err err = ERR_INIT;
+
+	must(engine_stream(w->engine, &o, &err), &err);
+	job_completes(w, 20);
+	chain_wipe(w, 1, LAYERS - 2);
+}
+
+static void stream_cancelled(struct world *w)
+{
+	struct stream_options o = { .device = DRIVE,
+				    .speed = 65536 };
+	struct err err = ERR_INIT;
+
+	must(engine_stream(w->engine, &o, &err), &err);
+	guest_work(w, 10);
+	/* unless it was faster */
+	engine_job_cancel(w->engine, DRIVE, true, &err);
+	job_wait(w, 10);
+}
+
+static void commit_middle(struct world *w)
+{
+	struct commit_options o = { .device = DRIVE, .base = w->layer[0],
+				    .top = w->layer[2] };
+	struct err err = ERR_INIT;
+
+	must(engine_commit(w->engine, &o, &err), &err);
+	job_completes(w, 20);
+	chain_wipe(w, 1, 2);
+}
+
+static void commit_active(struct world *w)
+{
+	struct commit_options o = { .device = DRIVE };
+	struct err err = ERR_INIT;
+
+	must(engine_commit(w->engine, &o, &err), &err);
+	assert_int_equal(job_wait(w, 20).type, EVENT_JOB_READY);
+	guest_work(w, 10);
+	must(engine_job_complete(w->engine, DRIVE, &err), &err);
+	job_completes(w, 0);
+	w->cut.active_from = w->cut.h.events + 1;
+	w->cut.active_then = w->layer[0];
+	chain_wipe(w, 1, LAYERS - 1);
+}
+
+static void commit_active_cancelled(struct world *w)
+{
+	struct commit_options o = { .device = DRIVE, .base = w->layer[1] };
+	struct err err = ERR_INIT;
+
+	must(engine_commit(w->engine, &o, &err), &err);
+	assert_int_equal(job_wait(w, 20).type, EVENT_JOB_READY);
+	guest_work(w, 10);
+	must(engine_job_cancel(w->engine, DRIVE, false, &err), &err);
+	job_wait(w, 5);
+}
+
+static void commit_at_once(struct world *w)
+{
+	struct err err = ERR_INIT;
+
+	must(engine_commit_sync(w->engine, DRIVE, &err), &err);
+}
+
+static void snapshot(struct world *w)
+{
+	struct snapshot_options o = { .device = DRIVE, .file = "snap" };
+	struct err err = ERR_INIT;
+
+	unlink("snap");
+	must(engine_snapshot(w->engine, &o, NULL, &err), &err);
+	w->cut.active_from = w->cut.h.events + 1;
+	w->cut.active_then = "snap";
+}
+
+/* --- all of them on all --- */
+
+static const struct {
+	const char *name;
+	void (*run)(struct world *w);
+} works[] = {
+	{ "stream", stream_all },
+	{ "stream above a base", stream_above_base },
+	{ "stream, cancelled", stream_cancelled },
+	{ "commit in the middle", commit_middle },
+	{ "active commit", commit_active },
+	{ "active commit, cancelled", commit_active_cancelled },
+	{ "commit at once", commit_at_once },
+	{ "snapshot", snapshot },
+};
+
+#define COUNT(a) (sizeof(a) / sizeof(*(a)))
+
+static void run_plan(void **state)
+{
+	const struct plan *p = *state;
+	struct world w;
+	char what[128];
+
+	if (p->options && !have_qemu_img())
+		skip();
+	for (size_t i = 0; i < COUNT(works); i++) {
+		snprintf(what, sizeof(what), "%s, %s", works[i].name, p->name);
+		world_make(&w, p, what, BUDGET);
+		world_begin(&w);
+		guest_work(&w, 10);
+		works[i].run(&w);
+		guest_work(&w, 10);
+		world_end(&w);
+	}
+}
+
+static struct plan plans[] = {
+	{ .name = "4K", .bits = 12, .order = 4, .size = 300 << 10 },
+	{ .name = "64K", .bits = 16, .order = 4, .size = 900 << 10 },
+	{ .name = "raw base", .bits = 12, .order = 4, .size = 300 << 10,
+	  .raw = true },
+	{ .name = "smaller base", .bits = 12, .order = 4, .size = 300 << 10,
+	  .base_size = (100 << 10) + 512 },
+	{ .name = "smaller raw base", .bits = 9, .order = 6, .size = 100 << 10,
+	  .base_size = (50 << 10) + 512, .raw = true },
+	{ .name = "extended L2", .bits = 14, .size = 500 << 10,
+	  .options = "extended_l2=on,cluster_size=16k" },
+	{ .name = "lazy refcounts", .bits = 12, .size = 300 << 10,
+	  .options = "lazy_refcounts=on,cluster_size=4k" },
+	{ .name = "version 2", .bits = 12, .size = 300 << 10,
+	  .options = "compat=0.10,cluster_size=4k" },
+};
+
+int main(void)
+{
+	struct CMUnitTest tests[COUNT(plans)];
+
+	for (size_t i = 0; i < COUNT(plans); i++)
+		tests[i] = (struct CMUnitTest){
+			.name = plans[i].name, .test_func = run_plan,
+			.initial_state = &plans[i],
+		};
+	return cmocka_run_group_tests(tests, cut_enter, cut_leave);
+}
