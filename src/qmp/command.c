@@ -1,0 +1,159 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "src/qmp/command.h"
+
+#include <string.h>
+
+#include "engine/util/bug.h"
+#include "src/qmp/error.h"
+#include "src/qmp/text.h"
+
+static const struct qmp_command *const tables[] = {
+	qmp_run_commands,
+	qmp_query_commands,
+	qmp_stats_commands,
+	qmp_job_commands,
+	qmp_image_commands,
+	qmp_io_commands,
+	qmp_screen_commands,
+	qmp_schema_commands,
+	qmp_human_commands,
+	qmp_backing_commands,
+	qmp_blockdev_commands,
+	qmp_transaction_commands,
+	qmp_export_commands,
+};
+
+#define TABLES (sizeof(tables) / sizeof(*tables))
+
+void qmp_context_init(struct qmp_context *ctx, struct engine *engine)
+{
+	ctx->engine = engine;
+	ctx->notices = json_array();
+}
+
+void qmp_context_release(struct qmp_context *ctx)
+{
+	json_decref(ctx->notices);
+}
+
+void qmp_notice(struct qmp_context *ctx, const char *text)
+{
+	json_array_append_new(ctx->notices, qmp_text(text));
+}
+
+void qmp_each(void (*fn)(const struct qmp_command *cmd, void *arg),
+	      void *arg)
+{
+	for (size_t i = 0; i < TABLES; i++)
+		for (const struct qmp_command *cmd = tables[i]; cmd->name;
+		     cmd++)
+			fn(cmd, arg);
+}
+
+static bool same_but_hyphens(const char *a, const char *b)
+{
+	for (; *a && *b; a++, b++)
+		if (*a != *b && !(strchr("-_", *a) && strchr("-_", *b)))
+			return false;
+	return *a == *b;
+}
+
+struct search {
+	const char *name;
+	const struct qmp_command *found;
+};
+
+static void match(const struct qmp_command *cmd, void *arg)
+{
+	struct search *s = arg;
+
+	if (!strcmp(cmd->name, s->name) ||
+	    (!s->found && cmd->any_hyphen &&
+	     same_but_hyphens(cmd->name, s->name)))
+		s->found = cmd;
+}
+
+const struct qmp_command *qmp_find(const char *name)
+{
+	struct search s = { .name = name };
+
+	qmp_each(match, &s);
+	return s.found;
+}
+
+json_t *qmp_done(int rc)
+{
+	return rc ? NULL : json_object();
+}
+
+int qmp_check(const json_t *request, struct err *err)
+{
+	const char *key;
+	json_t *value;
+
+	if (!json_is_object(request))
+		return err_set(err, ERR_GENERIC,
+			       "QMP input must be a JSON object");
+	json_object_foreach((json_t *)request, key, value) {
+		if (!strcmp(key, "execute") && !json_is_string(value))
+			return err_set(err, ERR_GENERIC, "QMP input member "
+				       "'execute' must be a string");
+		if (!strcmp(key, "arguments") && !json_is_object(value))
+			return err_set(err, ERR_GENERIC, "QMP input member "
+				       "'arguments' must be an object");
+		if (strcmp(key, "execute") && strcmp(key, "arguments") &&
+		    strcmp(key, "id"))
+			return err_set(err, ERR_GENERIC, "QMP input member "
+				       "'%s' is unexpected", key);
+	}
+	if (!json_object_get(request, "execute"))
+		return err_set(err, ERR_GENERIC,
+			       "QMP input lacks member 'execute'");
+	return 0;
+}
+
+static json_t *run(struct qmp_context *ctx, json_t *request, struct err *err)
+{
+	const struct qmp_command *cmd;
+	json_t *given, *args, *value;
+	const char *name;
+
+	if (qmp_check(request, err))
+		return NULL;
+	name = args_str(request, "execute");
+	cmd = qmp_find(name);
+	if (!cmd) {
+		err_set(err, ERR_COMMAND_NOT_FOUND,
+			"The command %s has not been found", name);
+		return NULL;
+	}
+	given = json_object_get(request, "arguments");
+	args = given ? json_incref(given) : json_object();
+	value = args_check(cmd->args, args, "", err) ? NULL :
+		cmd->run(ctx, args, err);
+	json_decref(args);
+	return value;
+}
+
+json_t *qmp_reply(json_t *request, json_t *value, const struct err *err)
+{
+	json_t *reply = json_object(), *id = json_object_get(request, "id");
+
+	BUG_ON(!value && err->class == ERR_NONE);
+	if (value)
+		json_object_set_new(reply, "return", value);
+	else
+		json_object_set_new(reply, "error", qmp_error(err));
+	if (id)
+		json_object_set(reply, "id", id);
+	json_decref(request);
+	return reply;
+}
+
+json_t *qmp_execute(struct qmp_context *ctx, json_t *request)
+{
+	struct err err = ERR_INIT;
+	json_t *value = run(ctx, request, &err);
+
+	return qmp_reply(request, value, &err);
+}

@@ -1,0 +1,76 @@
+/* command.h - the QMP command table and the way through it.
+ *
+ * One row per command: name, arguments, handler. The rows stand by subject in
+ * qmp_query.c, qmp_jobs.c, ... and are joined in command.c. Handlers may be
+ * called from any thread; a context belongs to one thread at a time.
+ */
+#ifndef BLKMON_QMP_COMMAND_H
+#define BLKMON_QMP_COMMAND_H
+
+#include <jansson.h>
+#include <stdbool.h>
+
+#include "engine/engine.h"
+#include "src/qmp/args.h"
+
+/* Where a request comes from. */
+struct qmp_context {
+	struct engine *engine;		/* borrowed */
+	json_t *notices;		/* array of strings for the operator,
+					   oldest first; owned */
+};
+
+struct qmp_command {
+	const char *name;
+	const char *args;		/* see args.h */
+	/* Arguments are checked and not NULL. The "return" value, the
+	 * caller's; or NULL and *err. */
+	json_t *(*run)(struct qmp_context *ctx, json_t *args,
+		       struct err *err);
+	bool any_hyphen;		/* old spellings: - and _ are one */
+};
+
+extern const struct qmp_command qmp_query_commands[];
+extern const struct qmp_command qmp_stats_commands[];
+extern const struct qmp_command qmp_job_commands[];
+extern const struct qmp_command qmp_image_commands[];
+extern const struct qmp_command qmp_io_commands[];
+extern const struct qmp_command qmp_run_commands[];
+extern const struct qmp_command qmp_screen_commands[];
+extern const struct qmp_command qmp_schema_commands[];
+extern const struct qmp_command qmp_human_commands[];
+extern const struct qmp_command qmp_backing_commands[];
+extern const struct qmp_command qmp_blockdev_commands[];
+extern const struct qmp_command qmp_transaction_commands[];
+extern const struct qmp_command qmp_export_commands[];
+
+void qmp_context_init(struct qmp_context *ctx, struct engine *engine);
+void qmp_context_release(struct qmp_context *ctx);
+/* A line for the operator at this connection. */
+void qmp_notice(struct qmp_context *ctx, const char *text);
+
+/* By canonical name or an old spelling; NULL if there is none. */
+const struct qmp_command *qmp_find(const char *name);
+/* Calls @fn for every row. */
+void qmp_each(void (*fn)(const struct qmp_command *cmd, void *arg),
+	      void *arg);
+
+/* Is @request an object with the members of a request? 0, or -1 and QEMU's
+ * words. */
+int qmp_check(const json_t *request, struct err *err);
+/* {"return": value}, or {"error"} where @value (taken) is NULL; with "id"
+ * where @request (taken) has one. */
+json_t *qmp_reply(json_t *request, json_t *value, const struct err *err);
+/* Checks a request as the wire does and runs it. Takes @request. The reply is
+ * the caller's: {"return"} or {"error"}, with "id" where there was one. */
+json_t *qmp_execute(struct qmp_context *ctx, json_t *request);
+
+/* What runs one HMP line for human-monitor-command: its output with "\n", the
+ * caller's. It belongs to the floor above, which sets it before the first
+ * request; until then the command is refused. */
+extern char *(*qmp_human_line)(struct engine *engine, const char *line);
+
+/* {} for 0; for anything else NULL, the error being set. */
+json_t *qmp_done(int rc);
+
+#endif

@@ -1,0 +1,198 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "src/qmp/conn.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "engine/util/clock.h"
+#include "engine/util/thread.h"
+
+#define INPUT_BYTES 16384
+/* At the end: without progress for so long, the rest is given up. */
+#define LINGER_MS 1000
+
+/* --- output --- */
+
+static size_t unsent(const struct conn *c)
+{
+	return c->queue.len - c->sent;
+}
+
+/* A descriptor that others share (a terminal, a pipe) is not made
+ * non-blocking, that would be seen by them. One that can take something takes
+ * this much at once. */
+static ssize_t put_shared(int fd, const char *data, size_t len)
+{
+	struct pollfd at = { .fd = fd, .events = POLLOUT };
+
+	if (poll(&at, 1, 0) != 1) {
+		errno = EAGAIN;
+		return -1;
+	}
+	return write(fd, data, len < PIPE_BUF ? len : PIPE_BUF);
+}
+
+static ssize_t put(struct conn *c, const char *data, size_t len)
+{
+	if (c->is_stdio)
+		return put_shared(c->out, data, len);
+	return send(c->out, data, len, MSG_DONTWAIT | MSG_NOSIGNAL);
+}
+
+/* Sends what can be sent without waiting. */
+static void flush_queue(struct conn *c)
+{
+	while (unsent(c) && !c->gone) {
+		ssize_t n = put(c, c->queue.s + c->sent, unsent(c));
+
+		if (n > 0)
+			c->sent += (size_t)n;
+		else if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK))
+			return;
+		else if (n == 0 || errno != EINTR)
+			c->gone = true;
+	}
+	str_clear(&c->queue);
+	c->sent = 0;
+}
+
+/* Moving what is left only when it is the smaller part keeps this cheap. */
+static void drop_sent(struct conn *c)
+{
+	size_t left = unsent(c);
+
+	if (!c->sent || left > c->sent)
+		return;
+	memmove(c->queue.s, c->queue.s + c->sent, left);
+	c->queue.len = left;
+	c->sent = 0;
+}
+
+void conn_write(struct conn *c, const char *text, size_t len)
+{
+	if (c->gone)
+		return;
+	drop_sent(c);
+	str_add_mem(&c->queue, text, len);
+	flush_queue(c);
+	if (unsent(c) <= SERVER_QUEUE)
+		return;
+	c->gone = true;
+	server_notice(c->engine, "%s client %u (%s) does not read what it is "
+		      "sent: dropped with %zu MiB unread",
+		      c->protocol->name, c->number, c->peer,
+		      unsent(c) >> 20);
+}
+
+/* --- input --- */
+
+static void end_input(struct conn *c)
+{
+	c->eof = true;
+	if (c->in_ended >= 0)
+		eventfd_write(c->in_ended, 1);
+}
+
+static void take_input(struct conn *c)
+{
+	char data[INPUT_BYTES];
+	ssize_t n = read(c->in, data, sizeof(data));
+
+	if (n > 0)
+		c->protocol->input(c->talk, data, (size_t)n);
+	else if (n == 0)
+		end_input(c);
+	else if (errno != EINTR && errno != EAGAIN) {
+		end_input(c);
+		c->gone = !c->is_stdio;
+	}
+}
+
+/* --- the thread --- */
+
+/* One who has said all is told the answers; on standard output it goes on
+ * with events. */
+static bool is_over(const struct conn *c)
+{
+	return c->gone || (c->eof && !c->is_stdio && !unsent(c));
+}
+
+/* False when it is time to end. */
+static bool serve_once(struct conn *c)
+{
+	enum { STOP, EVENTS, IN, OUT, FDS };
+	struct pollfd fds[FDS] = {
+		[STOP] = { .fd = c->stop, .events = POLLIN },
+		[EVENTS] = { .fd = c->protocol->event_fd(c->talk),
+			     .events = POLLIN },
+		[IN] = { .fd = c->eof ? -1 : c->in, .events = POLLIN },
+		[OUT] = { .fd = unsent(c) ? c->out : -1,
+			  .events = POLLOUT },
+	};
+
+	if (poll(fds, FDS, -1) < 0)
+		return errno == EINTR;
+	if (fds[STOP].revents)
+		return false;
+	if (fds[OUT].revents)
+		flush_queue(c);
+	if (fds[EVENTS].revents)
+		c->protocol->events(c->talk);
+	if (fds[IN].revents && !c->gone)
+		take_input(c);
+	return !is_over(c);
+}
+
+/* Says what is left to say. */
+static void linger(struct conn *c)
+{
+	struct pollfd out = { .fd = c->out, .events = POLLOUT };
+
+	while (unsent(c) && !c->gone && poll(&out, 1, LINGER_MS) > 0)
+		flush_queue(c);
+}
+
+static void serve(void *arg)
+{
+	struct conn *c = arg;
+
+	c->talk = c->protocol->open(c, c->engine, c->pretty);
+	if (c->talk) {
+		while (serve_once(c))
+			;
+		c->protocol->events(c->talk);
+		linger(c);
+		c->protocol->close(c->talk);
+	} else {
+		server_notice(c->engine, "%s client %u (%s): no descriptor "
+			      "left", c->protocol->name, c->number, c->peer);
+	}
+	if (!c->is_stdio)
+		shutdown(c->in, SHUT_RDWR);
+	c->done = true;
+	eventfd_write(c->wake, 1);
+}
+
+int conn_start(struct conn *c)
+{
+	int rc = thread_start(&c->thread, "qmp client", serve, c);
+
+	c->started = !rc;
+	return rc;
+}
+
+void conn_free(struct conn *c)
+{
+	if (c->started)
+		thread_join(c->thread);
+	if (!c->is_stdio)
+		close(c->in);
+	str_release(&c->queue);
+	free(c);
+}

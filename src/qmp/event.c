@@ -1,0 +1,161 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "src/qmp/event.h"
+
+#include <stdbool.h>
+
+#include "engine/util/bug.h"
+#include "src/qmp/text.h"
+
+static json_t *job_status(const struct event *ev)
+{
+	return json_pack("{s:s, s:s}", "id", ev->id, "status", ev->status);
+}
+
+static json_t *job_numbers(const struct event *ev)
+{
+	return json_pack("{s:s, s:s, s:I, s:I, s:I}", "type", ev->kind,
+			 "device", ev->id, "len", (json_int_t)ev->len,
+			 "offset", (json_int_t)ev->offset,
+			 "speed", (json_int_t)ev->speed);
+}
+
+static json_t *job_completed(const struct event *ev)
+{
+	json_t *data = job_numbers(ev);
+
+	if (ev->text[0])
+		json_object_set_new(data, "error", qmp_text(ev->text));
+	return data;
+}
+
+static json_t *job_pending(const struct event *ev)
+{
+	return json_pack("{s:s, s:s}", "type", ev->kind, "id", ev->id);
+}
+
+static json_t *job_error(const struct event *ev)
+{
+	return json_pack("{s:s, s:s, s:s}", "device", ev->id, "operation",
+			 ev->operation, "action", ev->action);
+}
+
+static json_t *io_error(const struct event *ev)
+{
+	json_t *data = json_pack("{s:s, s:s, s:s, s:b, s:o}", "device",
+				 ev->id, "operation", ev->operation,
+				 "action", ev->action, "nospace",
+				 (int)ev->nospace, "reason",
+				 qmp_text(ev->text));
+
+	if (ev->node[0])
+		json_object_set_new(data, "node-name", json_string(ev->node));
+	return data;
+}
+
+static json_t *threshold(const struct event *ev)
+{
+	return json_pack("{s:s, s:I, s:I}", "node-name", ev->node,
+			 "amount-exceeded", (json_int_t)ev->offset,
+			 "write-threshold", (json_int_t)ev->len);
+}
+
+static json_t *corrupted(const struct event *ev)
+{
+	json_t *data = json_pack("{s:s, s:o, s:b}", "device", ev->id, "msg",
+				 qmp_text(ev->text), "fatal",
+				 (int)ev->fatal);
+
+	if (ev->node[0])
+		json_object_set_new(data, "node-name", json_string(ev->node));
+	if (ev->has_offset) {
+		json_object_set_new(data, "offset",
+				    json_integer((json_int_t)ev->offset));
+		json_object_set_new(data, "size",
+				    json_integer((json_int_t)ev->len));
+	}
+	return data;
+}
+
+static json_t *none(const struct event *ev)
+{
+	(void)ev;
+	return NULL;
+}
+
+static json_t *shutdown_reason(const struct event *ev)
+{
+	return json_pack("{s:b, s:s}", "guest", 0, "reason", ev->text);
+}
+
+static json_t *export_deleted(const struct event *ev)
+{
+	return json_pack("{s:o}", "id", qmp_text(ev->id));
+}
+
+static json_t *notice(const struct event *ev)
+{
+	return json_pack("{s:o}", "text", qmp_text(ev->text));
+}
+
+#define NUMBERS "type:s,device:s,len:i,offset:i,speed:i"
+
+static const struct {
+	const char *name;
+	const char *members;		/* see args.h */
+	json_t *(*data)(const struct event *ev);
+} kinds[] = {
+	[EVENT_JOB_STATUS] = { "JOB_STATUS_CHANGE", "id:s,status:s",
+			       job_status },
+	[EVENT_JOB_COMPLETED] = { "BLOCK_JOB_COMPLETED", NUMBERS ",*error:s",
+				  job_completed },
+	[EVENT_JOB_CANCELLED] = { "BLOCK_JOB_CANCELLED", NUMBERS,
+				  job_numbers },
+	[EVENT_JOB_READY] = { "BLOCK_JOB_READY", NUMBERS, job_numbers },
+	[EVENT_JOB_PENDING] = { "BLOCK_JOB_PENDING", "type:s,id:s",
+				job_pending },
+	[EVENT_JOB_ERROR] = { "BLOCK_JOB_ERROR", "device:s,"
+			      "operation:e=read|write,"
+			      "action:e=ignore|report|stop", job_error },
+	[EVENT_IO_ERROR] = { "BLOCK_IO_ERROR", "device:s,*node-name:s,"
+			     "operation:e=read|write,"
+			     "action:e=ignore|report|stop,*nospace:b,reason:s",
+			     io_error },
+	[EVENT_THRESHOLD] = { "BLOCK_WRITE_THRESHOLD", "node-name:s,"
+			      "amount-exceeded:i,write-threshold:i",
+			      threshold },
+	[EVENT_CORRUPTED] = { "BLOCK_IMAGE_CORRUPTED", "device:s,*node-name:s,"
+			      "msg:s,*offset:i,*size:i,fatal:b", corrupted },
+	[EVENT_EXPORT_DELETED] = { "BLOCK_EXPORT_DELETED", "id:s",
+				   export_deleted },
+	[EVENT_STOP] = { "STOP", "", none },
+	[EVENT_RESUME] = { "RESUME", "", none },
+	[EVENT_SHUTDOWN] = { "SHUTDOWN", "guest:b,reason:s",
+			     shutdown_reason },
+	[EVENT_NOTICE] = { "X_BLKMON_NOTICE", "text:s", notice },
+};
+
+/* Notices are for the operator here; they do not go over a wire. */
+void qmp_event_each(void (*fn)(const char *name, const char *members,
+			       void *arg), void *arg)
+{
+	for (size_t i = 0; i < sizeof(kinds) / sizeof(*kinds); i++)
+		if (kinds[i].name && i != EVENT_NOTICE)
+			fn(kinds[i].name, kinds[i].members, arg);
+}
+
+json_t *qmp_event_new(uint64_t wall_us, const char *name, json_t *data)
+{
+	return json_pack("{s:{s:I, s:I}, s:s, s:o*}", "timestamp",
+			 "seconds", (json_int_t)(wall_us / 1000000),
+			 "microseconds", (json_int_t)(wall_us % 1000000),
+			 "event", name, "data", data);
+}
+
+json_t *qmp_event(const struct event *ev)
+{
+	size_t type = (size_t)ev->type;
+
+	BUG_ON(type >= sizeof(kinds) / sizeof(*kinds) || !kinds[type].name);
+	return qmp_event_new(ev->wall_us, kinds[type].name,
+			     kinds[type].data(ev));
+}

@@ -1,0 +1,19 @@
+/* event.h - the engine's events as QMP sends them (monitor.md, 2.4). */
+#ifndef BLKMON_QMP_EVENT_H
+#define BLKMON_QMP_EVENT_H
+
+#include <jansson.h>
+#include <stdint.h>
+
+#include "engine/event.h"
+
+/* {"timestamp", "event"[, "data"]}; the caller's. */
+json_t *qmp_event(const struct event *ev);
+/* The same with a name and data (taken; may be NULL) of the caller's. */
+json_t *qmp_event_new(uint64_t wall_us, const char *name, json_t *data);
+
+/* Calls @fn for every event that a client may see, @members as in args.h. */
+void qmp_event_each(void (*fn)(const char *name, const char *members,
+			       void *arg), void *arg);
+
+#endif

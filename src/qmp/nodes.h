@@ -1,0 +1,29 @@
+/* nodes.h - the engine's nodes as BlockDeviceInfo and ImageInfo. */
+#ifndef BLKMON_QMP_NODES_H
+#define BLKMON_QMP_NODES_H
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "engine/engine.h"
+
+/* All nodes at one moment. */
+struct nodes {
+	struct node_info *list;
+	size_t n;
+};
+
+void nodes_init(struct nodes *nodes, struct engine *engine);
+void nodes_release(struct nodes *nodes);
+/* By name; NULL for "" and for what is not there. */
+const struct node_info *nodes_find(const struct nodes *nodes,
+				   const char *name);
+
+/* SnapshotInfo. */
+json_t *nodes_snapshot(const struct snapshot_info *s);
+/* BlockDeviceInfo of 7.2. @flat: without the images below. */
+json_t *nodes_device_info(const struct nodes *nodes,
+			  const struct node_info *node, bool flat);
+
+#endif

@@ -1,0 +1,136 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * The NBD server and its exports (monitor.md, 2.2).
+ */
+#include <string.h>
+
+#include "src/qmp/command.h"
+#include "src/qmp/text.h"
+
+/* --- the server --- */
+
+static int listen_unix(const json_t *addr, struct nbd_options *o,
+		       struct err *err)
+{
+	json_t *data = json_object_get(addr, "data");
+
+	o->path = args_str(data, "path");
+	return args_check("path:s", data, "addr.data.", err);
+}
+
+static int listen_inet(const json_t *addr, struct nbd_options *o,
+		       struct err *err)
+{
+	json_t *data = json_object_get(addr, "data");
+
+	o->host = args_str(data, "host");
+	o->port = args_str(data, "port");
+	return args_check("host:s,port:s", data, "addr.data.", err);
+}
+
+static int read_address(json_t *addr, struct nbd_options *o, struct err *err)
+{
+	if (args_check("type:e=inet|unix,data:o", addr, "addr.", err))
+		return -1;
+	return !strcmp(args_str(addr, "type"), "unix") ?
+		listen_unix(addr, o, err) : listen_inet(addr, o, err);
+}
+
+static json_t *start(struct qmp_context *ctx, json_t *args, struct err *err)
+{
+	int64_t most = args_int(args, "max-connections", 0);
+	struct nbd_options o = { 0 };
+
+	if (args_str(args, "tls-creds") || args_str(args, "tls-authz"))
+		err_set(err, ERR_NOT_SUPPORTED, "TLS is not supported");
+	else if (most < 0 || most > UINT32_MAX)
+		err_set(err, ERR_GENERIC, "Parameter 'max-connections' "
+			"expects uint32_t");
+	else if (!read_address(json_object_get(args, "addr"), &o, err)) {
+		o.max_connections = (unsigned)most;
+		return qmp_done(engine_nbd_start(ctx->engine, &o, err));
+	}
+	return NULL;
+}
+
+static json_t *stop(struct qmp_context *ctx, json_t *args, struct err *err)
+{
+	(void)args;
+	return qmp_done(engine_nbd_stop(ctx->engine, err));
+}
+
+/* --- exports --- */
+
+static json_t *add(struct qmp_context *ctx, json_t *args, struct err *err)
+{
+	const char *device = args_str(args, "device");
+	const char *name = args_str(args, "name");
+	struct export_options o = {
+		.id = name ? name : device, .name = name, .device = device,
+		.description = args_str(args, "description"),
+		.writable = args_bool(args, "writable", false),
+		.or_read_only = true,
+	};
+
+	return qmp_done(engine_export_add(ctx->engine, &o, err));
+}
+
+/* What QEMU's lines say of threads is accepted and left to blkmon. */
+static json_t *export_add(struct qmp_context *ctx, json_t *args,
+			  struct err *err)
+{
+	struct export_options o = {
+		.id = args_str(args, "id"),
+		.node_name = args_str(args, "node-name"),
+		.name = args_str(args, "name"),
+		.description = args_str(args, "description"),
+		.writable = args_bool(args, "writable", false),
+	};
+
+	return qmp_done(engine_export_add(ctx->engine, &o, err));
+}
+
+/* nbd-server-remove calls it "name", block-export-del "id". */
+static json_t *export_del(struct qmp_context *ctx, json_t *args,
+			  struct err *err)
+{
+	const char *id = args_str(args, "id"), *mode = args_str(args, "mode");
+
+	return qmp_done(engine_export_del(ctx->engine,
+					  id ? id : args_str(args, "name"),
+					  mode && !strcmp(mode, "hard"),
+					  err));
+}
+
+static json_t *query(struct qmp_context *ctx, json_t *args, struct err *err)
+{
+	json_t *list = json_array();
+	struct export_info *info;
+	size_t n;
+
+	(void)args;
+	(void)err;
+	engine_query_exports(ctx->engine, &info, &n);
+	for (size_t i = 0; i < n; i++)
+		json_array_append_new(list, json_pack(
+			"{s:s, s:b, s:s, s:o}", "node-name", info[i].node,
+			"shutting-down", (int)info[i].shutting_down,
+			"type", "nbd", "id", qmp_text(info[i].id)));
+	export_info_free(info, n);
+	return list;
+}
+
+const struct qmp_command qmp_export_commands[] = {
+	{ "nbd-server-start", "addr:o,*tls-creds:s,*tls-authz:s,"
+	  "*max-connections:i", start, false },
+	{ "nbd-server-add", "device:s,*name:s,*writable:b,*description:s",
+	  add, false },
+	{ "nbd-server-remove", "name:s,*mode:e=safe|hard", export_del, false },
+	{ "nbd-server-stop", "", stop, false },
+	{ "block-export-add", "type:e=nbd,id:s,node-name:s,*name:s,"
+	  "*writable:b,*description:s,*iothread:s,*fixed-iothread:b",
+	  export_add, false },
+	{ "block-export-del", "id:s,*mode:e=safe|hard", export_del, false },
+	{ "query-block-exports", "", query, false },
+	{ .name = NULL }
+};

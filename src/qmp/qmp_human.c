@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * human-monitor-command: a line of the other language, its output as text.
+ * What it complains of is output, too; the command itself does not fail.
+ */
+#include <stdlib.h>
+
+#include "engine/util/str.h"
+#include "src/qmp/command.h"
+#include "src/qmp/text.h"
+
+char *(*qmp_human_line)(struct engine *engine, const char *line);
+
+static json_t *with_carriage_returns(const char *text)
+{
+	struct str out = STR_INIT;
+	json_t *value;
+
+	for (; *text; text++) {
+		if (*text == '\n')
+			str_add_char(&out, '\r');
+		str_add_char(&out, *text);
+	}
+	value = qmp_text(str_get(&out));
+	str_release(&out);
+	return value;
+}
+
+static json_t *human(struct qmp_context *ctx, json_t *args, struct err *err)
+{
+	json_t *value;
+	char *text;
+
+	if (!qmp_human_line) {
+		err_set(err, ERR_NOT_SUPPORTED, "Not supported");
+		return NULL;
+	}
+	text = qmp_human_line(ctx->engine, args_str(args, "command-line"));
+	value = with_carriage_returns(text);
+	free(text);
+	return value;
+}
+
+const struct qmp_command qmp_human_commands[] = {
+	{ "human-monitor-command", "command-line:s,*cpu-index:i", human,
+	  false },
+	{ .name = NULL }
+};

@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * Internal snapshots, HMP's commit, resize.
+ */
+#include "src/qmp/command.h"
+#include "src/qmp/nodes.h"
+
+static json_t *snapshot_internal(struct qmp_context *ctx, json_t *args,
+				 struct err *err)
+{
+	return qmp_done(engine_snapshot_internal(ctx->engine,
+			args_str(args, "device"), args_str(args, "name"),
+			err));
+}
+
+static json_t *snapshot_delete(struct qmp_context *ctx, json_t *args,
+			       struct err *err)
+{
+	struct snapshot_info info;
+	json_t *value;
+
+	if (engine_snapshot_delete(ctx->engine, args_str(args, "device"),
+				   args_str(args, "id"),
+				   args_str(args, "name"), &info, err))
+		return NULL;
+	value = nodes_snapshot(&info);
+	snapshot_info_release(&info);
+	return value;
+}
+
+/* QEMU names only the argument that was given. */
+static json_t *resize(struct qmp_context *ctx, json_t *args, struct err *err)
+{
+	const char *device = args_str(args, "device");
+	const char *node = args_str(args, "node-name");
+	int64_t size = args_int(args, "size", 0);
+	int rc;
+
+	if (size < 0)
+		rc = err_set(err, ERR_GENERIC,
+			     "Parameter 'size' expects a >0 size");
+	else
+		rc = engine_resize(ctx->engine, device ? device : node ? node :
+				   "", (uint64_t)size, err);
+	if (rc && err->class == ERR_DEVICE_NOT_FOUND)
+		err_set(err, ERR_DEVICE_NOT_FOUND, "Cannot find device='%s' "
+			"nor node-name='%s'", device ? device : "",
+			node ? node : "");
+	return qmp_done(rc);
+}
+
+static json_t *x_commit(struct qmp_context *ctx, json_t *args,
+			struct err *err)
+{
+	return qmp_done(engine_commit_sync(ctx->engine,
+					   args_str(args, "device"), err));
+}
+
+const struct qmp_command qmp_image_commands[] = {
+	{ "blockdev-snapshot-internal-sync", "device:s,name:s",
+	  snapshot_internal, false },
+	{ "blockdev-snapshot-delete-internal-sync", "device:s,*id:s,*name:s",
+	  snapshot_delete, false },
+	{ "block_resize", "*device:s,*node-name:s,size:i", resize, true },
+	{ "x-blkmon-commit", "device:s", x_commit, false },
+	{ .name = NULL }
+};

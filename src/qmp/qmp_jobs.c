@@ -1,0 +1,263 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * Start and control of jobs.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "engine/util/clock.h"
+#include "src/qmp/command.h"
+
+/* How long a cancel waits for the job to be gone, so that a query right
+ * behind it does not see it any more. A job that hangs on its disk is left
+ * behind. */
+#define CANCEL_WAIT_NS NS_PER_SEC
+
+#define JOB_ARGS "*job-id:s,*speed:i," \
+	"*on-error:e=report|ignore|enospc|stop|auto,*filter-node-name:s," \
+	"*auto-finalize:b,*auto-dismiss:b,*backing-file:s"
+
+/* "auto" is the device's policy; without a guest device that is report. */
+static enum job_on_error on_error(const json_t *args)
+{
+	const char *word = args_str(args, "on-error");
+
+	if (!word)
+		return JOB_ON_ERROR_REPORT;
+	if (!strcmp(word, "ignore"))
+		return JOB_ON_ERROR_IGNORE;
+	if (!strcmp(word, "stop"))
+		return JOB_ON_ERROR_STOP;
+	if (!strcmp(word, "enospc"))
+		return JOB_ON_ERROR_ENOSPC;
+	return JOB_ON_ERROR_REPORT;
+}
+
+static struct job_options job_options(const json_t *args)
+{
+	return (struct job_options) {
+		.id = args_str(args, "job-id"),
+		.on_error = on_error(args),
+		.manual_finalize = !args_bool(args, "auto-finalize", true),
+		.manual_dismiss = !args_bool(args, "auto-dismiss", true),
+	};
+}
+
+/* At most one of two arguments; @how ends the sentence. */
+static int one_of(const json_t *args, const char *a, const char *b,
+		  const char *how, struct err *err)
+{
+	if (!args_str(args, a) || !args_str(args, b))
+		return 0;
+	return err_set(err, ERR_GENERIC, "'%s' and '%s' %s", a, b, how);
+}
+
+static json_t *block_stream(struct qmp_context *ctx, json_t *args,
+			    struct err *err)
+{
+	static const char both[] = "cannot be specified at the same time";
+	struct stream_options o = {
+		.device = args_str(args, "device"),
+		.base = args_str(args, "base"),
+		.base_node = args_str(args, "base-node"),
+		.bottom = args_str(args, "bottom"),
+		.backing_file = args_str(args, "backing-file"),
+		.job = job_options(args),
+		.speed = args_int(args, "speed", 0),
+	};
+
+	if (one_of(args, "base", "base-node", both, err) ||
+	    one_of(args, "base", "bottom", both, err) ||
+	    one_of(args, "bottom", "base-node", both, err))
+		return NULL;
+	return qmp_done(engine_stream(ctx->engine, &o, err));
+}
+
+static json_t *commit(struct qmp_context *ctx, json_t *args, bool rhel6,
+		      struct err *err)
+{
+	struct commit_options o = {
+		.device = args_str(args, "device"),
+		.base = args_str(args, "base"),
+		.base_node = args_str(args, "base-node"),
+		.top = args_str(args, "top"),
+		.top_node = args_str(args, "top-node"),
+		.backing_file = args_str(args, "backing-file"),
+		.job = job_options(args),
+		.speed = args_int(args, "speed", 0),
+		.rhel6 = rhel6,
+	};
+
+	if (one_of(args, "base-node", "base", "are mutually exclusive", err) ||
+	    one_of(args, "top-node", "top", "are mutually exclusive", err))
+		return NULL;
+	return qmp_done(engine_commit(ctx->engine, &o, err));
+}
+
+static json_t *block_commit(struct qmp_context *ctx, json_t *args,
+			    struct err *err)
+{
+	return commit(ctx, args, false, err);
+}
+
+static json_t *redhat_commit(struct qmp_context *ctx, json_t *args,
+			     struct err *err)
+{
+	return commit(ctx, args, true, err);
+}
+
+/* The job behind "device" of block-job-*, or "id" of job-*. */
+static const char *job_id(const json_t *args)
+{
+	const char *device = args_str(args, "device");
+
+	return device ? device : args_str(args, "id");
+}
+
+/* job-* says of a missing job what QEMU says there. */
+static json_t *job_done(int rc, const json_t *args, struct err *err)
+{
+	if (rc && args_str(args, "id") && err->class == ERR_DEVICE_NOT_ACTIVE)
+		err_set(err, ERR_GENERIC, "Job not found");
+	return qmp_done(rc);
+}
+
+/* A job that stays in the list until it is dismissed. */
+static bool is_kept(struct engine *engine, const char *id)
+{
+	struct job_info *jobs;
+	bool kept = false;
+	size_t n;
+
+	engine_query_jobs(engine, &jobs, &n);
+	for (size_t i = 0; i < n; i++)
+		if (!strcmp(jobs[i].id, id))
+			kept = !jobs[i].auto_dismiss;
+	free(jobs);
+	return kept;
+}
+
+static bool says_gone(struct engine *engine, const struct event *ev,
+		      const char *id)
+{
+	if (ev->type != EVENT_JOB_STATUS || strcmp(ev->id, id))
+		return false;
+	return !strcmp(ev->status, "null") ||
+		(!strcmp(ev->status, "concluded") && is_kept(engine, id));
+}
+
+static void wait_gone(struct engine *engine, struct event_listener *listener,
+		      const char *id)
+{
+	uint64_t deadline = clock_ns() + CANCEL_WAIT_NS, lost;
+	struct event ev;
+
+	while (event_next(listener, &ev, deadline, &lost))
+		if (says_gone(engine, &ev, id))
+			break;
+}
+
+static json_t *cancel(struct qmp_context *ctx, const json_t *args, bool force,
+		      struct err *err)
+{
+	const char *id = job_id(args);
+	struct event_listener listener;
+	bool listens = !event_listen(engine_events(ctx->engine), &listener);
+	int rc = engine_job_cancel(ctx->engine, id, force, err);
+
+	if (listens && !rc)
+		wait_gone(ctx->engine, &listener, id);
+	if (listens)
+		event_unlisten(&listener);
+	return job_done(rc, args, err);
+}
+
+static json_t *block_job_cancel(struct qmp_context *ctx, json_t *args,
+				struct err *err)
+{
+	return cancel(ctx, args, args_bool(args, "force", false), err);
+}
+
+static json_t *job_cancel_force(struct qmp_context *ctx, json_t *args,
+				struct err *err)
+{
+	return cancel(ctx, args, true, err);
+}
+
+static json_t *pause_job(struct qmp_context *ctx, json_t *args,
+			 struct err *err)
+{
+	return job_done(engine_job_pause(ctx->engine, job_id(args), err),
+			args, err);
+}
+
+static json_t *resume_job(struct qmp_context *ctx, json_t *args,
+			  struct err *err)
+{
+	return job_done(engine_job_resume(ctx->engine, job_id(args), err),
+			args, err);
+}
+
+static json_t *complete_job(struct qmp_context *ctx, json_t *args,
+			    struct err *err)
+{
+	return job_done(engine_job_complete(ctx->engine, job_id(args), err),
+			args, err);
+}
+
+static json_t *finalize_job(struct qmp_context *ctx, json_t *args,
+			    struct err *err)
+{
+	return job_done(engine_job_finalize(ctx->engine, job_id(args), err),
+			args, err);
+}
+
+static json_t *dismiss_job(struct qmp_context *ctx, json_t *args,
+			   struct err *err)
+{
+	return job_done(engine_job_dismiss(ctx->engine, job_id(args), err),
+			args, err);
+}
+
+/* Before 2012 the speed was called "value". */
+static json_t *set_speed(struct qmp_context *ctx, json_t *args,
+			 struct err *err)
+{
+	json_t *speed = json_object_get(args, "speed");
+	json_t *value = json_object_get(args, "value");
+
+	if (!speed && !value)
+		err_set(err, ERR_GENERIC, "Parameter 'speed' is missing");
+	else if (speed && value)
+		err_set(err, ERR_GENERIC, "'speed' and 'value' cannot be "
+			"specified at the same time");
+	else
+		return qmp_done(engine_job_set_speed(ctx->engine,
+			args_str(args, "device"),
+			json_integer_value(speed ? speed : value), err));
+	return NULL;
+}
+
+const struct qmp_command qmp_job_commands[] = {
+	{ "block-stream", "device:s,*base:s,*base-node:s,*bottom:s," JOB_ARGS,
+	  block_stream, true },
+	{ "block-commit", "device:s,*base-node:s,*base:s,*top-node:s,*top:s,"
+	  JOB_ARGS, block_commit, true },
+	{ "__com.redhat_block-commit", "device:s,*base:s,top:s,*speed:i",
+	  redhat_commit, true },
+	{ "block-job-set-speed", "device:s,*speed:i,*value:i", set_speed,
+	  true },
+	{ "block-job-cancel", "device:s,*force:b", block_job_cancel, true },
+	{ "block-job-pause", "device:s", pause_job, true },
+	{ "block-job-resume", "device:s", resume_job, true },
+	{ "block-job-complete", "device:s", complete_job, true },
+	{ "block-job-finalize", "id:s", finalize_job, true },
+	{ "block-job-dismiss", "id:s", dismiss_job, true },
+	{ "job-cancel", "id:s", job_cancel_force, false },
+	{ "job-pause", "id:s", pause_job, false },
+	{ "job-resume", "id:s", resume_job, false },
+	{ "job-complete", "id:s", complete_job, false },
+	{ "job-finalize", "id:s", finalize_job, false },
+	{ "job-dismiss", "id:s", dismiss_job, false },
+	{ .name = NULL }
+};

@@ -1,0 +1,155 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * What drives, nodes and jobs there are (monitor.md, 2.3).
+ */
+#include <stdlib.h>
+
+#include "src/qmp/command.h"
+#include "src/qmp/nodes.h"
+#include "src/qmp/text.h"
+
+static json_t *drive_entry(const struct nodes *nodes,
+			   const struct drive_info *drive)
+{
+	const struct node_info *node = nodes_find(nodes, drive->node);
+	json_t *entry = json_pack("{s:s, s:s, s:b, s:b, s:s}", "device",
+				  drive->id, "type", "unknown",
+				  "removable", 0, "locked", 0,
+				  "io-status", drive->io_status);
+
+	if (node)
+		json_object_set_new(entry, "inserted",
+				    nodes_device_info(nodes, node, false));
+	return entry;
+}
+
+static json_t *query_block(struct qmp_context *ctx, json_t *args,
+			   struct err *err)
+{
+	json_t *list = json_array();
+	struct drive_info *drives;
+	struct nodes nodes;
+	size_t n;
+
+	(void)args;
+	(void)err;
+	engine_query_drives(ctx->engine, &drives, &n);
+	nodes_init(&nodes, ctx->engine);
+	for (size_t i = 0; i < n; i++)
+		json_array_append_new(list, drive_entry(&nodes, &drives[i]));
+	nodes_release(&nodes);
+	free(drives);
+	return list;
+}
+
+static json_t *query_nodes(struct qmp_context *ctx, json_t *args,
+			   struct err *err)
+{
+	bool flat = args_bool(args, "flat", false);
+	json_t *list = json_array();
+	struct nodes nodes;
+
+	(void)err;
+	nodes_init(&nodes, ctx->engine);
+	for (size_t i = 0; i < nodes.n; i++)
+		json_array_append_new(list, nodes_device_info(&nodes,
+				      &nodes.list[i], flat));
+	nodes_release(&nodes);
+	return list;
+}
+
+static json_t *block_job(const struct job_info *job)
+{
+	json_t *info = json_pack("{s:s, s:s, s:I, s:I, s:I, s:b, s:b, s:s, "
+				 "s:b, s:s, s:b, s:b}", "type", job->type,
+				 "device", job->id,
+				 "len", (json_int_t)job->len,
+				 "offset", (json_int_t)job->offset,
+				 "speed", (json_int_t)job->speed,
+				 "busy", (int)job->busy,
+				 "paused", (int)job->paused,
+				 "io-status", job->io_status,
+				 "ready", (int)job->ready,
+				 "status", job->status,
+				 "auto-finalize", (int)job->auto_finalize,
+				 "auto-dismiss", (int)job->auto_dismiss);
+
+	if (job->error[0])
+		json_object_set_new(info, "error", qmp_text(job->error));
+	return info;
+}
+
+static json_t *job(const struct job_info *job)
+{
+	json_t *info = json_pack("{s:s, s:s, s:s, s:I, s:I}", "id", job->id,
+				 "type", job->type, "status", job->status,
+				 "current-progress", (json_int_t)job->offset,
+				 "total-progress", (json_int_t)job->len);
+
+	if (job->error[0])
+		json_object_set_new(info, "error", qmp_text(job->error));
+	return info;
+}
+
+static json_t *each_job(struct engine *engine,
+			json_t *(*entry)(const struct job_info *job))
+{
+	json_t *list = json_array();
+	struct job_info *jobs;
+	size_t n;
+
+	engine_query_jobs(engine, &jobs, &n);
+	for (size_t i = 0; i < n; i++)
+		json_array_append_new(list, entry(&jobs[i]));
+	free(jobs);
+	return list;
+}
+
+static json_t *query_block_jobs(struct qmp_context *ctx, json_t *args,
+				struct err *err)
+{
+	(void)args;
+	(void)err;
+	return each_job(ctx->engine, block_job);
+}
+
+static json_t *query_jobs(struct qmp_context *ctx, json_t *args,
+			  struct err *err)
+{
+	(void)args;
+	(void)err;
+	return each_job(ctx->engine, job);
+}
+
+/* query-jobs in numbers of real work, which the bars are drawn from. */
+static json_t *work(const struct job_info *info)
+{
+	json_t *entry = block_job(info);
+
+	json_object_set_new(entry, "top-node", json_string(info->top));
+	json_object_set_new(entry, "base-node", json_string(info->base));
+	json_object_set_new(entry, "done",
+			    json_integer((json_int_t)info->done));
+	json_object_set_new(entry, "total",
+			    json_integer((json_int_t)info->total));
+	json_object_set_new(entry, "elapsed-ns",
+			    json_integer((json_int_t)info->elapsed_ns));
+	return entry;
+}
+
+static json_t *x_query_jobs(struct qmp_context *ctx, json_t *args,
+			    struct err *err)
+{
+	(void)args;
+	(void)err;
+	return each_job(ctx->engine, work);
+}
+
+const struct qmp_command qmp_query_commands[] = {
+	{ "query-block", "", query_block, false },
+	{ "query-named-block-nodes", "*flat:b", query_nodes, false },
+	{ "query-block-jobs", "", query_block_jobs, false },
+	{ "query-jobs", "", query_jobs, false },
+	{ "x-blkmon-query-jobs", "", x_query_jobs, false },
+	{ .name = NULL }
+};
