@@ -1,0 +1,425 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "src/console/console.h"
+
+#include <ctype.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "engine/util/clock.h"
+#include "engine/util/mem.h"
+#include "src/console/hmp.h"
+#include "src/console/say.h"
+#include "src/console/syntax.h"
+
+void console_init(struct console *c, struct channel *channel)
+{
+	json_t *reply;
+
+	*c = (struct console) { .channel = channel };
+	/* Whoever takes its output is not known yet: events have to wait. */
+	reply = channel_call(channel, "query-jobs", NULL);
+	watch_sync(&c->watch, json_object_get(reply, "return"));
+	json_decref(reply);
+}
+
+void console_release(struct console *c)
+{
+	watch_release(&c->watch);
+	json_stream_release(&c->json);
+	json_decref(c->qmp_names);
+	for (size_t i = 0; i < c->history_len; i++)
+		free(c->history[i]);
+}
+
+bool console_is_pending(const struct console *c)
+{
+	return json_stream_is_open(&c->json);
+}
+
+bool console_interrupted(const struct console *c)
+{
+	return c->interrupt && c->interrupt->signal;
+}
+
+/* --- output --- */
+
+/* Tabs stand in help texts and harm no terminal. */
+static void add_line(struct str *safe, const char *text, size_t len)
+{
+	struct str piece = STR_INIT;
+
+	for (const char *end = text + len; text < end; text++) {
+		const char *tab = memchr(text, '\t', (size_t)(end - text));
+
+		str_clear(&piece);
+		str_add_mem(&piece, text, (size_t)((tab ? tab : end) - text));
+		str_add_safe(safe, str_get(&piece));
+		if (!tab)
+			break;
+		str_add_char(safe, '\t');
+		text = tab;
+	}
+	str_add_char(safe, '\n');
+	str_release(&piece);
+}
+
+void console_print(struct console *c, enum console_kind kind,
+		   const char *text)
+{
+	struct str safe = STR_INIT;
+
+	while (*text) {
+		size_t len = strcspn(text, "\n");
+
+		str_clear(&safe);
+		add_line(&safe, text, len);
+		c->write(c->arg, kind, str_get(&safe));
+		text += len + (text[len] == '\n');
+	}
+	str_release(&safe);
+}
+
+void console_printf(struct console *c, const char *fmt, ...)
+{
+	struct str text = STR_INIT;
+	va_list ap;
+
+	va_start(ap, fmt);
+	str_addv(&text, fmt, ap);
+	va_end(ap);
+	console_print(c, CONSOLE_OUT, str_get(&text));
+	str_release(&text);
+}
+
+/* --- requests --- */
+
+static bool ends_a_job(const char *name)
+{
+	static const char *const verbs[] = {
+		"-complete", "-cancel", "-finalize",
+	};
+
+	for (size_t i = 0; i < sizeof(verbs) / sizeof(*verbs); i++)
+		if (strstr(name, "job") && strstr(name, verbs[i]))
+			return true;
+	return false;
+}
+
+/* Remembers which jobs were told to end. */
+static void note_request(struct console *c, const json_t *request)
+{
+	const char *name = json_string_value(json_object_get(request,
+							     "execute"));
+	const json_t *args = json_object_get(request, "arguments");
+	const json_t *id = json_object_get(args, "device");
+	char *canonical = mem_dup(name);
+
+	for (char *s = canonical; s && *s; s++)
+		if (*s == '_')
+			*s = '-';
+	if (canonical && ends_a_job(canonical))
+		watch_asked(&c->watch, json_string_value(id ? id :
+			    json_object_get(args, "id")));
+	free(canonical);
+}
+
+static json_t *request_reply(struct console *c, json_t *request)
+{
+	json_t *reply;
+
+	json_incref(request);
+	reply = channel_request(c->channel, request);
+	/* What happened before the reply belongs before what it says. */
+	console_events(c, 0);
+	if (!channel_error(reply))
+		note_request(c, request);
+	json_decref(request);
+	return reply;
+}
+
+json_t *console_call(struct console *c, const char *name, json_t *args)
+{
+	return request_reply(c, json_pack("{s:s, s:o*}", "execute", name,
+					  "arguments", args));
+}
+
+json_t *console_query(struct console *c, const char *name, json_t *args)
+{
+	json_t *reply = console_call(c, name, args);
+	json_t *value = json_object_get(reply, "return");
+
+	if (!value)
+		console_printf(c, "Error: %s\n", channel_error(reply));
+	json_incref(value);
+	json_decref(reply);
+	return value;
+}
+
+int console_do(struct console *c, const char *name, json_t *args)
+{
+	json_t *value = console_query(c, name, args);
+	int rc = value ? 0 : -1;
+
+	json_decref(value);
+	return rc;
+}
+
+/* Takes the reply. */
+static int print_reply(struct console *c, json_t *reply)
+{
+	char *text = json_dumps(reply, JSON_ENSURE_ASCII |
+				(c->pretty ? JSON_INDENT(4) : 0));
+	int rc = channel_error(reply) ? -1 : 0;
+
+	console_printf(c, "%s\n", text);
+	free(text);
+	json_decref(reply);
+	return rc;
+}
+
+/* A request in JSON: so is the answer. */
+int console_request(struct console *c, json_t *request)
+{
+	const char *name = json_string_value(json_object_get(request,
+							     "execute"));
+	bool negotiation = name && !strcmp(name, "qmp_capabilities");
+	int rc = print_reply(c, request_reply(c, request));
+
+	c->json_events |= negotiation && !rc;
+	return rc;
+}
+
+/* --- events --- */
+
+static void sync_jobs(struct console *c)
+{
+	json_t *reply = channel_call(c->channel, "query-jobs", NULL);
+
+	watch_sync(&c->watch, json_object_get(reply, "return"));
+	json_decref(reply);
+}
+
+static void say_event(struct console *c, const json_t *event)
+{
+	struct str text = STR_INIT;
+	enum console_kind kind = say_event_text(event, &text);
+
+	console_print(c, kind, str_get(&text));
+	str_release(&text);
+}
+
+static void show_event(struct console *c, const json_t *event)
+{
+	char *text;
+
+	if (!c->json_events || say_is_private(event)) {
+		say_event(c, event);
+		return;
+	}
+	text = json_dumps(event, JSON_ENSURE_ASCII);
+	console_print(c, CONSOLE_JSON_EVENT, text);
+	free(text);
+}
+
+static void tell_failures(struct console *c)
+{
+	const struct watch_job *job;
+
+	while ((job = watch_next_failed(&c->watch))) {
+		char *text = mem_printf("job '%s' failed: %s", job->id,
+					job->error);
+
+		console_print(c, CONSOLE_FAILURE, text);
+		free(text);
+	}
+}
+
+static void take_event(struct console *c, json_t *event)
+{
+	const char *name = json_string_value(json_object_get(event, "event"));
+
+	watch_event(&c->watch, event);
+	c->quit |= !strcmp(name, "SHUTDOWN");
+	if (!strcmp(name, "X_BLKMON_LOST"))
+		sync_jobs(c);
+	show_event(c, event);
+	tell_failures(c);
+	json_decref(event);
+}
+
+static int poll_timeout(uint64_t deadline)
+{
+	uint64_t now = clock_ns(), ms;
+
+	if (deadline == UINT64_MAX)
+		return -1;
+	ms = deadline > now ? (deadline - now) / NS_PER_MS + 1 : 0;
+	return ms > 60000 ? 60000 : (int)ms;
+}
+
+static void wait_event(struct console *c, uint64_t deadline)
+{
+	struct pollfd fds[2] = {
+		{ .fd = channel_event_fd(c->channel), .events = POLLIN },
+		{ .fd = c->interrupt ? c->interrupt->fd : -1,
+		  .events = POLLIN },
+	};
+
+	poll(fds, 2, poll_timeout(deadline));
+}
+
+void console_events(struct console *c, uint64_t deadline)
+{
+	json_t *event = channel_next_event(c->channel, 0);
+
+	if (!event && deadline && !console_interrupted(c)) {
+		wait_event(c, deadline);
+		event = channel_next_event(c->channel, 0);
+	}
+	for (; event; event = channel_next_event(c->channel, 0))
+		take_event(c, event);
+}
+
+/* --- lines --- */
+
+static void remember(struct console *c, const char *line)
+{
+	if (c->history_len == CONSOLE_HISTORY) {
+		free(c->history[0]);
+		memmove(c->history, c->history + 1,
+			--c->history_len * sizeof(*c->history));
+	}
+	c->history[c->history_len++] = mem_dup(line);
+}
+
+static int run_row(struct console *c, const struct hmp_command *cmd,
+		   json_t *args)
+{
+	if (!cmd->qmp)
+		return cmd->run(c, args);
+	return console_do(c, cmd->qmp, json_incref(args));
+}
+
+/* @word is the command's, @rest what follows it. */
+static int run_hmp(struct console *c, const struct hmp_command *table,
+		   const char *word, size_t len, const char *rest)
+{
+	bool info = table == hmp_info_commands;
+	const struct hmp_command *cmd = hmp_find(table, word, len);
+	struct str error = STR_INIT;
+	char *typed;
+	json_t *args;
+	int rc = -1;
+
+	if (!cmd) {
+		console_printf(c, "unknown command: '%s%.*s'\n",
+			       info ? "info " : "", (int)len, word);
+		return -1;
+	}
+	typed = mem_printf("%.*s", (int)len, word);
+	args = hmp_parse(cmd, typed, info, rest, &error);
+	console_printf(c, "%s", str_get(&error));
+	if (args)
+		rc = run_row(c, cmd, args);
+	json_decref(args);
+	str_release(&error);
+	free(typed);
+	return rc;
+}
+
+/* A command word ends at white space or a slash. */
+static size_t word_len(const char *s)
+{
+	size_t len = strcspn(s, " \t\n\v\f\r/");
+
+	return len ? len : *s == '/';
+}
+
+static int run_hmp_line(struct console *c, const char *line)
+{
+	size_t len = word_len(line), info_len;
+	const char *rest = line + len;
+
+	if (len == 4 && !memcmp(line, "info", 4)) {
+		while (isspace((unsigned char)*rest))
+			rest++;
+		info_len = word_len(rest);
+		if (info_len)
+			return run_hmp(c, hmp_info_commands, rest, info_len,
+				       rest + info_len);
+	}
+	return run_hmp(c, hmp_commands, line, len, rest);
+}
+
+static int json_fault(struct console *c, const struct err *err)
+{
+	return print_reply(c, json_pack("{s:{s:s, s:s}}", "error", "class",
+					"GenericError", "desc", err->text));
+}
+
+/* Runs the objects of a line, or more of one that others began. */
+static int run_json(struct console *c, const char *line)
+{
+	char *text = mem_printf("%s\n", line);
+	const char *rest = text;
+	size_t len = strlen(text);
+	json_t *request;
+	int rc = 0;
+
+	while (!c->quit) {
+		struct err err = ERR_INIT;
+
+		if (!json_stream_next(&c->json, &rest, &len, &request, &err))
+			break;
+		if (request ? console_request(c, request) :
+			      json_fault(c, &err))
+			rc = -1;
+	}
+	free(text);
+	return rc;
+}
+
+static int run_shell(struct console *c, const char *line)
+{
+	struct str error = STR_INIT;
+	json_t *request = syntax_shell(line, &error);
+	int rc = -1;
+
+	if (request)
+		rc = console_request(c, request);
+	else
+		console_printf(c, "%s", str_get(&error));
+	str_release(&error);
+	return rc;
+}
+
+int console_run_hmp(struct console *c, const char *line)
+{
+	while (isspace((unsigned char)*line))
+		line++;
+	if (!*line)
+		return 0;
+	remember(c, line);
+	return run_hmp_line(c, line);
+}
+
+int console_run(struct console *c, const char *line)
+{
+	console_events(c, 0);
+	if (console_is_pending(c))
+		return run_json(c, line);
+	while (isspace((unsigned char)*line))
+		line++;
+	if (!*line || *line == '#')
+		return 0;
+	remember(c, line);
+	switch (syntax_of(c, line)) {
+	case SYNTAX_JSON:
+		return run_json(c, line);
+	case SYNTAX_SHELL:
+		return run_shell(c, line);
+	default:
+		return run_hmp_line(c, line);
+	}
+}

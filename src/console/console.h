@@ -1,0 +1,85 @@
+/* console.h - a line in, text out: HMP, qmp-shell and JSON at one prompt.
+ *
+ * Speaks to a channel only, so it serves a remote QEMU as well. It prints
+ * nothing itself: text goes to the front end that made it, in whole lines
+ * fit for a terminal (control and bidi characters are shown escaped). One
+ * thread at a time.
+ */
+#ifndef BLKMON_CONSOLE_CONSOLE_H
+#define BLKMON_CONSOLE_CONSOLE_H
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "engine/util/str.h"
+#include "src/console/watch.h"
+#include "src/qmp/channel.h"
+#include "src/qmp/json_stream.h"
+
+#define CONSOLE_HISTORY 64
+
+enum console_kind {
+	CONSOLE_OUT,		/* what a command prints */
+	CONSOLE_NOTICE,		/* a line for the operator */
+	CONSOLE_EVENT,		/* something happened, in words */
+	CONSOLE_JSON_EVENT,	/* the same, when qmp_capabilities asked */
+	CONSOLE_FAILURE,	/* a job failed */
+};
+
+/* A request to stop what one is doing, set by signals. */
+struct interrupt {
+	int fd;			/* readable once a signal came; -1 none */
+	_Atomic int signal;	/* which one; 0 none */
+};
+
+struct console {
+	struct channel *channel;	/* borrowed */
+	/* One line, with its newline. */
+	void (*write)(void *arg, enum console_kind kind, const char *line);
+	void *arg;
+	struct interrupt *interrupt;	/* borrowed; may be NULL */
+	bool pretty;			/* JSON replies are indented */
+
+	struct watch watch;		/* what became of the jobs */
+	bool quit;			/* the program shuts down */
+	bool json_events;
+	struct json_stream json;	/* the beginning of an object */
+	json_t *qmp_names;		/* query-commands, or NULL: not asked */
+	char *history[CONSOLE_HISTORY];
+	size_t history_len;
+};
+
+void console_init(struct console *c, struct channel *channel);
+void console_release(struct console *c);
+
+/* Runs one line (without its newline). 0, or -1 if what it asked for failed;
+ * the reason is printed. A blank line and a comment are nothing. */
+int console_run(struct console *c, const char *line);
+/* The same for HMP alone, whatever the line looks like. */
+int console_run_hmp(struct console *c, const char *line);
+/* More lines are needed to finish a JSON object. */
+bool console_is_pending(const struct console *c);
+
+/* Takes in the events that wait; if there are none and @deadline is not 0,
+ * waits for one until clock_ns() reaches it or the interrupt comes. */
+void console_events(struct console *c, uint64_t deadline);
+bool console_interrupted(const struct console *c);
+
+/* --- for the commands --- */
+
+void console_printf(struct console *c, const char *fmt, ...)
+	__attribute__((format(printf, 2, 3)));
+void console_print(struct console *c, enum console_kind kind,
+		   const char *text);
+/* Calls the channel (takes @args). The "return" value, the caller's; or NULL
+ * after the error was printed as "Error: ...". */
+json_t *console_query(struct console *c, const char *name, json_t *args);
+/* The same for a command without a value: 0 or -1. */
+int console_do(struct console *c, const char *name, json_t *args);
+/* The same without printing: the whole reply. */
+json_t *console_call(struct console *c, const char *name, json_t *args);
+int console_request(struct console *c, json_t *request);
+
+#endif

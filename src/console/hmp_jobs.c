@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * Commands whose words are not those of their QMP command.
+ */
+#include <string.h>
+
+#include "src/console/console.h"
+#include "src/console/fields.h"
+#include "src/console/hmp.h"
+
+/* An argument that is there, even if only to be skipped over as "". */
+static void pass(json_t *to, const json_t *from, const char *key)
+{
+	if (*field_str(from, key))
+		json_object_set(to, key, json_object_get(from, key));
+}
+
+int hmp_snapshot_blkdev(struct console *c, json_t *args)
+{
+	json_t *to;
+
+	if (!json_object_get(args, "snapshot-file")) {
+		console_printf(c, "Error: Parameter 'snapshot-file' is "
+			       "missing\n");
+		return -1;
+	}
+	to = json_pack("{s:s}", "mode", field_bool(args, "reuse") ?
+		       "existing" : "absolute-paths");
+	pass(to, args, "device");
+	pass(to, args, "snapshot-file");
+	pass(to, args, "format");
+	return console_do(c, "blockdev-snapshot-sync", to);
+}
+
+int hmp_block_stream(struct console *c, json_t *args)
+{
+	if (field_bool(args, "all") && *field_str(args, "base")) {
+		console_printf(c, "block_stream: -a and base are mutually "
+			       "exclusive\n");
+		return -1;
+	}
+	json_object_del(args, "all");
+	return console_do(c, "block-stream", json_incref(args));
+}
+
+int hmp_block_commit(struct console *c, json_t *args)
+{
+	json_t *to = json_object();
+
+	pass(to, args, "device");
+	pass(to, args, "base");
+	pass(to, args, "top");
+	if (json_object_get(args, "speed"))
+		json_object_set(to, "speed", json_object_get(args, "speed"));
+	return console_do(c, "block-commit", to);
+}
+
+/* QEMU prints what is wrong with `commit` without "Error: ". */
+int hmp_commit(struct console *c, json_t *args)
+{
+	json_t *reply = console_call(c, "x-blkmon-commit", json_incref(args));
+	const char *error = channel_error(reply);
+
+	if (error)
+		console_printf(c, "%s\n", error);
+	json_decref(reply);
+	return error ? -1 : 0;
+}

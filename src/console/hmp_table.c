@@ -1,0 +1,246 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include <string.h>
+
+#include "src/console/hmp.h"
+
+const struct hmp_command hmp_commands[] = {
+	{
+		.name = "help", .aliases = "?",
+		.params = "[cmd]", .args = "name:C?",
+		.help = "list the commands, or explain one of them",
+		.run = hmp_help,
+	}, {
+		/* The words of this help line are quoted by scripts. */
+		.name = "commit", .params = "device|all", .args = "device:B",
+		.help = "commit changes to the disk images (if -snapshot is "
+			"used) or backing files",
+		.run = hmp_commit,
+	}, {
+		.name = "quit", .aliases = "q", .params = "", .args = "",
+		.help = "cancel all jobs, close the images and leave",
+		.qmp = "quit",
+	}, {
+		.name = "stop", .aliases = "s", .params = "", .args = "",
+		.help = "hold the requests of the guest; jobs go on",
+		.qmp = "stop",
+	}, {
+		.name = "cont", .aliases = "c", .params = "", .args = "",
+		.help = "let the requests of the guest go on",
+		.qmp = "cont",
+	}, {
+		.name = "info", .params = "[subcommand]", .args = "item:C?",
+		.help = "show the state of images, jobs or the program",
+		.run = hmp_info_help,
+	}, {
+		.name = "snapshot_blkdev",
+		.params = "[-n] device [new-image-file] [format]",
+		.args = "reuse:-n,device:B,snapshot-file:F?,format:s?",
+		.help = "put a new overlay (qcow2 unless format says\n"
+			"\t\t\totherwise) on top of the device. The old layer "
+			"becomes\n\t\t\tread-only. With -n the file is there "
+			"already and is\n\t\t\tused as it is.",
+		.run = hmp_snapshot_blkdev,
+	}, {
+		.name = "snapshot_blkdev_internal",
+		.params = "device name", .args = "device:B,name:s",
+		.help = "keep the disk as it is now under a name inside its "
+			"active\n\t\t\tlayer, which has to be qcow2",
+		.qmp = "blockdev-snapshot-internal-sync",
+	}, {
+		.name = "snapshot_delete_blkdev_internal",
+		.params = "device name [id]", .args = "device:B,name:s,id:s?",
+		.help = "delete what snapshot_blkdev_internal kept",
+		.qmp = "blockdev-snapshot-delete-internal-sync",
+	}, {
+		.name = "block_stream",
+		.params = "[-a] device [speed [base]]",
+		.args = "all:-a,device:B,speed:o?,base:I?",
+		.help = "copy what the images between base and the device\n"
+			"\t\t\thold up into the device, then drop them from "
+			"its chain;\n\t\t\t-a or no base: the whole chain",
+		.run = hmp_block_stream,
+	}, {
+		.name = "block_commit",
+		.params = "device [base [top [speed]]]",
+		.args = "device:B,base:I?,top:I?,speed:o?",
+		.help = "write the images above base up to top down into\n"
+			"\t\t\tbase. With the active layer as top, or none, "
+			"the job\n\t\t\tgets ready and waits for "
+			"block_job_complete.",
+		.run = hmp_block_commit,
+	}, {
+		.name = "__com.redhat_block-commit",
+		.params = "device base top [speed]",
+		.args = "device:B,base:I,top:I,speed:o?",
+		.help = "commit the images between base and top into base",
+		.qmp = "__com.redhat_block-commit",
+	}, {
+		.name = "block_job_set_speed", .params = "device speed",
+		.args = "device:J,speed:o",
+		.help = "set the speed limit of a job, a second; 0 for none",
+		.qmp = "block-job-set-speed",
+	}, {
+		.name = "block_job_cancel", .params = "[-f] device",
+		.args = "force:-f,device:J",
+		.help = "end a job. A job that is ready ends with both\n"
+			"\t\t\timages equal; with -f, or before it is ready, "
+			"it just\n\t\t\tstops. The device stays on its "
+			"active layer.",
+		.qmp = "block-job-cancel",
+	}, {
+		.name = "block_job_complete", .params = "device",
+		.args = "device:J",
+		.help = "let a job that is ready end: the device goes over "
+			"to base",
+		.qmp = "block-job-complete",
+	}, {
+		.name = "block_job_pause", .params = "device",
+		.args = "device:J",
+		.help = "let a job stand still",
+		.qmp = "block-job-pause",
+	}, {
+		.name = "block_job_resume", .params = "device",
+		.args = "device:J",
+		.help = "let a job that stands still go on",
+		.qmp = "block-job-resume",
+	}, {
+		.name = "block_resize", .params = "device size",
+		.args = "device:B,size:o",
+		.help = "change the size of the device's disk",
+		.qmp = "block_resize",
+	}, {
+		.name = "drive_add",
+		.params = "[-n] [[<domain>:]<bus>:]<slot>\n"
+			  "[file=file][,id=name][,format=format]"
+			  "[,readonly=on|off][,cache=mode]",
+		.args = "node:-n,pci_addr:s,opts:s",
+		.help = "open an image as a device; the first word is passed\n"
+			"\t\t\tover. With -n open a node, options as in "
+			"blockdev-add.",
+		.run = hmp_drive_add,
+	}, {
+		.name = "drive_del", .params = "device", .args = "id:B",
+		.help = "close a device, or a node that drive_add -n opened",
+		.run = hmp_drive_del,
+	}, {
+		.name = "qemu-io", .params = "[-d] device \"command\"",
+		.args = "qdev:-d,device:B,command:s",
+		.help = "read and write as the guest does: read, write,\n"
+			"\t\t\tdiscard, flush, length; \"help\" lists them. "
+			"-d changes\n\t\t\tnothing.",
+		.run = hmp_qemu_io,
+	}, {
+		.name = "nbd_server_start", .params = "[-a] [-w] uri",
+		.args = "all:-a,writable:-w,uri:s",
+		.help = "serve NBD at host:port or unix:PATH; without a\n"
+			"\t\t\thost on this machine alone. -a exports every "
+			"device,\n\t\t\t-w lets clients write",
+		.run = hmp_nbd_server_start,
+	}, {
+		.name = "nbd_server_add", .params = "[-w] device [name]",
+		.args = "writable:-w,device:B,name:s?",
+		.help = "export a device over NBD; -w lets clients write",
+		.qmp = "nbd-server-add",
+	}, {
+		.name = "nbd_server_remove", .params = "[-f] name",
+		.args = "force:-f,name:s",
+		.help = "end an export; -f even while clients use it",
+		.run = hmp_nbd_server_remove,
+	}, {
+		.name = "nbd_server_stop", .params = "", .args = "",
+		.help = "end all exports and the NBD server",
+		.qmp = "nbd-server-stop",
+	}, {
+		.name = "wait", .params = "[job] [ready|done] [timeout]",
+		.args = "job:J?,state:s?,timeout:s?",
+		.help = "wait until the job (all jobs) is done or, if so\n"
+			"\t\t\tasked, ready; the timeout counts seconds. "
+			"Fails if a\n\t\t\tjob that is waited for failed.",
+		.run = hmp_wait,
+	},
+	{ .name = NULL }
+};
+
+const struct hmp_command hmp_info_commands[] = {
+	{
+		.name = "block", .params = "[-n] [-v] [device]",
+		.args = "nodes:-n,verbose:-v,device:B?",
+		.help = "show one device or all (-n: the nodes; -v: the "
+			"images of the chain too)",
+		.run = hmp_info_block,
+	}, {
+		.name = "block-jobs", .params = "", .args = "",
+		.help = "show how far the jobs are",
+		.run = hmp_info_block_jobs,
+	}, {
+		.name = "blockstats", .params = "", .args = "",
+		.help = "show what the guest read and wrote",
+		.run = hmp_info_blockstats,
+	}, {
+		.name = "history", .params = "", .args = "",
+		.help = "show the lines typed so far",
+		.run = hmp_info_history,
+	}, {
+		.name = "snapshots", .params = "", .args = "",
+		.help = "show the snapshots that all disks have inside",
+		.run = hmp_info_snapshots,
+	}, {
+		.name = "status", .params = "", .args = "",
+		.help = "show whether the guest runs (running|paused)",
+		.run = hmp_info_status,
+	}, {
+		.name = "version", .params = "", .args = "",
+		.help = "show whose protocol is spoken, and by whom",
+		.run = hmp_info_version,
+	},
+	{ .name = NULL }
+};
+
+/* The families whose names were spelt with hyphens, with underscores, and
+ * with both. */
+static bool any_hyphen(const char *name)
+{
+	return !strncmp(name, "block_", 6) || !strncmp(name, "__com.", 6);
+}
+
+static bool is_name(const char *name, size_t name_len, const char *word,
+		    size_t len, bool hyphens)
+{
+	if (name_len != len)
+		return false;
+	for (size_t i = 0; i < len; i++)
+		if (name[i] != word[i] && !(hyphens && strchr("-_", name[i]) &&
+					    strchr("-_", word[i])))
+			return false;
+	return true;
+}
+
+static bool is_alias(const char *aliases, const char *word, size_t len)
+{
+	while (aliases && *aliases) {
+		size_t n = strcspn(aliases, "|");
+
+		if (is_name(aliases, n, word, len, false))
+			return true;
+		aliases += n + (aliases[n] == '|');
+	}
+	return false;
+}
+
+const struct hmp_command *hmp_find(const struct hmp_command *table,
+				   const char *word, size_t len)
+{
+	for (const struct hmp_command *cmd = table; cmd->name; cmd++)
+		if (is_name(cmd->name, strlen(cmd->name), word, len,
+			    any_hyphen(cmd->name)) ||
+		    is_alias(cmd->aliases, word, len))
+			return cmd;
+	return NULL;
+}
+
+void hmp_names(const struct hmp_command *cmd, struct str *out)
+{
+	str_add(out, cmd->name);
+	if (cmd->aliases)
+		str_addf(out, "|%s", cmd->aliases);
+}

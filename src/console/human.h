@@ -1,0 +1,11 @@
+/* human.h - one HMP line for somebody who has no console. */
+#ifndef BLKMON_CONSOLE_HUMAN_H
+#define BLKMON_CONSOLE_HUMAN_H
+
+struct engine;
+
+/* Runs an HMP line (no other syntax) and returns what it prints, notices left
+ * out; the caller frees. Any thread; may block as the command does. */
+char *human_line(struct engine *engine, const char *line);
+
+#endif

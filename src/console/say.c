@@ -1,0 +1,103 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "src/console/say.h"
+
+#include <string.h>
+
+#include "src/console/fields.h"
+
+static void completed(const json_t *data, struct str *text)
+{
+	if (!*field_str(data, "error"))
+		str_addf(text, "job '%s' (%s) is done",
+			 field_str(data, "device"), field_str(data, "type"));
+}
+
+static void cancelled(const json_t *data, struct str *text)
+{
+	str_addf(text, "job '%s' (%s) was cancelled",
+		 field_str(data, "device"), field_str(data, "type"));
+}
+
+static void ready(const json_t *data, struct str *text)
+{
+	str_addf(text, "job '%s' (%s) is ready: block_job_complete or "
+		 "block_job_cancel ends it", field_str(data, "device"),
+		 field_str(data, "type"));
+}
+
+static void pending(const json_t *data, struct str *text)
+{
+	str_addf(text, "job '%s' (%s) waits for block-job-finalize",
+		 field_str(data, "id"), field_str(data, "type"));
+}
+
+static void job_error(const json_t *data, struct str *text)
+{
+	str_addf(text, "job '%s': %s error (action: %s)",
+		 field_str(data, "device"), field_str(data, "operation"),
+		 field_str(data, "action"));
+}
+
+static void io_error(const json_t *data, struct str *text)
+{
+	str_addf(text, "device '%s': %s error: %s",
+		 field_str(data, "device"), field_str(data, "operation"),
+		 field_str(data, "reason"));
+}
+
+static void threshold(const json_t *data, struct str *text)
+{
+	str_addf(text, "node '%s' grew beyond its write threshold",
+		 field_str(data, "node-name"));
+}
+
+static void corrupted(const json_t *data, struct str *text)
+{
+	str_addf(text, "image of '%s' is corrupt: %s",
+		 field_str(data, "device"), field_str(data, "msg"));
+}
+
+static void notice(const json_t *data, struct str *text)
+{
+	str_add(text, field_str(data, "text"));
+}
+
+static void lost(const json_t *data, struct str *text)
+{
+	str_addf(text, "%llu events came too fast and were lost",
+		 (unsigned long long)field_u64(data, "count"));
+}
+
+static const struct {
+	const char *event;
+	enum console_kind kind;
+	void (*say)(const json_t *data, struct str *text);
+} words[] = {
+	{ "BLOCK_JOB_COMPLETED", CONSOLE_EVENT, completed },
+	{ "BLOCK_JOB_CANCELLED", CONSOLE_EVENT, cancelled },
+	{ "BLOCK_JOB_READY", CONSOLE_EVENT, ready },
+	{ "BLOCK_JOB_PENDING", CONSOLE_EVENT, pending },
+	{ "BLOCK_JOB_ERROR", CONSOLE_EVENT, job_error },
+	{ "BLOCK_IO_ERROR", CONSOLE_EVENT, io_error },
+	{ "BLOCK_WRITE_THRESHOLD", CONSOLE_EVENT, threshold },
+	{ "BLOCK_IMAGE_CORRUPTED", CONSOLE_EVENT, corrupted },
+	{ "X_BLKMON_NOTICE", CONSOLE_NOTICE, notice },
+	{ "X_BLKMON_LOST", CONSOLE_EVENT, lost },
+};
+
+enum console_kind say_event_text(const json_t *event, struct str *text)
+{
+	const char *name = field_str(event, "event");
+
+	for (size_t i = 0; i < sizeof(words) / sizeof(*words); i++)
+		if (!strcmp(words[i].event, name)) {
+			words[i].say(json_object_get(event, "data"), text);
+			return words[i].kind;
+		}
+	return CONSOLE_EVENT;
+}
+
+bool say_is_private(const json_t *event)
+{
+	return str_has_prefix(field_str(event, "event"), "X_BLKMON_");
+}

@@ -1,0 +1,235 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * `wait`: the script's way to wait for jobs, and what the end of a script
+ * does with those that still run.
+ */
+#include "src/console/wait.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "engine/util/clock.h"
+#include "engine/util/mem.h"
+#include "src/console/fields.h"
+#include "src/console/hmp.h"
+
+/* A job that stays in the list until it is dismissed. */
+static bool is_kept(struct console *c, const char *id)
+{
+	json_t *reply = channel_call(c->channel, "query-block-jobs", NULL);
+	json_t *job;
+	bool kept = false;
+	size_t i;
+
+	json_array_foreach(json_object_get(reply, "return"), i, job)
+		if (!strcmp(field_str(job, "device"), id))
+			kept = !field_bool(job, "auto-dismiss");
+	json_decref(reply);
+	return kept;
+}
+
+/* Over, and the list of jobs shows it. */
+static bool is_finished(struct console *c, const struct watch_job *job)
+{
+	return watch_is_over(job) && (job->gone ||
+		(job->concluded && is_kept(c, job->id)));
+}
+
+enum outcome { WAITING, WELL, BADLY };
+
+/* What to answer to a wait for @job, which says why it is BADLY. */
+static enum outcome judge(struct console *c, const struct watch_job *job,
+			  bool ready, bool for_ever)
+{
+	if (job->state == WATCH_FAILED && is_finished(c, job)) {
+		console_printf(c, "Error: job '%s' failed: %s\n", job->id,
+			       job->error);
+		return BADLY;
+	}
+	if (ready && job->state == WATCH_READY)
+		return WELL;
+	if (ready && is_finished(c, job) && !job->was_ready) {
+		console_printf(c, "Error: job '%s' ended and was never "
+			       "ready\n", job->id);
+		return BADLY;
+	}
+	if (is_finished(c, job))
+		return WELL;
+	if (for_ever && watch_is_stuck(job)) {
+		console_printf(c, "Error: job '%s' is %s and would never end "
+			       "by itself\n", job->id, job->state ==
+			       WATCH_READY ? "ready" : job->state ==
+			       WATCH_PAUSED ? "paused" : "pending");
+		return BADLY;
+	}
+	return WAITING;
+}
+
+struct waiting {
+	const char *id;		/* NULL: all jobs */
+	bool ready;
+	uint64_t deadline;	/* UINT64_MAX: none */
+};
+
+static bool is_meant(const struct waiting *w, const struct watch_job *job)
+{
+	return !w->id || !strcmp(w->id, job->id);
+}
+
+/* Of all jobs only those that are not over when the wait begins are meant;
+ * one that is named may be over long since. */
+static enum outcome judge_all(struct console *c, const struct waiting *w,
+			      const bool *meant, size_t n)
+{
+	enum outcome all = WELL;
+
+	for (size_t i = 0; i < n; i++) {
+		enum outcome one = meant[i] ? judge(c, &c->watch.jobs[i],
+			w->ready, w->deadline == UINT64_MAX) : WELL;
+
+		if (one == BADLY)
+			return BADLY;
+		if (one == WAITING)
+			all = WAITING;
+	}
+	return all;
+}
+
+static int wait_for(struct console *c, const struct waiting *w, bool *meant,
+		    size_t n)
+{
+	enum outcome outcome;
+
+	for (;;) {
+		outcome = judge_all(c, w, meant, n);
+		if (outcome != WAITING)
+			return outcome == WELL ? 0 : -1;
+		if (console_interrupted(c) || c->quit) {
+			console_printf(c, "Error: interrupted\n");
+			return -1;
+		}
+		if (clock_ns() >= w->deadline) {
+			console_printf(c, "Error: timed out\n");
+			return -1;
+		}
+		console_events(c, w->deadline);
+	}
+}
+
+static int run_wait(struct console *c, const struct waiting *w)
+{
+	size_t n = c->watch.n, found = 0;
+	bool *meant = mem_alloc(n + 1);
+	int rc;
+
+	for (size_t i = 0; i < n; i++) {
+		const struct watch_job *job = &c->watch.jobs[i];
+
+		meant[i] = is_meant(w, job) &&
+			(w->id || !job->gone || !watch_is_over(job));
+		found += meant[i];
+	}
+	if (w->id && !found) {
+		console_printf(c, "Error: Block job '%s' not found\n", w->id);
+		rc = -1;
+	} else {
+		rc = wait_for(c, w, meant, n);
+	}
+	free(meant);
+	return rc;
+}
+
+static bool parse_seconds(const char *word, uint64_t *deadline)
+{
+	char *end;
+	double seconds;
+
+	errno = 0;
+	seconds = strtod(word, &end);
+	if (errno || *end || end == word || !(seconds >= 0) || seconds > 1e9)
+		return false;
+	*deadline = clock_ns() + (uint64_t)(seconds * (double)NS_PER_SEC);
+	return true;
+}
+
+static bool parse_state(const char *word, bool *ready)
+{
+	*ready = !strcmp(word, "ready");
+	return *ready || !strcmp(word, "done");
+}
+
+/* Each of the three words may be missing. Job ids start with a letter; one
+ * that is called "ready" is named by writing the state behind it. */
+int hmp_wait(struct console *c, json_t *args)
+{
+	struct waiting w = { .deadline = UINT64_MAX };
+	const char *words[] = {
+		field_str(args, "job"), field_str(args, "state"),
+		field_str(args, "timeout"),
+	};
+	bool state = false, time = false;
+
+	for (size_t i = 0; i < 3 && *words[i]; i++) {
+		if (i == 0 && watch_find(&c->watch, words[0]))
+			w.id = words[0];
+		else if (!state && !time && parse_state(words[i], &w.ready))
+			state = true;
+		else if (!time && parse_seconds(words[i], &w.deadline))
+			time = true;
+		else if (i == 0)
+			w.id = words[0];
+		else {
+			console_printf(c, "wait: '%s' is neither ready, done "
+				       "nor a number of seconds\n", words[i]);
+			return -1;
+		}
+	}
+	return run_wait(c, &w);
+}
+
+/* --- the end of a script --- */
+
+/* What nobody completes is ended so that the device stays as it is. */
+static void end_stuck(struct console *c, const struct watch_job *job)
+{
+	bool ready = job->state == WATCH_READY;
+	char *id = mem_dup(job->id), *text;
+
+	json_decref(console_call(c, "block-job-cancel",
+				 json_pack("{s:s, s:b}", "device", id,
+					   "force", (int)!ready)));
+	text = mem_printf("job '%s' was %s and nobody went on with it: "
+			  "cancelled", id, ready ? "ready" :
+			  "standing still");
+	console_print(c, CONSOLE_FAILURE, text);
+	free(text);
+	free(id);
+}
+
+/* Stays with the job of that number to its end. Was it stuck? */
+static bool see_end(struct console *c, size_t i)
+{
+	bool stuck = false;
+
+	while (!is_finished(c, &c->watch.jobs[i]) && !c->quit &&
+	       !console_interrupted(c)) {
+		if (!stuck && watch_is_stuck(&c->watch.jobs[i])) {
+			stuck = true;
+			end_stuck(c, &c->watch.jobs[i]);
+		} else {
+			console_events(c, UINT64_MAX);
+		}
+	}
+	return stuck;
+}
+
+int wait_end(struct console *c)
+{
+	unsigned failed = c->watch.failed;
+	bool stuck = false;
+
+	for (size_t i = 0; i < c->watch.n; i++)
+		stuck |= see_end(c, i);
+	return stuck || c->watch.failed != failed ? -1 : 0;
+}

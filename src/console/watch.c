@@ -1,0 +1,170 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "src/console/watch.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "engine/util/mem.h"
+#include "src/console/fields.h"
+
+static void job_release(struct watch_job *job)
+{
+	free(job->id);
+	free(job->error);
+}
+
+void watch_release(struct watch *w)
+{
+	for (size_t i = 0; i < w->n; i++)
+		job_release(&w->jobs[i]);
+	free(w->jobs);
+	*w = (struct watch) { 0 };
+}
+
+static struct watch_job *find(const struct watch *w, const char *id)
+{
+	for (size_t i = 0; id && i < w->n; i++)
+		if (!strcmp(w->jobs[i].id, id))
+			return &w->jobs[i];
+	return NULL;
+}
+
+const struct watch_job *watch_find(const struct watch *w, const char *id)
+{
+	return find(w, id);
+}
+
+/* A new job, which takes the place of an old one of its name. */
+static struct watch_job *begin(struct watch *w, const char *id)
+{
+	struct watch_job *job = find(w, id);
+
+	if (job) {
+		job_release(job);
+	} else {
+		w->jobs = mem_grow(w->jobs, w->n + 1, sizeof(*w->jobs));
+		job = &w->jobs[w->n++];
+	}
+	*job = (struct watch_job) { .id = mem_dup(id) };
+	return job;
+}
+
+static void take_status(struct watch_job *job, const char *status)
+{
+	static const struct {
+		const char *status;
+		enum watch_state state;
+	} states[] = {
+		{ "running", WATCH_RUNNING },
+		{ "paused", WATCH_PAUSED },
+		{ "standby", WATCH_PAUSED },
+		{ "ready", WATCH_READY },
+		{ "waiting", WATCH_RUNNING },
+		/* Only BLOCK_JOB_PENDING says that it stands there. */
+		{ "pending", WATCH_RUNNING },
+	};
+
+	for (size_t i = 0; i < sizeof(states) / sizeof(*states); i++)
+		if (!strcmp(states[i].status, status))
+			job->state = states[i].state;
+	job->was_ready |= job->state == WATCH_READY;
+	job->concluded |= !strcmp(status, "concluded");
+	job->gone |= !strcmp(status, "null");
+}
+
+static void fail(struct watch *w, struct watch_job *job, const char *error)
+{
+	job->state = WATCH_FAILED;
+	job->error = mem_dup(error);
+	w->failed++;
+}
+
+void watch_event(struct watch *w, const json_t *event)
+{
+	const char *name = field_str(event, "event");
+	const json_t *data = json_object_get(event, "data");
+	const char *id = field_str(data, "device");
+	const char *status = field_str(data, "status");
+	const char *error = field_str(data, "error");
+	struct watch_job *job;
+
+	if (!*id)
+		id = field_str(data, "id");
+	job = !strcmp(status, "created") ? begin(w, id) : find(w, id);
+	if (!job)
+		return;
+	take_status(job, status);
+	if (!strcmp(name, "BLOCK_JOB_PENDING"))
+		job->state = WATCH_PENDING;
+	else if (!strcmp(name, "BLOCK_JOB_CANCELLED"))
+		job->state = WATCH_CANCELLED;
+	else if (!strcmp(name, "BLOCK_JOB_COMPLETED") && !*error)
+		job->state = WATCH_DONE;
+	else if (!strcmp(name, "BLOCK_JOB_COMPLETED"))
+		fail(w, job, error);
+}
+
+const struct watch_job *watch_next_failed(struct watch *w)
+{
+	for (size_t i = 0; i < w->n; i++) {
+		struct watch_job *job = &w->jobs[i];
+
+		if (job->state == WATCH_FAILED && !job->told) {
+			job->told = true;
+			return job;
+		}
+	}
+	return NULL;
+}
+
+static bool is_listed(const json_t *jobs, const char *id)
+{
+	json_t *entry;
+	size_t i;
+
+	json_array_foreach(jobs, i, entry)
+		if (!strcmp(field_str(entry, "id"), id))
+			return true;
+	return false;
+}
+
+void watch_sync(struct watch *w, const json_t *jobs)
+{
+	json_t *entry;
+	size_t i;
+
+	for (i = 0; i < w->n; i++) {
+		if (is_listed(jobs, w->jobs[i].id))
+			continue;
+		w->jobs[i].gone = true;
+		if (!watch_is_over(&w->jobs[i]))
+			fail(w, &w->jobs[i], "its end was not seen");
+	}
+	json_array_foreach(jobs, i, entry) {
+		const char *id = field_str(entry, "id");
+		struct watch_job *job = find(w, id);
+
+		take_status(job && !job->gone ? job : begin(w, id),
+			    field_str(entry, "status"));
+	}
+}
+
+void watch_asked(struct watch *w, const char *id)
+{
+	struct watch_job *job = find(w, id);
+
+	if (job)
+		job->asked = true;
+}
+
+bool watch_is_over(const struct watch_job *job)
+{
+	return job->state >= WATCH_DONE;
+}
+
+bool watch_is_stuck(const struct watch_job *job)
+{
+	return (job->state == WATCH_READY && !job->asked) ||
+		job->state == WATCH_PAUSED ||
+		(job->state == WATCH_PENDING && !job->asked);
+}

@@ -1,0 +1,178 @@
+/* test_wait.c - waiting for jobs whose events come early, late or never. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "src/console/wait.h"
+#include "tests/unit/console/fake_channel.h"
+
+#define STATUS(id, status) "{'event': 'JOB_STATUS_CHANGE', 'data': {'id': '" \
+	id "', 'status': '" status "'}}"
+#define STARTED(id) STATUS(id, "created") "," STATUS(id, "running")
+#define GONE(id) STATUS(id, "concluded") "," STATUS(id, "null")
+#define DONE(id) "{'event': 'BLOCK_JOB_COMPLETED', 'data': {'device': '" id \
+	"', 'type': 'stream'}}"
+#define FAILED(id) "{'event': 'BLOCK_JOB_COMPLETED', 'data': {'device': '" \
+	id "', 'type': 'stream', 'error': 'no room'}}"
+#define CANCELLED(id) "{'event': 'BLOCK_JOB_CANCELLED', 'data': {'device':" \
+	" '" id "', 'type': 'stream'}}"
+
+static int enter(void **state)
+{
+	static struct fake fake;
+
+	fake_init(&fake);
+	*state = &fake;
+	return 0;
+}
+
+static int leave(void **state)
+{
+	fake_release(*state);
+	return 0;
+}
+
+static void early_and_late(void **state)
+{
+	struct fake *f = *state;
+
+	fake_run(f, "wait", "", 0);
+	fake_run(f, "wait d", "Error: Block job 'd' not found\n", -1);
+	fake_events(f, NULL, "[" STARTED("d") "," DONE("d") "," GONE("d")
+		    "]");
+	fake_run(f, "wait d", "", 0);
+	fake_run(f, "wait d done 1", "", 0);
+	/* again, under the same name */
+	fake_events(f, NULL, "[" STARTED("d") "]");
+	fake_run(f, "wait d 0", "Error: timed out\n", -1);
+	fake_run(f, "wait 0", "Error: timed out\n", -1);
+	fake_events(f, NULL, "[" CANCELLED("d") "," GONE("d") "]");
+	fake_run(f, "wait d", "", 0);
+}
+
+static void failures(void **state)
+{
+	struct fake *f = *state;
+
+	fake_events(f, NULL, "[" STARTED("d") "," STARTED("e") ","
+		    FAILED("d") "," GONE("d") "]");
+	fake_run(f, "wait d", "! job 'd' failed: no room\n"
+		 "Error: job 'd' failed: no room\n", -1);
+	assert_int_equal(f->console.watch.failed, 1);
+	/* What is over before is not meant by "all". */
+	fake_events(f, NULL, "[" DONE("e") "," GONE("e") "]");
+	fake_run(f, "wait", "", 0);
+	fake_run(f, "wait d", "Error: job 'd' failed: no room\n", -1);
+}
+
+static void ready(void **state)
+{
+	struct fake *f = *state;
+
+	fake_events(f, NULL, "[" STARTED("d") "]");
+	fake_run(f, "wait d ready 0", "Error: timed out\n", -1);
+	fake_events(f, NULL, "[" STATUS("d", "ready") "]");
+	fake_run(f, "wait d ready", "", 0);
+	fake_run(f, "wait ready", "", 0);
+	fake_run(f, "wait d", "Error: job 'd' is ready and would never end "
+		 "by itself\n", -1);
+	fake_run(f, "block_job_complete d", "", 0);
+	fake_events(f, NULL, "[" STATUS("d", "waiting") ","
+		    STATUS("d", "pending") "," DONE("d") "," GONE("d") "]");
+	fake_run(f, "wait d", "", 0);
+	fake_events(f, NULL, "[" STARTED("s") "," DONE("s") "," GONE("s")
+		    "]");
+	fake_run(f, "wait s ready", "Error: job 's' ended and was never "
+		 "ready\n", -1);
+	fake_run(f, "wait d sometime", "wait: 'sometime' is neither ready, "
+		 "done nor a number of seconds\n", -1);
+}
+
+static void pending(void **state)
+{
+	struct fake *f = *state;
+
+	fake_events(f, NULL, "[" STARTED("d") "," STATUS("d", "pending") "]");
+	fake_run(f, "wait d 0", "Error: timed out\n", -1);
+	fake_events(f, NULL, "[{'event': 'BLOCK_JOB_PENDING', 'data': {'id': "
+		    "'d', 'type': 'stream'}}]");
+	fake_run(f, "wait d", "Error: job 'd' is pending and would never end "
+		 "by itself\n", -1);
+}
+
+/* A job that stays until it is dismissed is done all the same. */
+static void kept(void **state)
+{
+	struct fake *f = *state;
+
+	fake_reply(f, "query-block-jobs", "{'return': [{'device': 'd', "
+		   "'auto-dismiss': false}]}");
+	fake_events(f, NULL, "[" STARTED("d") "," DONE("d") ","
+		    STATUS("d", "concluded") "]");
+	fake_run(f, "wait d", "", 0);
+}
+
+static void lost_events(void **state)
+{
+	struct fake *f = *state;
+
+	fake_events(f, NULL, "[" STARTED("d") ", {'event': 'X_BLKMON_LOST', "
+		    "'data': {'count': 3}}]");
+	fake_run(f, "wait d", "! job 'd' failed: its end was not seen\n"
+		 "Error: job 'd' failed: its end was not seen\n", -1);
+	fake_reply(f, "query-jobs", "{'return': [{'id': 'e', 'status': "
+		   "'ready'}]}");
+	fake_events(f, NULL, "[{'event': 'X_BLKMON_LOST', 'data': {'count': "
+		    "3}}]");
+	fake_run(f, "wait e ready", "", 0);
+}
+
+static void end_of_script(void **state)
+{
+	struct fake *f = *state;
+
+	fake_events(f, NULL, "[" STARTED("d") "," DONE("d") "," GONE("d")
+		    "]");
+	console_events(&f->console, 0);
+	assert_int_equal(wait_end(&f->console), 0);
+	fake_events(f, NULL, "[" STARTED("e") "," STATUS("e", "ready") "]");
+	fake_events(f, "block-job-cancel", "[" DONE("e") "," GONE("e") "]");
+	console_events(&f->console, 0);
+	assert_int_equal(wait_end(&f->console), -1);
+	assert_string_equal(str_get(&f->out), "! job 'e' was ready and "
+			    "nobody went on with it: cancelled\n");
+	fake_asked(f, "{'execute': 'block-job-cancel', 'arguments': "
+		   "{'device': 'e', 'force': false}}");
+}
+
+/* Told to complete just before the end: that is waited for. */
+static void end_after_complete(void **state)
+{
+	struct fake *f = *state;
+
+	fake_events(f, NULL, "[" STARTED("e") "," STATUS("e", "ready") "]");
+	console_events(&f->console, 0);
+	fake_run(f, "block-job-complete e", "", 0);
+	fake_events(f, NULL, "[" DONE("e") "," GONE("e") "]");
+	assert_int_equal(wait_end(&f->console), 0);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(early_and_late, enter, leave),
+		cmocka_unit_test_setup_teardown(failures, enter, leave),
+		cmocka_unit_test_setup_teardown(ready, enter, leave),
+		cmocka_unit_test_setup_teardown(pending, enter, leave),
+		cmocka_unit_test_setup_teardown(kept, enter, leave),
+		cmocka_unit_test_setup_teardown(lost_events, enter, leave),
+		cmocka_unit_test_setup_teardown(end_of_script, enter, leave),
+		cmocka_unit_test_setup_teardown(end_after_complete, enter,
+						leave),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
