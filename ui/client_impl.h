@@ -1,0 +1,54 @@
+/* client_impl.h - what the two threads of a client share. */
+#ifndef BLKMON_UI_CLIENT_IMPL_H
+#define BLKMON_UI_CLIENT_IMPL_H
+
+#include <pthread.h>
+
+#include "engine/util/thread.h"
+#include "ui/client.h"
+
+struct map {
+	char *node;
+	uint64_t size;
+	unsigned n;		/* cells that are filled */
+	unsigned tried;		/* cells that were asked for last */
+	bool wanted;		/* visible now */
+	bool stale;
+	struct strip_cell cells[MAP_CELLS];
+};
+
+struct line {
+	struct line *next;
+	char text[];
+};
+
+struct client {
+	struct console *console;	/* the runner's */
+	struct channel *watch;		/* the watcher's */
+	struct interrupt interrupt;
+	pthread_t runner, watcher;
+	int fd;				/* tells the screen */
+	int run_fd, watch_fd;		/* tell the threads */
+
+	struct lock lock;		/* leaf; guards all below */
+	bool stop;
+	struct line *queue, **queue_end;
+	bool begun;			/* has taken the first events */
+	bool running;			/* a line */
+	bool over, wants_more;
+	struct client_line *lines, **lines_end;
+	struct shape *shape;
+	struct view_jobs jobs;
+	struct map **maps;
+	size_t map_count;
+	unsigned cells;			/* of a strip, as wanted */
+	bool reshape;			/* ask for all again */
+	uint64_t asked, done;		/* requests to the watcher */
+};
+
+void client_tell(struct client *c);		/* the screen */
+/* Asks the watcher for a look. Lock held. */
+void client_ask(struct client *c, bool reshape);
+void client_watcher(void *client);		/* the thread */
+
+#endif

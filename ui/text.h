@@ -1,0 +1,46 @@
+/* text.h - how wide text is on a terminal, and cutting it to fit.
+ *
+ * Strings are in the locale's encoding, already free of controls (str_add_safe
+ * or the console has seen to that). A column is one cell of the terminal; wide
+ * characters take two, combining ones none.
+ */
+#ifndef BLKMON_UI_TEXT_H
+#define BLKMON_UI_TEXT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <wchar.h>
+
+#include "engine/util/str.h"
+
+/* The character at *s, which moves behind it. What can't be decoded or shown
+ * becomes '?'. Returns its columns: 0, 1 or 2. *s must not be at the end. */
+unsigned text_next(const char **s, wchar_t *wc);
+unsigned text_columns(const char *s);
+/* Columns of the first @bytes bytes. */
+unsigned text_columns_upto(const char *s, size_t bytes);
+/* Bytes of the longest beginning that takes at most @columns. */
+size_t text_prefix(const char *s, unsigned columns);
+
+/* Adds @s cut to @columns: where it is longer, "~" or "…" stands for what is
+ * left out: the end, or the middle where the end of a name tells it from
+ * others. */
+void text_fit(struct str *out, const char *s, unsigned columns, bool ascii);
+void text_fit_middle(struct str *out, const char *s, unsigned columns,
+		     bool ascii);
+/* Adds an untrusted name, with controls shown escaped. */
+char *text_safe(const char *name);	/* caller frees */
+
+/* The last part of a path. Borrowed. */
+const char *text_base_name(const char *path);
+
+/* Case is ignored; NULL if @needle is not there. */
+const char *text_find(const char *hay, const char *needle);
+
+/* "16.3M", "0", "1.50T": at most 5 columns; 1024s. @buf needs 8 bytes. */
+char *text_size(uint64_t bytes, char *buf, size_t len);
+/* "0:05", "12:30", "3:07:20", "4d 7h". @buf needs 16 bytes. */
+char *text_seconds(uint64_t seconds, char *buf, size_t len);
+
+#endif

@@ -1,0 +1,105 @@
+/* view.h - the picture that the screen has of images and jobs.
+ *
+ * Made from replies of QMP by the client's thread and read by the screen's:
+ * a struct shape never changes once it is published, and is counted. Nothing
+ * in here talks to a channel.
+ */
+#ifndef BLKMON_UI_VIEW_H
+#define BLKMON_UI_VIEW_H
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct view_image {
+	char *node;		/* node name; "" for one that is not open */
+	char *name;		/* last part of the file name, safe to show */
+	char *path;		/* as it was opened, safe to show */
+	char *file;		/* the same, as it is: for commands */
+	char *tree;		/* what stands in front of the name (UTF-8) */
+	char *tree_ascii;
+	char *drive;		/* whose active layer it is; NULL none */
+	char *format;		/* "qcow2"; "" not known */
+	uint64_t size, disk;	/* bytes: of the guest's disk, on the host */
+	int backing;		/* index of the image below, or -1 */
+	int top;		/* of a drive above, the active layer, or -1 */
+	bool missing, read_only, no_format, compressed, dirty, corrupt,
+	     encrypted;
+	unsigned snapshots;	/* internal ones */
+	const json_t *image;	/* ImageInfo, into shape->nodes; or NULL */
+};
+
+struct shape {
+	_Atomic unsigned refs;
+	struct view_image *images;	/* as they are shown: roots first */
+	size_t n;
+	unsigned drives;
+	bool running;			/* the guest */
+	json_t *blocks, *nodes;		/* the replies it was made of */
+};
+
+/* From the replies' values of query-block, query-named-block-nodes with flat,
+ * and x-blkmon-query-links (NULL where that is not known; then file names
+ * say how images lie on each other). Keeps references. */
+struct shape *shape_new(json_t *blocks, json_t *nodes, const json_t *links);
+struct shape *shape_get(struct shape *shape);
+void shape_put(struct shape *shape);	/* NULL is fine */
+/* Index of the image, or -1. */
+int shape_find(const struct shape *shape, const char *node);
+
+/* --- jobs --- */
+
+#define JOB_SAMPLES 24
+
+enum view_end {
+	JOB_LIVES, JOB_DONE, JOB_CANCELLED, JOB_FAILED,
+	JOB_GONE,		/* nobody said how it ended */
+};
+
+struct view_job {
+	char id[128], type[16], status[16], error[128];
+	char top[32], base[32];		/* node names; "" not known */
+	char from_name[64], to_name[64]; /* images, safe to show; "" */
+	uint64_t len, done, speed;	/* bytes, bytes, bytes/s (0 no limit) */
+	uint64_t elapsed_ns;
+	bool paused, ready;
+	bool failed_io;			/* stands still after an error */
+	bool listed;			/* in the last reply */
+	enum view_end end;
+	double share;			/* done so far, 0 to 1: never less */
+	struct {
+		uint64_t ns, done;
+	} samples[JOB_SAMPLES];
+	unsigned sample_count;
+};
+
+struct view_jobs {
+	struct view_job *list;		/* oldest first */
+	size_t n;
+};
+
+void view_jobs_release(struct view_jobs *jobs);
+/* Takes in the value of x-blkmon-query-jobs or query-block-jobs. True if one
+ * is new. Those that are not in it any more stay, with the end that an event
+ * tells; */
+bool view_jobs_update(struct view_jobs *jobs, const json_t *reply,
+		      const struct shape *shape);
+/* after all events that came before the reply, the rest of them ends here. */
+void view_jobs_settle(struct view_jobs *jobs);
+/* An event as on the wire; those of other things are passed over. */
+void view_jobs_event(struct view_jobs *jobs, const json_t *event);
+void view_jobs_dismiss(struct view_jobs *jobs);	/* all that are over */
+/* Copies @from over @to. */
+void view_jobs_copy(struct view_jobs *to, const struct view_jobs *from);
+
+/* Bytes a second over the last seconds; 0 not known yet. */
+uint64_t view_job_rate(const struct view_job *job);
+/* Seconds to the end at that rate; false if nobody can say. */
+bool view_job_eta(const struct view_job *job, uint64_t *seconds);
+/* Whole percent, 100 only for what is finished or in sync. */
+unsigned view_job_percent(const struct view_job *job);
+/* Its numbers change by themselves. */
+bool view_job_moves(const struct view_job *job);
+
+#endif
