@@ -1,0 +1,213 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "src/daemon_options.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "engine/util/bug.h"
+#include "engine/util/mem.h"
+#include "src/qmp/args.h"
+#include "src/qmp/keyval.h"
+#include "src/qmp/nbd_address.h"
+
+const char daemon_options_help[] =
+"\n"
+"Ways in for programs:\n"
+"  --qmp unix:PATH[,server=on|off][,pretty=on]   QMP on a socket\n"
+"  --qmp tcp:HOST:PORT | stdio           on this machine's own TCP, or on\n"
+"                          standard input and output\n"
+"  --nbd unix:PATH | HOST:PORT          NBD there; no HOST: loopback\n"
+"  --export ID[,writable=on][,name=N]   a drive for NBD's clients\n"
+"and as qemu-storage-daemon knows them (stdin is not read then):\n"
+"  --chardev socket,id=ID,path=PATH|fd=N|host=,port=[,server=on][,wait=off]\n"
+"  --chardev stdio,id=ID\n"
+"  --monitor [chardev=]ID[,mode=control|readline][,pretty=on|off]\n"
+"  --blockdev KEY=VALUE,... | JSON      blockdev-add\n"
+"  --nbd-server addr.type=unix,addr.path=PATH | addr.type=inet,...\n"
+"  --export [type=]nbd,id=ID,node-name=NODE[,name=NAME][,writable=on]\n"
+"  --object iothread,id=ID     accepted; threads are blkmon's own affair\n"
+"  --pidfile PATH\n"
+"  --daemonize             leave the terminal when all is open\n";
+
+struct row {
+	const char *name;
+	int (*take)(struct daemon_options *o, const struct row *row,
+		    const char *value, struct err *err);
+	const char *command;	/* of QMP, that it stands for */
+	const char *implied;	/* the key of a first word alone */
+	bool console;		/* does not make a daemon */
+};
+
+/* The option's "addr" is flat, that of nbd-server-start is not: {"type",
+ * "data": {the rest}}. */
+static void nest_address(json_t *args)
+{
+	json_t *flat = json_object_get(args, "addr"), *nested;
+
+	if (!json_is_object(flat) || json_object_get(flat, "data"))
+		return;
+	nested = json_pack("{s:O*}", "type", json_object_get(flat, "type"));
+	json_object_del(flat, "type");
+	json_object_set(nested, "data", flat);
+	json_object_set_new(args, "addr", nested);
+}
+
+/* Takes @args. */
+static int add_command(struct daemon_options *o, const char *option,
+		       const char *command, json_t *args)
+{
+	o->commands = mem_grow(o->commands, o->command_count + 1,
+			       sizeof(*o->commands));
+	o->commands[o->command_count++] = (struct daemon_command) {
+		.option = option, .name = command, .args = args,
+	};
+	return 0;
+}
+
+static int take_command(struct daemon_options *o, const struct row *row,
+			const char *value, struct err *err)
+{
+	json_t *args = keyval_parse(value, row->implied, err);
+
+	if (!args)
+		return -1;
+	nest_address(args);
+	o->headless = true;
+	return add_command(o, row->name, row->command, args);
+}
+
+static int take_nbd(struct daemon_options *o, const struct row *row,
+		    const char *value, struct err *err)
+{
+	json_t *addr = nbd_address(value, err);
+
+	if (!addr)
+		return -1;
+	o->serves = true;
+	return add_command(o, row->name, row->command,
+			   json_pack("{s:o}", "addr", addr));
+}
+
+/* "ID,..." names a drive; "[type=]nbd,..." is what the daemon's users write.
+ * An export of the second kind always has an id. */
+static int take_export(struct daemon_options *o, const struct row *row,
+		       const char *value, struct err *err)
+{
+	json_t *args = keyval_parse(value, "device", err);
+	bool is_drive = args_str(args, "device") && !args_str(args, "id");
+
+	if (args && is_drive)
+		return add_command(o, row->name, "nbd-server-add", args);
+	json_decref(args);
+	return args ? take_command(o, row, value, err) : -1;
+}
+
+/* Of QEMU's objects only iothread is harmless to leave out: it says which
+ * threads work. Secrets, TLS and limits must not be left out silently. */
+static int take_object(struct daemon_options *o, const struct row *row,
+		       const char *value, struct err *err)
+{
+	json_t *object = keyval_parse(value, row->implied, err);
+	const char *type = args_str(object, "qom-type");
+	int rc = -1;
+
+	(void)o;
+	if (object && type && !strcmp(type, "iothread"))
+		rc = 0;
+	else if (object)
+		err_set(err, ERR_GENERIC, "objects of type '%s' are not "
+			"known here", type ? type : "");
+	json_decref(object);
+	return rc;
+}
+
+static int take_qmp(struct daemon_options *o, const struct row *row,
+		    const char *value, struct err *err)
+{
+	(void)row;
+	return monitors_qmp(&o->monitors, value, err);
+}
+
+static int take_chardev(struct daemon_options *o, const struct row *row,
+			const char *value, struct err *err)
+{
+	(void)row;
+	return monitors_chardev(&o->monitors, value, err);
+}
+
+static int take_monitor(struct daemon_options *o, const struct row *row,
+			const char *value, struct err *err)
+{
+	(void)row;
+	return monitors_monitor(&o->monitors, value, err);
+}
+
+static int take_pidfile(struct daemon_options *o, const struct row *row,
+			const char *value, struct err *err)
+{
+	(void)row;
+	(void)err;
+	o->pidfile = value;
+	return 0;
+}
+
+static int take_daemonize(struct daemon_options *o, const struct row *row,
+			  const char *value, struct err *err)
+{
+	(void)row;
+	(void)value;
+	(void)err;
+	o->daemonize = true;
+	return 0;
+}
+
+static const struct row rows[] = {
+	{ "qmp", take_qmp, .console = true },
+	{ "chardev", take_chardev, .command = NULL },
+	{ "monitor", take_monitor, .command = NULL },
+	{ "blockdev", take_command, .command = "blockdev-add",
+	  .implied = "driver" },
+	{ "nbd-server", take_command, .command = "nbd-server-start" },
+	{ "nbd", take_nbd, .command = "nbd-server-start", .console = true },
+	{ "export", take_export, .command = "block-export-add",
+	  .implied = "type", .console = true },
+	{ "object", take_object, .implied = "qom-type" },
+	{ "pidfile", take_pidfile, .command = NULL },
+	{ "daemonize", take_daemonize, .command = NULL },
+};
+
+int daemon_options_take(struct daemon_options *o, const char *name,
+			const char *value, struct err *err)
+{
+	for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++)
+		if (!strcmp(rows[i].name, name)) {
+			o->headless |= !rows[i].console;
+			return rows[i].take(o, &rows[i], value, err);
+		}
+	BUG("option --%s has no row", name);
+}
+
+int daemon_options_check(const struct daemon_options *o, bool console,
+			 struct err *err)
+{
+	bool stdio;
+
+	if (monitors_check(&o->monitors, err))
+		return -1;
+	stdio = monitors_use_stdio(&o->monitors);
+	if (stdio && console)
+		return err_set(err, ERR_GENERIC, "a monitor on stdio excludes "
+			       "--line, -c and -f");
+	if (o->daemonize && (stdio || console))
+		return err_set(err, ERR_GENERIC, "--daemonize excludes "
+			       "--line, -c, -f and stdio");
+	return 0;
+}
+
+void daemon_options_release(struct daemon_options *o)
+{
+	for (size_t i = 0; i < o->command_count; i++)
+		json_decref(o->commands[i].args);
+	free(o->commands);
+	monitors_release(&o->monitors);
+}

@@ -1,0 +1,324 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * Start-up: images are opened, a front end is chosen, and at the end
+ * everything is closed in the other direction.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <locale.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "engine/util/bug.h"
+#include "src/console/hmp.h"
+#include "src/console/human.h"
+#include "src/console/script.h"
+#include "src/console/serve.h"
+#include "src/daemon.h"
+#include "src/offline.h"
+#include "src/options.h"
+#include "src/qmp/command.h"
+#include "src/qmp/error.h"
+#include "src/signals.h"
+#include "ui/keys.h"
+#include "ui/line.h"
+#include "ui/screen.h"
+
+enum { EXIT_WELL, EXIT_FAILED, EXIT_USAGE };
+
+struct program {
+	struct options options;
+	struct signals signals;
+	struct engine *engine;
+	struct channel *channel;
+	struct console console;
+	struct server *server;		/* NULL: no way in from outside */
+	struct pidfile pidfile;
+	bool served;			/* as a daemon, not as a console */
+};
+
+/* An image must never be opened as descriptor 0, 1 or 2. */
+static void fill_standard_fds(void)
+{
+	int fd;
+
+	do
+		fd = open("/dev/null", O_RDWR | O_CLOEXEC);
+	while (fd >= 0 && fd <= STDERR_FILENO);
+	close(fd);
+}
+
+static int complain(const struct err *err)
+{
+	struct str text = STR_INIT;
+
+	str_add_safe(&text, err->text);
+	fprintf(stderr, "blkmon: %s\n", str_get(&text));
+	str_release(&text);
+	return EXIT_FAILED;
+}
+
+/* Takes *command's arguments. */
+static int run_command(struct program *p, struct daemon_command *command)
+{
+	json_t *reply = channel_call(p->channel, command->name,
+				     command->args);
+	const char *error = channel_error(reply);
+
+	command->args = NULL;
+	if (error)
+		fprintf(stderr, "blkmon: --%s: %s\n", command->option, error);
+	json_decref(reply);
+	return error ? EXIT_FAILED : 0;
+}
+
+static int open_monitors(struct program *p)
+{
+	struct err err = ERR_INIT;
+
+	if (!monitors_count(&p->options.daemon.monitors))
+		return 0;
+	p->server = server_new(p->engine);
+	if (monitors_open(&p->options.daemon.monitors, p->server, &err) ||
+	    server_start(p->server, &err))
+		return complain(&err);
+	return 0;
+}
+
+/* Images first: who can connect finds them all. */
+static int open_all(struct program *p)
+{
+	const struct options *o = &p->options;
+	const struct daemon_options *d = &o->daemon;
+	struct err err = ERR_INIT;
+
+	for (size_t i = 0; i < o->drive_count; i++)
+		if (engine_add_drive(p->engine, &o->drives[i], &err))
+			return complain(&err);
+	for (size_t i = 0; i < d->command_count; i++)
+		if (run_command(p, &d->commands[i]))
+			return EXIT_FAILED;
+	if (open_monitors(p))
+		return EXIT_FAILED;
+	if (d->pidfile && pidfile_make(&p->pidfile, d->pidfile, &err))
+		return complain(&err);
+	daemon_ready();
+	return 0;
+}
+
+/* What the clients did not ask for themselves they are told, and jobs are
+ * over before the connections. */
+static void close_monitors(struct program *p)
+{
+	struct event ev = { .type = EVENT_SHUTDOWN };
+
+	if (!p->server)
+		return;
+	if (!p->console.quit && !p->signals.ended) {
+		snprintf(ev.text, sizeof(ev.text), "host-ui");
+		event_publish(engine_events(p->engine), &ev);
+	}
+	engine_cancel_all(p->engine);
+	server_free(p->server);
+}
+
+/* --- as a daemon --- */
+
+static int serve(struct program *p)
+{
+	int end = p->server ? server_stdin_fd(p->server) : -1;
+
+	p->served = true;
+	return serve_run(&p->console, end) ? EXIT_FAILED : EXIT_WELL;
+}
+
+static int run_daemon(struct program *p)
+{
+	serve_init(&p->console);
+	return open_all(p) ? EXIT_FAILED : serve(p);
+}
+
+/* --- batch --- */
+
+static bool run_file(struct script *b, const char *name)
+{
+	bool more;
+	int fd;
+
+	if (!strcmp(name, "-"))
+		return script_read(b, STDIN_FILENO);
+	fd = open(name, O_RDONLY | O_CLOEXEC);
+	if (fd < 0) {
+		fprintf(stderr, "blkmon: Could not open '%s': %s\n", name,
+			strerror(errno));
+		b->failed = true;
+		return false;
+	}
+	more = script_read(b, fd);
+	close(fd);
+	return more;
+}
+
+static bool run_inputs(struct script *b, const struct options *o)
+{
+	bool more = true;
+
+	if (!o->input_count)
+		return script_read(b, STDIN_FILENO);
+	for (size_t i = 0; more && i < o->input_count; i++)
+		more = o->inputs[i].file ? run_file(b, o->inputs[i].text) :
+			script_line(b, o->inputs[i].text);
+	return more;
+}
+
+static int run_batch(struct program *p)
+{
+	struct script batch;
+
+	script_init(&batch, &p->console);
+	batch.echo = p->options.echo;
+	batch.go_on = p->options.go_on;
+	if (open_all(p))
+		return EXIT_FAILED;
+	console_events(&p->console, 0);
+	if (!run_inputs(&batch, &p->options))
+		return batch.failed ? EXIT_FAILED : EXIT_WELL;
+	/* An empty standard input is no script: somebody started a server. */
+	if ((p->server || p->options.daemon.serves) && !batch.started)
+		return serve(p);
+	script_end(&batch);
+	return batch.failed ? EXIT_FAILED : EXIT_WELL;
+}
+
+/* --- line mode --- */
+
+static int run_line(struct program *p)
+{
+	p->signals.soft_int = true;
+	line_init(&p->console);
+	if (open_all(p))
+		return EXIT_FAILED;
+	line_run();
+	return EXIT_WELL;
+}
+
+/* --- the screen --- */
+
+static int run_screen(struct program *p)
+{
+	struct channel *watch = channel_local_new(p->engine);
+	int rc = -1;
+
+	BUG_ON(!watch);
+	p->signals.soft_int = true;
+	p->options.screen.first = p->options.first;
+	p->options.screen.first_count = p->options.first_count;
+	if (!open_all(p))
+		rc = screen_run(&p->options.screen, &p->console, watch);
+	channel_free(watch);
+	return rc ? EXIT_FAILED : EXIT_WELL;
+}
+
+/* At a terminal that can show it the screen, at another one the line. */
+static int run_front_end(struct program *p)
+{
+	const struct options *o = &p->options;
+	bool terminal = isatty(STDIN_FILENO) && isatty(STDOUT_FILENO);
+
+	if (o->screen.script)
+		return run_screen(p);
+	if (o->input_count)
+		return run_batch(p);
+	if (o->daemon.daemonize || monitors_use_stdio(&o->daemon.monitors))
+		return run_daemon(p);
+	if (o->line)
+		return run_line(p);
+	if (terminal)
+		return screen_possible() ? run_screen(p) : run_line(p);
+	return o->daemon.headless ? run_daemon(p) : run_batch(p);
+}
+
+static int run_console(struct program *p)
+{
+	struct err err = ERR_INIT;
+	int status;
+
+	if (p->options.daemon.daemonize && daemon_begin(&err))
+		return complain(&err);
+	if (signals_start(&p->signals, &err))
+		return complain(&err);
+	qmp_human_line = human_line;
+	p->engine = engine_new();
+	signals_attach(&p->signals, p->engine);
+	p->channel = channel_local_new(p->engine);
+	BUG_ON(!p->channel);
+	console_init(&p->console, p->channel);
+	p->console.interrupt = &p->signals.interrupt;
+	p->console.pretty = p->options.pretty;
+	status = run_front_end(p);
+	close_monitors(p);
+	if (engine_sync(p->engine, &err))
+		status = complain(&err);
+	console_release(&p->console);
+	channel_free(p->channel);
+	signals_detach(&p->signals);
+	engine_free(p->engine);
+	pidfile_remove(&p->pidfile);
+	return status;
+}
+
+static int print_manual(void)
+{
+	char *text = hmp_manual();
+
+	fputs(text, stdout);
+	keys_manual(stdout);
+	free(text);
+	return fflush(stdout) ? EXIT_FAILED : EXIT_WELL;
+}
+
+static int run(struct program *p, int argc, char **argv)
+{
+	int status = argc > 1 ? offline_run(argc - 1, argv + 1,
+					    &p->signals) : -1;
+
+	if (status >= 0)
+		return status;
+	switch (options_parse(&p->options, argc, argv)) {
+	case OPTIONS_EXIT:
+		status = fflush(stdout) ? EXIT_FAILED : EXIT_WELL;
+		break;
+	case OPTIONS_USAGE:
+		status = EXIT_USAGE;
+		break;
+	default:
+		if (p->options.classes_72)
+			qmp_error_classes_72();
+		status = p->options.dump_manual ? print_manual() :
+			run_console(p);
+	}
+	options_release(&p->options);
+	return status;
+}
+
+int main(int argc, char **argv)
+{
+	struct program program = { 0 };
+	struct err err = ERR_INIT;
+	int status;
+
+	fill_standard_fds();
+	setlocale(LC_CTYPE, "");
+	if (signals_init(&program.signals, &err)) {
+		fprintf(stderr, "blkmon: %s\n", err.text);
+		return EXIT_FAILED;
+	}
+	status = run(&program, argc, argv);
+	signals_release(&program.signals);
+	/* A daemon that is told to end by a signal has done well. */
+	if (program.signals.ended && !program.served)
+		return 128 + program.signals.ended;
+	return status;
+}

@@ -1,0 +1,331 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * commit, info, cat. The last two look only: without locks, so that they work
+ * beside a running user of the image.
+ */
+#include "src/offline.h"
+
+#include <errno.h>
+#include <getopt.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "engine/util/size.h"
+#include "src/cat.h"
+#include "src/console/console.h"
+#include "src/console/image_text.h"
+
+#define DEVICE "image"
+
+struct offline {
+	struct engine *engine;
+	struct signals *signals;
+	struct node_options node;	/* how to open the image */
+	/* options */
+	const char *base;
+	bool json, bar;
+	int progress_fd;		/* -1: none */
+	uint64_t offset, length;	/* UINT64_MAX: to the end */
+	int percent;			/* that the bar shows */
+};
+
+static int fail(const struct err *err)
+{
+	struct str text = STR_INIT;
+
+	str_add_safe(&text, err->text);
+	fprintf(stderr, "blkmon: %s\n", str_get(&text));
+	str_release(&text);
+	return 1;
+}
+
+static int usage(void)
+{
+	fputs("Try 'blkmon --help'.\n", stderr);
+	return 2;
+}
+
+static int add_image(struct offline *o, struct err *err)
+{
+	struct drive_options drive = { .id = DEVICE, .node = o->node };
+
+	return engine_add_drive(o->engine, &drive, err);
+}
+
+/* --- info --- */
+
+static json_t *first_image(struct offline *o)
+{
+	struct channel *channel = channel_local_new(o->engine);
+	json_t *reply = channel_call(channel, "query-block", NULL);
+	json_t *entry = json_array_get(json_object_get(reply, "return"), 0);
+	json_t *image = json_object_get(json_object_get(entry, "inserted"),
+					"image");
+
+	json_incref(image);
+	json_decref(reply);
+	channel_free(channel);
+	return image;
+}
+
+static void print_json(json_t *image)
+{
+	json_t *list = json_array();
+
+	while (image) {
+		json_t *below = json_object_get(image, "backing-image");
+
+		json_incref(below);
+		json_object_del(image, "backing-image");
+		json_array_append_new(list, image);
+		image = below;
+	}
+	json_dumpf(list, stdout, JSON_INDENT(4) | JSON_ENSURE_ASCII);
+	putchar('\n');
+	json_decref(list);
+}
+
+static void put_line(void *arg, enum console_kind kind, const char *line)
+{
+	(void)arg;
+	(void)kind;
+	fputs(line, stdout);
+}
+
+/* In whole lines, so that names cannot play with the terminal. */
+static void print_text(json_t *image)
+{
+	struct console console = { 0 };
+	struct str text = STR_INIT;
+
+	for (json_t *at = image; at;
+	     at = json_object_get(at, "backing-image")) {
+		if (text.len)
+			str_add_char(&text, '\n');
+		image_text(at, &text);
+	}
+	console.write = put_line;
+	console_printf(&console, "%s", str_get(&text));
+	str_release(&text);
+	json_decref(image);
+}
+
+/* Where the chain cannot be opened, the image alone is shown beside the
+ * reason. */
+static int run_info(struct offline *o)
+{
+	struct err err = ERR_INIT, alone = ERR_INIT;
+	int rc = 0;
+
+	if (add_image(o, &err)) {
+		o->node.no_backing = true;
+		if (add_image(o, &alone))
+			return fail(&err);
+		rc = fail(&err);
+	}
+	(o->json ? print_json : print_text)(first_image(o));
+	return rc;
+}
+
+/* --- cat --- */
+
+static int run_cat(struct offline *o)
+{
+	struct err err = ERR_INIT;
+
+	if (add_image(o, &err) ||
+	    cat_image(o->engine, DEVICE, o->offset, o->length,
+		      &o->signals->interrupt, &err))
+		return fail(&err);
+	return 0;
+}
+
+/* --- commit --- */
+
+static void show_progress(uint64_t done, uint64_t total, void *arg)
+{
+	struct offline *o = arg;
+	int percent = total ? (int)(100 * ((double)done / (double)total)) :
+		100;
+
+	if (percent == o->percent)
+		return;
+	o->percent = percent;
+	if (o->progress_fd >= 0)
+		dprintf(o->progress_fd, "%llu %llu\n",
+			(unsigned long long)done, (unsigned long long)total);
+	if (o->bar)
+		fprintf(stderr, "\r    [%-50.*s] %3d%%", percent / 2,
+			"##################################################",
+			percent);
+}
+
+static int run_commit(struct offline *o)
+{
+	struct err err = ERR_INIT;
+	int rc;
+
+	o->node.read_only = false;
+	o->node.no_lock = false;
+	o->bar = o->bar && isatty(STDERR_FILENO);
+	o->percent = -1;
+	rc = add_image(o, &err) ||
+		engine_commit_offline(o->engine, DEVICE, o->base,
+				      show_progress, o, &err);
+	if (o->bar)
+		fputc('\n', stderr);
+	if (rc)
+		return fail(&err);
+	puts("Image committed.");
+	return 0;
+}
+
+/* --- the command line --- */
+
+enum { OPT_PROGRESS = 256, OPT_JSON, OPT_OFFSET, OPT_LENGTH, OPT_PROBE,
+       OPT_BACKING_FORMAT, OPT_DATA_FILE };
+
+#define COMMON \
+	{ "probe", no_argument, NULL, OPT_PROBE }, \
+	{ "backing-format", required_argument, NULL, OPT_BACKING_FORMAT }, \
+	{ "data-file", required_argument, NULL, OPT_DATA_FILE }, \
+	{ 0 }
+
+static const struct option commit_options[] = {
+	{ "progress", required_argument, NULL, OPT_PROGRESS }, COMMON
+};
+
+static const struct option info_options[] = {
+	{ "json", no_argument, NULL, OPT_JSON }, COMMON
+};
+
+static const struct option cat_options[] = {
+	{ "offset", required_argument, NULL, OPT_OFFSET },
+	{ "length", required_argument, NULL, OPT_LENGTH }, COMMON
+};
+
+static const struct subcommand {
+	const char *name;
+	const char *letters;
+	const struct option *options;
+	int (*run)(struct offline *o);
+} subcommands[] = {
+	{ "commit", "f:b:p", commit_options, run_commit },
+	{ "info", "f:", info_options, run_info },
+	{ "cat", "f:", cat_options, run_cat },
+};
+
+static int take_size(const char *value, uint64_t *out)
+{
+	const char *end = value;
+
+	if (!size_parse(value, out, &end) && !*end)
+		return 0;
+	fprintf(stderr, "blkmon: '%s' is no size\n", value);
+	return -1;
+}
+
+static int take_fd(const char *value, int *out)
+{
+	char *end;
+	long fd;
+
+	errno = 0;
+	fd = strtol(value, &end, 10);
+	if (errno || *end || end == value || fd < 0 || fd > 65535) {
+		fprintf(stderr, "blkmon: '%s' is no descriptor\n", value);
+		return -1;
+	}
+	*out = (int)fd;
+	return 0;
+}
+
+static int take(struct offline *o, int option, const char *value)
+{
+	switch (option) {
+	case 'f':
+		o->node.format = value;
+		return 0;
+	case 'b':
+		o->base = value;
+		return 0;
+	case 'p':
+		o->bar = true;
+		return 0;
+	case OPT_PROGRESS:
+		return take_fd(value, &o->progress_fd);
+	case OPT_JSON:
+		o->json = true;
+		return 0;
+	case OPT_OFFSET:
+		return take_size(value, &o->offset);
+	case OPT_LENGTH:
+		return take_size(value, &o->length);
+	case OPT_PROBE:
+		o->node.probe_backing = true;
+		return 0;
+	case OPT_BACKING_FORMAT:
+		o->node.backing_format = value;
+		return 0;
+	case OPT_DATA_FILE:
+		o->node.data_file = value;
+		return 0;
+	default:
+		return -1;
+	}
+}
+
+static int parse(struct offline *o, const struct subcommand *sub, int argc,
+		 char **argv)
+{
+	int option;
+
+	while ((option = getopt_long(argc, argv, sub->letters, sub->options,
+				     NULL)) != -1)
+		if (take(o, option, optarg))
+			return -1;
+	if (optind != argc - 1) {
+		fprintf(stderr, "blkmon %s: name one image\n", sub->name);
+		return -1;
+	}
+	o->node.path = argv[optind];
+	return 0;
+}
+
+static int run(const struct subcommand *sub, int argc, char **argv,
+	       struct signals *signals)
+{
+	struct offline o = {
+		.signals = signals,
+		.node = { .read_only = true, .no_lock = true },
+		.progress_fd = -1, .length = UINT64_MAX,
+	};
+	struct err err = ERR_INIT;
+	int status;
+
+	if (parse(&o, sub, argc, argv))
+		return usage();
+	if (signals_start(signals, &err))
+		return fail(&err);
+	o.engine = engine_new();
+	signals_attach(signals, o.engine);
+	status = sub->run(&o);
+	if (engine_sync(o.engine, &err))
+		status = fail(&err);
+	signals_detach(signals);
+	engine_free(o.engine);
+	if (fflush(stdout) || ferror(stdout))
+		status = 1;
+	return status;
+}
+
+int offline_run(int argc, char **argv, struct signals *signals)
+{
+	for (size_t i = 0; i < sizeof(subcommands) / sizeof(*subcommands);
+	     i++)
+		if (!strcmp(subcommands[i].name, argv[0]))
+			return run(&subcommands[i], argc, argv, signals);
+	return -1;
+}
