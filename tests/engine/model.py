@@ -1,0 +1,206 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A model of backing chains that shares no code with what it judges.
+
+Each layer keeps the bytes a guest would read if it were the active one, and
+each operation says how those bytes and the links change.  Where an operation
+leaves something open (a discard may zero or not, a cancelled commit may have
+copied any part), the model takes what the oracle reads back, but only if
+every sector of it has one of the allowed values.
+"""
+
+import os
+
+import blk
+
+
+def fitted(data, size):
+    """data cut, or filled up with zeros, to size."""
+    return bytes(data[:size]) + bytes(max(0, size - len(data)))
+
+
+def same_kind(a, b):
+    return a if a == b else "any"
+
+
+class Layer:
+    """One image file.
+
+    data    what a guest reads, or None while that is open
+    either  while it is open, the contents it may be a mixture of
+    parent  the layer below
+    link    how the header names that: "relative", "absolute", "any" or None
+    snaps   content of its internal snapshots, as long as that is defined
+    """
+
+    def __init__(self, path, fmt, size, parent=None, link=None):
+        self.path, self.fmt, self.parent, self.link = path, fmt, parent, link
+        self.data = bytearray(fitted(parent.data if parent else b"", size))
+        self.either, self.snaps = [], {}
+
+    def __repr__(self):
+        return os.path.basename(self.path)
+
+    @property
+    def size(self):
+        return len(self.data)
+
+    def above(self, other):
+        """Is `other` below this layer, at any distance?"""
+        layer = self.parent
+        while layer is not None and layer is not other:
+            layer = layer.parent
+        return layer is not None
+
+    def line(self):
+        """It and all below, deepest first."""
+        return (self.parent.line() if self.parent else []) + [self]
+
+    def write(self, off, data):
+        assert off + len(data) <= self.size
+        self.data[off:off + len(data)] = data
+
+    def open_to(self, *contents):
+        self.either, self.data = list(contents), None
+
+    def settle(self, seen):
+        """Take `seen`, if it is a mixture of what is allowed."""
+        sizes = [len(e) for e in self.either]
+        assert min(sizes) <= len(seen) <= max(sizes), \
+            "%s: %d bytes, not %s" % (self, len(seen), sizes)
+        allowed = [fitted(e, len(seen)) for e in self.either]
+        for at in range(0, len(seen), blk.SECTOR):
+            end = at + blk.SECTOR
+            assert any(seen[at:end] == a[at:end] for a in allowed), \
+                "%s at %#x: %s is none of %s" % (
+                    self, at, seen[at:at + 16].hex(),
+                    [a[at:at + 16].hex() for a in allowed])
+        self.data, self.either = bytearray(seen), []
+
+
+class World:
+    """All images of one run.
+
+    chains  device -> layers, deepest first
+    cold    layers out of every chain whose content is still defined
+    stale   layers whose content is not; they still must check clean
+    """
+
+    def __init__(self):
+        self.chains, self.cold, self.stale = {}, [], []
+
+    def active(self, dev="disk0"):
+        return self.chains[dev][-1]
+
+    def live(self):
+        seen = []
+        for chain in self.chains.values():
+            seen += [layer for layer in chain if layer not in seen]
+        return seen
+
+    def readers(self, low, high, but):
+        """Devices other than `but` that read `low`, and not through `high`."""
+        return [dev for dev, chain in self.chains.items()
+                if dev != but and low in chain and high not in chain]
+
+    def changes(self, layer):
+        """What lies out of the chains above `layer` loses its meaning."""
+        for other in list(self.cold):
+            if other is layer or other.above(layer):
+                self.cold.remove(other)
+                self.stale.append(other)
+
+    def let_go(self, layers, to):
+        live = self.live()
+        to += [layer for layer in layers if layer not in live]
+
+    def snapshot(self, dev, path, link):
+        top = self.active(dev)
+        self.chains[dev].append(Layer(path, "qcow2", top.size, top, link))
+
+    def stream(self, dev, base):
+        """base: index into the chain, or None for the whole of it."""
+        chain = self.chains[dev]
+        first = 0 if base is None else base + 1
+        top, gone = chain[-1], chain[first:-1]
+        if base is None:
+            top.link = top.parent = None
+        elif gone:
+            top.link = same_kind(top.link, gone[0].link)
+            top.parent = chain[base]
+        if gone:
+            top.snaps.clear()
+        self.chains[dev] = chain[:first] + [top]
+        self.let_go(gone, self.cold)
+
+    def take(self, low, high):
+        """low gets what high shows; behind high's end it may be zeroed."""
+        self.changes(low)
+        new = bytearray(fitted(low.data, max(low.size, high.size)))
+        new[:high.size] = high.data
+        if high.size < low.size:
+            low.open_to(bytes(new), fitted(high.data, len(new)))
+        else:
+            low.data = new
+
+    def commit(self, dev, base, top):
+        """Everything above chain[base] up to chain[top] into base.
+
+        Whatever stands on top stands on base then, in other chains as well.
+        """
+        chain = self.chains[dev]
+        low, high, gone = chain[base], chain[top], chain[base + 1:top + 1]
+        self.take(low, high)
+        for over in self.live():
+            if over.parent is high:
+                over.link = same_kind(over.link, gone[0].link)
+                over.parent = low
+        if high is chain[-1]:
+            self.chains[dev] = low.line()
+        for name in self.chains:
+            self.chains[name] = self.active(name).line()
+        self.let_go(gone, self.stale)
+
+    def mirrored(self, dev, base):
+        """An active commit that was cancelled when READY."""
+        chain = self.chains[dev]
+        self.between(chain, base, len(chain) - 1)
+        self.take(chain[base], chain[-1])
+
+    def commit_one(self, dev):
+        """HMP commit: one level, the overlay stays, emptied."""
+        top = self.active(dev)
+        low = top.parent
+        self.changes(low)
+        top.snaps.clear()
+        low.data = bytearray(fitted(low.data, max(low.size, top.size)))
+        low.data[:top.size] = top.data
+
+    def between(self, chain, base, top, versions=()):
+        """Layers above base see some of what the commit has written."""
+        low, high = chain[base], chain[top]
+        chain[top].snaps.clear()
+        for layer in chain[base + 1:top]:
+            layer.snaps.clear()
+            layer.open_to(bytes(layer.data), fitted(low.data, layer.size),
+                          bytes(layer.size),
+                          *[fitted(v, layer.size)
+                            for v in (high.data, *versions)])
+
+    def abandoned(self, dev, base, top, versions=()):
+        """A commit of (base, top] that ended early, at any point.
+
+        versions: what else top held while the job ran
+        """
+        chain = self.chains[dev]
+        low, high = chain[base], chain[top]
+        self.changes(low)
+        self.between(chain, base, top, versions)
+        size = max(low.size, high.size)
+        low.open_to(bytes(low.data), bytes(low.size),
+                    *[fitted(v, size) for v in (high.data, *versions)])
+
+    def settle(self, read):
+        """Resolve what is open; read(layer) asks the oracle."""
+        for layer in self.live():
+            if layer.either:
+                layer.settle(read(layer))

@@ -1,0 +1,104 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""blkmon commit, info and cat: the commands without a monitor."""
+
+import json
+import os
+import signal
+import subprocess
+
+import pytest
+
+import blk
+from blk import KIB, MIB, content, make_chain
+
+
+@pytest.mark.parametrize("to", ["backing", "base"])
+def test_offline_commit(d, to):
+    """What qemu-img commit does: into the backing file, or through to BASE."""
+    low, mid, top = make_chain(d)
+    want = blk.guest(top)
+    blk.blkmon_ok("commit", "-f", "qcow2",
+                  *(["-b", low] if to == "base" else []), top)
+    target = low if to == "base" else mid
+    blk.assert_same(blk.guest(target), want, "the target")
+    blk.assert_same(blk.guest(top), want, "the overlay")
+    for path in (low, mid, top):
+        blk.check(path)
+    if to == "backing":
+        own = [m for m in json.loads(blk.qemu_img(
+            "map", "--output=json", top).out) if m["depth"] == 0 and m["data"]]
+        assert own == [], "the overlay is emptied"
+
+
+def test_offline_commit_grows_the_base(d):
+    base = blk.create(os.path.join(d, "base.raw"), 8 * MIB, fmt="raw")
+    top = blk.create(os.path.join(d, "top.img"), 16 * MIB, base, "raw")
+    blk.qemu_io(top, "write -P 0x55 12M 64k")
+    blk.blkmon_ok("commit", top)
+    assert os.path.getsize(base) == 16 * MIB
+    assert content(base)[12 * MIB:12 * MIB + 64 * KIB] == b"\x55" * 64 * KIB
+
+
+def test_offline_commit_errors(d):
+    lone = blk.create(os.path.join(d, "lone.img"), MIB)
+    assert blk.blkmon("commit", lone).rc == 1
+    assert blk.blkmon("commit", os.path.join(d, "none")).rc == 1
+    low, top = make_chain(d, 2)
+    assert blk.blkmon("commit", "-b", lone, top).rc == 1
+    with blk.held_by_qemu_io(top):
+        out = blk.blkmon("commit", top)
+        assert out.rc == 1 and "lock" in out.err, out
+
+
+def test_commit_progress(d):
+    """--progress=FD: lines that rise to the end, on that descriptor only."""
+    low, top = make_chain(d, 2, size=32 * MIB, data=16 * MIB)
+    reader, writer = os.pipe()
+    done = subprocess.run([blk.BLKMON, "commit", "--progress=%d" % writer,
+                           top], pass_fds=[writer], capture_output=True,
+                          timeout=blk.PATIENCE)
+    os.close(writer)
+    with os.fdopen(reader) as stream:
+        lines = stream.read().split("\n")
+    assert done.returncode == 0, done
+    numbers = [[float(w) for w in line.replace("/", " ").split()]
+               for line in lines if line]
+    assert numbers and all(a[0] <= b[0] for a, b in zip(numbers, numbers[1:]))
+    last = numbers[-1]
+    assert last[0] == 100 or (len(last) > 1 and last[0] == last[1]), last
+
+
+def test_cat_ranges(pair):
+    want = blk.guest(pair[-1])
+    size = len(want)
+    for off, length in ((0, 1), (511, 2), (4 * MIB - 3, 7), (size - 5, 5),
+                        (size - 5, 50), (size, 10)):
+        got = blk.cat(pair[-1], "--offset", str(off), "--length", str(length))
+        assert got == want[off:off + length], (off, length)
+    assert blk.cat(pair[-1], "--offset", "1M", "--length", "64k") == \
+        want[MIB:MIB + 64 * KIB]
+    assert blk.cat(pair[-1], "--offset=%d" % (size - 9)) == want[-9:]
+    assert blk.blkmon("cat", "--offset", str(size + 1), pair[-1]).rc in (0, 1)
+
+
+def test_cat_beside_a_running_user(pair):
+    with blk.Session(pair[-1]) as s:
+        s.io("write -P 0x76 0 1M")
+        s.io("flush")
+        assert blk.cat(pair[-1])[:MIB] == b"\x76" * MIB
+        info = json.loads(blk.blkmon_ok("info", "--json", pair[-1]).out)
+        assert [i["filename"] for i in info] == pair[::-1]
+        s.quit()
+
+
+def test_cat_into_a_closed_pipe(pair):
+    reader, writer = os.pipe()
+    os.close(reader)
+    done = subprocess.run([blk.BLKMON, "cat", pair[-1]], stdout=writer,
+                          stderr=subprocess.PIPE, timeout=blk.PATIENCE)
+    os.close(writer)
+    assert done.returncode in (1, -signal.SIGPIPE), done
+    with open("/dev/full", "wb") as full:
+        done = subprocess.run([blk.BLKMON, "cat", pair[-1]], stdout=full,
+                              stderr=subprocess.PIPE, timeout=blk.PATIENCE)
+    assert done.returncode == 1 and done.stderr, done

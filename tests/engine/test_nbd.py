@@ -1,0 +1,188 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Other people's NBD clients on a running blkmon, and its NBD commands."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+
+import pytest
+
+import blk
+from blk import MIB
+
+SIZE = 16 * MIB
+
+
+def need(program):
+    if not shutil.which(program):
+        pytest.skip("no %s" % program)
+
+
+def tool(*argv, rc=0):
+    need(argv[0])
+    out = blk.run(*argv)
+    assert out.rc == rc, out
+    return out
+
+
+class Served:
+    """Two layers served on a Unix socket, writable."""
+
+    def __init__(self, d):
+        self.base = blk.create(os.path.join(d, "base"), SIZE)
+        blk.qemu_io(self.base, "write -P 0x21 0 1M")
+        self.top = blk.create(os.path.join(d, "top"), None, self.base)
+        blk.qemu_io(self.top, "write -P 0x22 1M 1M", "write -z 4M 1M")
+        self.socket = os.path.join(d, "sock")
+        self.uri = "nbd+unix:///disk0?socket=" + self.socket
+        self.session = blk.Session(self.top)
+        self.session.ok("nbd_server_start -a -w unix:" + self.socket)
+
+
+@pytest.fixture
+def served(d):
+    s = Served(d)
+    with s.session:
+        yield s
+
+
+def test_nbdinfo(served):
+    out = tool("nbdinfo", "--json", served.uri)
+    export = json.loads(out.out)["exports"][0]
+    assert export["export-size"] == SIZE
+    assert export["can_multi_conn"] and export["can_fast_zero"]
+    assert not export["is_read_only"]
+    assert "qemu:allocation-depth" in export["contexts"]
+
+
+def test_map_tells_what_is_allocated(served):
+    out = blk.qemu_img("map", "--output=json", "-f", "raw", served.uri)
+    runs = [(r["start"] // MIB, r["length"] // MIB, r["data"], r["zero"])
+            for r in json.loads(out.out)]
+    assert runs == [(0, 2, True, False), (2, 14, False, True)]
+
+
+def test_nbdcopy_both_ways_under_a_stream(served, d):
+    """A copy out and in, while the layers below become one."""
+    out, back = os.path.join(d, "out"), os.path.join(d, "back")
+    served.session.ok("block_stream disk0 1M")
+    tool("nbdcopy", served.uri, out)
+    with open(out, "rb") as stream:
+        first = stream.read()
+    assert first[0] == 0x21 and first[MIB] == 0x22 and len(first) == SIZE
+    changed = blk.stamps(7, 0, SIZE)
+    with open(out, "wb") as stream:
+        stream.write(changed)
+    tool("nbdcopy", out, served.uri)
+    served.session.ok("block_job_set_speed disk0 0")
+    served.session.wait()
+    tool("nbdcopy", served.uri, back)
+    with open(back, "rb") as stream:
+        blk.assert_same(stream.read(), changed, "the copy")
+    served.session.quit()
+    blk.assert_same(blk.guest(served.top), changed, "the image")
+    blk.check(served.top)
+
+
+def test_qemu_io_and_convert(served, d):
+    blk.qemu_io(served.uri, "read -P 0x21 0 1M", "write -P 9 5M 64k",
+                "write -z -u 6M 64k", "discard 1M 64k", "flush",
+                "read -P 9 5M 64k", fmt="raw")
+    served.session.io("read -P 9 5M 64k")
+    copy = os.path.join(d, "copy")
+    blk.qemu_img("convert", "-f", "raw", "-O", "raw", served.uri, copy)
+    blk.qemu_img("compare", "-f", "raw", "-F", "raw", served.uri, copy)
+
+
+def test_fio_verifies_what_it_wrote(served):
+    need("fio")
+    out = blk.run("fio", "--name=v", "--ioengine=nbd", "--uri=" + served.uri,
+                  "--rw=randwrite", "--bs=4k", "--size=8m", "--iodepth=16",
+                  "--verify=crc32c", "--do_verify=1",
+                  "--verify_state_save=0")
+    if "not loadable" in out.text:
+        pytest.skip("fio has no nbd engine")
+    assert out.rc == 0 and "verify:" not in out.err, out
+
+
+def test_stop_holds_requests_and_cont_lets_them_go(served):
+    """None is lost, none is answered while the guest stands still."""
+    need("qemu-io")
+    served.session.ok("stop")
+    with subprocess.Popen(["qemu-io", "-f", "raw", "-c", "write -P 5 3M 64k",
+                           served.uri], stdout=subprocess.DEVNULL) as client:
+        with pytest.raises(subprocess.TimeoutExpired):
+            client.wait(0.3)
+        served.session.ok("cont")
+        assert client.wait(blk.PATIENCE) == 0
+    served.session.io("read -P 5 3M 64k")
+
+
+def test_words_of_the_commands(d):
+    image = blk.create(os.path.join(d, "a"), MIB)
+    at = "unix:" + os.path.join(d, "sock")
+    with blk.Session(image) as s:
+        s.fails("nbd_server_start -w " + at, "-w only valid together with -a")
+        s.fails("nbd_server_start here", "error parsing address 'here'")
+        s.fails("nbd_server_add disk0", "NBD server not running")
+        s.ok("nbd_server_start " + at)
+        s.fails("nbd_server_start " + at, "NBD server already running")
+        s.ok("nbd_server_add -w disk0 two")
+        s.fails("nbd_server_add disk0 two",
+                "Block export id 'two' is already in use")
+        s.fails("nbd_server_remove x", "Export 'x' is not found")
+        s.ok("nbd_server_remove two")
+        s.ok("nbd_server_stop")
+        s.fails("nbd_server_stop", "NBD server not running")
+
+
+def test_exports_in_qmp(d):
+    image = blk.create(os.path.join(d, "a"), MIB)
+    path = os.path.join(d, "sock")
+
+    def qmp(command, **args):
+        line = json.dumps({"execute": command, "arguments": {
+            k.replace("_", "-"): v for k, v in args.items()}})
+        return json.loads("\n".join(i for i in s.cmd(line)
+                                    if i.startswith('{"')))
+
+    with blk.Session("--drive", "file=%s,node-name=top" % image) as s:
+        unix = {"type": "unix", "data": {"path": path}}
+        assert "TLS" in qmp("nbd-server-start", addr=unix,
+                            tls_creds="x")["error"]["desc"]
+        assert qmp("nbd-server-start", addr=unix) == {"return": {}}
+        assert qmp("block-export-add", type="nbd", id="e0", node_name="top",
+                   name="n", writable=True) == {"return": {}}
+        assert qmp("query-block-exports") == {"return": [{
+            "node-name": "top", "shutting-down": False, "type": "nbd",
+            "id": "e0"}]}
+        assert qmp("block-export-add", type="bogus", id="e1",
+                   node_name="top")["error"]["desc"] == (
+                       "Parameter 'type' does not accept value 'bogus'")
+        assert qmp("block-export-del", id="e0",
+                   mode="hard") == {"return": {}}
+        assert qmp("query-block-exports") == {"return": []}
+
+
+@pytest.mark.parametrize("options", [
+    ["--nbd", "unix:%s/sock", "--export", "x,writable=on,name=n"],
+    ["--nbd-server", "addr.type=unix,addr.path=%s/sock",
+     "--export", "nbd,id=e,node-name=top,name=n,writable=on"],
+])
+def test_served_from_the_command_line(d, options):
+    need("nbdinfo")
+    image = blk.create(os.path.join(d, "a"), MIB)
+    pidfile = os.path.join(d, "pid")
+    blk.blkmon_ok("--drive", "file=%s,id=x,node-name=top,format=qcow2"
+                  % image, *[o.replace("%s", d) for o in options],
+                  "--pidfile", pidfile, "--daemonize")
+    with open(pidfile, encoding="ascii") as stream:
+        pid = int(stream.read())
+    try:
+        out = tool("nbdinfo", "nbd+unix:///n?socket=%s/sock" % d)
+        assert "is_read_only: false" in out.out
+    finally:
+        os.kill(pid, signal.SIGTERM)
+        blk.wait_gone(pid)

@@ -1,0 +1,198 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Images that must be refused: at once, unchanged, in words that help."""
+
+import os
+import stat
+import struct
+import time
+
+import pytest
+
+import blk
+import header
+from blk import KIB, MIB, content
+
+
+def refused(*args, words=(), limit=5):
+    """Exit status 1, soon, with a sentence that has these words in it."""
+    start = time.monotonic()
+    out = blk.blkmon(*args, "-c", "info block")
+    assert out.rc == 1, out
+    assert time.monotonic() - start < limit
+    for word in words:
+        assert word in out.err, "%r lacks %r" % (out.err, word)
+    out = blk.blkmon("cat", args[-1]) if len(args) == 1 else None
+    assert out is None or (out.rc == 1 and not out.raw), out
+
+
+def test_unknown_feature_is_named(d):
+    path = blk.simple(d)
+    head = header.Header(path)
+    table = bytearray(head.extension(header.FEATURE_NAMES))
+    table += struct.pack(">BB46s", 0, 17, b"frobnicated clusters")
+    head.extensions = [(k, bytes(table) if k == header.FEATURE_NAMES else v)
+                       for k, v in head.extensions]
+    head.write()
+    blk.check(path)
+    header.set_bits(path, header.INCOMPATIBLE, 1 << 17)
+    before = content(path)
+    refused(path, words=["a.img", "frobnicated clusters"])
+    header.set_bits(path, header.INCOMPATIBLE, 1 << 41)
+    refused(path, words=["41"])
+    header.put(path, header.INCOMPATIBLE, 1 << 17)
+    blk.unchanged(path, before)
+
+
+def test_encrypted(d):
+    luks = os.path.join(d, "luks.img")
+    blk.qemu_img("create", "-q", "-f", "qcow2", "--object",
+                 "secret,id=s,data=abc", "-o", "encrypt.format=luks,"
+                 "encrypt.key-secret=s,encrypt.iter-time=10", luks, "1M")
+    refused(luks, words=["luks.img", "encrypt"])
+    aes = blk.simple(d)
+    header.put(aes, header.CRYPT, 1, ">I")
+    refused(aes, words=["a.img", "encrypt"])
+
+
+def test_corrupt_bit(d):
+    path = blk.simple(d)
+    header.set_bits(path, header.INCOMPATIBLE, header.CORRUPT)
+    before = content(path)
+    out = blk.blkmon(path, "-c", "info block")
+    assert out.rc == 1 and "corrupt" in out.err, out
+    blk.unchanged(path, before)
+    assert blk.cat(path)[:256 * KIB] == b"\x11" * 256 * KIB
+    out = blk.blkmon_ok("--drive", "file=%s,id=disk0,readonly=on" % path,
+                        "-c", 'qemu-io disk0 "read -P 0x11 0 256k"')
+    assert "failed" not in out.text, out
+    blk.unchanged(path, before)
+
+
+def without_format(d):
+    base, top = blk.simple(d, "base.img"), os.path.join(d, "top.img")
+    blk.create(top, None, base)
+    head = header.Header(top)
+    head.extensions = [e for e in head.extensions
+                       if e[0] != header.BACKING_FORMAT]
+    head.write()
+    return base, top
+
+
+def test_backing_without_format(d):
+    _, top = without_format(d)
+    refused(top, words=["base.img", "backing-format"])
+    drive = "file=%s,id=disk0,backing-format=" % top
+    out = blk.blkmon_ok("--drive", drive + "qcow2", "-c",
+                        'qemu-io disk0 "read -P 0x11 0 256k"')
+    assert "failed" not in out.text and "mismatch" not in out.text, out
+    # Named raw, the header of the base is what the guest reads.
+    out = blk.blkmon_ok("--drive", drive + "raw", "-c",
+                        'qemu-io disk0 "read -v 0 512"')
+    assert "51 46 49 fb" in out.out, out
+
+
+def test_probe_is_a_choice(d):
+    _, top = without_format(d)
+    out = blk.blkmon_ok("--probe", top, "-c", "info block -v")
+    assert out.out.count("file format: qcow2") == 2, out
+
+
+def test_format_of_the_command_line_is_said(d):
+    """A probed format is told to the operator; a named one is not news."""
+    path = blk.simple(d)
+    probed = blk.blkmon_ok(path, "-c", "info block")
+    assert "a.img" in probed.err and "qcow2" in probed.err, probed
+    named = blk.blkmon_ok("--drive", "file=%s,id=disk0,format=qcow2" % path,
+                          "-c", "info block")
+    assert named.err == "", named
+
+
+@pytest.mark.parametrize("name", [
+    'json:{"driver":"raw","file":{"driver":"file","filename":"CANARY"}}',
+    "nbd://127.0.0.1:1/x", "nbd:unix:/nowhere", "http://127.0.0.1:1/x",
+    "fat:rw:CANARY", "file:CANARY"])
+def test_protocol_names(d, name):
+    canary = os.path.join(d, "canary")
+    with open(canary, "w", encoding="ascii") as stream:
+        stream.write("do not read\n" * 100)
+    name = name.replace("CANARY", canary)
+    path = os.path.join(d, "a.img")
+    blk.qemu_img("create", "-q", "-u", "-f", "qcow2", "-b", name, "-F",
+                 "raw", path, "1M")
+    os.utime(canary, (1, 1))
+    if name.startswith("file:"):
+        # QEMU's other way to write a plain name: as plain, or refused.
+        out = blk.blkmon("cat", path)
+        assert out.rc in (0, 1), out
+        return
+    refused(path, words=[name[:8]])
+    assert os.stat(canary).st_atime == 1, "canary was read"
+
+
+def test_data_file_must_be_named(d):
+    data = os.path.join(d, "data.raw")
+    path = blk.create(os.path.join(d, "a.img"), MIB, data_file=data)
+    blk.qemu_io(path, "write -P 0x12 0 64k")
+    refused(path, words=["data.raw", "data-file"])
+    top = blk.create(os.path.join(d, "top.img"), None, path)
+    refused(top, words=["data-file"])
+
+
+@pytest.mark.parametrize("how", ["itself", "symlink", "hardlink", "two"])
+def test_loops(d, how):
+    a, b = os.path.join(d, "a.img"), os.path.join(d, "b.img")
+    blk.qemu_img("create", "-q", "-u", "-f", "qcow2", "-b",
+                 "a.img" if how == "itself" else "b.img", "-F", "qcow2", a,
+                 "1M")
+    if how == "symlink":
+        os.symlink("a.img", b)
+    elif how == "hardlink":
+        os.link(a, b)
+    elif how == "two":
+        blk.qemu_img("create", "-q", "-u", "-f", "qcow2", "-b", "a.img",
+                     "-F", "qcow2", b, "1M")
+    refused(a, words=["loop"])
+    out = blk.blkmon("info", a)
+    assert out.rc == 1 and out.err, out
+
+
+@pytest.mark.parametrize("kind", ["fifo", "directory", "device", "missing"])
+@pytest.mark.parametrize("place", ["active", "backing"])
+def test_what_may_be_a_layer(d, kind, place):
+    odd = os.path.join(d, "odd")
+    if kind == "fifo":
+        os.mkfifo(odd)
+    elif kind == "directory":
+        os.mkdir(odd)
+    elif kind == "device":
+        odd = "/dev/zero"
+        assert stat.S_ISCHR(os.stat(odd).st_mode)
+    if place == "active":
+        refused("--drive", "file=%s,id=disk0,format=raw" % odd, words=[odd])
+        return
+    top = os.path.join(d, "top.img")
+    blk.qemu_img("create", "-q", "-u", "-f", "qcow2", "-b", odd, "-F", "raw",
+                 top, "1M")
+    refused(top, words=[odd])
+
+
+@pytest.mark.parametrize("place,value,fmt", [
+    (0, 0x51464900, ">I"), (4, 1, ">I"), (4, 4, ">I"), (20, 8, ">I"),
+    (20, 22, ">I"), (20, 63, ">I"), (36, 0, ">I"), (36, 0x7fffffff, ">I"),
+    (40, 513, ">Q"), (48, 1, ">Q"), (56, 0, ">I"), (56, 0xffffffff, ">I"),
+    (60, 0x10000000, ">I"), (96, 7, ">I"), (100, 96, ">I"),
+    (100, 0xfffffff8, ">I"), (8, 0x7fffffffffff, ">Q"),
+    (24, 0xffffffffffffffff, ">Q")])
+def test_bad_headers(d, place, value, fmt):
+    """Refused at once with a reason; never a crash, never a big malloc."""
+    path = blk.simple(d)
+    if place == 8:
+        header.put(path, 16, 100, ">I")
+    header.put(path, place, value, fmt)
+    before = content(path)
+    start = time.monotonic()
+    out = blk.blkmon("--drive", "file=%s,id=disk0,format=qcow2" % path,
+                     "-c", "info block")
+    assert out.rc == 1 and "a.img" in out.err, out
+    assert time.monotonic() - start < 3
+    blk.unchanged(path, before)

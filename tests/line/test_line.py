@@ -1,0 +1,125 @@
+"""The prompt on a real (pseudo) terminal."""
+
+import os
+import signal
+import subprocess
+from pathlib import Path
+
+import pexpect
+import pytest
+
+REPO = Path(__file__).resolve().parents[2]
+BLKMON = os.environ.get("BLKMON", str(REPO / "blkmon"))
+PATIENCE = float(os.environ.get("BLKMON_PATIENCE", "60"))
+PROMPT = r"\(blkmon\) "
+
+
+class Line:
+    """blkmon at a prompt, on a chain of two images in a folder of its own."""
+
+    def __init__(self, folder):
+        self.state = folder / "state"
+        for args in (["base.img", "8M"],
+                     ["-b", "base.img", "-F", "qcow2", "top.img"]):
+            subprocess.run(["qemu-img", "create", "-q", "-f", "qcow2"] + args,
+                           check=True, cwd=folder)
+        subprocess.run(["qemu-io", "-f", "qcow2", "-c", "write -q 0 4M",
+                        "base.img"], check=True, cwd=folder)
+        env = dict(os.environ, XDG_STATE_HOME=str(self.state), TERM="xterm",
+                   INPUTRC="/dev/null")
+        self.child = pexpect.spawn(
+            BLKMON, ["--line", "--drive", "file=top.img,id=disk0,format=qcow2"],
+            cwd=str(folder), env=env, encoding="utf-8", timeout=PATIENCE,
+            dimensions=(24, 100))
+        self.expect(PROMPT)
+
+    def expect(self, *patterns):
+        for pattern in patterns:
+            self.child.expect(pattern)
+
+    def send(self, text, *patterns):
+        """Types a line and waits for what it leads to, then the prompt."""
+        self.child.send(text + "\r")
+        self.expect(*patterns, PROMPT)
+
+    def leave(self):
+        self.child.send("quit\r")
+        return self.end()
+
+    def end(self):
+        self.expect(pexpect.EOF)
+        self.child.close()
+        return self.child.exitstatus
+
+
+@pytest.fixture
+def line(tmp_path):
+    session = Line(tmp_path)
+    yield session
+    session.child.close(force=True)
+
+
+def test_json_over_two_lines(line):
+    line.child.send('{"execute":\r')
+    line.expect("> ")
+    line.send('"query-status"}', '"running"')
+    assert line.leave() == 0
+
+
+def test_completion(line):
+    line.child.send("info bl\t")
+    line.expect("block-jobs +blockstats", PROMPT)
+    line.child.send("\x15block_job_set\t")
+    line.expect("block_job_set_speed ")
+    line.child.send("\x15block_stream d\t0 b\t")
+    line.expect("block_stream disk0 0 base.img")
+    line.child.send("\x15")
+    assert line.leave() == 0
+
+
+def test_control_c_drops_the_line_and_ends_a_wait(line):
+    line.child.send("half a li\x03")
+    line.expect(r"\^C", PROMPT)
+    line.send("block_stream disk0 1B")
+    line.child.send("wait disk0\r")
+    line.expect("wait disk0\r\n")
+    line.child.send("\x03")
+    line.expect("interrupted", PROMPT)
+    line.send("info block-jobs", "Streaming device disk0")
+    line.send("block_job_cancel disk0", "was cancelled")
+    assert line.leave() == 0
+
+
+def test_events_leave_the_typed_line_alone(line):
+    """4 MiB at 8 MiB a second end while the next line is half typed."""
+    line.send("block_stream disk0 8")
+    line.child.send("info blo")
+    line.expect("info blo", "is done\r\n", PROMPT + "info blo")
+    line.send("ck", r"top.img \(qcow2\)")
+    assert line.leave() == 0
+
+
+def test_quit_asks_while_jobs_run(line):
+    line.send("block_stream disk0 1B")
+    line.child.send("quit\r")
+    line.expect(r"1 job still runs .*\[y/N\] ")
+    line.send("n")
+    line.child.send("\x04")
+    line.expect(r"\[y/N\] ")
+    line.child.send("y\r")
+    assert line.end() == 0
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_signals_end_it(line, number):
+    line.child.send("half")
+    line.expect("half")
+    line.child.kill(number)
+    assert line.end() == 128 + number
+
+
+def test_history_is_kept(line):
+    line.send("info status", "running")
+    assert line.leave() == 0
+    assert (line.state / "blkmon" / "history").read_text(
+        encoding="utf-8").splitlines() == ["info status", "quit"]

@@ -1,0 +1,400 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The screen on a real terminal."""
+
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).resolve().parent))
+
+from term import BLKMON, DRIVE, Term, make_chain  # noqa: E402
+
+pytestmark = pytest.mark.skipif(not shutil.which("tmux"), reason="no tmux")
+
+PROMPT = re.compile(r"^\(blkmon\) (.*)$", re.M)
+
+
+@pytest.fixture
+def start(tmp_path):
+    """Starts blkmon with more arguments; at the end nothing is left."""
+    running = []
+    make_chain(tmp_path)
+
+    def run(args="", **kind):
+        term = Term(kind.pop("command", f"{BLKMON} {DRIVE} {args}"),
+                    tmp_path, **kind)
+        running.append(term)
+        return term
+    yield run
+    for term in running:
+        term.close()
+
+
+def prompt(screen):
+    """What is typed: the last line that looks like the prompt."""
+    return (PROMPT.findall(screen) or [""])[-1]
+
+
+def begin(term):
+    term.wait("└ sn2")
+    term.wait("following")
+    return term
+
+
+def leave(term):
+    """Esc, and no key before it has left the prompt or what lies over all:
+    with one right behind it is Alt and that key."""
+    term.keys("Escape")
+    term.wait(lambda s: re.search(r"^ \? F1 Help", s, re.M))
+
+
+def slow_job(term):
+    """A stream of 16 MiB that takes minutes."""
+    term.type(":block_stream disk0 100k base")
+    term.keys("Enter")
+    term.wait("stream disk0")
+    leave(term)
+
+
+def command(term, line):
+    term.type(":" + line)
+    term.wait(lambda s: prompt(s) == line)
+    term.keys("Enter")
+
+
+def test_whole_session_by_keys(start, tmp_path):
+    t = begin(start())
+    # A snapshot.
+    t.keys("s")
+    t.wait("Enter puts a new image on sn2")
+    assert prompt(t.screen()) == "snapshot_blkdev disk0 sn3"
+    t.keys("Enter")
+    t.wait("└ sn3 ◀ disk0")
+    # The guest writes.
+    t.type(":")
+    t.type('qemu-io disk0 "write -P 0x44 40M 4M"')
+    t.keys("Enter")
+    t.wait("wrote 4194304/4194304 bytes")
+    t.wait(lambda s: re.search(r"└ sn3 .* 6% ▕", s))
+    leave(t)
+    # A stream of what sn2 has, with a limit, changed while it runs.
+    t.keys("k", "k", "t")
+    t.wait(lambda s: prompt(s) == "block_stream disk0 0 sn1")
+    t.keys("C-a", "M-f", "M-f", "M-f", "M-f", "BSpace")
+    t.type("500k")
+    t.wait(lambda s: prompt(s) == "block_stream disk0 500k sn1")
+    t.keys("Enter")
+    t.wait("running, at most 500K/s")
+    leave(t)
+    t.keys("+")
+    t.wait(lambda s: "block_job_set_speed disk0 1000K" in prompt(s))
+    t.keys("-")
+    t.wait(lambda s: "block_job_set_speed disk0 500K" in prompt(s))
+    t.keys("-", "Enter")
+    t.wait("running, at most 250K/s")
+    # Cancelled: asked, no is the default.
+    t.keys("x", "Enter")
+    t.wait("Cancel stream disk0 at")
+    t.keys("Enter")
+    t.wait("not done: block_job_cancel disk0")
+    t.keys("x", "Enter", "y")
+    t.wait("stream) was cancelled")
+    t.wait("cancelled at")
+    # Committed into the root.
+    t.keys("g", "c")
+    t.wait(lambda s: prompt(s) == "block_commit disk0 base")
+    t.keys("Enter")
+    t.wait("Commit all of disk0 down into base?")
+    t.keys("y")
+    t.wait("READY: C goes over to base")
+    t.keys("C", "Enter")
+    screen = t.wait("─ base ◀ disk0")
+    assert "1 image, 1 drive" in screen
+    assert "sn3 → base" in screen
+    t.wait("done in")
+    t.keys("q")
+    assert t.wait_dead() == "0"
+    subprocess.run(["qemu-img", "check", "-q", "base"], cwd=tmp_path,
+                   check=True)
+    done = subprocess.run(
+        ["qemu-io", "-r", "-c", "read -P 0x11 0 8M", "-c",
+         "read -P 0x22 8M 12M", "-c", "read -P 0x33 20M 8M", "-c",
+         "read -P 0x44 40M 4M", "base"], cwd=tmp_path, check=True,
+        capture_output=True, text=True)
+    assert "failed" not in done.stdout
+
+
+def test_typing_during_a_job(start):
+    t = begin(start())
+    slow_job(t)
+    t.type(":")
+    text = "info block-jobs # " + "abcdefghij" * 4
+    for i, c in enumerate(text):
+        t.type(c)
+        if i % 10 == 9:
+            t.changed(0.3)
+    screen = t.wait(lambda s: prompt(s) == text)
+    assert "stream disk0" in screen
+    assert t.cursor() == (9 + len(text), 22)
+
+
+def test_resize_storm(start):
+    t = begin(start())
+    slow_job(t)
+    for i in range(200):
+        t.resize(20 + i * 37 % 180, 3 + i * 11 % 60)
+    t.resize(1, 1)
+    t.resize(100, 30)
+    screen = t.wait(lambda s: "└ sn2" in s and "stream disk0" in s and
+                    "━ Chains " + "━" * 10 in s)
+    assert len(screen.split("\n")[0].rstrip()) <= 100
+    t.resize(40, 10)
+    t.wait("40x10 is too small: 60x16")
+    t.resize(60, 16)
+    t.wait("└ sn2")
+
+
+def test_suspend_and_resume(start):
+    t = start(command="sh -i")
+    t.type(f"PS1='SHELL> '; {BLKMON} {DRIVE}\n")
+    begin(t)
+    t.keys("C-z")
+    t.wait(lambda s: "SHELL>" in s and "Chains" not in s)
+    t.type("stty -a | tr ' ' '\\n' | grep -x -- 'icanon;\\?'\n")
+    t.wait("\nicanon")
+    t.type("fg\n")
+    begin(t)
+    t.keys("?")
+    t.wait("━ Help")
+    leave(t)
+    t.keys("q")
+    t.wait(lambda s: "SHELL>" in s and "Chains" not in s)
+
+
+@pytest.mark.parametrize("sig", [signal.SIGTERM, signal.SIGHUP,
+                                 signal.SIGSEGV, signal.SIGABRT])
+def test_the_terminal_is_restored(start, sig):
+    t = start(command="sh -i")
+    t.type("ulimit -c 0; PS1='SHELL> '; clear; stty -g > before; "
+           f"{BLKMON} {DRIVE}; echo status $?; stty -g > after; "
+           "cmp before after && echo same\n")
+    begin(t)
+    slow_job(t)
+    pid = subprocess.run(["pgrep", "-P", str(t.pid()), "-x", "blkmon"],
+                         capture_output=True, text=True,
+                         check=True).stdout.split()[0]
+    os.kill(int(pid), sig)
+    screen = t.wait("\nsame")
+    assert f"status {128 + sig}" in screen
+    assert "Chains" not in screen
+    flags = t.tmux("display", "-p", "#{alternate_on} #{mouse_any_flag} "
+                   "#{cursor_flag}").split()
+    assert flags == ["0", "0", "1"]
+
+
+def test_paste_of_10_kb(start):
+    t = begin(start())
+    slow_job(t)
+    t.paste("# " + "0123456789" * 1024 + "END")
+    t.wait(lambda s: "0123456789END" in s)
+    t.keys("Enter")
+    t.wait("Log")
+    # Lines that are pasted wait for Enter, and then run one by one.
+    t.paste("info status\ninfo version\n# 磁碟\n")
+    t.wait("info status↵info version↵# 磁碟")
+    t.keys("Enter")
+    t.wait("VM status: running")
+    t.wait("(blkmon) # 磁碟")
+    # Without the marks of a paste it is as if typed.
+    t.paste("info status\n" * 3, bracketed=False)
+    t.wait(lambda s: s.count("VM status: running") >= 4)
+
+
+def test_mouse(start):
+    t = begin(start())
+    t.raw(b"\x1b[<0;5;4M\x1b[<0;5;4m")	# the row of base
+    t.wait("base: read-only")
+    t.raw(b"\x1b[<0;5;8M")
+    t.wait("━ Log")
+    t.raw(b"\x1b[<0;5;23M")
+    t.wait(lambda s: "Tab Complete" in s)
+    leave(t)
+    t.raw(b"\x1b[<0;5;24M")	# "? F1 Help" in the last line
+    t.wait("━ Help")
+
+
+def test_no_mouse(start):
+    t = begin(start("--no-mouse"))
+    assert t.tmux("display", "-p", "#{mouse_any_flag}").strip() == "0"
+
+
+def test_completion(start):
+    t = begin(start())
+    t.type(":block_job_s")
+    t.keys("Tab")
+    t.wait(lambda s: prompt(s) == "block_job_set_speed")
+    t.keys("C-u")
+    t.type("block_stream d")
+    t.keys("Tab")
+    t.type("0 s")
+    t.keys("Tab", "Tab")
+    t.wait(lambda s: re.search(r"sn1 +sn2", s))
+    t.keys("C-u")
+    t.type("snapshot_blkdev disk0 ba")
+    t.keys("Tab")
+    t.wait(lambda s: prompt(s) == "snapshot_blkdev disk0 base")
+
+
+def test_incremental_search_with_utf8(start):
+    t = begin(start())
+    for line in ("# erste Prüfung", "# 磁碟 zwei", "# drei"):
+        command(t, line)
+        t.wait(lambda s, line=line: s.count(line) >= 1)
+        leave(t)
+    t.type(":")
+    t.keys("C-r")
+    t.type("üf")
+    t.wait("(reverse-i-search)`üf': # erste Prüfung")
+    t.keys("C-g")
+    t.keys("C-r")
+    t.type("碟")
+    t.wait("(reverse-i-search)`碟': # 磁碟 zwei")
+    t.keys("Enter")
+    t.wait(lambda s: s.count("(blkmon) # 磁碟 zwei") == 2)
+
+
+def test_history_stays(start, tmp_path):
+    t = begin(start())
+    command(t, "info version")
+    t.wait("7.2.")
+    leave(t)
+    t.keys("q")
+    t.wait_dead()
+    assert "info version" in (tmp_path / "state/blkmon/history").read_text()
+    t = begin(start())
+    t.keys(":", "Up")
+    t.wait(lambda s: prompt(s) == "info version")
+
+
+def test_a_command_that_takes_long_freezes_nothing(start):
+    t = begin(start())
+    slow_job(t)
+    command(t, "wait disk0")
+    t.wait("a command runs")
+    leave(t)
+    t.keys("?")
+    t.wait("━ Help")
+    leave(t)
+    t.keys("C-c")
+    t.wait("Error: interrupted")
+    assert "stream disk0" in t.screen()
+
+
+def test_quit_asks(start):
+    t = begin(start())
+    slow_job(t)
+    t.keys("q")
+    t.wait("1 job would be cancelled")
+    t.keys("n")
+    t.wait("not done: quit")
+    t.keys("q", "y")
+    assert t.wait_dead() == "0"
+
+
+def test_details_zoom_search_and_log(start, tmp_path):
+    t = begin(start(f"--log {tmp_path}/log.json"))
+    t.keys("Enter")
+    t.wait("backing file: sn1")
+    leave(t)
+    t.keys("z")
+    t.wait(lambda s: "─ Log" not in s and "━ Chains" in s)
+    t.keys("z", "/")
+    t.type("sn1")
+    t.wait("sn1: read-only")
+    t.keys("Enter")
+    command(t, "screenshot shot.txt")
+    t.wait("the screen is in")
+    assert "└ sn2" in (tmp_path / "shot.txt").read_text(encoding="utf-8")
+    assert '"kind":"command"' in (tmp_path / "log.json").read_text()
+
+
+@pytest.mark.parametrize("term,ascii", [
+    ("xterm", False), ("screen", False), ("tmux", False),
+    ("screen-256color", False), ("linux", True), ("vt100", True)])
+def test_terminals(start, term, ascii):
+    t = start(term=term)
+    t.wait("` sn2 < disk0" if ascii else "└ sn2 ◀ disk0")
+    t.keys("s")
+    t.wait("snapshot_blkdev disk0 sn3")
+
+
+def test_dumb_terminal_gets_the_line(start):
+    t = start(term="dumb")
+    t.wait("type 'help' for the commands")
+    t.type("info status\n")
+    t.wait("VM status: running")
+
+
+def test_colours_are_obeyed(start):
+    for args, env, coloured in (("", {}, True), ("--color never", {}, False),
+                                ("", {"NO_COLOR": "1"}, False),
+                                ("--theme mono", {}, False),
+                                ("--theme light", {}, True)):
+        t = begin(start(args, **env))
+        codes = t.tmux("capture-pane", "-p", "-e")
+        assert bool(re.search(r"\x1b\[[0-9;]*38;5", codes)) == coloured
+        t.keys("q")
+        t.wait_dead()
+
+
+def switches(pid):
+    total = 0
+    for task in Path(f"/proc/{pid}/task").iterdir():
+        text = (task / "status").read_text()
+        total += int(re.search(r"^voluntary_ctxt_switches:\s+(\d+)", text,
+                               re.M)[1])
+    return total
+
+
+def test_idle_is_idle(start):
+    t = begin(start())
+    while t.changed(0.5):
+        pass
+    before = switches(t.pid())
+    assert not t.changed(2)
+    assert switches(t.pid()) - before <= 2
+
+
+def test_thousand_layers(tmp_path):
+    subprocess.run(
+        "qemu-img create -q -f qcow2 l0 64M; for i in $(seq 1 999); do "
+        "p=$((i-1)); echo $p; done > /dev/null", shell=True, check=True,
+        cwd=tmp_path)
+    # Each overlay is the first one with another name in its header.
+    subprocess.run(["qemu-img", "create", "-q", "-f", "qcow2", "-b", "l000",
+                    "-F", "qcow2", "-u", "model", "64M"], check=True,
+                   cwd=tmp_path)
+    model = (tmp_path / "model").read_bytes()
+    assert model.count(b"l000") == 1
+    (tmp_path / "l0").rename(tmp_path / "l000")
+    for i in range(1, 1000):
+        (tmp_path / f"l{i:03}").write_bytes(
+            model.replace(b"l000", b"l%03d" % (i - 1)))
+    t = Term(f"{BLKMON} --drive file=l999,id=disk0,format=qcow2", tmp_path)
+    try:
+        t.wait("└ l999")
+        t.keys("g")
+        t.wait("┬ l000")
+        t.keys("/")
+        t.type("l500")
+        t.wait("501/1000")
+        t.keys("Enter", "G")
+        t.wait("1000/1000")
+    finally:
+        t.close()
