@@ -96,8 +96,8 @@ static void take_events(struct client *c)
 	lock_take(&c->lock);
 	c->over = c->console->quit;
 	c->begun = true;
-	lock_drop(&c->lock);
 	client_tell(c);
+	lock_drop(&c->lock);
 }
 
 static void run(void *arg)

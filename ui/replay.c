@@ -20,7 +20,15 @@ static void wait_news(struct screen *s, struct interrupt *outer)
 	screen_update(s);
 }
 
-/* Drawing may ask for maps, and those may change the drawing. */
+static bool has_news(struct screen *s)
+{
+	struct pollfd fd = { .fd = client_fd(s->client), .events = POLLIN };
+
+	return poll(&fd, 1, 0) > 0;
+}
+
+/* Drawing may ask for maps, and those may change the drawing; they may also be
+ * there before one has looked whether they are awaited. */
 void replay_settle(struct screen *s, struct interrupt *outer)
 {
 	do {
@@ -28,7 +36,7 @@ void replay_settle(struct screen *s, struct interrupt *outer)
 			wait_news(s, outer);
 		screen_update(s);
 		screen_draw(s);
-	} while (!client_settled(s->client) && !s->over);
+	} while ((!client_settled(s->client) || has_news(s)) && !s->over);
 }
 
 static int fault(const char *what, const char *word)

@@ -311,8 +311,8 @@ void client_watcher(void *client)
 		look(&w, news, reshape, jobs_move(&w));
 		lock_take(&w.c->lock);
 		w.c->done = asked;
-		lock_drop(&w.c->lock);
 		client_tell(w.c);
+		lock_drop(&w.c->lock);
 	}
 	shape_put(w.shape);
 }

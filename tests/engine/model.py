@@ -27,6 +27,7 @@ class Layer:
 
     data    what a guest reads, or None while that is open
     either  while it is open, the contents it may be a mixture of
+    torn    while it is open: may two of them meet inside a sector
     parent  the layer below
     link    how the header names that: "relative", "absolute", "any" or None
     snaps   content of its internal snapshots, as long as that is defined
@@ -35,7 +36,7 @@ class Layer:
     def __init__(self, path, fmt, size, parent=None, link=None):
         self.path, self.fmt, self.parent, self.link = path, fmt, parent, link
         self.data = bytearray(fitted(parent.data if parent else b"", size))
-        self.either, self.snaps = [], {}
+        self.either, self.torn, self.snaps = [], False, {}
 
     def __repr__(self):
         return os.path.basename(self.path)
@@ -59,8 +60,8 @@ class Layer:
         assert off + len(data) <= self.size
         self.data[off:off + len(data)] = data
 
-    def open_to(self, *contents):
-        self.either, self.data = list(contents), None
+    def open_to(self, *contents, torn=False):
+        self.either, self.torn, self.data = list(contents), torn, None
 
     def settle(self, seen):
         """Take `seen`, if it is a mixture of what is allowed."""
@@ -70,11 +71,13 @@ class Layer:
         allowed = [fitted(e, len(seen)) for e in self.either]
         for at in range(0, len(seen), blk.SECTOR):
             end = at + blk.SECTOR
-            assert any(seen[at:end] == a[at:end] for a in allowed), \
+            assert any(seen[at:end] == a[at:end] for a in allowed) or \
+                self.torn and all(byte in {a[i] for a in allowed}
+                                  for i, byte in enumerate(seen[at:end], at)), \
                 "%s at %#x: %s is none of %s" % (
                     self, at, seen[at:at + 16].hex(),
                     [a[at:at + 16].hex() for a in allowed])
-        self.data, self.either = bytearray(seen), []
+        self.data, self.either, self.torn = bytearray(seen), [], False
 
 
 class World:
@@ -196,8 +199,11 @@ class World:
         self.changes(low)
         self.between(chain, base, top, versions)
         size = max(low.size, high.size)
+        # What the guest wrote went to both images, to the byte, and the rest
+        # of its sector may not have been copied yet.
         low.open_to(bytes(low.data), bytes(low.size),
-                    *[fitted(v, size) for v in (high.data, *versions)])
+                    *[fitted(v, size) for v in (high.data, *versions)],
+                    torn=bool(versions))
 
     def settle(self, read):
         """Resolve what is open; read(layer) asks the oracle."""

@@ -50,7 +50,7 @@ def test_on_error(pair, mode, lines, rc):
 
 
 @pytest.mark.parametrize("argv", [
-    ["--nosuch"], ["--on-error=maybe"], ["--drive"], ["--drive", "id=x"],
+    ["--nosuch"], ["--on-error=maybe"], ["--drive"],
     ["--drive", "file=x,colour=blue"], ["--drive", "file=x,format=vmdk"],
     ["cat"], ["info"], ["commit", "a", "b"]])
 def test_usage_errors(argv):
