@@ -89,14 +89,24 @@ class Maker:
         return backing, "absolute"
 
     def layer(self, name, size, parent):
-        while True:
-            layer = self.attempt(name, size, parent)
-            # QEMU 7.2 miscounts some images with compressed clusters, when a
-            # discard has freed one: such an image cannot judge anybody.
-            if layer.fmt == "raw" or not blk.run("qemu-img", "check",
-                                                 layer.path).rc:
+        # QEMU 7.2 miscounts some images with compressed clusters, when a
+        # discard has freed one. It may then trip over that itself, or write
+        # over its own data: such an image cannot judge anybody.
+        for _ in range(20):
+            try:
+                layer = self.attempt(name, size, parent)
+            except AssertionError as wrong:
+                if "Marking image as corrupt" not in str(wrong):
+                    raise
+                continue
+            if layer.fmt == "raw" or self.is_sound(layer):
                 return layer
             os.unlink(layer.path)
+        raise AssertionError("QEMU does not make a sound image")
+
+    def is_sound(self, layer):
+        return not blk.run("qemu-img", "check", layer.path).rc and \
+            blk.guest(layer.path) == bytes(layer.data)
 
     def attempt(self, name, size, parent):
         path, rng = self.fresh_path(name), self.rng
