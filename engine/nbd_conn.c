@@ -19,7 +19,7 @@
  * for. */
 #define QUICK_BYTES (64u << 10)
 
-/* --- input and output --- */
+/* --- input --- */
 
 static ssize_t receive(int fd, void *buf, size_t len)
 {
@@ -84,38 +84,10 @@ int nbd_skip(struct nbd_conn *c, uint64_t len)
 	return rc == -ENODATA ? -EPIPE : rc;
 }
 
-/* Drops @sent bytes from the front; how many parts are left. */
-static int advance(struct iovec **iov, int n, size_t sent)
-{
-	while (n && sent >= (*iov)->iov_len) {
-		sent -= (*iov)->iov_len;
-		++*iov;
-		n--;
-	}
-	if (n) {
-		(*iov)->iov_base = (uint8_t *)(*iov)->iov_base + sent;
-		(*iov)->iov_len -= sent;
-	}
-	return n;
-}
-
-int nbd_send(struct nbd_conn *c, struct iovec *iov, int n)
-{
-	while (n) {
-		struct msghdr msg = { .msg_iov = iov,
-				      .msg_iovlen = (size_t)n };
-		ssize_t sent = sendmsg(c->fd, &msg, MSG_NOSIGNAL);
-
-		if (sent < 0 && errno == EINTR)
-			continue;
-		if (sent < 0)
-			return -errno;
-		n = advance(&iov, n, (size_t)sent);
-	}
-	return 0;
-}
-
 /* --- turns --- */
+
+/* The calling thread serves with the turn of its connection in its hands. */
+static _Thread_local bool keeps_turn;
 
 /* False if there is no next request. */
 static bool turn_take(struct nbd_conn *c)
@@ -182,6 +154,77 @@ static void add_worker(struct nbd_conn *c)
 	}
 }
 
+static void turn_let_go(struct nbd_conn *c)
+{
+	if (!keeps_turn)
+		return;
+	keeps_turn = false;
+	add_worker(c);
+	turn_pass(c);
+}
+
+/* --- output --- */
+
+void nbd_out_take(struct nbd_conn *c)
+{
+	if (lock_try(&c->out))
+		return;
+	turn_let_go(c);
+	lock_take(&c->out);
+}
+
+void nbd_out_drop(struct nbd_conn *c)
+{
+	lock_drop(&c->out);
+}
+
+/* Drops @sent bytes from the front; how many parts are left. */
+static int advance(struct iovec **iov, int n, size_t sent)
+{
+	while (n && sent >= (*iov)->iov_len) {
+		sent -= (*iov)->iov_len;
+		++*iov;
+		n--;
+	}
+	if (n) {
+		(*iov)->iov_base = (uint8_t *)(*iov)->iov_base + sent;
+		(*iov)->iov_len -= sent;
+	}
+	return n;
+}
+
+/* What the client has no room for has to wait for him, without the turn. */
+static ssize_t send_some(struct nbd_conn *c, const struct msghdr *msg)
+{
+	ssize_t n;
+
+	if (keeps_turn) {
+		n = sendmsg(c->fd, msg, MSG_NOSIGNAL | MSG_DONTWAIT);
+		if (n >= 0 || errno != EAGAIN)
+			return n;
+		turn_let_go(c);
+	}
+	return sendmsg(c->fd, msg, MSG_NOSIGNAL);
+}
+
+int nbd_send(struct nbd_conn *c, struct iovec *iov, int n)
+{
+	while (n) {
+		struct msghdr msg = { .msg_iov = iov,
+				      .msg_iovlen = (size_t)n };
+		ssize_t sent = send_some(c, &msg);
+
+		if (sent < 0 && errno == EINTR)
+			continue;
+		if (sent < 0)
+			return -errno;
+		n = advance(&iov, n, (size_t)sent);
+	}
+	return 0;
+}
+
+/* --- the life of a thread --- */
+
 static bool is_quick(const struct nbd_conn *c, const struct nbd_request *r)
 {
 	return r->buf && r->len <= QUICK_BYTES && c->mean_ns < QUICK_NS;
@@ -196,8 +239,6 @@ static void measure(struct nbd_conn *c, const struct nbd_request *r,
 	if (r->buf && r->len <= QUICK_BYTES)
 		c->mean_ns = c->mean_ns / 8 * 7 + took / 8;
 }
-
-/* --- the life of a thread --- */
 
 static void tell_end(struct nbd_conn *c, int rc)
 {
@@ -219,20 +260,18 @@ static void serve(struct nbd_conn *c, struct nbd_request *r)
 static void run_turns(struct nbd_worker *w)
 {
 	struct nbd_conn *c = w->conn;
-	bool mine = false;
 
 	drive_serve(&c->gone);
-	while (mine || turn_take(c)) {
+	while (keeps_turn || turn_take(c)) {
 		struct nbd_request r;
 		int rc = nbd_request_read(w, &r);
 
-		mine = !rc && is_quick(c, &r);
+		keeps_turn = !rc;
 		if (rc) {
 			tell_end(c, rc);
 			turn_end(c);
-		} else if (!mine) {
-			add_worker(c);
-			turn_pass(c);
+		} else if (!is_quick(c, &r)) {
+			turn_let_go(c);
 		}
 		if (!rc)
 			serve(c, &r);

@@ -10,7 +10,8 @@
  * for the turn again. Nothing is handed from thread to thread, there are as
  * many requests in flight as threads, and there is no queue to bound. While
  * requests are over sooner than another thread could wake up, the turn is not
- * passed on.
+ * passed on until the answer has to wait for the client: he may be about to
+ * ask for more before he reads it.
  */
 #ifndef BLKMON_NBD_IMPL_H
 #define BLKMON_NBD_IMPL_H
@@ -166,6 +167,8 @@ int nbd_recv(struct nbd_conn *c, void *buf, size_t len);
 int nbd_skip(struct nbd_conn *c, uint64_t len);
 /* All of it, changes @iov. 0 or -errno. out held, or handshake. */
 int nbd_send(struct nbd_conn *c, struct iovec *iov, int n);
+void nbd_out_take(struct nbd_conn *c);
+void nbd_out_drop(struct nbd_conn *c);
 
 /* --- nbd_option.c --- */
 

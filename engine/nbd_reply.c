@@ -14,9 +14,9 @@ static int send_locked(struct nbd_conn *c, struct iovec *iov, int n)
 {
 	int rc;
 
-	lock_take(&c->out);
+	nbd_out_take(c);
 	rc = nbd_send(c, iov, n);
-	lock_drop(&c->out);
+	nbd_out_drop(c);
 	return rc;
 }
 

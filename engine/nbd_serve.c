@@ -47,9 +47,9 @@ static int read_simple(struct nbd_conn *c, struct nbd_request *r)
 
 	if (r->len <= NBD_PIECE)
 		return read_whole(c, r);
-	lock_take(&c->out);
+	nbd_out_take(c);
 	rc = send_simple_pieces(c, r);
-	lock_drop(&c->out);
+	nbd_out_drop(c);
 	return rc;
 }
 

@@ -46,6 +46,15 @@ void lock_take(struct lock *lock)
 	MUST(pthread_mutex_lock(&lock->m));
 }
 
+bool lock_try(struct lock *lock)
+{
+	int rc = pthread_mutex_trylock(&lock->m);
+
+	if (rc != EBUSY)
+		must(rc, "pthread_mutex_trylock");
+	return !rc;
+}
+
 void lock_drop(struct lock *lock)
 {
 	MUST(pthread_mutex_unlock(&lock->m));

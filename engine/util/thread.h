@@ -18,6 +18,7 @@ struct lock {
 void lock_init(struct lock *lock);
 void lock_release(struct lock *lock);
 void lock_take(struct lock *lock);
+bool lock_try(struct lock *lock);	/* without waiting: true if taken */
 void lock_drop(struct lock *lock);
 
 struct cond {

@@ -71,6 +71,7 @@ static inline int dial(const char *path)
 	assert_true(fd >= 0);
 	assert_int_equal(connect(fd, (const void *)&at, sizeof(at)), 0);
 	setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience));
+	setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof(patience));
 	return fd;
 }
 

@@ -382,6 +382,34 @@ static void test_pipeline(void **state)
 	hang_up(fd);
 }
 
+/* As many requests as are served at once are taken in though no answer is
+ * read: reads that fill the socket, and then more than it holds to write. */
+static void test_speaks_before_it_listens(void **state)
+{
+	const unsigned reads = NBD_THREADS - 1, len = 64 << 10;
+	int fd = dial_export("disk0", false);
+	char *buf = mem_alloc(len);
+
+	(void)state;
+	for (unsigned i = 0; i < reads; i++)
+		put_request(fd, NBD_CMD_READ, 0, i, i * len, len);
+	put_write(fd, 0, 4 * MIB, 4 * MIB, 9);
+	for (unsigned i = 0; i < NBD_THREADS; i++) {
+		uint8_t b[16];
+
+		must_get(fd, b, sizeof(b));
+		assert_int_equal(get_be32(b + 4), 0);
+		if (get_be64(b + 8) < reads)
+			must_get(fd, buf, len);
+	}
+	assert_int_equal(do_simple(fd, NBD_CMD_READ, 0, 8 * MIB - len, len),
+			 0);
+	must_get(fd, buf, len);
+	assert_all(buf, len, 9);
+	hang_up(fd);
+	free(buf);
+}
+
 /* DISC does not overtake what was asked before. */
 static void test_disconnect_drains(void **state)
 {
@@ -421,6 +449,7 @@ int main(void)
 		TEST(test_hang_ups),
 		TEST(test_host_errors),
 		TEST(test_pipeline),
+		TEST(test_speaks_before_it_listens),
 		TEST(test_disconnect_drains),
 	};
 
