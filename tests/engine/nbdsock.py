@@ -1,0 +1,77 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""An NBD client after the protocol document: one connection, simple replies,
+as many requests in flight as one likes."""
+
+import socket
+import struct
+
+import blk
+
+READ, WRITE, DISC, FLUSH, TRIM, ZEROES = 0, 1, 2, 3, 4, 6
+FUA, NO_HOLE, FAST_ZERO = 1, 2, 16
+ENOTSUP = 95
+
+OPT_GO, ACK = 7, 1
+REQUEST, REPLY, OPT_REPLY = 0x25609513, 0x67446698, 0x3e889045565a9
+
+
+class Nbd:
+    def __init__(self, path, export):
+        self.sock = socket.socket(socket.AF_UNIX)
+        self.sock.settimeout(blk.PATIENCE)
+        self.sock.connect(path)
+        self.cookie = 0
+        self.sent = {}
+        magic, option, _ = struct.unpack(">8s8sH", self.take(18))
+        assert (magic, option) == (b"NBDMAGIC", b"IHAVEOPT")
+        name = export.encode()
+        self.sock.sendall(struct.pack(
+            ">I8sIII%dsH" % len(name), 3, b"IHAVEOPT", OPT_GO,
+            len(name) + 6, len(name), name, 0))
+        kind = None
+        while kind != ACK:
+            head = struct.unpack(">QIII", self.take(20))
+            kind = head[2]
+            assert head[:2] == (OPT_REPLY, OPT_GO) and kind < 1 << 31, head
+            self.take(head[3])
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.close()
+
+    def close(self):
+        self.sock.close()
+
+    def take(self, count):
+        data = bytearray()
+        while len(data) < count:
+            got = self.sock.recv(count - len(data))
+            assert got, "the server hung up"
+            data += got
+        return bytes(data)
+
+    def send(self, kind, off=0, length=0, data=b"", flags=0):
+        """One more request in flight; its cookie."""
+        self.cookie += 1
+        self.sent[self.cookie] = kind, length
+        self.sock.sendall(struct.pack(
+            ">IHHQQI", REQUEST, flags, kind, self.cookie, off,
+            len(data) or length) + data)
+        return self.cookie
+
+    def reply(self):
+        """(cookie, error, data) of whichever is ready first."""
+        magic, error, cookie = struct.unpack(">IIQ", self.take(16))
+        assert magic == REPLY
+        kind, length = self.sent.pop(cookie)
+        return cookie, error, \
+            self.take(length) if kind == READ and not error else b""
+
+    def ask(self, *request, **more):
+        """Nothing else in flight: its data."""
+        self.send(*request, **more)
+        error, data = self.reply()[1:]
+        assert not error, (request, error)
+        return data
