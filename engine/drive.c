@@ -13,6 +13,8 @@
 #include "engine/util/clock.h"
 #include "engine/util/mem.h"
 
+#define REPEAT_BYTES (1u << 20)
+
 static struct drive *drive_at(struct list *link)
 {
 	return container_of(link, struct drive, link);
@@ -259,6 +261,24 @@ static int change_node(struct node *node, const struct change *c)
 			 node_zero(node, c->off, c->len, c->unmap);
 }
 
+/* A change that failed may have been made in part. The target gets what the
+ * drive shows now, for the job will not look there again. Range held. */
+static int repeat_outcome(struct drive *d, const struct change *c)
+{
+	uint64_t end = c->off + c->len, n;
+	char *buf = buf_new(min_u64(c->len, REPEAT_BYTES));
+	int rc = buf ? 0 : -ENOMEM;
+
+	for (uint64_t off = c->off; off < end && !rc; off += n) {
+		n = min_u64(end - off, REPEAT_BYTES);
+		rc = node_read_held(d->node, off, n, buf);
+		if (!rc)
+			rc = node_write(d->mirror->target, off, n, buf);
+	}
+	free(buf);
+	return rc;
+}
+
 /* Whoever holds the range sees a cursor that does not move over it; what lies
  * behind the cursor goes to both images before the range is let go. What lies
  * before it the job copies later. */
@@ -273,8 +293,8 @@ static int change_both(struct drive *d, const struct change *c)
 
 	range_take(&node->range, &hold, start, end - start, true);
 	rc = change_held(node, c);
-	if (!rc && c->off < atomic_load(&m->cursor))
-		behind = change_node(m->target, c);
+	if (c->off < atomic_load(&m->cursor))
+		behind = rc ? repeat_outcome(d, c) : change_node(m->target, c);
 	if (behind)
 		atomic_store(&m->failed, behind);
 	range_drop(&node->range, &hold);
@@ -284,19 +304,6 @@ static int change_both(struct drive *d, const struct change *c)
 static int change(struct drive *d, const struct change *c)
 {
 	return d->mirror ? change_both(d, c) : change_node(d->node, c);
-}
-
-/* A guest needs no answer from the target: if that fails, the job does. */
-static int flush_both(struct drive *d)
-{
-	int rc = node_flush(d->node), behind;
-
-	if (!d->mirror)
-		return rc;
-	behind = node_flush(d->mirror->target);
-	if (behind)
-		atomic_store(&d->mirror->failed, behind);
-	return rc;
 }
 
 int drive_write(struct drive *d, uint64_t off, uint64_t len, const void *buf,
@@ -315,7 +322,7 @@ int drive_write(struct drive *d, uint64_t off, uint64_t len, const void *buf,
 	if (!rc && len)
 		rc = change(d, &c);
 	if (!rc && fua)
-		rc = flush_both(d);
+		rc = node_flush(d->node);
 	drive_account(d, NODE_WR, len, began, rc);
 	drive_leave(d);
 	return rc;
@@ -394,7 +401,7 @@ int drive_flush(struct drive *d)
 	began = clock_ns();
 	rc = check_bounds(d, 0, 0);
 	if (!rc && !d->read_only)
-		rc = flush_both(d);
+		rc = node_flush(d->node);
 	drive_account(d, NODE_FLUSH, 0, began, rc);
 	drive_leave(d);
 	return rc;

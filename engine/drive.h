@@ -37,7 +37,10 @@ struct drive {
 
 /* Guest writes while an active commit runs. Guarded by the range of the
  * active layer: whoever holds a range sees a cursor that does not move over
- * it. */
+ * it. What a guest flushes is durable in the active layer and not in the
+ * target: until the pivot that layer hides all that the target has got, so it
+ * alone has to survive a crash, and the job flushes the target before it
+ * pivots. */
 struct mirror {
 	struct node *target;
 	_Atomic uint64_t cursor;	/* all below was copied */

@@ -281,6 +281,66 @@ static void test_mirror_fails(void **state)
 	stop();
 }
 
+/* Longer writes into it than of one cluster fail. */
+static const struct file *fail_on;
+
+static int failing(const struct file *f, enum file_op op, uint64_t off,
+		   uint64_t len, const void *buf)
+{
+	(void)off;
+	(void)buf;
+	return f == fail_on && op == FILE_OP_WRITE && len > FAKE_CLUSTER ?
+	       -EIO : 0;
+}
+
+/* A guest's write that fails half way is seen by whoever reads; the target
+ * must show the same. */
+static void test_mirror_of_half_a_write(void **state)
+{
+	struct node_options o = { 0 };
+	struct mirror m = { .cursor = FAKE_SIZE };
+	char buf[3 * FAKE_CLUSTER], copy[sizeof(buf)];
+
+	(void)state;
+	start(2, &o);
+	file_set_hook(failing);
+	m.target = drive->node->backing;
+	fake_fill(m.target, 0, 4, 0x11);
+	fake_fill(drive->node, 1, 2, 0x22);
+	drive->mirror = &m;
+	/* the first cluster is new, the others are written in one piece */
+	memset(buf, 0x33, sizeof(buf));
+	fail_on = drive->node->file;
+	assert_int_equal(drive_write(drive, 0, sizeof(buf), buf, false), -EIO);
+	fail_on = NULL;
+	assert_reads(drive->node, 0, FAKE_CLUSTER, 0x33);
+	assert_reads(drive->node, FAKE_CLUSTER, 2 * FAKE_CLUSTER, 0x22);
+	assert_int_equal(node_read(m.target, 0, sizeof(copy), copy), 0);
+	assert_int_equal(node_read(drive->node, 0, sizeof(buf), buf), 0);
+	assert_memory_equal(copy, buf, sizeof(buf));
+	assert_int_equal(m.failed, 0);
+	drive->mirror = NULL;
+	file_set_hook(NULL);
+	stop();
+}
+
+static void test_mirror_is_not_flushed(void **state)
+{
+	struct node_options o = { 0 };
+	struct mirror m = { .cursor = FAKE_SIZE };
+
+	(void)state;
+	start(2, &o);
+	m.target = drive->node->backing;
+	drive->mirror = &m;
+	assert_int_equal(drive_write(drive, 0, 1, "x", true), 0);
+	assert_int_equal(drive_flush(drive), 0);
+	assert_int_equal(fake_of(drive->node)->flushes, 2);
+	assert_int_equal(fake_of(m.target)->flushes, 0);
+	drive->mirror = NULL;
+	stop();
+}
+
 static void test_stop_under_load(void **state)
 {
 	struct node_options o = { 0 };
@@ -313,6 +373,8 @@ int main(void)
 		cmocka_unit_test(test_gate),
 		cmocka_unit_test(test_mirror),
 		cmocka_unit_test(test_mirror_fails),
+		cmocka_unit_test(test_mirror_of_half_a_write),
+		cmocka_unit_test(test_mirror_is_not_flushed),
 		cmocka_unit_test(test_stop_under_load),
 	};
 
