@@ -236,6 +236,12 @@ int engine_export_add(struct engine *e, const struct export_options *o,
 int engine_export_del(struct engine *e, const char *id, bool hard,
 		      struct err *err);
 
+/* What NBD clients asked for. */
+struct nbd_counts {
+	uint64_t rd_bytes, wr_bytes, rd_ops, wr_ops;
+	uint64_t requests;		/* of all kinds */
+};
+
 struct export_info {
 	char id[128];
 	char *name;
@@ -243,7 +249,7 @@ struct export_info {
 	char node[NODE_NAME_MAX];	/* the image it is just now */
 	bool writable, shutting_down;
 	unsigned clients;
-	uint64_t rd_bytes, wr_bytes, requests;
+	struct nbd_counts counts;
 };
 /* All exports, newest first. */
 void engine_query_exports(struct engine *e, struct export_info **out,
@@ -254,7 +260,7 @@ struct nbd_client_info {
 	uint64_t number;		/* counts from 1 */
 	char peer[80];			/* "pid 4711", "127.0.0.1:5000" */
 	char export[128];		/* its id; "" during the handshake */
-	uint64_t rd_bytes, wr_bytes, requests;
+	struct nbd_counts counts;
 };
 struct nbd_info {
 	bool running;

@@ -15,6 +15,11 @@
 #include "engine/util/err.h"
 #include "engine/util/list.h"
 
+/* struct nbd_counts while it is being counted. */
+struct nbd_tally {
+	_Atomic uint64_t rd_bytes, wr_bytes, rd_ops, wr_ops, requests;
+};
+
 struct export {
 	/* constant */
 	char id[128];
@@ -26,7 +31,7 @@ struct export {
 	struct drive *drive;	/* or NULL, then: */
 	struct node *node;	/* counted */
 
-	_Atomic uint64_t rd_bytes, wr_bytes, requests;
+	struct nbd_tally tally;
 
 	/* the server's lock */
 	unsigned users;		/* connections */

@@ -224,6 +224,15 @@ int engine_export_del(struct engine *e, const char *id, bool hard,
 
 /* --- query --- */
 
+struct nbd_counts nbd_counts(const struct nbd_tally *t)
+{
+	return (struct nbd_counts){
+		.rd_bytes = t->rd_bytes, .wr_bytes = t->wr_bytes,
+		.rd_ops = t->rd_ops, .wr_ops = t->wr_ops,
+		.requests = t->requests,
+	};
+}
+
 /* Server's lock held. Which image it is needs the graph, which comes before
  * that lock, and was taken before. */
 static void fill(struct export_info *info, const struct export *x)
@@ -239,9 +248,7 @@ static void fill(struct export_info *info, const struct export *x)
 	info->writable = x->writable;
 	info->shutting_down = x->closing;
 	info->clients = x->users;
-	info->rd_bytes = x->rd_bytes;
-	info->wr_bytes = x->wr_bytes;
-	info->requests = x->requests;
+	info->counts = nbd_counts(&x->tally);
 }
 
 void engine_query_exports(struct engine *e, struct export_info **out,

@@ -87,7 +87,7 @@ struct nbd_conn {
 	bool started;		/* if it could be started */
 
 	_Atomic bool gone;	/* has to end: takes no more requests */
-	_Atomic uint64_t rd_bytes, wr_bytes, requests;
+	struct nbd_tally tally;
 
 	/* the server's lock */
 	struct export *export;	/* NULL during the handshake; a user of it */
@@ -147,6 +147,8 @@ void nbd_conn_done(struct nbd_conn *c);
 void nbd_conn_end(struct nbd_conn *c, bool hard);
 
 /* --- nbd_export.c --- */
+
+struct nbd_counts nbd_counts(const struct nbd_tally *t);
 
 /* The export called @name (not NUL-terminated; empty: the only one there is),
  * counted as used; NULL if there is none. */

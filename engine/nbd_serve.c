@@ -243,16 +243,20 @@ static int (*const handler[])(struct nbd_conn *c, struct nbd_request *r) = {
 	[NBD_CMD_BLOCK_STATUS] = serve_status,
 };
 
-static void count(struct nbd_conn *c, const struct nbd_request *r)
+static void add(_Atomic uint64_t *n, uint64_t more)
 {
-	atomic_fetch_add(&c->requests, 1);
-	atomic_fetch_add(&c->export->requests, 1);
+	atomic_fetch_add_explicit(n, more, memory_order_relaxed);
+}
+
+static void count(struct nbd_tally *t, const struct nbd_request *r)
+{
+	add(&t->requests, 1);
 	if (r->type == NBD_CMD_READ) {
-		atomic_fetch_add(&c->rd_bytes, r->len);
-		atomic_fetch_add(&c->export->rd_bytes, r->len);
+		add(&t->rd_ops, 1);
+		add(&t->rd_bytes, r->len);
 	} else if (r->type == NBD_CMD_WRITE) {
-		atomic_fetch_add(&c->wr_bytes, r->len);
-		atomic_fetch_add(&c->export->wr_bytes, r->len);
+		add(&t->wr_ops, 1);
+		add(&t->wr_bytes, r->len);
 	}
 }
 
@@ -260,6 +264,7 @@ int nbd_serve(struct nbd_conn *c, struct nbd_request *r)
 {
 	if (r->error)
 		return nbd_reply(c, r, r->error);
-	count(c, r);
+	count(&c->tally, r);
+	count(&c->export->tally, r);
 	return handler[r->type](c, r);
 }

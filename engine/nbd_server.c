@@ -435,8 +435,7 @@ void nbd_server_free(struct nbd_server *s)
 static void fill_client(struct nbd_client_info *info, struct nbd_conn *c)
 {
 	*info = (struct nbd_client_info){
-		.number = c->number, .rd_bytes = c->rd_bytes,
-		.wr_bytes = c->wr_bytes, .requests = c->requests,
+		.number = c->number, .counts = nbd_counts(&c->tally),
 	};
 	snprintf(info->peer, sizeof(info->peer), "%s", c->peer);
 	if (c->export)

@@ -76,6 +76,7 @@ int hmp_drive_add(struct console *c, json_t *args); /* hmp_drives.c */
 int hmp_drive_del(struct console *c, json_t *args);
 int hmp_nbd_server_start(struct console *c, json_t *args); /* hmp_nbd.c */
 int hmp_nbd_server_remove(struct console *c, json_t *args);
+int hmp_info_nbd(struct console *c, json_t *args);
 int hmp_wait(struct console *c, json_t *args);		/* wait.c */
 int hmp_qemu_io(struct console *c, json_t *args);	/* qemu_io.c */
 

@@ -57,3 +57,55 @@ int hmp_nbd_server_remove(struct console *c, json_t *args)
 			  "name", field_str(args, "name"), "mode",
 			  field_bool(args, "force") ? "hard" : "safe"));
 }
+
+/* --- info nbd --- */
+
+static void add_counts(const json_t *entry, struct str *out)
+{
+	static const char *const keys[] = {
+		"rd_bytes", "wr_bytes", "rd_operations", "wr_operations",
+		"requests",
+	};
+
+	for (size_t i = 0; i < sizeof(keys) / sizeof(*keys); i++)
+		str_addf(out, " %s=%llu", keys[i],
+			 (unsigned long long)field_u64(entry, keys[i]));
+	str_add_char(out, '\n');
+}
+
+static void export_lines(struct console *c, const json_t *entry)
+{
+	const json_t *clients = json_object_get(entry, "clients"), *client;
+	struct str out = STR_INIT;
+	size_t i;
+
+	str_addf(&out, "%s: export '%s' of %s at %s%s\n   ",
+		 field_str(entry, "id"), field_str(entry, "name"),
+		 field_str(entry, "node-name"), field_str(entry, "address"),
+		 field_bool(entry, "writable") ? "" : " (read-only)");
+	add_counts(entry, &out);
+	json_array_foreach(clients, i, client) {
+		str_addf(&out, "    client %llu (%s):",
+			 (unsigned long long)field_u64(client, "number"),
+			 field_str(client, "address"));
+		add_counts(client, &out);
+	}
+	console_printf(c, "%s", str_get(&out));
+	str_release(&out);
+}
+
+int hmp_info_nbd(struct console *c, json_t *args)
+{
+	json_t *list = console_query(c, "x-blkmon-query-exports", NULL);
+	json_t *entry;
+	size_t i;
+	int rc = list ? 0 : -1;
+
+	(void)args;
+	if (list && !json_array_size(list))
+		console_printf(c, "No exports\n");
+	json_array_foreach(list, i, entry)
+		export_lines(c, entry);
+	json_decref(list);
+	return rc;
+}

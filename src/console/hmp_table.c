@@ -181,6 +181,11 @@ const struct hmp_command hmp_info_commands[] = {
 		.help = "show the lines typed so far",
 		.run = hmp_info_history,
 	}, {
+		.name = "nbd", .params = "", .args = "",
+		.help = "show the exports, their clients, and what these "
+			"read and wrote",
+		.run = hmp_info_nbd,
+	}, {
 		.name = "snapshots", .params = "", .args = "",
 		.help = "show the snapshots that all disks have inside",
 		.run = hmp_info_snapshots,

@@ -21,6 +21,7 @@ static const struct qmp_command *const tables[] = {
 	qmp_blockdev_commands,
 	qmp_transaction_commands,
 	qmp_export_commands,
+	qmp_client_commands,
 };
 
 #define TABLES (sizeof(tables) / sizeof(*tables))

@@ -10,6 +10,7 @@ import subprocess
 import pytest
 
 import blk
+import nbdsock
 from blk import MIB
 
 SIZE = 16 * MIB
@@ -138,15 +139,22 @@ def test_words_of_the_commands(d):
         s.fails("nbd_server_stop", "NBD server not running")
 
 
+def ask(session, command, **args):
+    """One QMP command: its reply, without the events around it."""
+    line = json.dumps({"execute": command, "arguments": {
+        k.replace("_", "-"): v for k, v in args.items()}})
+    replies = [json.loads(i) for i in session.cmd(line)
+               if i.startswith('{"')]
+    reply, = [r for r in replies if "event" not in r]
+    return reply
+
+
 def test_exports_in_qmp(d):
     image = blk.create(os.path.join(d, "a"), MIB)
     path = os.path.join(d, "sock")
 
     def qmp(command, **args):
-        line = json.dumps({"execute": command, "arguments": {
-            k.replace("_", "-"): v for k, v in args.items()}})
-        return json.loads("\n".join(i for i in s.cmd(line)
-                                    if i.startswith('{"')))
+        return ask(s, command, **args)
 
     with blk.Session("--drive", "file=%s,node-name=top" % image) as s:
         unix = {"type": "unix", "data": {"path": path}}
@@ -164,6 +172,33 @@ def test_exports_in_qmp(d):
         assert qmp("block-export-del", id="e0",
                    mode="hard") == {"return": {}}
         assert qmp("query-block-exports") == {"return": []}
+
+
+def test_who_uses_the_exports(served):
+    """Per client what it asked for, while it is there."""
+    with nbdsock.Nbd(served.socket, "disk0") as one, \
+            nbdsock.Nbd(served.socket, "disk0") as two:
+        one.ask(nbdsock.READ, 0, 4096)
+        one.ask(nbdsock.WRITE, 0, data=bytes(512))
+        two.ask(nbdsock.FLUSH)
+        export, = ask(served.session, "x-blkmon-query-exports")["return"]
+        first, second = export["clients"]
+        assert (first["rd_operations"], first["rd_bytes"],
+                first["wr_operations"], first["wr_bytes"],
+                first["requests"]) == (1, 4096, 1, 512, 2)
+        assert first["address"].startswith("pid ")
+        assert (second["rd_bytes"], second["requests"]) == (0, 1)
+        assert second["number"] > first["number"]
+        assert (export["id"], export["device"], export["name"]) == (
+            "disk0", "disk0", "disk0")
+        assert export["writable"] and not export["shutting-down"]
+        assert export["address"] == "unix:" + served.socket
+        assert (export["rd_bytes"], export["requests"]) == (4096, 3)
+        lines = served.session.ok("info nbd")
+        assert lines[0].startswith("disk0: export 'disk0' of #block")
+        assert "wr_bytes=512" in lines[2] and "client" in lines[3]
+    served.session.ok("nbd_server_stop")
+    assert served.session.ok("info nbd") == ["No exports"]
 
 
 @pytest.mark.parametrize("options", [

@@ -221,7 +221,7 @@ static void test_export_below(void **state)
 	assert_string_equal(info[2].id, "e0");
 	assert_string_equal(info[2].node, base);
 	assert_string_equal(info[2].drive, "");
-	assert_int_equal(info[2].rd_bytes, MIB);
+	assert_int_equal(info[2].counts.rd_bytes, MIB);
 	assert_false(info[2].writable);
 	assert_string_equal(info[1].name, "top");
 	assert_string_equal(info[1].drive, "disk0");
@@ -272,15 +272,17 @@ static void test_query(void **state)
 	assert_int_equal(nbd.clients, 1);
 	assert_int_equal(nbd.client->number, 1);
 	assert_string_equal(nbd.client->export, "disk0");
-	assert_int_equal(nbd.client->rd_bytes, 1000);
-	assert_int_equal(nbd.client->wr_bytes, 4096);
-	assert_int_equal(nbd.client->requests, 2);
+	assert_int_equal(nbd.client->counts.rd_bytes, 1000);
+	assert_int_equal(nbd.client->counts.wr_bytes, 4096);
+	assert_int_equal(nbd.client->counts.rd_ops, 1);
+	assert_int_equal(nbd.client->counts.wr_ops, 1);
+	assert_int_equal(nbd.client->counts.requests, 2);
 	assert_true(str_has_prefix(nbd.client->peer, "pid "));
 	free(nbd.client);
 	engine_query_exports(engine, &info, &n);
 	assert_int_equal(n, 1);
 	assert_int_equal(info->clients, 1);
-	assert_int_equal(info->wr_bytes, 4096);
+	assert_int_equal(info->counts.wr_bytes, 4096);
 	assert_false(info->shutting_down);
 	export_info_free(info, n);
 	hang_up(fd);
@@ -319,7 +321,7 @@ static void await_requests(uint64_t n)
 		struct nbd_info info;
 
 		engine_query_nbd(engine, &info);
-		begun = info.clients ? info.client->requests : 0;
+		begun = info.clients ? info.client->counts.requests : 0;
 		free(info.client);
 		sched_yield();
 	}

@@ -1,0 +1,84 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * Who uses the exports, and how much: x-blkmon-query-exports. Counters only
+ * grow; a rate is the difference of two looks.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "src/qmp/command.h"
+#include "src/qmp/text.h"
+
+static json_t *counted(json_t *object, const struct nbd_counts *c)
+{
+	const struct {
+		const char *name;
+		uint64_t value;
+	} counts[] = {
+		{ "rd_bytes", c->rd_bytes },
+		{ "wr_bytes", c->wr_bytes },
+		{ "rd_operations", c->rd_ops },
+		{ "wr_operations", c->wr_ops },
+		{ "requests", c->requests },
+	};
+
+	for (size_t i = 0; i < sizeof(counts) / sizeof(*counts); i++)
+		json_object_set_new(object, counts[i].name,
+			json_integer((json_int_t)counts[i].value));
+	return object;
+}
+
+static json_t *client(const struct nbd_client_info *info)
+{
+	return counted(json_pack("{s:I, s:o}",
+				 "number", (json_int_t)info->number,
+				 "address", qmp_text(info->peer)),
+		       &info->counts);
+}
+
+static json_t *clients_of(const struct nbd_info *nbd, const char *id)
+{
+	json_t *list = json_array();
+
+	for (size_t i = 0; i < nbd->clients; i++)
+		if (!strcmp(nbd->client[i].export, id))
+			json_array_append_new(list, client(&nbd->client[i]));
+	return list;
+}
+
+static json_t *export(const struct export_info *x, const struct nbd_info *nbd)
+{
+	json_t *entry = json_pack("{s:o, s:o, s:s, s:o, s:b, s:b, s:o}",
+		"id", qmp_text(x->id), "name", qmp_text(x->name),
+		"node-name", x->node, "address", qmp_text(nbd->address),
+		"writable", (int)x->writable,
+		"shutting-down", (int)x->shutting_down,
+		"clients", clients_of(nbd, x->id));
+
+	if (*x->drive)
+		json_object_set_new(entry, "device", json_string(x->drive));
+	return counted(entry, &x->counts);
+}
+
+static json_t *query(struct qmp_context *ctx, json_t *args, struct err *err)
+{
+	json_t *list = json_array();
+	struct export_info *exports;
+	struct nbd_info nbd;
+	size_t n;
+
+	(void)args;
+	(void)err;
+	engine_query_exports(ctx->engine, &exports, &n);
+	engine_query_nbd(ctx->engine, &nbd);
+	for (size_t i = 0; i < n; i++)
+		json_array_append_new(list, export(&exports[i], &nbd));
+	free(nbd.client);
+	export_info_free(exports, n);
+	return list;
+}
+
+const struct qmp_command qmp_client_commands[] = {
+	{ "x-blkmon-query-exports", "", query, false },
+	{ .name = NULL }
+};
