@@ -65,6 +65,99 @@ def test_map_tells_what_is_allocated(served):
     assert runs == [(0, 2, True, False), (2, 14, False, True)]
 
 
+def merged(runs):
+    """Neighbours of one kind as one run."""
+    out = []
+    for start, length, *kind in runs:
+        if out and out[-1][2:] == kind and sum(out[-1][:2]) == start:
+            out[-1][1] += length
+        else:
+            out.append([start, length, *kind])
+    return out
+
+
+def nbd_map(uri, context="base:allocation"):
+    out = tool("nbdinfo", "--json", "--map=" + context, uri)
+    return merged((r["offset"], r["length"], r["type"])
+                  for r in json.loads(out.out))
+
+
+def qemu_map(image, fmt="raw"):
+    """What reads as zeroes and what holds data, whoever asks."""
+    out = blk.qemu_img("map", "--output=json", "-U", "-f", fmt, image)
+    return merged((r["start"], r["length"], r["data"], r["zero"])
+                  for r in json.loads(out.out))
+
+
+def mixed_chain(d, base):
+    """Holes, zeroes over data, compressed clusters, a base that is
+    shorter."""
+    low, mid, top = (os.path.join(d, n) for n in ("low", "mid", "top"))
+    if base == "raw":
+        blk.run("truncate", "-s", "5M", low)
+        blk.run("qemu-io", "-f", "raw", "-c", "write -P 1 1M 1M", low)
+    else:
+        blk.create(low, 5 * MIB)
+        blk.qemu_io(low, "write -P 1 1M 1M", "write -z 3M 1M",
+                    "write -c -P 4 4M 64k")
+    blk.qemu_img("create", "-q", "-f", "qcow2", "-b", low, "-F", base, mid,
+                 "12M")
+    blk.qemu_io(mid, "write -P 2 1536k 1M", "write -z 64k 64k",
+                "write -P 3 6M 192k", "discard 1M 64k")
+    blk.create(top, None, mid)
+    blk.qemu_io(top, "write -P 5 2M 4k", "write -z 6M 64k",
+                "write -z -u 6208k 64k", "write -P 6 11M 1M")
+    return top
+
+
+def by_qemu_nbd(d, image):
+    """Maps of @image as QEMU's own server tells them."""
+    need("qemu-nbd")
+    path, pidfile = os.path.join(d, "qemu"), os.path.join(d, "pid")
+    out = blk.run("qemu-nbd", "--fork", "-t", "-r", "-A", "-f", "qcow2",
+                  "--pid-file=" + pidfile, "-k", path, image)
+    assert out.rc == 0, out
+    with open(pidfile, encoding="ascii") as stream:
+        pid = int(stream.read())
+    try:
+        return all_maps("nbd+unix:///?socket=" + path)
+    finally:
+        os.kill(pid, signal.SIGTERM)
+        blk.wait_gone(pid)
+
+
+def all_maps(uri):
+    return (nbd_map(uri), nbd_map(uri, "qemu:allocation-depth"),
+            qemu_map(uri))
+
+
+@pytest.mark.parametrize("base", ["raw", "qcow2"])
+def test_maps_are_those_of_qemu(d, base):
+    need("nbdinfo")
+    top = mixed_chain(d, base)
+    path = os.path.join(d, "sock")
+    theirs, chain = by_qemu_nbd(d, top), qemu_map(top, "qcow2")
+    with blk.Session(top) as s:
+        s.ok("nbd_server_start -a -w unix:" + path)
+        ours = all_maps("nbd+unix:///disk0?socket=" + path)
+    assert ours[0] == theirs[0]
+    assert ours[1] == theirs[1]
+    assert ours[2] == theirs[2] == chain
+
+
+def test_the_list_shows_all_exports(served):
+    served.session.ok("nbd_server_add disk0 again")
+    out = tool("nbdinfo", "--list", "--json",
+               "nbd+unix://?socket=" + served.socket)
+    exports = json.loads(out.out)["exports"]
+    assert {e["export-name"]: e["is_read_only"] for e in exports} == {
+        "disk0": False, "again": True}
+    assert all(e["export-size"] == SIZE for e in exports)
+    out = tool("qemu-nbd", "--list", "-k", served.socket)
+    assert "exports available: 2" in out.out
+    assert "min block: 1" in out.out and "base:allocation" in out.out
+
+
 def test_nbdcopy_both_ways_under_a_stream(served, d):
     """A copy out and in, while the layers below become one."""
     out, back = os.path.join(d, "out"), os.path.join(d, "back")
@@ -95,6 +188,8 @@ def test_qemu_io_and_convert(served, d):
     copy = os.path.join(d, "copy")
     blk.qemu_img("convert", "-f", "raw", "-O", "raw", served.uri, copy)
     blk.qemu_img("compare", "-f", "raw", "-F", "raw", served.uri, copy)
+    info = blk.qemu_img("info", "--output=json", "-f", "raw", served.uri)
+    assert json.loads(info.out)["virtual-size"] == SIZE
 
 
 def test_fio_verifies_what_it_wrote(served):
