@@ -202,20 +202,25 @@ static int info_text(const struct option *o, enum nbd_info_type what,
 	return reply(o, NBD_REP_INFO, b, sizeof(b), text, strlen(text));
 }
 
-/* What was asked for and what every client should know. */
+static bool asks_for(const struct option *o, enum nbd_info_type what)
+{
+	for (size_t at = 0; at < o->len; at += 2)
+		if (get_be16(o->data + at) == what)
+			return true;
+	return false;
+}
+
+/* What was asked for, once each, and what every client should know. */
 static int send_infos(struct option *o, struct export *x)
 {
 	int rc = info_export(o, x);
-	uint16_t what;
 
 	if (!rc)
 		rc = info_block_size(o, x);
-	while (!rc && take_u16(o, &what)) {
-		if (what == NBD_INFO_NAME)
-			rc = info_text(o, what, x->name);
-		else if (what == NBD_INFO_DESCRIPTION && x->description)
-			rc = info_text(o, what, x->description);
-	}
+	if (!rc && asks_for(o, NBD_INFO_NAME))
+		rc = info_text(o, NBD_INFO_NAME, x->name);
+	if (!rc && x->description && asks_for(o, NBD_INFO_DESCRIPTION))
+		rc = info_text(o, NBD_INFO_DESCRIPTION, x->description);
 	return rc ? rc : acknowledge(o);
 }
 
@@ -311,14 +316,16 @@ static bool choose(struct option *o, unsigned *chosen)
 	return !o->len;
 }
 
+/* A list gives no ids away. */
 static int send_contexts(struct option *o, unsigned chosen)
 {
+	bool set = o->number == NBD_OPT_SET_META_CONTEXT;
 	int rc = 0;
 
 	for (uint32_t i = 0; i < NBD_CONTEXTS && !rc; i++) {
 		uint8_t id[4];
 
-		put_be32(id, i);
+		put_be32(id, set ? i : 0);
 		if (chosen & 1u << i)
 			rc = reply(o, NBD_REP_META_CONTEXT, id, sizeof(id),
 				   context_name[i], strlen(context_name[i]));
@@ -391,6 +398,8 @@ static int next_option(struct nbd_conn *c, uint8_t *buf)
 	if (o.len > OPTION_MAX) {
 		nbd_notice(c->server, c, "option %u has %zu bytes", o.number,
 			   o.len);
+		if (o.number == NBD_OPT_EXPORT_NAME)
+			return -EMSGSIZE;
 		rc = nbd_skip(c, o.len);
 		return rc ? rc : refuse(&o, NBD_REP_ERR_TOO_BIG, "too long");
 	}

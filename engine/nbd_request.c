@@ -61,8 +61,6 @@ uint32_t nbd_errno(int rc)
 	case EDQUOT:
 	case EFBIG:
 		return NBD_ENOSPC;
-	case EOPNOTSUPP:
-		return NBD_ENOTSUP;
 	case ECANCELED:
 		return NBD_ESHUTDOWN;
 	}

@@ -143,10 +143,12 @@ static int serve_trim(struct nbd_conn *c, struct nbd_request *r)
 
 static int serve_zeroes(struct nbd_conn *c, struct nbd_request *r)
 {
+	bool fast = r->flags & NBD_CMD_FLAG_FAST_ZERO;
 	int rc = export_zero(c->export, r->off, r->len,
-			     !(r->flags & NBD_CMD_FLAG_NO_HOLE),
-			     r->flags & NBD_CMD_FLAG_FAST_ZERO);
+			     !(r->flags & NBD_CMD_FLAG_NO_HOLE), fast);
 
+	if (fast && rc == -EOPNOTSUPP)
+		return nbd_reply(c, r, NBD_ENOTSUP);
 	if (!rc)
 		rc = flush_if_asked(c, r);
 	return nbd_reply(c, r, nbd_errno(rc));

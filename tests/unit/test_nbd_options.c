@@ -89,7 +89,8 @@ static void test_info(void **state)
 	struct export_options o = { .id = "e0", .device = "disk0",
 				    .name = "n", .description = "a disk" };
 	static const uint8_t asked[] = {
-		0, 0, 0, 1, 'n', 0, 4, 0, 3, 0, 1, 0, 2, 0x77, 0x77,
+		0, 0, 0, 1, 'n', 0, 6, 0, 3, 0, 1, 0, 2, 0x77, 0x77,
+		0, 1, 0, 2,
 	};
 	int fd = dial_hello("sock", FLAGS_BOTH);
 	struct answer a;
@@ -193,6 +194,54 @@ static void test_too_big(void **state)
 	hang_up(fd);
 }
 
+/* The old way to name an export has no way to say no. */
+static void test_too_big_name(void **state)
+{
+	static const uint32_t len[] = { 4097, 65536, 65537, 1u << 31 };
+	char *name = mem_alloc(65537);
+	uint8_t head[16];
+
+	(void)state;
+	memset(name, 'n', 65537);
+	for (size_t i = 0; i < sizeof(len) / sizeof(*len); i++) {
+		int fd = dial_hello("sock", FLAGS_BOTH);
+
+		put_be64(head, NBD_OPTS_MAGIC);
+		put_be32(head + 8, NBD_OPT_EXPORT_NAME);
+		put_be32(head + 12, len[i]);
+		must_put(fd, head, sizeof(head));
+		put(fd, name, min_u64(len[i], 65537));
+		assert_hung_up(fd);
+	}
+	assert_noticed(&log_lines, "option 1 has 2147483648 bytes");
+	free(name);
+	assert_serves();
+}
+
+/* Without TLS: said so, and the client may go on in the clear. */
+static void test_no_tls(void **state)
+{
+	int fd = dial_hello("sock", FLAGS_BOTH);
+
+	(void)state;
+	assert_int_equal(ask(fd, 5, NULL, 0), NBD_REP_ERR_UNSUP);
+	assert_int_equal(ask_name(fd, NBD_OPT_GO, "disk0"), NBD_REP_ACK);
+	hang_up(fd);
+}
+
+/* Options are over once the handshake is. */
+static void test_option_afterwards(void **state)
+{
+	int fd = dial_export("disk0", true);
+	char data[12] = "";
+
+	(void)state;
+	put_option(fd, NBD_OPT_LIST, data, sizeof(data));
+	assert_hung_up(fd);
+	assert_noticed(&log_lines, "no request begins with 0x49484156");
+	assert_serves();
+}
+
 static void test_strangers(void **state)
 {
 	int fd = dial_hello("sock", 4);
@@ -243,6 +292,8 @@ static void assert_contexts(int fd, uint32_t option, const char *query,
 	assert_string_equal(out, answer);
 }
 
+#define LIST_BASE "0=base:allocation "
+#define LIST_DEPTH "0=qemu:allocation-depth "
 #define BASE "0=base:allocation "
 #define DEPTH "1=qemu:allocation-depth "
 
@@ -257,9 +308,10 @@ static void test_contexts(void **state)
 			 NBD_REP_ERR_INVALID);
 	assert_int_equal(ask(fd, NBD_OPT_STRUCTURED_REPLY, NULL, 0),
 			 NBD_REP_ACK);
-	assert_contexts(fd, NBD_OPT_LIST_META_CONTEXT, NULL, BASE DEPTH);
-	assert_contexts(fd, NBD_OPT_LIST_META_CONTEXT, "base:", BASE);
-	assert_contexts(fd, NBD_OPT_LIST_META_CONTEXT, "qemu:", DEPTH);
+	assert_contexts(fd, NBD_OPT_LIST_META_CONTEXT, NULL,
+			LIST_BASE LIST_DEPTH);
+	assert_contexts(fd, NBD_OPT_LIST_META_CONTEXT, "base:", LIST_BASE);
+	assert_contexts(fd, NBD_OPT_LIST_META_CONTEXT, "qemu:", LIST_DEPTH);
 	assert_contexts(fd, NBD_OPT_LIST_META_CONTEXT, "qemu:all", "");
 	assert_contexts(fd, NBD_OPT_LIST_META_CONTEXT, "x-y:", "");
 	assert_contexts(fd, NBD_OPT_LIST_META_CONTEXT, "", "");
@@ -357,6 +409,9 @@ int main(void)
 		TEST(test_unknown_options),
 		TEST(test_lengths),
 		TEST(test_too_big),
+		TEST(test_too_big_name),
+		TEST(test_no_tls),
+		TEST(test_option_afterwards),
 		TEST(test_strangers),
 		TEST(test_contexts),
 		TEST(test_contexts_of_another),

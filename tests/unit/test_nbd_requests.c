@@ -4,12 +4,13 @@
 
 /* 0: the host works; else what all it is asked for ends with. */
 static _Atomic int fail_with;
+static _Atomic unsigned flushes;
 
 static int failing(const struct file *f, enum file_op op, uint64_t off,
 		   uint64_t len, const void *buf)
 {
 	(void)f;
-	(void)op;
+	flushes += op == FILE_OP_FLUSH;
 	(void)off;
 	(void)len;
 	(void)buf;
@@ -116,6 +117,35 @@ static void test_flush_and_cache(void **state)
 	assert_int_equal(do_chunked(fd, NBD_CMD_CACHE, 0, MIB, 8 * MIB),
 			 NBD_EINVAL);
 	hang_up(fd);
+}
+
+static void assert_flushed(uint32_t error)
+{
+	assert_int_equal(error, 0);
+	assert_true(flushes > 0);
+	flushes = 0;
+}
+
+/* Whatever changes the disk may ask to be durable; a flush covers what other
+ * connections were told is done. */
+static void test_durable(void **state)
+{
+	int fd = dial_export("disk0", true), other = dial_export("ro", true);
+	const unsigned fua = NBD_CMD_FLAG_FUA;
+
+	(void)state;
+	flushes = 0;
+	assert_flushed(do_write(fd, fua, 0, 65536, 1));
+	assert_int_equal(do_write(fd, 0, 4096, 512, 2), 0);
+	assert_int_equal(flushes, 0);
+	assert_flushed(do_write(fd, fua, 1, 2 * MIB, 3));
+	assert_flushed(do_chunked(fd, NBD_CMD_WRITE_ZEROES, fua, 0, 65536));
+	assert_flushed(do_chunked(fd, NBD_CMD_TRIM, fua, MIB, MIB));
+	assert_int_equal(do_write(fd, 0, MIB, 65536, 4), 0);
+	assert_flushed(do_chunked(other, NBD_CMD_FLUSH, 0, 0, 0));
+	assert_disk(other, MIB, 65536, 4);
+	hang_up(fd);
+	hang_up(other);
 }
 
 static void test_zeroes_and_trim(void **state)
@@ -348,6 +378,7 @@ static void test_host_errors(void **state)
 	assert_fails(EDQUOT, NBD_ENOSPC);
 	assert_fails(EFBIG, NBD_ENOSPC);
 	assert_fails(ENODEV, NBD_EIO);
+	assert_fails(EOPNOTSUPP, NBD_EIO);
 	/* nothing can be said in the midst of a simple reply */
 	fd = dial_export("disk0", false);
 	fail_with = -EIO;
@@ -440,6 +471,7 @@ int main(void)
 		TEST(test_chunks),
 		TEST(test_unfragmented),
 		TEST(test_flush_and_cache),
+		TEST(test_durable),
 		TEST(test_zeroes_and_trim),
 		TEST(test_fast_zeroes),
 		TEST(test_status),
