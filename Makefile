@@ -134,7 +134,7 @@ fuzzers: $(addprefix $(B)/,$(FUZZ))
 PARALLEL = $(if $(filter -j%,$(MAKEFLAGS)),,-j$(shell nproc))
 AGAIN = +@$(MAKE) --no-print-directory $(PARALLEL)
 CHECK = @TALLY='$(B)/tally' PYTHON='$(PYTHON)' BLKMON='$(abspath $(PROG))' \
-	scripts/check.sh
+	SAN='$(SAN)' scripts/check.sh
 
 check:
 	@scripts/deps.sh build test

@@ -12,7 +12,7 @@
 #                         $TALLY, removes it, and fails if a test failed
 # A failing test does not make its step fail: the steps behind it run too.
 #
-# Environment: TALLY (file), BLKMON (the program), PYTHON.
+# Environment: TALLY (file), BLKMON (the program), PYTHON, SAN (sanitizers).
 
 set -u
 cd "$(dirname "$0")/.." || exit 1
@@ -25,6 +25,15 @@ export ASAN_OPTIONS="${ASAN_OPTIONS:-exitcode=99}"
 export UBSAN_OPTIONS="${UBSAN_OPTIONS:-print_stacktrace=1}"
 export TSAN_OPTIONS="${TSAN_OPTIONS:-exitcode=99}"
 export CMOCKA_MESSAGE_OUTPUT=TAP
+
+# What a sanitizer looks for does not depend on the disk, and it is slow: it
+# gets memory for a disk, and fewer of the random chains.
+if test -n "${SAN:-}"; then
+	export BLKMON_CHAINS="${BLKMON_CHAINS:-100}"
+	if test -z "${TMPDIR:-}" && test -w /dev/shm; then
+		export TMPDIR=/dev/shm
+	fi
+fi
 
 count()
 {
