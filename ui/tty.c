@@ -72,10 +72,14 @@ bool tty_is_ascii(void)
 
 bool tty_possible(void)
 {
+	bool can;
 	int err;
 
-	return setupterm(NULL, STDOUT_FILENO, &err) == OK && cursor_address &&
-		clear_screen;
+	if (setupterm(NULL, STDOUT_FILENO, &err) != OK)
+		return false;
+	can = cursor_address && clear_screen;
+	del_curterm(cur_term);
+	return can;
 }
 
 /* --- whatever ends us --- */
@@ -125,26 +129,35 @@ static void restore(void)
 	tcsetattr(STDIN_FILENO, TCSADRAIN, &tty.before);
 }
 
+static const int crash_signals[] = { SIGSEGV, SIGBUS, SIGFPE, SIGILL,
+				     SIGABRT };
+#define CRASH_SIGNALS (sizeof(crash_signals) / sizeof(*crash_signals))
+
+/* What happened to them before: the default, or a sanitizer's report. */
+static struct sigaction crash_before[CRASH_SIGNALS];
+
+static void unguard_crashes(void)
+{
+	for (size_t i = 0; i < CRASH_SIGNALS; i++)
+		sigaction(crash_signals[i], &crash_before[i], NULL);
+	bug_set_hook(NULL);
+}
+
+/* With the terminal in order it happens again, and is what it was. */
 static void crash(int sig)
 {
 	restore();
-	raise(sig);	/* SA_RESETHAND: this time for good */
+	unguard_crashes();
+	raise(sig);
 }
 
 static void guard_crashes(void)
 {
-	static const int signals[] = { SIGSEGV, SIGBUS, SIGFPE, SIGILL,
-				       SIGABRT };
 	struct sigaction action = { .sa_handler = crash,
-				    .sa_flags = (int)SA_RESETHAND |
-					SA_NODEFER };
-	struct sigaction old;
+				    .sa_flags = SA_NODEFER };
 
-	/* Where somebody looks after them already (a sanitizer), leave it. */
-	for (size_t i = 0; i < sizeof(signals) / sizeof(*signals); i++)
-		if (!sigaction(signals[i], NULL, &old) &&
-		    old.sa_handler == SIG_DFL)
-			sigaction(signals[i], &action, NULL);
+	for (size_t i = 0; i < CRASH_SIGNALS; i++)
+		sigaction(crash_signals[i], &action, &crash_before[i]);
 	bug_set_hook(restore);
 }
 
@@ -226,7 +239,7 @@ void tty_close(void)
 		send("\033]2;\007");
 	endwin();
 	tty.restore_len = 0;
-	bug_set_hook(NULL);
+	unguard_crashes();
 	delscreen(tty.screen);
 	canvas_release(&tty.shown);
 }
