@@ -21,13 +21,14 @@
 
 #define FRAME (50 * NS_PER_MS)
 /* A lone ESC is the key when nothing follows for so long. */
-#define ESC_MS 25
+#define ESC_TIME (25 * NS_PER_MS)
 
 struct loop {
 	struct screen *s;
 	struct interrupt *outer;	/* of the program; may be NULL */
 	int signals;
 	uint64_t drawn;			/* clock_ns() of the last frame */
+	uint64_t typed;			/* clock_ns() of the last bytes */
 	bool dirty, anew;
 };
 
@@ -96,6 +97,7 @@ static void read_keys(struct loop *l)
 	char bytes[4096];
 	ssize_t n = read(tty_fd(), bytes, sizeof(bytes));
 
+	l->typed = clock_ns();
 	if (n > 0)
 		screen_bytes(l->s, bytes, (size_t)n);
 	else if (n == 0 || (errno != EINTR && errno != EAGAIN))
@@ -104,11 +106,13 @@ static void read_keys(struct loop *l)
 
 static int timeout_ms(const struct loop *l)
 {
-	uint64_t now = clock_ns(), at = l->drawn + FRAME;
+	uint64_t now = clock_ns(), at = UINT64_MAX;
 
-	if (input_pending(&l->s->input))
-		return ESC_MS;
-	if (!l->dirty)
+	if (l->dirty)
+		at = l->drawn + FRAME;
+	if (input_pending(&l->s->input) && l->typed + ESC_TIME < at)
+		at = l->typed + ESC_TIME;
+	if (at == UINT64_MAX)
 		return -1;
 	return at > now ? (int)((at - now) / NS_PER_MS) + 1 : 0;
 }
@@ -136,7 +140,8 @@ static bool wait(struct loop *l)
 	}
 	if (fds[0].revents)
 		read_keys(l);
-	return screen_pump(l->s, !fds[0].revents && n == 0);
+	return screen_pump(l->s, !fds[0].revents && clock_ns() >= l->typed +
+			   ESC_TIME);
 }
 
 /* --- telling the terminal --- */
