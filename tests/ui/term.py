@@ -6,6 +6,7 @@ waits by the clock.
 """
 
 import os
+import re
 import select
 import shutil
 import subprocess
@@ -18,32 +19,52 @@ BLKMON = os.environ.get("BLKMON", str(REPO / "blkmon"))
 PATIENCE = float(os.environ.get("BLKMON_PATIENCE", "60"))
 
 
+CONFIG = """
+set -g remain-on-exit on
+set -g default-shell /bin/sh
+set -g escape-time 0
+set -g status off
+"""
+
+
+def environment(folder, **more):
+    """All that the program is told: nothing of whoever runs the tests, but
+    for what a sanitizer is to do."""
+    env = {name: value for name, value in os.environ.items()
+           if name == "PATH" or name.endswith("SAN_OPTIONS")}
+    env.update(LC_ALL="C.UTF-8", TERM="xterm-256color", SHELL="/bin/sh",
+               HOME=str(folder), INPUTRC="/dev/null",
+               XDG_STATE_HOME=str(Path(folder, "state")), **more)
+    return env
+
+
 class Term:
     def __init__(self, command, folder, columns=80, rows=24,
                  term="xterm-256color", **env):
-        here = tempfile.mkdtemp()
-        self.socket = here + "/tmux"
-        Path(here, "conf").write_text("set -g remain-on-exit on\n")
-        full = dict(os.environ, LC_ALL="C.UTF-8", TERM="xterm-256color",
-                    HOME=str(folder), XDG_STATE_HOME=str(folder / "state"),
-                    INPUTRC="/dev/null")
-        for name in ("NO_COLOR", "TMUX"):
-            full.pop(name, None)
-        full.update(env)
+        self.here = Path(tempfile.mkdtemp())
+        self.env = environment(folder, **env)
+        (self.here / "conf").write_text(CONFIG)
+        (self.here / "program").write_text(
+            f"echo $$ > '{self.here}/pid'\nTERM={term} exec {command}\n")
+        # Returns when there is a server with a pane.
+        subprocess.run(
+            [*self.client(), "-f", str(self.here / "conf"), "new-session",
+             "-d", "-x", str(columns), "-y", str(rows),
+             f"cd '{folder}'; /bin/sh '{self.here}/program'; "
+             f"echo $? > '{self.here}/status'; echo",
+             ";", "set", "-g", "window-size", "manual"],
+            env=self.env, check=True)
         self.control = subprocess.Popen(
-            ["tmux", "-S", self.socket, "-f", here + "/conf", "-C",
-             "new-session", "-x", str(columns), "-y", str(rows),
-             f"cd '{folder}' && TERM={term} exec {command}"],
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=full,
-            cwd=folder)
-        self.wait(lambda screen: True)
-        self.tmux("set", "-g", "window-size", "manual")
-        self.resize(columns, rows)
+            [*self.client(), "-C", "attach"], env=self.env,
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+
+    def client(self):
+        return ["tmux", "-u", "-S", str(self.here / "tmux")]
 
     def tmux(self, *args, text=None):
-        done = subprocess.run(["tmux", "-S", self.socket, *args],
-                              input=text, capture_output=True, text=True,
-                              check=False)
+        done = subprocess.run([*self.client(), *args], input=text,
+                              capture_output=True, encoding="utf-8",
+                              env=self.env, check=False)
         return done.stdout
 
     def resize(self, columns, rows):
@@ -70,11 +91,13 @@ class Term:
         return int(x), int(y)
 
     def pid(self):
-        return int(self.tmux("display", "-p", "#{pane_pid}"))
+        return int((self.here / "pid").read_text())
 
     def status(self):
-        """Of the program that has ended; "" while it runs."""
-        return self.tmux("display", "-p", "#{pane_dead_status}").strip()
+        """Of the program that has ended; "" while it runs. A shell writes it
+        down: a tmux with utempter at times misses that its child ends."""
+        file = self.here / "status"
+        return file.read_text().strip() if file.exists() else ""
 
     def changed(self, seconds):
         """Waits until the pane has changed; False if it does not."""
@@ -103,7 +126,34 @@ class Term:
         self.tmux("kill-server")
         self.control.kill()
         self.control.communicate()
-        shutil.rmtree(os.path.dirname(self.socket))
+        shutil.rmtree(self.here)
+
+
+class Shell(Term):
+    """A program in a shell that is known and has a prompt of its own."""
+
+    PROMPT = re.compile(r"^SHELL> *\n*\Z", re.M)
+
+    def __init__(self, folder):
+        super().__init__("/bin/sh -i", folder, PS1="SHELL> ")
+        self.ready()
+
+    def ready(self):
+        return self.wait(self.PROMPT.search)
+
+    def run(self, line):
+        self.type(line + "\n")
+
+    def child(self):
+        """The one process that the shell has started and that lives."""
+        for stat in Path("/proc").glob("[0-9]*/stat"):
+            try:
+                pid, rest = stat.read_text().split(" (", 1)
+            except OSError:
+                continue
+            if int(rest.rsplit(") ", 1)[1].split()[1]) == self.pid():
+                return int(pid)
+        raise AssertionError("the shell has no child")
 
 
 def make_chain(folder, mib=64):
