@@ -99,7 +99,7 @@ static void make_disk(struct engine *e, struct node *node)
 		engine_notice(e, "%s", err.text);
 	o.read_only = node->read_only;
 	drive_add(&e->graph, NULL, graph_get(node), &o, &err);
-	if (e->stopped)
+	if (!vm_runs(&e->vm))
 		drive_stop(drive_of(node));
 }
 

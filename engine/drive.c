@@ -1,19 +1,15 @@
-/* drive.c - see drive.h. */
+/* drive.c - the life of drives and their gates; see drive.h. What goes
+ * through the gates is in drive_io.c.
+ */
 #include "engine/drive.h"
 
 #include <ctype.h>
 #include <errno.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "engine/event.h"
 #include "engine/util/bug.h"
-#include "engine/util/bytes.h"
-#include "engine/util/clock.h"
 #include "engine/util/mem.h"
-
-#define REPEAT_BYTES (1u << 20)
 
 static struct drive *drive_at(struct list *link)
 {
@@ -113,6 +109,11 @@ void drive_recall(struct drive *d)
 	lock_drop(&d->gate);
 }
 
+bool drive_serves(void)
+{
+	return client_gone;
+}
+
 static bool client_waits(void)
 {
 	return !client_gone || !atomic_load(client_gone);
@@ -120,7 +121,7 @@ static bool client_waits(void)
 
 /* Waits for the guest to run before the graph is taken: a request that stood
  * still with the graph in its hands would stop every job. */
-static int drive_enter(struct drive *d)
+int drive_enter(struct drive *d, unsigned *turn)
 {
 	bool enters;
 
@@ -128,6 +129,7 @@ static int drive_enter(struct drive *d)
 	while (d->stopped && client_waits())
 		cond_wait(&d->opened, &d->gate);
 	enters = !d->stopped;
+	*turn = d->turns;
 	d->in_flight += enters;
 	lock_drop(&d->gate);
 	if (!enters)
@@ -136,7 +138,7 @@ static int drive_enter(struct drive *d)
 	return 0;
 }
 
-static void drive_leave(struct drive *d)
+void drive_leave(struct drive *d)
 {
 	rwlock_drop(&d->graph->lock);
 	lock_take(&d->gate);
@@ -158,265 +160,20 @@ void drive_cont(struct drive *d)
 {
 	lock_take(&d->gate);
 	d->stopped = false;
+	d->turns++;
+	atomic_store(&d->io_status, 0);
 	cond_wake_all(&d->opened);
 	lock_drop(&d->gate);
 }
 
-/* --- requests --- */
-
-static int check_bounds(const struct drive *d, uint64_t off, uint64_t len)
+bool drive_blame(struct drive *d, unsigned turn, int errnum)
 {
-	uint64_t size = d->node ? d->node->size : 0;
+	bool fresh;
 
-	if (!d->node)
-		return -ENODEV;
-	return off > size || len > size - off ? -EINVAL : 0;
-}
-
-static int check_change(const struct drive *d, uint64_t off, uint64_t len)
-{
-	int rc = check_bounds(d, off, len);
-
-	return !rc && d->read_only ? -EROFS : rc;
-}
-
-/* A disk whose format was guessed must not be made to look like another one:
- * the next guess would let the guest read any file of the host (hazard H1). */
-static bool forges_header(struct drive *d, uint64_t off, uint64_t len,
-			  const char *buf)
-{
-	char head[4];
-
-	if (!d->node->probed || d->node->drv != &driver_raw ||
-	    off >= sizeof(head))
-		return false;
-	if (node_read(d->node, 0, sizeof(head), head))
-		return true;
-	memcpy(head + off, buf, min_u64(len, sizeof(head) - off));
-	return !memcmp(head, "QFI\xfb", sizeof(head));
-}
-
-static void tell_error(struct drive *d, bool reading, int rc)
-{
-	struct event ev = {
-		.type = EVENT_IO_ERROR,
-		.operation = reading ? "read" : "write",
-		.action = "report",
-		.nospace = rc == -ENOSPC,
-	};
-
-	if (!d->graph->events)
-		return;
-	snprintf(ev.id, sizeof(ev.id), "%s", d->id);
-	snprintf(ev.node, sizeof(ev.node), "%s", d->node->name);
-	snprintf(ev.text, sizeof(ev.text), "%s", strerror(-rc));
-	event_publish(d->graph->events, &ev);
-}
-
-/* The end of each request: counted, and told of if the disk (not the guest)
- * is to blame. */
-static int drive_account(struct drive *d, enum node_request what,
-			 uint64_t len, uint64_t began, int rc)
-{
-	node_stats_add(&d->stats, what, len, began, rc);
-	if (rc && rc != -EINVAL && rc != -EROFS && rc != -EPERM &&
-	    rc != -ENODEV)
-		tell_error(d, what == NODE_RD, rc);
-	return rc;
-}
-
-int drive_read(struct drive *d, uint64_t off, uint64_t len, void *buf)
-{
-	uint64_t began;
-	int rc = drive_enter(d);
-
-	if (rc)
-		return rc;
-	began = clock_ns();
-	rc = check_bounds(d, off, len);
-	if (!rc)
-		rc = node_read(d->node, off, len, buf);
-	drive_account(d, NODE_RD, len, began, rc);
-	drive_leave(d);
-	return rc;
-}
-
-/* One change of the disk, as the mirror has to repeat it. @data NULL:
- * zeroes. */
-struct change {
-	uint64_t off, len;
-	const void *data;
-	bool unmap;
-};
-
-static int change_held(struct node *node, const struct change *c)
-{
-	return c->data ? node_write_held(node, c->off, c->len, c->data) :
-			 node_zero_held(node, c->off, c->len, c->unmap);
-}
-
-static int change_node(struct node *node, const struct change *c)
-{
-	return c->data ? node_write(node, c->off, c->len, c->data) :
-			 node_zero(node, c->off, c->len, c->unmap);
-}
-
-/* A change that failed may have been made in part. The target gets what the
- * drive shows now, for the job will not look there again. Range held. */
-static int repeat_outcome(struct drive *d, const struct change *c)
-{
-	uint64_t end = c->off + c->len, n;
-	char *buf = buf_new(min_u64(c->len, REPEAT_BYTES));
-	int rc = buf ? 0 : -ENOMEM;
-
-	for (uint64_t off = c->off; off < end && !rc; off += n) {
-		n = min_u64(end - off, REPEAT_BYTES);
-		rc = node_read_held(d->node, off, n, buf);
-		if (!rc)
-			rc = node_write(d->mirror->target, off, n, buf);
-	}
-	free(buf);
-	return rc;
-}
-
-/* Whoever holds the range sees a cursor that does not move over it; what lies
- * behind the cursor goes to both images before the range is let go. What lies
- * before it the job copies later. */
-static int change_both(struct drive *d, const struct change *c)
-{
-	struct node *node = d->node;
-	struct mirror *m = d->mirror;
-	uint64_t start = align_down(c->off, node->cluster);
-	uint64_t end = align_up(c->off + c->len, node->cluster);
-	struct range_hold hold;
-	int rc, behind = 0;
-
-	range_take(&node->range, &hold, start, end - start, true);
-	rc = change_held(node, c);
-	if (c->off < atomic_load(&m->cursor))
-		behind = rc ? repeat_outcome(d, c) : change_node(m->target, c);
-	if (behind)
-		atomic_store(&m->failed, behind);
-	range_drop(&node->range, &hold);
-	return rc;
-}
-
-static int change(struct drive *d, const struct change *c)
-{
-	return d->mirror ? change_both(d, c) : change_node(d->node, c);
-}
-
-int drive_write(struct drive *d, uint64_t off, uint64_t len, const void *buf,
-		bool fua)
-{
-	struct change c = { .off = off, .len = len, .data = buf };
-	uint64_t began;
-	int rc = drive_enter(d);
-
-	if (rc)
-		return rc;
-	began = clock_ns();
-	rc = check_change(d, off, len);
-	if (!rc && forges_header(d, off, len, buf))
-		rc = -EPERM;
-	if (!rc && len)
-		rc = change(d, &c);
-	if (!rc && fua)
-		rc = node_flush(d->node);
-	drive_account(d, NODE_WR, len, began, rc);
-	drive_leave(d);
-	return rc;
-}
-
-/* A second image may have to be written to where the first need not. */
-static bool zeroes_fast(const struct drive *d, uint64_t off, uint64_t len)
-{
-	const struct node *node = d->node;
-
-	return !d->mirror && node->drv->zeroes_fast &&
-	       node->drv->zeroes_fast(node) &&
-	       is_aligned(off, node->cluster) &&
-	       (is_aligned(len, node->cluster) || off + len == node->size);
-}
-
-static int zero(struct drive *d, uint64_t off, uint64_t len, bool unmap,
-		bool fast)
-{
-	struct change c = { .off = off, .len = len, .unmap = unmap };
-	uint64_t began;
-	int rc = drive_enter(d);
-
-	if (rc)
-		return rc;
-	began = clock_ns();
-	rc = check_change(d, off, len);
-	if (!rc && fast && !zeroes_fast(d, off, len)) {
-		drive_leave(d);
-		return -EOPNOTSUPP;
-	}
-	if (!rc && len)
-		rc = change(d, &c);
-	drive_account(d, NODE_WR, len, began, rc);
-	drive_leave(d);
-	return rc;
-}
-
-int drive_zero(struct drive *d, uint64_t off, uint64_t len, bool unmap)
-{
-	return zero(d, off, len, unmap, false);
-}
-
-int drive_zero_fast(struct drive *d, uint64_t off, uint64_t len, bool unmap)
-{
-	return zero(d, off, len, unmap, true);
-}
-
-/* What a discarded piece reads as is the image's choice. Two images must
- * choose the same, so under a mirror it is zeroes. */
-int drive_discard(struct drive *d, uint64_t off, uint64_t len)
-{
-	struct change c = { .off = off, .len = len, .unmap = true };
-	uint64_t began;
-	int rc = drive_enter(d);
-
-	if (rc)
-		return rc;
-	began = clock_ns();
-	rc = check_change(d, off, len);
-	if (!rc && len)
-		rc = d->mirror ? change_both(d, &c) :
-				 node_discard(d->node, off, len);
-	drive_account(d, NODE_UNMAP, len, began, rc);
-	drive_leave(d);
-	return rc;
-}
-
-int drive_flush(struct drive *d)
-{
-	uint64_t began;
-	int rc = drive_enter(d);
-
-	if (rc)
-		return rc;
-	began = clock_ns();
-	rc = check_bounds(d, 0, 0);
-	if (!rc && !d->read_only)
-		rc = node_flush(d->node);
-	drive_account(d, NODE_FLUSH, 0, began, rc);
-	drive_leave(d);
-	return rc;
-}
-
-int drive_extents(struct drive *d, uint64_t off, uint64_t len,
-		  struct extent *out, size_t max, size_t *count)
-{
-	int rc = drive_enter(d);
-
-	if (rc)
-		return rc;
-	rc = check_bounds(d, off, len);
-	if (!rc)
-		rc = extents_find(d->node, off, len, out, max, count);
-	drive_leave(d);
-	return rc;
+	lock_take(&d->gate);
+	fresh = d->turns == turn;
+	if (fresh)
+		atomic_store(&d->io_status, errnum);
+	lock_drop(&d->gate);
+	return fresh;
 }

@@ -10,6 +10,7 @@
 #include "engine/extent.h"
 #include "engine/graph.h"
 #include "engine/node.h"
+#include "engine/on_error.h"
 
 struct mirror;
 
@@ -29,9 +30,14 @@ struct drive {
 	 * it has been already. Set under the graph's write lock. */
 	struct mirror *mirror;
 
+	enum on_error on_read_error, on_write_error; /* graph lock */
+	_Atomic int io_status;		/* errno that stopped the guest, 0 from
+					   cont on */
+
 	struct lock gate;		/* leaf; stop / cont */
 	struct cond opened;
 	bool stopped;
+	unsigned turns;			/* how often cont was called */
 	unsigned in_flight;		/* guest requests past the gate */
 };
 
@@ -67,7 +73,13 @@ struct drive *drive_of(const struct node *node);
 /* --- guest requests; any thread, nothing held; 0 or -errno ---
  * Wait while the guest is stopped, before they take the graph (-ECANCELED:
  * see drive_serve()). Checked: beyond the end -EINVAL, read-only -EROFS...
- * Offsets and lengths are bytes, any alignment. */
+ * Offsets and lengths are bytes, any alignment.
+ *
+ * When the host is to blame for an error it is told of and becomes what the
+ * drive's policies say: the client gets it (report); or reads zeroes, and
+ * believes that he wrote (ignore); or the guest is stopped, and the request
+ * is tried again when it goes on (stop). That is for clients, see
+ * drive_serve(); whoever else asks, an operator by hand, gets the error. */
 int drive_read(struct drive *d, uint64_t off, uint64_t len, void *buf);
 int drive_write(struct drive *d, uint64_t off, uint64_t len, const void *buf,
 		bool fua);
@@ -80,14 +92,24 @@ int drive_flush(struct drive *d);
 int drive_extents(struct drive *d, uint64_t off, uint64_t len,
 		  struct extent *out, size_t max, size_t *count);
 
-/* From now on the calling thread serves a client who is away once *gone is
- * set: its requests then no longer wait for a stopped guest to go on, but end
- * with -ECANCELED. drive_recall() makes those who wait look at it. */
+/* From now on the calling thread serves a client (NULL: none any more) who is
+ * away once *gone is set: its requests then no longer wait for a stopped guest
+ * to go on, but end with -ECANCELED. drive_recall() makes those who wait look
+ * at it. */
 void drive_serve(const _Atomic bool *gone);
 void drive_recall(struct drive *d);
+bool drive_serves(void);	/* does the calling thread? */
 
-/* stop: from its return on no guest request is under way. */
+/* Around each request: past the gate, with the graph read-held. 0, or
+ * -ECANCELED and nothing held. *turn says since which cont. */
+int drive_enter(struct drive *d, unsigned *turn);
+void drive_leave(struct drive *d);
+
+/* For vm.h. From the return of stop on no request is under way. */
 void drive_stop(struct drive *d);
 void drive_cont(struct drive *d);
+/* A request that entered at @turn is to be tried again when the guest goes on:
+ * its io-status becomes @errnum. False if it has gone on since. */
+bool drive_blame(struct drive *d, unsigned turn, int errnum);
 
 #endif

@@ -29,7 +29,7 @@ struct engine *engine_new(void)
 	event_ring_init(&e->events);
 	e->graph.events = &e->events;
 	e->pool = pool_new(COPY_WORKERS);
-	lock_init(&e->guest);
+	vm_init(&e->vm, &e->graph);
 	lock_init(&e->jobs_lock);
 	cond_init(&e->jobs_changed);
 	list_init(&e->jobs);
@@ -71,7 +71,7 @@ void engine_free(struct engine *e)
 	event_ring_release(&e->events);
 	cond_release(&e->jobs_changed);
 	lock_release(&e->jobs_lock);
-	lock_release(&e->guest);
+	vm_release(&e->vm);
 	free(e);
 }
 
@@ -138,19 +138,23 @@ static void tell_guesses(struct engine *e, const struct node *top)
 
 /* Graph write-held. */
 static int add_drive(struct engine *e, const char *id,
-		     const struct node_options *o, struct err *err)
+		     const struct drive_options *o, struct err *err)
 {
 	struct node *node = NULL;
+	struct drive *drive;
 
 	if (drive_check_id(&e->graph, id, err) ||
-	    (o->path && chain_open(&e->graph, o, &node, err)))
+	    (o->node.path && chain_open(&e->graph, &o->node, &node, err)))
 		return -1;
-	if (drive_add(&e->graph, id, node, o, err)) {
+	if (drive_add(&e->graph, id, node, &o->node, err)) {
 		graph_put(node);
 		return -1;
 	}
-	if (e->stopped)
-		drive_stop(drive_find(&e->graph, id));
+	drive = drive_find(&e->graph, id);
+	drive->on_read_error = o->on_read_error;
+	drive->on_write_error = o->on_write_error;
+	if (!vm_runs(&e->vm))
+		drive_stop(drive);
 	tell_guesses(e, node);
 	return 0;
 }
@@ -163,7 +167,7 @@ int engine_add_drive(struct engine *e, const struct drive_options *o,
 
 	rwlock_write(&e->graph.lock);
 	id = choose_id(e, o->id);
-	rc = add_drive(e, id, &o->node, err);
+	rc = add_drive(e, id, o, err);
 	rwlock_drop(&e->graph.lock);
 	free(id);
 	return rc;
@@ -197,54 +201,19 @@ int engine_drive_del(struct engine *e, const char *id, struct err *err)
 
 /* --- the guest --- */
 
-/* Calls @fn for every drive without the graph: a request past the gate may be
- * waiting for it. Drives stay until the engine ends. */
-static void each_drive(struct engine *e, void (*fn)(struct drive *))
-{
-	struct drive **drive = NULL;
-	size_t n = 0;
-
-	rwlock_read(&e->graph.lock);
-	list_for_each(link, &e->graph.drives) {
-		drive = mem_grow(drive, n + 1, sizeof(*drive));
-		drive[n++] = container_of(link, struct drive, link);
-	}
-	rwlock_drop(&e->graph.lock);
-	for (size_t i = 0; i < n; i++)
-		fn(drive[i]);
-	free(drive);
-}
-
-static void publish(struct engine *e, enum event_type type)
-{
-	struct event ev = { .type = type };
-
-	event_publish(&e->events, &ev);
-}
-
 void engine_stop(struct engine *e)
 {
-	lock_take(&e->guest);
-	if (!atomic_exchange(&e->stopped, true)) {
-		each_drive(e, drive_stop);
-		publish(e, EVENT_STOP);
-	}
-	lock_drop(&e->guest);
+	vm_stop(&e->vm);
 }
 
 void engine_cont(struct engine *e)
 {
-	lock_take(&e->guest);
-	if (atomic_exchange(&e->stopped, false)) {
-		publish(e, EVENT_RESUME);
-		each_drive(e, drive_cont);
-	}
-	lock_drop(&e->guest);
+	vm_cont(&e->vm);
 }
 
-bool engine_running(struct engine *e)
+enum vm_state engine_vm_state(struct engine *e)
 {
-	return !e->stopped;
+	return e->vm.state;
 }
 
 static int failed(const char *what, const char *device, uint64_t off,

@@ -16,6 +16,7 @@
 
 #include "engine/event.h"
 #include "engine/file.h"
+#include "engine/vm.h"
 #include "engine/job.h"
 #include "engine/node.h"
 #include "engine/util/err.h"
@@ -37,6 +38,8 @@ struct event_ring *engine_events(struct engine *engine);
 struct drive_options {
 	const char *id;			/* NULL: disk0, disk1, ... */
 	struct node_options node;	/* no path: an empty drive */
+	enum on_error on_read_error, on_write_error; /* of clients' requests;
+							drive.h */
 };
 
 int engine_add_drive(struct engine *e, const struct drive_options *o,
@@ -77,7 +80,7 @@ int engine_blockdev_reopen(struct engine *e, const char *node_name,
  * RESUME on a change. */
 void engine_stop(struct engine *e);
 void engine_cont(struct engine *e);
-bool engine_running(struct engine *e);
+enum vm_state engine_vm_state(struct engine *e);
 
 /* --- work --- */
 
@@ -327,7 +330,7 @@ struct drive_info {
 	char id[128];
 	char node[NODE_NAME_MAX];	/* the active layer; "" empty drive */
 	bool read_only;
-	const char *io_status;		/* "ok" */
+	const char *io_status;		/* "ok", "failed", "nospace" */
 };
 
 /* All nodes, newest first. */

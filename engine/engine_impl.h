@@ -9,18 +9,18 @@
 #include "engine/drive.h"
 #include "engine/engine.h"
 #include "engine/graph.h"
+#include "engine/vm.h"
 #include "engine/util/pool.h"
 
 struct engine {
 	struct graph graph;
 	struct event_ring events;
 	struct pool *pool;
-	struct lock guest;		/* order 0: one stop or cont at once */
+	struct vm vm;
 	struct lock jobs_lock;		/* leaf; guards the two below */
 	struct cond jobs_changed;	/* a job came or went */
 	struct list protocols;		/* blockdev.c; graph lock */
 	struct list jobs;		/* struct job, newest first */
-	_Atomic bool stopped;
 	struct nbd_server *nbd;
 	unsigned next_drive;		/* for disk0, disk1; graph write-held */
 };

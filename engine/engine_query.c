@@ -126,7 +126,7 @@ static void fill_drive(struct drive_info *info, const struct drive *d)
 	if (d->node)
 		memcpy(info->node, d->node->name, sizeof(info->node));
 	info->read_only = d->read_only;
-	info->io_status = "ok";
+	info->io_status = io_status_name(d->io_status);
 }
 
 void engine_query_drives(struct engine *e, struct drive_info **out, size_t *n)

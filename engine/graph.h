@@ -13,6 +13,7 @@
 
 struct drive;
 struct event_ring;
+struct vm;
 
 struct graph {
 	struct rwlock lock;	/* order 1 */
@@ -23,6 +24,8 @@ struct graph {
 	_Atomic uint64_t shape;	/* counts changes of links; index.c */
 	struct event_ring *events;	/* where images and drives tell of
 					   trouble; NULL: nowhere. Constant */
+	struct vm *vm;	/* who uses the drives; constant. NULL: nobody
+				   that could be stopped */
 };
 
 void graph_init(struct graph *g);

@@ -395,30 +395,16 @@ void job_set_len(struct job *job, uint64_t len, uint64_t total)
 	lock_drop(&job->lock);
 }
 
-/* What the policy makes of an error: the action's name in QMP. */
-static const char *job_action(const struct job *job, int errnum)
-{
-	switch (job->options.on_error) {
-	case JOB_ON_ERROR_IGNORE:
-		return "ignore";
-	case JOB_ON_ERROR_STOP:
-		return "stop";
-	case JOB_ON_ERROR_ENOSPC:
-		return errnum == ENOSPC ? "stop" : "report";
-	case JOB_ON_ERROR_REPORT:
-		break;
-	}
-	return "report";
-}
-
 int job_error(struct job *job, const struct err *why, bool reading)
 {
+	enum on_error action = on_error_action(job->options.on_error,
+					       why->errnum);
+	bool stop = action == ON_ERROR_STOP;
 	struct event ev = {
 		.type = EVENT_JOB_ERROR,
 		.operation = reading ? "read" : "write",
-		.action = job_action(job, why->errnum),
+		.action = on_error_name(action),
 	};
-	bool stop = !strcmp(ev.action, "stop");
 
 	lock_take(&job->lock);
 	job_notice(job, why->text);
@@ -432,7 +418,7 @@ int job_error(struct job *job, const struct err *why, bool reading)
 	lock_drop(&job->lock);
 	if (stop)
 		return job_point(job);
-	return !strcmp(ev.action, "ignore") ? 1 : -why->errnum;
+	return action == ON_ERROR_IGNORE ? 1 : -why->errnum;
 }
 
 int job_fail(struct job *job, const struct err *why)

@@ -13,6 +13,7 @@
 #include <stdint.h>
 
 #include "engine/event.h"
+#include "engine/on_error.h"
 #include "engine/throttle.h"
 #include "engine/util/err.h"
 #include "engine/util/list.h"
@@ -33,11 +34,6 @@ enum job_verb {
 	JOB_FINALIZE, JOB_DISMISS, JOB_VERB_COUNT
 };
 
-enum job_on_error {
-	JOB_ON_ERROR_REPORT, JOB_ON_ERROR_IGNORE, JOB_ON_ERROR_STOP,
-	JOB_ON_ERROR_ENOSPC,
-};
-
 /* What a kind of job is made of. All run in the job's thread, nothing held. */
 struct job_kind {
 	const char *type;		/* "stream", "commit" */
@@ -54,7 +50,7 @@ struct job_kind {
 struct job_options {
 	const char *id;			/* not NULL; checked by job_new */
 	uint64_t speed;			/* bytes/s, 0 = unlimited */
-	enum job_on_error on_error;
+	enum on_error on_error;
 	bool manual_finalize, manual_dismiss;
 };
 

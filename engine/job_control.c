@@ -1,5 +1,4 @@
 /* job_control.c - what is asked of a job from outside, see job.h. */
-#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -143,18 +142,13 @@ int job_dismiss(struct job *job, struct err *err)
 	return 0;
 }
 
-static const char *job_io_status_name(int io_status)
-{
-	return !io_status ? "ok" : io_status == ENOSPC ? "nospace" : "failed";
-}
-
 void job_describe(struct job *job, struct job_info *info)
 {
 	lock_take(&job->lock);
 	*info = (struct job_info){
 		.type = job->kind->type,
 		.status = job_status_name(job->status),
-		.io_status = job_io_status_name(job->io_status),
+		.io_status = io_status_name(job->io_status),
 		.len = job->len, .offset = job->offset,
 		.total = job->total, .done = job->done,
 		.speed = job->throttle.speed,

@@ -68,7 +68,10 @@ static const char help_text[] =
 "                          readonly (on|off), cache (writeback|none|unsafe),\n"
 "                          backing-format, data-file, node-name,\n"
 "                          backing.[backing....]node-name,\n"
-"                          metadata-max (bytes of tables in memory, 64M);\n"
+"                          metadata-max (bytes of tables in memory, 64M),\n"
+"                          rerror (report|ignore|stop), werror (the same or\n"
+"                          enospc): what becomes of a client's requests when\n"
+"                          the disk fails;\n"
 "                          a comma inside a value is doubled\n"
 "  --probe                 guess the format of backing files whose link does\n"
 "                          not record one\n"
@@ -201,6 +204,18 @@ static int set_node_name(struct drive_options *d, const char *value)
 	return *value ? 0 : -1;
 }
 
+/* A disk can't be full to read from it. */
+static int set_rerror(struct drive_options *d, const char *value)
+{
+	return on_error_parse(value, &d->on_read_error) ||
+	       d->on_read_error == ON_ERROR_ENOSPC ? -1 : 0;
+}
+
+static int set_werror(struct drive_options *d, const char *value)
+{
+	return on_error_parse(value, &d->on_write_error);
+}
+
 /* What QEMU lines carry and blkmon has no use for, with the only value. */
 static int set_if(struct drive_options *d, const char *value)
 {
@@ -222,6 +237,8 @@ static const struct {
 	{ "data-file", set_data_file },
 	{ "metadata-max", set_metadata_max },
 	{ "node-name", set_node_name },
+	{ "rerror", set_rerror },
+	{ "werror", set_werror },
 	{ "if", set_if },
 };
 

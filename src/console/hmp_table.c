@@ -112,7 +112,8 @@ const struct hmp_command hmp_commands[] = {
 		.name = "drive_add",
 		.params = "[-n] [[<domain>:]<bus>:]<slot>\n"
 			  "[file=file][,id=name][,format=format]"
-			  "[,readonly=on|off][,cache=mode]",
+			  "[,readonly=on|off][,cache=mode]\n"
+			  "[,rerror=action][,werror=action]",
 		.args = "node:-n,pci_addr:s,opts:s",
 		.help = "open an image as a device; the first word is passed\n"
 			"\t\t\tover. With -n open a node, options as in "

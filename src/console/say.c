@@ -40,9 +40,12 @@ static void job_error(const json_t *data, struct str *text)
 
 static void io_error(const json_t *data, struct str *text)
 {
-	str_addf(text, "device '%s': %s error: %s",
+	bool stops = !strcmp(field_str(data, "action"), "stop");
+
+	str_addf(text, "device '%s': %s error: %s%s",
 		 field_str(data, "device"), field_str(data, "operation"),
-		 field_str(data, "reason"));
+		 field_str(data, "reason"),
+		 stops ? "; the guest stands still until cont" : "");
 }
 
 static void threshold(const json_t *data, struct str *text)

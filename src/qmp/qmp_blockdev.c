@@ -203,6 +203,8 @@ static json_t *x_drive_add(struct qmp_context *ctx, json_t *args,
 			   struct err *err)
 {
 	const char *cache = args_str(args, "cache");
+	const char *rerror = args_str(args, "rerror");
+	const char *werror = args_str(args, "werror");
 	struct drive_options o = {
 		.id = args_str(args, "id"),
 		.node = {
@@ -218,6 +220,10 @@ static json_t *x_drive_add(struct qmp_context *ctx, json_t *args,
 		},
 	};
 
+	if (rerror)
+		(void)on_error_parse(rerror, &o.on_read_error);
+	if (werror)
+		(void)on_error_parse(werror, &o.on_write_error);
 	return qmp_done(engine_add_drive(ctx->engine, &o, err));
 }
 
@@ -233,7 +239,8 @@ const struct qmp_command qmp_blockdev_commands[] = {
 	{ "blockdev-del", "node-name:s", blockdev_del, false },
 	{ "blockdev-reopen", "options:a", blockdev_reopen, false },
 	{ "x-blkmon-drive-add", "*id:s,*file:s,*format:s,*node-name:s,"
-	  "*backing-format:s,*read-only:b,*cache:e=writeback|none|unsafe",
+	  "*backing-format:s,*read-only:b,*cache:e=writeback|none|unsafe,"
+	  "*rerror:e=report|ignore|stop,*werror:e=report|ignore|stop|enospc",
 	  x_drive_add, false },
 	{ "x-blkmon-drive-del", "id:s", x_drive_del, false },
 	{ .name = NULL }

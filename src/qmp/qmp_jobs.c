@@ -18,19 +18,14 @@
 	"*auto-finalize:b,*auto-dismiss:b,*backing-file:s"
 
 /* "auto" is the device's policy; without a guest device that is report. */
-static enum job_on_error on_error(const json_t *args)
+static enum on_error on_error(const json_t *args)
 {
 	const char *word = args_str(args, "on-error");
+	enum on_error policy = ON_ERROR_REPORT;
 
-	if (!word)
-		return JOB_ON_ERROR_REPORT;
-	if (!strcmp(word, "ignore"))
-		return JOB_ON_ERROR_IGNORE;
-	if (!strcmp(word, "stop"))
-		return JOB_ON_ERROR_STOP;
-	if (!strcmp(word, "enospc"))
-		return JOB_ON_ERROR_ENOSPC;
-	return JOB_ON_ERROR_REPORT;
+	if (word && strcmp(word, "auto"))
+		(void)on_error_parse(word, &policy);
+	return policy;
 }
 
 static struct job_options job_options(const json_t *args)

@@ -49,13 +49,16 @@ static json_t *query_commands(struct qmp_context *ctx, json_t *args,
 static json_t *query_status(struct qmp_context *ctx, json_t *args,
 			    struct err *err)
 {
-	bool running = engine_running(ctx->engine);
+	static const char *const names[] = {
+		[VM_RUNNING] = "running", [VM_PAUSED] = "paused",
+		[VM_IO_ERROR] = "io-error",
+	};
+	enum vm_state state = engine_vm_state(ctx->engine);
 
 	(void)args;
 	(void)err;
-	return json_pack("{s:s, s:b, s:b}", "status",
-			 running ? "running" : "paused",
-			 "running", (int)running, "singlestep", 0);
+	return json_pack("{s:s, s:b, s:b}", "status", names[state],
+			 "running", state == VM_RUNNING, "singlestep", 0);
 }
 
 static json_t *query_name(struct qmp_context *ctx, json_t *args,

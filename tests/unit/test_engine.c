@@ -339,11 +339,11 @@ static void test_stop_and_cont(void **state)
 
 	(void)state;
 	assert_int_equal(event_listen(engine_events(engine), &listener), 0);
-	assert_true(engine_running(engine));
+	assert_int_equal(engine_vm_state(engine), VM_RUNNING);
 	engine_cont(engine);
 	engine_stop(engine);
 	engine_stop(engine);
-	assert_false(engine_running(engine));
+	assert_int_equal(engine_vm_state(engine), VM_PAUSED);
 	run("qemu-img create -q -f qcow2 two 1M");
 	add("disk1", "two", NULL, false);
 	assert_true(drive_find(&engine->graph, "disk1")->stopped);

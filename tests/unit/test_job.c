@@ -486,7 +486,7 @@ static void errors_are_ignored_to_the_end(void **state)
 	w->fail = EIO;
 	w->fail_at = PIECE;
 	job_put(begin(w, &(struct job_options){ .id = "disk0",
-				.on_error = JOB_ON_ERROR_IGNORE }));
+				.on_error = ON_ERROR_IGNORE }));
 	hear(w, "created running ERROR:read:ignore aborting "
 	     "COMPLETED:Input/output_error concluded null");
 	assert_int_equal(w->copied, 4 * PIECE);
@@ -504,7 +504,7 @@ static void errors_stop_until_resumed(void **state)
 	w->fail = ENOSPC;
 	w->fail_at = PIECE;
 	job = begin(w, &(struct job_options){ .id = "disk0",
-				.on_error = JOB_ON_ERROR_ENOSPC });
+				.on_error = ON_ERROR_ENOSPC });
 	hear(w, "created running ERROR:read:stop paused");
 	job_describe(job, &info);
 	assert_string_equal(info.io_status, "nospace");

@@ -180,7 +180,7 @@ static void a_stopped_job_resumes(void **state)
 	file_set_hook(strike);
 	must(engine_stream(w->engine, &(struct stream_options){
 			.device = "disk0",
-			.job.on_error = JOB_ON_ERROR_ENOSPC }, &err), &err);
+			.job.on_error = ON_ERROR_ENOSPC }, &err), &err);
 	world_wait(w, EVENT_JOB_ERROR, EVENT_JOB_COMPLETED, &ev);
 	assert_int_equal(ev.type, EVENT_JOB_ERROR);
 	assert_string_equal(ev.operation, "write");

@@ -311,7 +311,7 @@ static void the_end(void **state)
 	w->server = NULL;
 	/* What stood behind quit was left alone. */
 	assert_true(has_ended(fd));
-	assert_true(engine_running(w->engine));
+	assert_int_equal(engine_vm_state(w->engine), VM_RUNNING);
 	assert_int_equal(access("qmp", F_OK), -1);
 	close(fd);
 }
