@@ -27,6 +27,7 @@ void console_release(struct console *c)
 {
 	watch_release(&c->watch);
 	json_stream_release(&c->json);
+	json_decref(c->actions);
 	json_decref(c->qmp_names);
 	for (size_t i = 0; i < c->history_len; i++)
 		free(c->history[i]);
@@ -34,7 +35,7 @@ void console_release(struct console *c)
 
 bool console_is_pending(const struct console *c)
 {
-	return json_stream_is_open(&c->json);
+	return c->actions || json_stream_is_open(&c->json);
 }
 
 bool console_interrupted(const struct console *c)
@@ -380,18 +381,32 @@ static int run_json(struct console *c, const char *line)
 	return rc;
 }
 
+/* Takes @request, which may be NULL, and what is wrong with it. */
+static int run_request(struct console *c, json_t *request, struct str *error)
+{
+	int rc = error->len ? -1 : 0;
+
+	console_printf(c, "%s", str_get(error));
+	if (request)
+		rc = console_request(c, request);
+	str_release(error);
+	return rc;
+}
+
 static int run_shell(struct console *c, const char *line)
 {
 	struct str error = STR_INIT;
 	json_t *request = syntax_shell(line, &error);
-	int rc = -1;
 
-	if (request)
-		rc = console_request(c, request);
-	else
-		console_printf(c, "%s", str_get(&error));
-	str_release(&error);
-	return rc;
+	return run_request(c, request, &error);
+}
+
+static int run_transaction(struct console *c, const char *line)
+{
+	struct str error = STR_INIT;
+	json_t *request = syntax_transaction(&c->actions, line, &error);
+
+	return run_request(c, request, &error);
 }
 
 int console_run_hmp(struct console *c, const char *line)
@@ -407,7 +422,7 @@ int console_run_hmp(struct console *c, const char *line)
 int console_run(struct console *c, const char *line)
 {
 	console_events(c, 0);
-	if (console_is_pending(c))
+	if (json_stream_is_open(&c->json))
 		return run_json(c, line);
 	while (isspace((unsigned char)*line))
 		line++;
@@ -419,6 +434,8 @@ int console_run(struct console *c, const char *line)
 		return run_json(c, line);
 	case SYNTAX_SHELL:
 		return run_shell(c, line);
+	case SYNTAX_TRANSACTION:
+		return run_transaction(c, line);
 	default:
 		return run_hmp_line(c, line);
 	}

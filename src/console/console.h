@@ -46,6 +46,7 @@ struct console {
 	bool quit;			/* the program shuts down */
 	bool json_events;
 	struct json_stream json;	/* the beginning of an object */
+	json_t *actions;		/* of an open transaction(, or NULL */
 	json_t *qmp_names;		/* query-commands, or NULL: not asked */
 	char *history[CONSOLE_HISTORY];
 	size_t history_len;
@@ -59,7 +60,7 @@ void console_release(struct console *c);
 int console_run(struct console *c, const char *line);
 /* The same for HMP alone, whatever the line looks like. */
 int console_run_hmp(struct console *c, const char *line);
-/* More lines are needed to finish a JSON object. */
+/* More lines are needed to finish a JSON object or a transaction. */
 bool console_is_pending(const struct console *c);
 
 /* Takes in the events that wait; if there are none and @deadline is not 0,

@@ -123,7 +123,8 @@ static bool run_rest(struct script *b, struct str *input)
 		more = run_lines(b, input);
 	}
 	if (more && console_is_pending(b->console))
-		return complain(b, "the input ends inside a JSON object");
+		return complain(b, "the input ends inside a JSON object or "
+				"a transaction");
 	return more;
 }
 

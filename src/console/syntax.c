@@ -12,6 +12,8 @@
 #include "src/console/hmp.h"
 
 #define SPACE " \t\n\v\f\r"
+#define TRANSACTION "transaction("
+#define TRANSACTION_LINES 1000
 
 /* --- which one --- */
 
@@ -59,6 +61,9 @@ enum syntax syntax_of(struct console *c, const char *line)
 	size_t len = strcspn(line, SPACE);
 	const char *arg = line + len + strspn(line + len, SPACE);
 
+	if (c->actions || (len == strlen(TRANSACTION) &&
+			   !memcmp(line, TRANSACTION, len)))
+		return SYNTAX_TRANSACTION;
 	if (*line == '{' || *line == '[')
 		return SYNTAX_JSON;
 	if (is_pair(arg) && is_qmp_name(c, line, len))
@@ -96,6 +101,22 @@ static json_t *number(const char *s)
 	return json_integer(v);
 }
 
+/* As in requests: strings may stand between single quotes. */
+static json_t *object(const char *s)
+{
+	struct json_stream stream = { 0 };
+	struct err err = ERR_INIT;
+	size_t len = strlen(s);
+	json_t *value = NULL;
+
+	if (!json_stream_next(&stream, &s, &len, &value, &err) || len) {
+		json_decref(value);
+		value = NULL;
+	}
+	json_stream_release(&stream);
+	return value;
+}
+
 static json_t *value_of(const char *s)
 {
 	json_t *value = number(s);
@@ -109,7 +130,7 @@ static json_t *value_of(const char *s)
 	if (*s == '"')
 		return quoted(s);
 	if (*s == '{' || *s == '[')
-		value = json_loads(s, 0, NULL);
+		value = object(s);
 	return value ? value : json_string(s);
 }
 
@@ -214,4 +235,74 @@ json_t *syntax_shell(const char *line, struct str *error)
 	}
 	return json_pack("{s:s%, s:o}", "execute", line, len, "arguments",
 			 args);
+}
+
+/* --- transaction( ... ) --- */
+
+/* The length of @s without the ")" that ends it, which is a word of its own,
+ * and without white space behind. */
+static size_t cut_end(const char *s, bool *closed)
+{
+	size_t len = strlen(s);
+
+	while (len && isspace((unsigned char)s[len - 1]))
+		len--;
+	*closed = len && s[len - 1] == ')' &&
+		  (len == 1 || isspace((unsigned char)s[len - 2]));
+	return *closed ? len - 1 : len;
+}
+
+static int add_action(json_t *actions, const char *line, struct str *error)
+{
+	size_t len = strcspn(line, SPACE);
+	json_t *data = json_object();
+
+	if (add_pairs(data, line + len, error)) {
+		json_decref(data);
+		return -1;
+	}
+	if (json_array_size(actions) == TRANSACTION_LINES) {
+		str_add(error, "Error: a transaction has at most 1000 "
+			"actions\n");
+		json_decref(data);
+		return -1;
+	}
+	return json_array_append_new(actions, json_pack("{s:s%, s:o}", "type",
+							line, len, "data",
+							data));
+}
+
+/* Takes @actions; null are those of which one could not be read. */
+static json_t *transaction_of(json_t *actions, struct str *error)
+{
+	if (json_is_array(actions))
+		return json_pack("{s:s, s:{s:o}}", "execute", "transaction",
+				 "arguments", "actions", actions);
+	if (!error->len)
+		str_add(error, "Error: a line of the transaction was wrong: "
+			"nothing of it is done\n");
+	json_decref(actions);
+	return NULL;
+}
+
+json_t *syntax_transaction(json_t **actions, const char *line,
+			   struct str *error)
+{
+	json_t *all = *actions;
+	bool closed;
+	char *text;
+
+	if (!all) {
+		all = json_array();
+		line += strlen(TRANSACTION);
+	}
+	line += strspn(line, SPACE);
+	text = mem_printf("%.*s", (int)cut_end(line, &closed), line);
+	if (*text && json_is_array(all) && add_action(all, text, error)) {
+		json_decref(all);
+		all = json_null();
+	}
+	free(text);
+	*actions = closed ? NULL : all;
+	return closed ? transaction_of(all, error) : NULL;
 }

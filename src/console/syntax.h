@@ -13,6 +13,7 @@ struct console;
 enum syntax {
 	SYNTAX_HMP,
 	SYNTAX_SHELL,		/* qmp-shell: name key=value ... */
+	SYNTAX_TRANSACTION,	/* qmp-shell: transaction( ... ) */
 	SYNTAX_JSON,
 };
 
@@ -21,5 +22,12 @@ enum syntax syntax_of(struct console *c, const char *line);
 
 /* A request of a qmp-shell line. NULL with one or two lines in @error. */
 json_t *syntax_shell(const char *line, struct str *error);
+
+/* Takes a line of qmp-shell's transaction( ... ): the word that opens it,
+ * actions one a line, or all in one line. *actions, NULL while none is open,
+ * is the caller's. The request when it is closed, else NULL. With a line in
+ * @error nothing of the transaction will be run. */
+json_t *syntax_transaction(json_t **actions, const char *line,
+			   struct str *error);
 
 #endif

@@ -205,6 +205,8 @@ static void dispatch(void **state)
 	fake_run(f, "nosuch a=b", "unknown command: 'nosuch'\n", -1);
 }
 
+#define DONE "{\"return\": {}}\n"
+
 static void shell_syntax(void **state)
 {
 	struct fake *f = *state;
@@ -215,12 +217,63 @@ static void shell_syntax(void **state)
 	fake_asked(f, "{'execute': 'q-x', 'arguments': {'a': '1M', 'b': 16, "
 		   "'c': -3, 'd': true, 'e': null, 'g': 'a \\\"b', 'h': [1], "
 		   "'i': {'j': 2}}}");
+	fake_run(f, "q-x a={'b':'c'} d={e f=[1]x", DONE, 0);
+	fake_asked(f, "{'execute': 'q-x', 'arguments': {'a': {'b': 'c'}, "
+		   "'d': '{e', 'f': '[1]x'}}");
 	fake_run(f, "q-x a=1 b", "Error while parsing command line: Expected "
 		 "a key=value pair, got 'b'\ncommand format: <command-name> "
 		 "[arg-name1=arg1] ... [arg-nameN=argN]\n", -1);
 	fake_run(f, "q-x a=1 a=2", "Cannot set \"a\" multiple times\n", -1);
 	fake_run(f, "q-x a=1 a.b=2",
 		 "Cannot use \"a\" as both leaf and non-leaf key\n", -1);
+}
+
+#define ACTION(type, n) "{'type': '" type "', 'data': {'n': " #n "}}"
+#define ASKED(actions) "{'execute': 'transaction', 'arguments': " \
+	"{'actions': [" actions "]}}"
+#define VOID "Error: a line of the transaction was wrong: nothing of it is " \
+	"done\n"
+
+static void shell_transaction(void **state)
+{
+	struct fake *f = *state;
+
+	fake_run(f, "transaction( snap n=1 )", DONE, 0);
+	fake_asked(f, ASKED(ACTION("snap", 1)));
+	fake_run(f, "transaction( )", DONE, 0);
+	fake_asked(f, ASKED(""));
+	fake_run(f, "  transaction(", "", 0);
+	assert_true(console_is_pending(&f->console));
+	fake_run(f, "snap n=2", "", 0);
+	fake_run(f, "# a comment", "", 0);
+	fake_run(f, "", "", 0);
+	fake_run(f, "stop n=3", "", 0);
+	fake_run(f, " ) ", DONE, 0);
+	assert_false(console_is_pending(&f->console));
+	fake_asked(f, ASKED(ACTION("snap", 2) ", " ACTION("stop", 3)));
+	fake_run(f, "transaction( a n=4", "", 0);
+	fake_run(f, "b n=5 )", DONE, 0);
+	fake_asked(f, ASKED(ACTION("a", 4) ", " ACTION("b", 5)));
+	fake_run(f, "abort", "unknown command: 'abort'\n", -1);
+}
+
+/* One line that is wrong: the good ones before and behind are not run, also
+ * not as lines of their own. */
+static void shell_transaction_void(void **state)
+{
+	struct fake *f = *state;
+	unsigned calls;
+
+	fake_run(f, "transaction( a n=1", "", 0);
+	calls = f->calls;
+	assert_int_equal(console_run(&f->console, "a n"), -1);
+	fake_run(f, "stop", "", 0);
+	fake_run(f, ")", VOID, -1);
+	str_clear(&f->out);
+	assert_int_equal(console_run(&f->console, "transaction( a n )"), -1);
+	assert_null(strstr(str_get(&f->out), "of the transaction"));
+	assert_false(console_is_pending(&f->console));
+	assert_int_equal(f->calls, calls);
 }
 
 static void json_lines(void **state)
@@ -279,6 +332,10 @@ int main(void)
 		cmocka_unit_test_setup_teardown(translations, enter, leave),
 		cmocka_unit_test_setup_teardown(dispatch, enter, leave),
 		cmocka_unit_test_setup_teardown(shell_syntax, enter, leave),
+		cmocka_unit_test_setup_teardown(shell_transaction, enter,
+						leave),
+		cmocka_unit_test_setup_teardown(shell_transaction_void, enter,
+						leave),
 		cmocka_unit_test_setup_teardown(json_lines, enter, leave),
 		cmocka_unit_test_setup_teardown(events, enter, leave),
 		cmocka_unit_test_setup_teardown(history, enter, leave),
