@@ -113,6 +113,14 @@ static int qcow2_open(struct node *node, const struct node_options *o,
 	return 0;
 }
 
+static void forget_refcounts(struct qcow2 *q)
+{
+	qcow2_table_release(&q->rt);
+	free(q->set.slot);
+	q->set = (struct qcow2_set){ 0 };
+	q->hint = 0;
+}
+
 static int load_refcounts(struct qcow2 *q, struct err *err)
 {
 	uint64_t count = ((uint64_t)q->h.rt_clusters << q->cluster_bits) / 8;
@@ -125,12 +133,28 @@ static int load_refcounts(struct qcow2 *q, struct err *err)
 	if (rc)
 		return err_sys(err, rc, "Could not read the refcount table "
 			       "of '%s'", q->file->path);
-	return qcow2_set_build(q, err);
+	rc = qcow2_set_build(q, err);
+	if (rc)
+		forget_refcounts(q);
+	return rc;
+}
+
+/* Repairing changes refcounts and flags on disk, behind the tables that are
+ * in memory already. */
+static int repair(struct qcow2 *q, struct err *err)
+{
+	if (!(q->h.incompatible & QCOW2_INCOMPAT_DIRTY))
+		return 0;
+	forget_refcounts(q);
+	qcow2_cache_release(&q->cache);
+	qcow2_cache_init(&q->cache, q->cluster);
+	return qcow2_repair(q, err);
 }
 
 static int qcow2_make_writable(struct node *node, struct err *err)
 {
 	struct qcow2 *q = qcow2_of(node);
+	struct err back = ERR_INIT;
 
 	if (q->h.incompatible & QCOW2_INCOMPAT_CORRUPT)
 		return err_set(err, ERR_GENERIC,
@@ -139,10 +163,11 @@ static int qcow2_make_writable(struct node *node, struct err *err)
 			       "(qemu-img check -r all)", q->file->path);
 	if (q->external && file_set_writable(q->data, true, LOCKS_WRITE, err))
 		return -1;
-	if ((q->h.incompatible & QCOW2_INCOMPAT_DIRTY) && qcow2_repair(q, err))
+	if (repair(q, err) || load_refcounts(q, err)) {
+		if (q->external)
+			file_set_writable(q->data, false, LOCKS_READ, &back);
 		return -1;
-	if (load_refcounts(q, err))
-		return -1;
+	}
 	atomic_store(&q->writable, true);
 	return 0;
 }

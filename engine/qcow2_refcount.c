@@ -342,47 +342,67 @@ bool qcow2_set_has(const struct qcow2_set *s, uint64_t cluster)
 	return s->slots && s->slot[slot_of(s, cluster)];
 }
 
-static void set_add_bytes(struct qcow2 *q, uint64_t off, uint64_t len)
+/* False if another table lies there already. */
+static bool set_claim(struct qcow2 *q, uint64_t off, uint64_t len)
 {
 	uint64_t end = div_round_up(off + len, q->cluster);
+	bool clash = false;
 
-	for (uint64_t c = off >> q->cluster_bits; len && c < end; c++)
+	for (uint64_t c = off >> q->cluster_bits; len && c < end; c++) {
+		clash |= !c || qcow2_set_has(&q->set, c);
 		qcow2_set_add(&q->set, c);
+	}
+	return !clash;
+}
+
+/* What the entries of a table name. */
+static bool set_claim_named(struct qcow2 *q, const struct qcow2_table *t)
+{
+	bool ok = true;
+
+	for (uint32_t i = 0; i < t->count; i++)
+		if (t->entry[i] & QCOW2_OFFSET_MASK)
+			ok &= set_claim(q, align_down(t->entry[i] &
+						      QCOW2_OFFSET_MASK,
+						      q->cluster), 1);
+	return ok;
 }
 
 static int add_bitmap(void *arg, uint64_t off, uint64_t len)
 {
-	set_add_bytes(arg, off, len);
+	(void)set_claim(arg, off, len);
 	return 0;
 }
 
-static void set_add_table(struct qcow2 *q, const struct qcow2_table *t)
+static int refuse_overlap(struct qcow2 *q, struct err *err)
 {
-	for (uint32_t i = 0; i < t->count; i++)
-		qcow2_set_add(&q->set, (t->entry[i] & QCOW2_OFFSET_MASK) >>
-				       q->cluster_bits);
+	return err_set(err, ERR_GENERIC, "'%s' has tables that overlap; it "
+		       "cannot be opened read-write before it has been "
+		       "repaired (qemu-img check -r all)", q->file->path);
 }
 
+/* Two tables in one cluster would undo each other's changes (hazard H4). */
 int qcow2_set_build(struct qcow2 *q, struct err *err)
 {
 	struct qcow2_snapshot *snap = NULL;
 	uint64_t bytes = 0;
+	bool ok;
 
-	set_add_bytes(q, q->h.l1_offset, (uint64_t)q->l1.count * 8);
-	set_add_bytes(q, q->h.rt_offset,
-		      (uint64_t)q->h.rt_clusters << q->cluster_bits);
-	set_add_table(q, &q->l1);
-	set_add_table(q, &q->rt);
 	if (q->h.nb_snapshots &&
 	    qcow2_snapshots_read(q->file, &q->h, &snap, &bytes, err))
 		return -1;
-	set_add_bytes(q, q->h.snapshots_offset, bytes);
+	ok = set_claim(q, q->h.l1_offset, (uint64_t)q->l1.count * 8);
+	ok &= set_claim(q, q->h.rt_offset,
+			(uint64_t)q->h.rt_clusters << q->cluster_bits);
+	ok &= set_claim_named(q, &q->l1);
+	ok &= set_claim_named(q, &q->rt);
+	ok &= set_claim(q, q->h.snapshots_offset, bytes);
 	for (uint32_t i = 0; snap && i < q->h.nb_snapshots; i++)
-		set_add_bytes(q, snap[i].l1_offset,
-			      (uint64_t)snap[i].l1_size * 8);
+		ok &= set_claim(q, snap[i].l1_offset,
+				(uint64_t)snap[i].l1_size * 8);
 	qcow2_snapshots_free(snap, q->h.nb_snapshots);
 	/* a damaged bitmap directory does not keep the disk from its guest:
 	 * its clusters are counted, if not known by name */
 	(void)qcow2_bitmap_clusters(q->file, &q->h, add_bitmap, q);
-	return 0;
+	return ok ? 0 : refuse_overlap(q, err);
 }

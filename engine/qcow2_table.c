@@ -204,6 +204,7 @@ int qcow2_l1_grow(struct qcow2 *q, uint32_t count)
 	struct qcow2_extent e = { 0 };
 	struct qcow2_header h;
 	uint8_t *raw = NULL;
+	bool tried;
 	int rc;
 
 	for (;;) {
@@ -229,6 +230,7 @@ int qcow2_l1_grow(struct qcow2 *q, uint32_t count)
 	h = q->h;
 	h.l1_offset = e.first << q->cluster_bits;
 	h.l1_size = count;
+	tried = !rc;
 	if (!rc)
 		rc = qcow2_header_write_fields(q->file, &h);
 	lock_take(&q->node->meta);
@@ -240,7 +242,8 @@ int qcow2_l1_grow(struct qcow2 *q, uint32_t count)
 		for (uint64_t i = 0; i < e.count; i++)
 			qcow2_set_add(&q->set, e.first + i);
 		qcow2_free_later(q, old.first, old.count);
-	} else {
+	} else if (!tried) {
+		/* else the header may name it: rather leaked than used */
 		qcow2_unalloc(q, e);
 	}
 	lock_drop(&q->node->meta);

@@ -6,6 +6,8 @@
  */
 #include "engine/qcow2_image.h"
 
+#include <stdlib.h>
+
 #include "engine/util/bytes.h"
 
 /* What a write meets at a (sub)cluster. */
@@ -22,6 +24,32 @@ static bool is_own(const struct qcow2 *q, uint64_t e)
 	       (e & QCOW2_COPIED);
 }
 
+/* The host clusters that an entry names; none: count 0. */
+static struct qcow2_extent extent_of(const struct qcow2 *q, uint64_t e)
+{
+	struct qcow2_extent none = { 0, 0 };
+
+	if (e & QCOW2_COMPRESSED)
+		return qcow2_compressed_extent(q, e);
+	if (q->external || !(e & QCOW2_OFFSET_MASK))
+		return none;
+	return (struct qcow2_extent){
+		(e & QCOW2_OFFSET_MASK) >> q->cluster_bits, 1,
+	};
+}
+
+/* A damaged entry may name a table. Its cluster is neither a place for data
+ * nor to be let go of (hazard H4). */
+static int check_place(struct qcow2 *q, uint64_t e)
+{
+	struct qcow2_extent x = extent_of(q, e);
+
+	for (uint64_t i = 0; i < x.count; i++)
+		if (!(x.first + i) || qcow2_set_has(&q->set, x.first + i))
+			return qcow2_broken(q);
+	return 0;
+}
+
 static int target_of(struct qcow2 *q, struct qcow2_entry entry, uint64_t off)
 {
 	int kind = qcow2_kind(q, entry, (unsigned)((off & (q->cluster - 1)) /
@@ -29,6 +57,8 @@ static int target_of(struct qcow2 *q, struct qcow2_entry entry, uint64_t off)
 
 	if (kind < 0)
 		return kind;
+	if (check_place(q, entry.e))
+		return -EIO;
 	if (!is_own(q, entry.e))
 		return TARGET_FRESH;
 	return kind == RUN_DATA ? TARGET_IN_PLACE : TARGET_FILL;
@@ -218,13 +248,10 @@ static int table_for_write(struct qcow2 *q, uint64_t off, uint64_t *table)
 /* Drops the references of an entry that no table names any more. */
 static void let_go(struct qcow2 *q, uint64_t e)
 {
-	struct qcow2_extent x = qcow2_compressed_extent(q, e);
+	struct qcow2_extent x = extent_of(q, e);
 
-	if (e & QCOW2_COMPRESSED)
+	if (x.count)
 		qcow2_free_later(q, x.first, x.count);
-	else if ((e & QCOW2_OFFSET_MASK) && !q->external)
-		qcow2_free_later(q, (e & QCOW2_OFFSET_MASK) >> q->cluster_bits,
-				 1);
 }
 
 /* The entry for the cluster at @at after the write @op. */
@@ -352,6 +379,9 @@ static int zero_entry(struct qcow2 *q, uint64_t table, uint64_t off,
 	/* a hole with nothing below it reads as zeroes already */
 	if (!q->h.backing_name && !old.e && !old.bitmap)
 		return 0;
+	rc = check_place(q, old.e);
+	if (rc)
+		return rc;
 	rc = qcow2_entry_set(q, table, qcow2_l2_index(q, off), new);
 	if (!rc && !(new.e & QCOW2_OFFSET_MASK))
 		let_go(q, old.e);
@@ -414,31 +444,44 @@ int qcow2_zero(struct node *node, uint64_t off, uint64_t len, bool unmap)
 
 /* --- empty --- */
 
+/* Collects what the table names first: as long as some of it can't be read
+ * the L1 table goes on naming it, and none of it may be let go. */
 static int table_let_go(struct qcow2 *q, uint32_t i)
 {
 	uint64_t table = q->l1.entry[i] & QCOW2_OFFSET_MASK;
+	struct qcow2_extents named = { 0 };
 	struct qcow2_entry entry;
-	int rc = 0;
+	int rc = is_aligned(table, q->cluster) ? 0 : qcow2_broken(q);
 
-	if (!is_aligned(table, q->cluster))
-		return qcow2_broken(q);
 	for (uint64_t k = 0; !rc && k < 1ull << q->l2_bits; k++) {
+		struct qcow2_extent x;
+
 		rc = qcow2_entry_get(q, table, k, &entry);
 		if (!rc)
-			let_go(q, entry.e);
+			rc = check_place(q, entry.e);
+		if (rc)
+			break;
+		x = extent_of(q, entry.e);
+		if (x.count)
+			qcow2_extents_add(&named, x.first, x.count);
 	}
-	if (rc)
-		return rc;
-	qcow2_free_later(q, table >> q->cluster_bits, 1);
-	qcow2_table_set(&q->l1, i, 0);
-	return 0;
+	if (!rc) {
+		for (size_t k = 0; k < named.count; k++)
+			qcow2_free_later(q, named.v[k].first,
+					 named.v[k].count);
+		qcow2_free_later(q, table >> q->cluster_bits, 1);
+		qcow2_table_set(&q->l1, i, 0);
+	}
+	free(named.v);
+	return rc;
 }
 
-/* Gives free clusters back to the host: the tail by truncating, the rest by
- * punching. Their refcounts are durably 0. */
+/* Gives free clusters back to the host: the tail by truncating (a device has
+ * a size of its own), the rest by punching. Their refcounts are durably 0. */
 static int give_back(struct qcow2 *q)
 {
-	uint64_t end = div_round_up(atomic_load(&q->file->size), q->cluster);
+	uint64_t size = atomic_load(&q->file->size);
+	uint64_t end = div_round_up(size, q->cluster);
 	uint64_t first = 0, used = 0, count;
 	int rc = 0;
 
@@ -454,8 +497,11 @@ static int give_back(struct qcow2 *q)
 		used = c + 1;
 	}
 	lock_drop(&q->node->meta);
-	if (!rc && used < end)
-		rc = file_truncate(q->file, used << q->cluster_bits);
+	used <<= q->cluster_bits;
+	if (!rc && used < size && q->file->block_device)
+		rc = file_discard(q->file, used, size - used);
+	else if (!rc && used < size)
+		rc = file_truncate(q->file, used);
 	if (!rc && q->external)
 		rc = file_discard(q->data, 0, atomic_load(&q->data->size));
 	return rc;

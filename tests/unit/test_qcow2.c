@@ -7,6 +7,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -297,6 +298,56 @@ static void test_empty(void **state)
 	free(w.model);
 }
 
+static const struct file *unreadable;
+static uint64_t unreadable_from;
+
+static int refuse_reading(const struct file *f, enum file_op op, uint64_t off,
+			  uint64_t len, const void *buf)
+{
+	(void)buf;
+	return f == unreadable && op == FILE_OP_READ &&
+	       off + len > unreadable_from ? -EIO : 0;
+}
+
+/* Where one half of an L2 table can't be read, what the other half names must
+ * not be let go: the L1 table goes on naming it. */
+static void test_empty_unreadable(void **state)
+{
+	struct qcow2_create o = { .size = 256 << 20, .cluster_bits = 16,
+				  .refcount_order = 4 };
+	const uint64_t at[] = { 0, 200 << 20 };
+	uint8_t data[4096], got[4096];
+	struct graph graph;
+	struct node *node;
+	struct run run;
+
+	(void)state;
+	memset(data, 0x5a, sizeof(data));
+	create(path_of("top"), &o);
+	graph_init(&graph);
+	node = open_image(&graph, path_of("top"), false);
+	for (int i = 0; i < 2; i++)
+		assert_int_equal(node_write(node, at[i], 4096, data), 0);
+	assert_int_equal(node_map(node, 0, 4096, &run), 0);
+	graph_put(node);
+
+	/* the L2 table lies behind the first data cluster */
+	node = open_image(&graph, path_of("top"), false);
+	unreadable = node->file;
+	unreadable_from = run.host + 65536 + 16384;
+	file_set_hook(refuse_reading);
+	assert_int_equal(node->drv->empty(node), -EIO);
+	file_set_hook(NULL);
+	assert_int_equal(node_flush(node), 0);
+	for (int i = 0; i < 2; i++) {
+		assert_int_equal(node_read(node, at[i], 4096, got), 0);
+		assert_memory_equal(got, data, 4096);
+	}
+	graph_put(node);
+	graph_release(&graph);
+	judge(path_of("top"));
+}
+
 static void grow_once(unsigned bits, uint64_t from, uint64_t to)
 {
 	struct world w = { .size = to };
@@ -357,6 +408,7 @@ int main(void)
 		cmocka_unit_test(test_qemu_shapes),
 		cmocka_unit_test(test_snapshot),
 		cmocka_unit_test(test_empty),
+		cmocka_unit_test(test_empty_unreadable),
 		cmocka_unit_test(test_grow),
 	};
 
