@@ -154,8 +154,13 @@ unsigned canvas_glyph(struct canvas *c, unsigned x, unsigned y,
 void canvas_repeat(struct canvas *c, unsigned x, unsigned y, unsigned n,
 		   enum style style, const char *text)
 {
+	wchar_t wc;
+
+	text_next(&text, &wc);
+	if (c->ascii && wc > 126)
+		wc = L'?';
 	for (unsigned i = 0; i < n && x + i < c->w; i++)
-		canvas_put(c, x + i, y, 1, style, text);
+		set(c, x + i, y, wc, 1, style);
 }
 
 void canvas_select(struct canvas *c, unsigned x, unsigned y, unsigned n)

@@ -52,10 +52,8 @@ static bool is_corrupt(const json_t *image)
 
 static struct seedling *add(struct builder *b)
 {
-	struct seedling *s;
+	struct seedling *s = &b->list[b->n++];
 
-	b->list = mem_grow(b->list, b->n + 1, sizeof(*b->list));
-	s = &b->list[b->n++];
 	*s = (struct seedling) { .backing = -1, .child = -1, .sibling = -1 };
 	return s;
 }
@@ -119,14 +117,6 @@ static int find(const struct builder *b, const char *word, bool by_file,
 	return -1;
 }
 
-static bool is_above(const struct builder *b, int image, int other)
-{
-	for (; other >= 0; other = b->list[other].backing)
-		if (other == image)
-			return true;
-	return false;
-}
-
 static void link_by_name(struct builder *b, const json_t *links)
 {
 	size_t near = 0;
@@ -142,8 +132,7 @@ static void link_by_name(struct builder *b, const json_t *links)
 		near = (size_t)at + 1;
 		below = find(b, backing, false, (size_t)at ? (size_t)at - 1 :
 			     0);
-		if (below >= 0 && !is_above(b, at, below))
-			b->list[at].backing = below;
+		b->list[at].backing = below;
 	}
 }
 
@@ -152,11 +141,25 @@ static void link_by_file(struct builder *b)
 	for (size_t i = 0; i < b->n; i++) {
 		const char *file = field_str(b->list[i].image.image,
 					     "full-backing-filename");
-		int below = *file ? find(b, file, true, i + 1) : -1;
-
-		if (below >= 0 && !is_above(b, (int)i, below))
-			b->list[i].backing = below;
+		b->list[i].backing = *file ? find(b, file, true, i + 1) : -1;
 	}
+}
+
+/* File names can say that images lie on each other in a ring: it is cut. */
+static void cut_rings(struct builder *b)
+{
+	size_t *walk = mem_alloc((b->n + 1) * sizeof(*walk));
+
+	for (size_t i = 0; i < b->n; i++)
+		for (int at = (int)i; at >= 0 && !walk[at]; ) {
+			int below = b->list[at].backing;
+
+			walk[at] = i + 1;
+			if (below >= 0 && walk[below] == i + 1)
+				b->list[at].backing = -1;
+			at = b->list[at].backing;
+		}
+	free(walk);
 }
 
 /* A backing file that a header names and nobody has opened. */
@@ -338,11 +341,15 @@ struct shape *shape_new(json_t *blocks, json_t *nodes, const json_t *links)
 	shape->running = true;
 	shape->blocks = json_incref(blocks);
 	shape->nodes = json_incref(nodes);
+	/* Each may lie on one that is missing. */
+	b.list = mem_alloc((2 * json_array_size(nodes) + 1) *
+			   sizeof(*b.list));
 	add_nodes(&b, nodes);
 	if (links)
 		link_by_name(&b, links);
 	else
 		link_by_file(&b);
+	cut_rings(&b);
 	add_missing(&b);
 	link_children(&b);
 	shape->images = mem_alloc((b.n + 1) * sizeof(*shape->images));
