@@ -115,7 +115,7 @@ tests: $(UNIT)
 	@:
 
 # Fuzzers are clang's and are built in a folder of their own.
-FUZZ_TIME = 5
+FUZZ_TIME = 60
 FUZZ := $(patsubst tests/fuzz/%.c,fuzz/%,$(wildcard tests/fuzz/fuzz_*.c))
 FUZZ_BUILD = B=build-fuzz CC=clang CFLAGS='-O1 -g' \
 	SAN=fuzzer-no-link,address,undefined fuzzers
@@ -136,23 +136,27 @@ AGAIN = +@$(MAKE) --no-print-directory $(PARALLEL)
 CHECK = @TALLY='$(B)/tally' PYTHON='$(PYTHON)' BLKMON='$(abspath $(PROG))' \
 	SAN='$(SAN)' scripts/check.sh
 
+# The fuzzers have sanitizers of their own; with SAN they would only run again.
+FUZZ_STEP_BUILD = $(if $(SAN),,$(AGAIN) $(FUZZ_BUILD))
+FUZZ_STEP = $(if $(SAN),,$(CHECK) fuzz $(FUZZ_TIME) \
+	$(addprefix build-fuzz/,$(FUZZ)))
+
 check:
 	@scripts/deps.sh build test
 	@rm -f $(B)/tally
 	$(AGAIN) all tests
-	$(AGAIN) $(FUZZ_BUILD)
+	$(FUZZ_STEP_BUILD)
 	$(CHECK) units $(UNIT)
-	$(CHECK) fuzz $(FUZZ_TIME) $(addprefix build-fuzz/,$(FUZZ))
+	$(FUZZ_STEP)
 	$(CHECK) pytest -m 'not long'
 	$(CHECK) sum
 
-check-long: FUZZ_TIME = 60
 check-long:
 	@scripts/deps.sh build test
 	@rm -f $(B)/tally
 	$(AGAIN) all
-	$(AGAIN) $(FUZZ_BUILD)
-	$(CHECK) fuzz $(FUZZ_TIME) $(addprefix build-fuzz/,$(FUZZ))
+	$(FUZZ_STEP_BUILD)
+	$(FUZZ_STEP)
 	$(CHECK) pytest -m long
 	$(CHECK) scripts $(wildcard tests/long/*)
 	$(CHECK) sum

@@ -77,29 +77,36 @@ memcheck()
 	done
 }
 
+# What one of the fuzzers found and said stands in a folder of its own.
+run_fuzzer()
+{
+	name=${1##*/}
+	if "$1" -max_total_time="$2" -timeout=10 -max_len=4096 \
+		-rss_limit_mb=1024 -print_final_stats=1 \
+		-artifact_prefix="$3/found-" \
+		-dict="tests/fuzz/$name.dict" >"$3/log" 2>&1; then
+		count 1 0 0
+		echo "$name: $(sed -n 's/.*executed_units: *//p' "$3/log") runs"
+	else
+		count 0 1 0
+		echo "$name: failed; the input, in base64:"
+		base64 "$3"/found-*
+		tail -n 60 "$3/log" | sed 's/^/  /'
+	fi
+}
+
+# All at once: they take as long as they are told to.
 fuzz()
 {
 	seconds=$1
 	shift
 	found=$(mktemp -d) || exit 1
 	for program; do
-		name=${program##*/}
-		if "$program" -max_total_time="$seconds" -timeout=10 \
-			-max_len=4096 -rss_limit_mb=1024 -print_final_stats=1 \
-			-artifact_prefix="$found/" \
-			-dict="tests/fuzz/$name.dict" >"$log" 2>&1; then
-			count 1 0 0
-			echo "$name: $(sed -n \
-				's/.*executed_units: *//p' "$log") runs"
-		else
-			count 0 1 0
-			echo "$name: failed; the input, in base64:"
-			base64 "$found"/*
-			tail -n 60 "$log" | sed 's/^/  /'
-		fi
-		rm -f "$found"/*
+		mkdir "$found/${program##*/}"
+		run_fuzzer "$program" "$seconds" "$found/${program##*/}" &
 	done
-	rmdir "$found"
+	wait
+	rm -rf "$found"
 }
 
 # Prints the sum of an attribute of the <testsuite> elements.
