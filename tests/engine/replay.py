@@ -35,7 +35,7 @@ SETTLE = 20
 # Where a job stands still for a moment while somebody drains it.
 BRIEF = (("paused", "running"), ("standby", "ready"))
 
-MARKS = ("$", "&", "&-", ">", "+>", "~>", "->", "+->", "!", "=")
+MARKS = ("$", "&", "&-", ">", "+>", "~>", "?>", "->", "+->", "!", "=")
 
 
 # --------------------------------------------------------- what is compared
@@ -115,6 +115,9 @@ def shown(mark, got, want):
     got, want = loosely(got), loosely(want)
     if mark == "~>":
         got, want = numberless(got), numberless(want)
+    if mark == "?>":
+        got, want = ("\n".join(t).partition(" --")[0] for t in (got, want))
+        return got, want
     if names(want):
         # What blkmon knows more than the scenario is no difference.
         return names(want) & (names(got) or set()), names(want)
