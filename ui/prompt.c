@@ -2,7 +2,8 @@
 /*
  * readline inside the screen: bytes of whole keys go in, the line is drawn by
  * us. Completion asks the picture that the screen has, never a channel, so it
- * can't wait for one.
+ * can't wait for one; names of files come from a thread, and when they are
+ * there the key is pressed again.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -15,6 +16,7 @@
 #include "engine/util/mem.h"
 #include "src/console/complete.h"
 #include "src/console/fields.h"
+#include "ui/folder.h"
 #include "ui/history.h"
 #include "ui/screen_impl.h"
 #include "ui/text.h"
@@ -36,6 +38,8 @@ static struct {
 	struct picture picture;
 	struct console console;	/* completes words, runs nothing */
 	struct completion completion;
+	struct folder *folder;	/* awaited; NULL none */
+	char *awaiting;		/* the line then, up to the cursor */
 	char *note;
 	char *written;		/* the line as an action wrote it */
 	bool searching;
@@ -107,20 +111,63 @@ static char *next_match(const char *text, int state)
 	return strdup(prompt.completion.words[next++]);
 }
 
+static void forget_folder(void)
+{
+	folder_put(prompt.folder);
+	free(prompt.awaiting);
+	prompt.folder = NULL;
+	prompt.awaiting = NULL;
+}
+
+static void await_files(const char *text)
+{
+	if (prompt.folder) {
+		screen_message(prompt.screen, "the folder of %s is still being "
+			       "read", folder_part(prompt.folder));
+		return;
+	}
+	prompt.folder = folder_read(text, client_fd(prompt.screen->client));
+	if (prompt.folder)
+		prompt.awaiting = mem_printf("%.*s", rl_point,
+					     rl_line_buffer);
+}
+
+static void offer_files(const char *text)
+{
+	struct completion *out = &prompt.completion;
+	char *const *names;
+	size_t n;
+
+	if (!prompt.folder || !folder_is_read(prompt.folder) ||
+	    strcmp(folder_part(prompt.folder), text)) {
+		await_files(text);
+		return;
+	}
+	n = folder_names(prompt.folder, &names);
+	out->words = mem_grow(out->words, out->n + n, sizeof(*out->words));
+	for (size_t i = 0; i < n; i++)
+		out->words[out->n++] = mem_dup(names[i]);
+	forget_folder();
+}
+
 static char **complete(const char *text, int start, int end)
 {
 	char **matches;
 
 	(void)end;
-	if (prompt.searching) {
-		rl_attempted_completion_over = 1;
+	rl_attempted_completion_over = 1;
+	if (prompt.searching)
 		return NULL;
-	}
 	complete_line(&prompt.console, rl_line_buffer, (size_t)start, text,
 		      &prompt.completion);
-	rl_attempted_completion_over = !prompt.completion.files;
+	if (prompt.completion.files)
+		offer_files(text);
 	matches = rl_completion_matches(text, next_match);
 	completion_release(&prompt.completion);
+	/* Behind a folder's "/" its files are typed, no blank. */
+	if (matches && !matches[1] && **matches &&
+	    matches[0][strlen(*matches) - 1] == '/')
+		rl_completion_append_character = '\0';
 	return matches;
 }
 
@@ -254,6 +301,7 @@ void prompt_release(void)
 	if (!prompt.screen->options->script)
 		history_save();
 	rl_callback_handler_remove();
+	forget_folder();
 	console_release(&prompt.console);
 	str_release(&prompt.bytes);
 	forget_written();
@@ -285,6 +333,26 @@ void prompt_feed(const char *bytes, size_t len)
 		log_search(prompt.screen, rl_line_buffer, 1, true);
 	else
 		chains_search(prompt.screen, rl_line_buffer, 1, true);
+}
+
+bool prompt_is_waiting(void)
+{
+	return prompt.folder;
+}
+
+/* Where something else was typed meanwhile, nobody wants the names. */
+void prompt_news(void)
+{
+	bool same;
+
+	if (!prompt.folder || !folder_is_read(prompt.folder))
+		return;
+	same = prompt.screen->focus == PANE_PROMPT &&
+		(int)strlen(prompt.awaiting) == rl_point &&
+		str_has_prefix(rl_line_buffer, prompt.awaiting);
+	if (same)
+		prompt_feed("\t", 1);
+	forget_folder();
 }
 
 /* Pasted lines stay in the line until Enter; controls are dropped. */

@@ -27,16 +27,21 @@ static bool has_news(struct screen *s)
 	return poll(&fd, 1, 0) > 0;
 }
 
+static bool is_settled(const struct screen *s)
+{
+	return client_settled(s->client) && !prompt_is_waiting();
+}
+
 /* Drawing may ask for maps, and those may change the drawing; they may also be
  * there before one has looked whether they are awaited. */
 void replay_settle(struct screen *s, struct interrupt *outer)
 {
 	do {
-		while (!client_settled(s->client) && !s->over)
+		while (!is_settled(s) && !s->over)
 			wait_news(s, outer);
 		screen_update(s);
 		screen_draw(s);
-	} while ((!client_settled(s->client) || has_news(s)) && !s->over);
+	} while ((!is_settled(s) || has_news(s)) && !s->over);
 }
 
 static int fault(const char *what, const char *word)

@@ -152,6 +152,7 @@ void screen_update(struct screen *s)
 	size_t jobs = s->jobs.n;
 
 	client_seen(s->client);
+	prompt_news();
 	take_lines(s);
 	take_shape(s);
 	client_jobs(s->client, &s->jobs);

@@ -164,6 +164,8 @@ unsigned tour_rows(const struct screen *s);
 void prompt_init(struct screen *s);
 void prompt_release(void);
 void prompt_feed(const char *bytes, size_t len);
+bool prompt_is_waiting(void);		/* for names of files */
+void prompt_news(void);			/* they may be there */
 void prompt_paste(const char *text, size_t len);
 /* Replaces the line; @note says what it would do. */
 void prompt_set(const char *line, const char *note);

@@ -214,6 +214,8 @@ int tty_open(const struct screen_options *o)
 	tty.screen = newterm(NULL, stdout, stdin);
 	if (!tty.screen)
 		return -1;
+	/* newterm() has a handler for it that would do all of it again. */
+	signal(SIGTSTP, SIG_DFL);
 	tty.modern = is_modern();
 	tty.mouse = o->mouse;
 	tty.color = o->color && has_colors();
