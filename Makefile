@@ -61,7 +61,7 @@ archives = $(foreach f,$(UPTO_$(1)),$(call archive,$(f)))
 libs = $(foreach f,$(UPTO_$(1)),$(LIBS_$(f)))
 
 .PHONY: all tests fuzzers deps check check-long check-valgrind \
-	demo bench lint install clean FORCE
+	demo picture bench lint install clean FORCE
 .SECONDARY:
 .DELETE_ON_ERROR:
 
@@ -172,6 +172,13 @@ demo:
 	@scripts/deps.sh build demo
 	$(AGAIN) all
 	@BLKMON='$(abspath $(PROG))' scripts/demo.sh
+
+# What the README shows of the screen.
+picture:
+	@scripts/deps.sh build demo
+	$(AGAIN) all
+	@BLKMON='$(abspath $(PROG))' scripts/demo.sh --picture '$(B)/screen.ans'
+	@$(PYTHON) docs/picture.py '$(B)/screen.ans' docs/screen.svg README.md
 
 bench:
 	@scripts/deps.sh build bench

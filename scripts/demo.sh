@@ -4,10 +4,12 @@
 # demo.sh: makes the chain base <- sn1 <- sn2 in a temporary folder. At a
 # terminal blkmon opens it with a guided first minute; otherwise a script streams
 # and commits it, and the images are compared with what they held before.
+# demo.sh --picture FILE: what the screen shows of it after some seconds.
 #
 # Environment: BLKMON (the program).
 
 set -eu
+picture=$(realpath -m "${2-.}")
 dir=$(mktemp -d)
 trap 'rm -rf "$dir"' EXIT
 trap 'exit 130' INT TERM
@@ -18,17 +20,23 @@ make_chain()
 	qemu-img create -q -f qcow2 base 64M
 	qemu-io -c 'write -q -P 0x11 0 16M' base
 	qemu-img create -q -f qcow2 -b base -F qcow2 sn1
-	qemu-io -c 'write -q -P 0x22 8M 16M' sn1
+	qemu-io -c 'write -q -P 0x22 12M 20M' sn1
 	qemu-img create -q -f qcow2 -b sn1 -F qcow2 sn2
 	qemu-io -c 'write -q -P 0x33 20M 8M' sn2
 }
 
 # A commit runs already, slowly, so that there is something to see; the tour
 # says what, and which keys to press.
-at_the_terminal()
+on_the_screen()
 {
 	"$BLKMON" --tour --drive file=sn2,id=disk0,format=qcow2 \
-		--first 'block_commit disk0 base sn2 1M'
+		--first 'block_commit disk0 base sn2 1M' "$@"
+}
+
+picture()
+{
+	echo 'wait disk0 60%' >keys
+	on_the_screen --ui-script keys --ui-time 12:00:00 --screenshot "$1"
 }
 
 script()
@@ -80,8 +88,10 @@ as_a_script()
 }
 
 make_chain
-if test -t 0 && test -t 1; then
-	at_the_terminal
+if test "${1-}" = --picture; then
+	picture "$picture"
+elif test -t 0 && test -t 1; then
+	on_the_screen
 else
 	as_a_script
 fi

@@ -87,8 +87,12 @@ static bool is_in_state(const struct screen *s, const char *id,
 {
 	const struct view_job *job = jobs_find(s, id);
 
+	unsigned percent;
+
 	if (!strcmp(state, "done"))
 		return !job;
+	if (sscanf(state, "%u%%", &percent) == 1)
+		return !job || view_job_percent(job) >= percent;
 	if (!strcmp(state, "ready"))
 		return job && job->ready;
 	return job && !strcmp(job->status, state);

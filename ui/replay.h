@@ -1,7 +1,7 @@
 /* replay.h - the screen without a display, driven by a file.
  *
  * Lines: "key NAME..." (names as in input.h), "type TEXT", "size COLSxROWS",
- * "wait JOB ready|done|WORD" (WORD: how query-block-jobs calls its status),
+ * "wait JOB ready|done|NN%|WORD" (WORD: how query-block-jobs calls its status),
  * "paste TEXT", "screenshot FILE"; blank ones and "#" comments are nothing.
  * Before each line everything that was asked for has happened, so that the
  * same file gives the same screens.

@@ -91,8 +91,11 @@ unsigned tour_rows(const struct screen *s)
 	return s->step ? TOUR_ROWS : 0;
 }
 
+/* The first step is about a job that may not be there yet. */
 void tour_update(struct screen *s)
 {
+	if (s->step == 1 && !s->jobs.n)
+		return;
 	if (s->step && s->shape && steps[s->step - 1].done(s))
 		s->step++;
 }
