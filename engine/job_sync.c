@@ -25,8 +25,8 @@ static int find_base(struct drive *drive, const char *name,
 	struct node *top = drive->node;
 
 	if (!top->backing)
-		return err_sys(err, ENOTSUP, "Device '%s' has no backing file "
-			       "to commit to", drive->id);
+		return err_sys(err, ENOTSUP, "'%s' has no backing file to "
+			       "commit to", top->file->path);
 	*base = top->backing;
 	if (name && chain_find(top, name, base, err) < 0)
 		return -1;

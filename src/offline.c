@@ -6,6 +6,7 @@
 #include "src/offline.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -234,7 +235,8 @@ static int take_fd(const char *value, int *out)
 
 	errno = 0;
 	fd = strtol(value, &end, 10);
-	if (errno || *end || end == value || fd < 0 || fd > 65535) {
+	if (errno || *end || end == value || fd < 0 || fd > 65535 ||
+	    fcntl((int)fd, F_GETFD) < 0) {
 		fprintf(stderr, "blkmon: '%s' is no descriptor\n", value);
 		return -1;
 	}

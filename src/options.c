@@ -61,6 +61,7 @@ static const char help_text[] =
 "       blkmon commit [-f FMT] [-b BASE] [-p] [--progress=FD] IMAGE\n"
 "       blkmon info [-f FMT] [--json] IMAGE\n"
 "       blkmon cat [-f FMT] [--offset N] [--length N] IMAGE\n"
+"These three also take --probe, --backing-format FMT and --data-file PATH.\n"
 "\n"
 "A console over live disk-image chains: snapshot, stream, commit.\n"
 "\n"

@@ -29,8 +29,9 @@ static void add_head(const json_t *inserted, const char *device,
 		str_addf(out, *node ? "%s (%s)" : "%s", device, node);
 	else
 		str_add(out, node);
-	str_addf(out, ": %s (%s%s%s)\n", field_str(inserted, "file"),
-		 field_str(inserted, "drv"),
+	str_add(out, ": ");
+	str_add_safe(out, field_str(inserted, "file"));
+	str_addf(out, " (%s%s%s)\n", field_str(inserted, "drv"),
 		 field_bool(inserted, "ro") ? ", read-only" : "",
 		 field_bool(inserted, "encrypted") ? ", encrypted" : "");
 }
@@ -92,9 +93,11 @@ static void add_layers(const json_t *inserted, struct str *out)
 		 "writethrough",
 		 field_bool(cache, "direct") ? ", direct" : "",
 		 field_bool(cache, "no-flush") ? ", ignore flushes" : "");
-	if (below)
-		str_addf(out, "    Backing file:     %s (chain depth: %u)\n",
-			 field_str(below, "filename"), depth_of(inserted));
+	if (below) {
+		str_add(out, "    Backing file:     ");
+		str_add_safe(out, field_str(below, "filename"));
+		str_addf(out, " (chain depth: %u)\n", depth_of(inserted));
+	}
 	if (*zeroes && strcmp(zeroes, "off"))
 		str_addf(out, "    Detect zeroes:    %s\n", zeroes);
 }

@@ -33,9 +33,13 @@ static void add_backing(const json_t *image, struct str *out)
 
 	if (!*name)
 		return;
-	str_addf(out, "backing file: %s", name);
-	if (*full && strcmp(full, name))
-		str_addf(out, " (actual path: %s)", full);
+	str_add(out, "backing file: ");
+	str_add_safe(out, name);
+	if (*full && strcmp(full, name)) {
+		str_add(out, " (actual path: ");
+		str_add_safe(out, full);
+		str_add_char(out, ')');
+	}
 	str_add_char(out, '\n');
 	if (*format)
 		str_addf(out, "backing file format: %s\n", format);
@@ -46,6 +50,7 @@ void snapshot_text(const json_t *s, const char *id, struct str *out)
 	time_t when = (time_t)field_u64(s, "date-sec");
 	uint64_t clock = field_u64(s, "vm-clock-sec");
 	char date[32] = "", size[16], vm_clock[32], icount[24] = "";
+	struct str name = STR_INIT;
 	struct tm tm;
 
 	if (localtime_r(&when, &tm))
@@ -58,8 +63,10 @@ void snapshot_text(const json_t *s, const char *id, struct str *out)
 	if (json_object_get(s, "icount"))
 		snprintf(icount, sizeof(icount), "%llu", (unsigned long long)
 			 field_u64(s, "icount"));
-	str_addf(out, "%-9s %-16s %8s%20s%13s%11s\n", id,
-		 field_str(s, "name"), size, date, vm_clock, icount);
+	str_add_safe(&name, field_str(s, "name"));
+	str_addf(out, "%-9s %-16s %8s%20s%13s%11s\n", id, str_get(&name),
+		 size, date, vm_clock, icount);
+	str_release(&name);
 }
 
 void snapshot_head_text(struct str *out)
@@ -85,15 +92,19 @@ static void add_snapshots(const json_t *image, struct str *out)
 static void add_value(const char *label, const json_t *value,
 		      struct str *out)
 {
+	struct str text = STR_INIT;
+
 	if (json_is_string(value))
-		str_addf(out, "    %s: %s\n", label,
-			 json_string_value(value));
+		str_add_safe(&text, json_string_value(value));
+	if (json_is_string(value))
+		str_addf(out, "    %s: %s\n", label, str_get(&text));
 	else if (json_is_integer(value))
 		str_addf(out, "    %s: %lld\n", label,
 			 (long long)json_integer_value(value));
 	else if (json_is_boolean(value))
 		str_addf(out, "    %s: %s\n", label,
 			 json_is_true(value) ? "true" : "false");
+	str_release(&text);
 }
 
 static void add_specific(const json_t *image, struct str *out)
@@ -121,8 +132,9 @@ static void add_specific(const json_t *image, struct str *out)
 
 void image_text(const json_t *image, struct str *out)
 {
-	str_addf(out, "image: %s\nfile format: %s\n",
-		 field_str(image, "filename"), field_str(image, "format"));
+	str_add(out, "image: ");
+	str_add_safe(out, field_str(image, "filename"));
+	str_addf(out, "\nfile format: %s\n", field_str(image, "format"));
 	add_sizes(image, out);
 	add_backing(image, out);
 	add_snapshots(image, out);

@@ -55,8 +55,10 @@ bool script_line(struct script *b, const char *line)
 	int rc;
 
 	b->started = true;
-	if (b->echo)
+	if (b->echo) {	/* seen while the line is at work: it may wait */
 		printf("(blkmon) %s\n", line);
+		fflush(stdout);
+	}
 	rc = console_run(c, line);
 	b->failed |= rc != 0;
 	if (!flush_output(b) || c->quit || console_interrupted(c))
@@ -86,13 +88,24 @@ static bool wait_input(struct script *b, int fd)
 	return false;
 }
 
-/* Runs the whole lines in @input and keeps the rest. */
+static bool complain(struct script *b, const char *text)
+{
+	fflush(stdout);
+	fprintf(stderr, "blkmon: %s\n", text);
+	b->failed = true;
+	return false;
+}
+
+/* Runs the whole lines in @input and keeps the rest. A line that a zero byte
+ * would cut short is not what somebody meant. */
 static bool run_lines(struct script *b, struct str *input)
 {
 	char *line = input->s, *end = line + input->len, *nl;
 	bool more = true;
 
 	while (more && (nl = memchr(line, '\n', (size_t)(end - line)))) {
+		if (memchr(line, '\0', (size_t)(nl - line)))
+			return complain(b, "a line has a zero byte in it");
 		*nl = '\0';
 		if (nl > line && nl[-1] == '\r')
 			nl[-1] = '\0';
@@ -103,14 +116,6 @@ static bool run_lines(struct script *b, struct str *input)
 	memmove(input->s, line, input->len);
 	input->s[input->len] = '\0';
 	return more;
-}
-
-static bool complain(struct script *b, const char *text)
-{
-	fflush(stdout);
-	fprintf(stderr, "blkmon: %s\n", text);
-	b->failed = true;
-	return false;
 }
 
 /* The end of input: a last line without its newline runs too. */
@@ -128,6 +133,15 @@ static bool run_rest(struct script *b, struct str *input)
 	return more;
 }
 
+static bool cannot_read(struct script *b)
+{
+	char text[128];
+
+	snprintf(text, sizeof(text), "cannot read the lines: %s",
+		 strerror(errno));
+	return complain(b, text);
+}
+
 static bool read_all(struct script *b, int fd, struct str *input)
 {
 	char buf[4096];
@@ -138,7 +152,7 @@ static bool read_all(struct script *b, int fd, struct str *input)
 		if (n < 0 && (errno == EINTR || errno == EAGAIN))
 			continue;
 		if (n < 0)
-			return complain(b, strerror(errno));
+			return cannot_read(b);
 		if (n == 0)
 			return run_rest(b, input);
 		str_add_mem(input, buf, (size_t)n);

@@ -9,6 +9,7 @@ import subprocess
 import pytest
 
 import blk
+import header
 from blk import KIB, MIB, content, make_chain
 
 
@@ -48,6 +49,14 @@ def test_offline_commit_errors(d):
     with blk.held_by_qemu_io(top):
         out = blk.blkmon("commit", top)
         assert out.rc == 1 and "lock" in out.err, out
+
+
+def test_commit_that_cannot_be(d):
+    low, top = blk.make_chain(d, 2)
+    out = blk.blkmon("commit", low)
+    assert out.rc == 1 and low in out.err and "no backing file" in out.err
+    out = blk.blkmon("commit", "--progress=99", top)
+    assert out.rc == 2 and "descriptor" in out.err, out
 
 
 def test_commit_progress(d):
@@ -102,3 +111,19 @@ def test_cat_into_a_closed_pipe(pair):
         done = subprocess.run([blk.BLKMON, "cat", pair[-1]], stdout=full,
                               stderr=subprocess.PIPE, timeout=blk.PATIENCE)
     assert done.returncode == 1 and done.stderr, done
+
+
+def test_names_cannot_make_lines(d):
+    """A name is shown in one line, whatever it is made of."""
+    low = os.path.join(d, "a\n    Cache mode: good\x1b[2J.img")
+    os.rename(blk.create(os.path.join(d, "low.img"), MIB), low)
+    top = blk.create(os.path.join(d, "top.img"), MIB)
+    head = header.Header(top)
+    head.name = os.path.basename(low).encode()
+    head.extensions.insert(0, (header.BACKING_FORMAT, b"qcow2"))
+    head.write()
+    for words in (["info", top], ["info", low], [top, "-c", "info block -v"],
+                  ["disk0=" + low, "-c", "info block"]):
+        out = blk.blkmon_ok(*words).out
+        assert "\n    Cache mode: good" not in out, out
+        assert "a\\x0a    Cache mode: good\\x1b[2J.img" in out, out

@@ -9,7 +9,7 @@ import time
 import pytest
 
 import blk
-from blk import KIB, MIB
+from blk import KIB, MIB, content
 
 
 # ---------------------------------------------------------- rules of a script
@@ -262,3 +262,11 @@ def test_guest_io(pair):
             reply = "\n".join(s.cmd('qemu-io disk0 "%s"' % bad))
             assert reply and "wrote" not in reply and "ops" not in reply, bad
         s.quit()
+
+
+def test_zero_byte_in_a_line(pair):
+    """What stands behind it must not be dropped in silence."""
+    before = content(pair[-1])
+    out = blk.blkmon(pair[-1], stdin="info block\nblock_stream disk0\0 1\n")
+    assert out.rc == 1 and "zero byte" in out.err, out
+    blk.unchanged(pair[-1], before)
