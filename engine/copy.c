@@ -13,6 +13,7 @@ struct copy *copy_new(const struct copy_options *o)
 	struct copy *c = mem_alloc(sizeof(*c));
 
 	c->o = *o;
+	c->workers = COPY_WORKERS;
 	batch_init(&c->batch, o->pool);
 	for (int i = 0; i < COPY_WORKERS; i++)
 		c->worker[i].copy = c;
@@ -367,10 +368,20 @@ int copy_spans(struct copy *c, const struct span *span, size_t count,
 	*error = (struct copy_error){ 0 };
 	if (from != to)
 		range_take(&from->range, &from_hold, off, len, false);
-	range_take(&to->range, &to_hold, off, len, true);
+	range_take(&to->range, &to_hold, off, len, !c->o.only_holes);
 	copy_batch(c, span, count, error);
-	range_drop(&to->range, &to_hold);
+	c->in_the_way = range_drop(&to->range, &to_hold);
 	if (from != to)
-		range_drop(&from->range, &from_hold);
+		c->in_the_way |= range_drop(&from->range, &from_hold);
 	return error->rc;
+}
+
+void copy_set_workers(struct copy *c, unsigned workers)
+{
+	c->workers = (unsigned)min_u64(max_u64(workers, 1), COPY_WORKERS);
+}
+
+bool copy_was_in_the_way(const struct copy *c)
+{
+	return c->in_the_way;
 }

@@ -10,7 +10,9 @@
  * The caller holds the graph for reading and has a claim on all images from
  * `from` down to `to` (commit) or to, not including, `stop` (stream). The
  * copier takes the ranges: the shared one of `from`, so that no guest writes
- * meanwhile, and the exclusive one of `to`. Chunks move side by side on the
+ * meanwhile, and the exclusive one of `to`. A stream takes the shared one
+ * alone: whoever reads a hole sees the same before and after it was filled,
+ * and nothing that he may be reading is freed. Chunks move side by side on the
  * pool. One thread uses a copier at a time.
  */
 #ifndef BLKMON_COPY_H
@@ -58,5 +60,9 @@ struct copy_error {
  * or -errno (= error->rc). */
 int copy_spans(struct copy *c, const struct span *span, size_t count,
 	       struct copy_error *error);
+/* How many chunks move side by side from now on: COPY_WORKERS, or less. */
+void copy_set_workers(struct copy *c, unsigned workers);
+/* Whether a guest has had to wait for the last batch. */
+bool copy_was_in_the_way(const struct copy *c);
 
 #endif

@@ -55,6 +55,7 @@ struct copy {
 	struct copy_options o;
 	struct batch batch;
 	struct worker worker[COPY_WORKERS];
+	unsigned workers;		/* how many of them work */
 	_Atomic size_t next;		/* group to be moved next */
 
 	struct part *part;
@@ -62,6 +63,7 @@ struct copy {
 	struct group *group;
 	size_t parts, segments, groups;
 	size_t part_cap, segment_cap, group_cap;
+	bool in_the_way;		/* of a guest, the last batch */
 };
 
 /* Marks a part as failed; the first error stays. Any thread, but one part

@@ -282,7 +282,7 @@ static int worker_run(struct task *task)
 void copy_move(struct copy *c)
 {
 	c->next = 0;
-	for (size_t i = 0; i < min_u64(c->groups, COPY_WORKERS); i++) {
+	for (size_t i = 0; i < min_u64(c->groups, c->workers); i++) {
 		c->worker[i].task.fn = worker_run;
 		pool_submit(&c->batch, &c->worker[i].task);
 	}

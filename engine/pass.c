@@ -4,7 +4,9 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <stdlib.h>
+#include <unistd.h>
 
+#include "engine/drive.h"
 #include "engine/util/bytes.h"
 #include "engine/util/clock.h"
 #include "engine/util/mem.h"
@@ -288,13 +290,16 @@ static size_t gather(struct pass *p, struct span *span, uint64_t bytes)
 	return n;
 }
 
-/* A slow disk gets short batches. */
+/* A slow disk gets short batches, and so does a guest who would have to wait
+ * for them. */
 static void tune(struct pass *p, uint64_t moved, uint64_t took)
 {
-	if (took > BATCH_NS_LONG)
+	if (copy_was_in_the_way(p->copier))
+		p->batch = max_u64(p->batch / 4, BATCH_MIN);
+	else if (took > BATCH_NS_LONG)
 		p->batch = max_u64(p->batch / 2, BATCH_MIN);
 	else if (took < BATCH_NS_SHORT && moved >= p->batch)
-		p->batch = min_u64(p->batch * 2, BATCH_MAX);
+		p->batch = min_u64(p->batch + p->batch / 8, BATCH_MAX);
 }
 
 static int pass_fail(struct pass *p, const struct copy_error *e,
@@ -330,6 +335,20 @@ static int after_error(struct pass *p, const struct copy_error *e,
 	return 0;
 }
 
+/* A guest at work gets his share of the processors: no more workers than there
+ * are of them. Graph held. */
+static unsigned workers(struct pass *p)
+{
+	const struct drive *d = graph_drive_above(p->copy.from);
+	uint64_t before = p->guest_ops;
+	long cpus = sysconf(_SC_NPROCESSORS_ONLN);
+
+	if (d)
+		p->guest_ops = d->stats.rd_ops + d->stats.wr_ops;
+	return p->guest_ops == before || cpus < 1 ? COPY_WORKERS :
+	       (unsigned)cpus;
+}
+
 static int pass_batch(struct pass *p, struct err *err)
 {
 	struct span span[BATCH_SPANS];
@@ -345,6 +364,7 @@ static int pass_batch(struct pass *p, struct err *err)
 		return 0;
 	began = clock_ns();
 	rwlock_read(&p->graph->lock);
+	copy_set_workers(p->copier, workers(p));
 	copy_spans(p->copier, span, n, &e);
 	rwlock_drop(&p->graph->lock);
 	moved = data_before(span, n, e.rc ? e.off : UINT64_MAX);

@@ -38,6 +38,7 @@ struct pass {
 	uint64_t pos, end;		/* next byte of the slice, its end */
 	uint64_t total, done;		/* bytes of data */
 	uint64_t batch;			/* bytes of data in one batch */
+	uint64_t guest_ops;		/* requests of the guest, last seen */
 };
 
 /* 0; -ECANCELED; or -errno, and then *err (without a job) or job->err says

@@ -75,16 +75,22 @@ bool range_try(struct range *range, struct range_hold *hold, uint64_t off,
 	return taken;
 }
 
-void range_drop(struct range *range, struct range_hold *hold)
+bool range_drop(struct range *range, struct range_hold *hold)
 {
+	bool waited = false;
+
 	lock_take(&range->lock);
 	for (struct list *link = hold->link.next; link != &range->held;
 	     link = link->next) {
 		struct range_hold *later = hold_of(link);
 
-		if (in_the_way(hold, later) && !--later->waits_for)
+		if (!in_the_way(hold, later))
+			continue;
+		waited = true;
+		if (!--later->waits_for)
 			cond_wake_one(&later->go);
 	}
 	list_del(&hold->link);
 	lock_drop(&range->lock);
+	return waited;
 }

@@ -1,7 +1,8 @@
 /* range.h - requests that overlap wait for each other.
  *
- * One struct range per node. A holder is shared (reads) or exclusive (writes,
- * whatever changes the mapping). Two shared holders may overlap; an exclusive
+ * One struct range per node. A holder is shared (reads; a stream that fills
+ * holes with what shows through them) or exclusive (writes, whatever changes
+ * what is mapped). Two shared holders may overlap; an exclusive
  * one overlaps nobody. First come, first served among those that overlap, so
  * a writer is not starved by readers.
  *
@@ -41,6 +42,7 @@ void range_take(struct range *range, struct range_hold *hold, uint64_t off,
 /* The same without waiting: true if taken. */
 bool range_try(struct range *range, struct range_hold *hold, uint64_t off,
 	       uint64_t len, bool exclusive);
-void range_drop(struct range *range, struct range_hold *hold);
+/* True if somebody has had to wait for it. */
+bool range_drop(struct range *range, struct range_hold *hold);
 
 #endif

@@ -3,6 +3,8 @@
  */
 #include "tests/unit/jobs_world.h"
 
+#include <sched.h>
+
 #include "engine/chain.h"
 
 #define MIB (1u << 20)
@@ -66,6 +68,49 @@ static void stream_of_the_whole_chain(void **state)
 	world_verify(w);
 	reopen(w);
 	assert_int_equal(depth(w), 0);
+	world_verify(w);
+}
+
+/* A host that does not finish a write before the test lets it, or too long
+ * has passed. */
+static _Atomic bool writing, may_go, gave_up;
+
+static int slow_write(const struct file *f, enum file_op op, uint64_t off,
+		      uint64_t len, const void *buf)
+{
+	uint64_t deadline = clock_ns() + 20 * NS_PER_SEC;
+
+	(void)f;
+	(void)off;
+	(void)len;
+	(void)buf;
+	if (op != FILE_OP_WRITE)
+		return 0;
+	writing = true;
+	while (!may_go && clock_ns() < deadline)
+		sched_yield();
+	gave_up = gave_up || !may_go;
+	return 0;
+}
+
+/* What a stream is about to fill shows the same before and after. */
+static void readers_do_not_wait_for_a_stream(void **state)
+{
+	struct world *w = *state;
+	struct err err = ERR_INIT;
+
+	make_chain(w, 3);
+	writing = may_go = gave_up = false;
+	file_set_hook(slow_write);
+	must(engine_stream(w->engine, &(struct stream_options){
+			.device = "disk0" }, &err), &err);
+	while (!writing)
+		sched_yield();
+	world_verify(w);
+	may_go = true;
+	world_completes(w);
+	file_set_hook(NULL);
+	assert_false(gave_up);
 	world_verify(w);
 }
 
@@ -436,6 +481,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(stream_of_the_whole_chain),
+		TEST(readers_do_not_wait_for_a_stream),
 		TEST(stream_above_a_base),
 		TEST(nothing_to_stream),
 		TEST(commit_in_the_middle),

@@ -79,7 +79,7 @@ static void nothing_holds_nothing(void **state)
 	range_take(&range, &all, 0, 100, EXCLUSIVE);
 	assert_true(is_free(&range, 50, 0, EXCLUSIVE));
 	range_drop(&range, &none);
-	range_drop(&range, &all);
+	assert_false(range_drop(&range, &all));
 	range_release(&range);
 }
 
@@ -131,7 +131,7 @@ static void first_come_first_served(void **state)
 		taker_start(&taker[i], i + 2);
 	}
 	assert_int_equal(atomic_load(&turns), 0);
-	range_drop(&range, &all);
+	assert_true(range_drop(&range, &all));
 	for (unsigned i = 0; i < N; i++) {
 		thread_join(taker[i].thread);
 		assert_int_equal(taker[i].turn, i);
