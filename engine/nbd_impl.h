@@ -37,6 +37,7 @@
  * piece for each client. */
 #define NBD_PIECE (1u << 20)
 #define NBD_SHARED_MAX 96u	/* pieces */
+#define NBD_SPARES 16u		/* pieces kept for the next who wants one */
 #define NBD_SMALL (16u << 10)	/* each thread has a buffer of that size */
 
 #define NBD_HANDSHAKE_NS (10 * NS_PER_SEC)
@@ -65,6 +66,8 @@ struct nbd_server {
 	struct list conns;	/* struct nbd_conn, oldest first */
 	struct list exports;	/* struct export, newest first */
 	char address[256];	/* while it is running */
+	uint8_t *spare[NBD_SPARES]; /* pieces that nobody uses */
+	unsigned spares;
 	uint64_t notice_ns;	/* when the current second of lines began */
 	unsigned notices, notices_lost;
 };
@@ -126,7 +129,8 @@ struct nbd_request {
 	uint32_t len;
 	uint32_t error;		/* NBD's, found while it was read */
 	uint32_t done;		/* WRITE: bytes served already */
-	uint8_t *buf;		/* of min(len, NBD_PIECE) bytes, or NULL */
+	uint8_t *buf;		/* of min(len, NBD_PIECE) bytes at least, or
+				   NULL */
 	bool owns, shared;	/* buf is a piece; out of the common ones */
 };
 

@@ -149,16 +149,40 @@ static void piece_give(struct nbd_conn *c, struct nbd_request *r)
 		atomic_fetch_sub(&c->server->shared, 1);
 }
 
+/* Memory that the host has to give anew costs more than what is done with it,
+ * so some is kept. */
+static uint8_t *spare_take(struct nbd_server *s)
+{
+	uint8_t *buf = NULL;
+
+	lock_take(&s->lock);
+	if (s->spares)
+		buf = s->spare[--s->spares];
+	lock_drop(&s->lock);
+	return buf ? buf : buf_new(NBD_PIECE);
+}
+
+static void spare_give(struct nbd_server *s, uint8_t *buf)
+{
+	bool kept;
+
+	lock_take(&s->lock);
+	kept = buf && s->spares < NBD_SPARES;
+	if (kept)
+		s->spare[s->spares++] = buf;
+	lock_drop(&s->lock);
+	if (!kept)
+		free(buf);
+}
+
 static void get_buffer(struct nbd_worker *w, struct nbd_request *r)
 {
-	size_t len = min_u64(r->len, NBD_PIECE);
-
-	if (len <= NBD_SMALL) {
+	if (r->len <= NBD_SMALL) {
 		r->buf = w->small;
 		return;
 	}
 	piece_take(w->conn, r);
-	r->buf = buf_new(len);
+	r->buf = spare_take(w->conn->server);
 	if (!r->buf)
 		r->error = NBD_ENOMEM;
 }
@@ -167,7 +191,7 @@ void nbd_request_release(struct nbd_worker *w, struct nbd_request *r)
 {
 	if (!r->owns)
 		return;
-	free(r->buf);
+	spare_give(w->conn->server, r->buf);
 	piece_give(w->conn, r);
 }
 

@@ -394,6 +394,8 @@ static void stop(struct nbd_server *s)
 			cond_wait(&s->changed, &s->lock);
 	lock_drop(&s->lock);
 	bury(s);
+	while (s->spares)
+		free(s->spare[--s->spares]);
 	close(s->wake);
 	s->wake = -1;
 }
