@@ -61,7 +61,7 @@ archives = $(foreach f,$(UPTO_$(1)),$(call archive,$(f)))
 libs = $(foreach f,$(UPTO_$(1)),$(LIBS_$(f)))
 
 .PHONY: all tests fuzzers deps check check-long check-valgrind \
-	demo picture bench lint install clean FORCE
+	demo picture bench bench-nbd lint install clean FORCE
 .SECONDARY:
 .DELETE_ON_ERROR:
 
@@ -184,6 +184,11 @@ bench:
 	@scripts/deps.sh build bench
 	$(AGAIN) all
 	@BLKMON='$(abspath $(PROG))' tests/bench/run
+
+bench-nbd:
+	@scripts/deps.sh build bench
+	$(AGAIN) all
+	@BLKMON='$(abspath $(PROG))' tests/bench/nbd
 
 lint:
 	@scripts/deps.sh build test lint

@@ -121,11 +121,11 @@ def markdown(results, skipped, where, repetitions, remark=""):
     return "\n".join([*out, "", END])
 
 
-def write_between(path, text):
+def write_between(path, text, begin=BEGIN):
     """Puts @text in the place of the section between the markers."""
     with open(path, encoding="utf-8") as f:
         whole = f.read()
-    before, rest = whole.split(BEGIN, 1)
+    before, rest = whole.split(begin, 1)
     after = rest.split(END, 1)[1]
     with open(path, "w", encoding="utf-8") as f:
         f.write(before + text + after)
