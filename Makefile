@@ -60,7 +60,7 @@ archive = $(if $(call sources,$(DIR_$(1))),$(B)/lib$(1).a)
 archives = $(foreach f,$(UPTO_$(1)),$(call archive,$(f)))
 libs = $(foreach f,$(UPTO_$(1)),$(LIBS_$(f)))
 
-.PHONY: all tests fuzzers deps check check-long check-valgrind \
+.PHONY: all tests fuzzers deps check check-long check-valgrind check-guest \
 	demo picture bench bench-nbd lint install clean FORCE
 .SECONDARY:
 .DELETE_ON_ERROR:
@@ -148,7 +148,7 @@ check:
 	$(FUZZ_STEP_BUILD)
 	$(CHECK) units $(UNIT)
 	$(FUZZ_STEP)
-	$(CHECK) pytest -m 'not long'
+	$(CHECK) pytest -m 'not long and not guest'
 	$(CHECK) sum
 
 check-long:
@@ -159,6 +159,16 @@ check-long:
 	$(FUZZ_STEP)
 	$(CHECK) pytest -m long
 	$(CHECK) scripts $(wildcard tests/long/*)
+	$(CHECK) sum
+
+# Where there is no QEMU or no kernel the tests say so and are skipped.
+check-guest:
+	@scripts/deps.sh build test
+	@scripts/deps.sh guest || true
+	@scripts/guest_kernel.sh build/guest || true
+	@rm -f $(B)/tally
+	$(AGAIN) all
+	$(CHECK) pytest -rs -m guest
 	$(CHECK) sum
 
 check-valgrind:

@@ -34,6 +34,9 @@ test	python3-pexpect		py pexpect
 test	python3-pyte		py pyte
 test	xfsprogs		cmd mkfs.xfs
 test	btrfs-progs		cmd mkfs.btrfs
+guest	qemu-system-x86		cmd qemu-system-x86_64
+guest	busybox-static		cmd busybox
+guest	e2fsprogs		cmd mkfs.ext4
 bench	qemu-utils		cmd qemu-img
 bench	qemu-system-common	cmd qemu-storage-daemon
 bench	xfsprogs		cmd mkfs.xfs
