@@ -47,7 +47,7 @@ static struct node *find_node(struct snapshot *s, struct err *err)
 	s->drive = NULL;
 	if (s->o->device)
 		s->drive = drive_find(g, s->o->device);
-	else if (name)
+	if (!s->drive && name)
 		node = graph_find(g, name);
 	if (s->drive && !s->drive->node) {
 		err_set(err, ERR_GENERIC, "Device '%s' has no medium",

@@ -67,7 +67,7 @@ class Qmp:
                 return got
             self.events.append(got)
 
-    def request(self, name, **args):
+    def request(self, name, /, **args):
         request = {"execute": name}
         if args:
             request["arguments"] = {k.replace("_", "-"): v
@@ -75,7 +75,7 @@ class Qmp:
         self.send(request)
         return self.reply()
 
-    def ask(self, name, **args):
+    def ask(self, name, /, **args):
         got = self.request(name, **args)
         assert "return" in got, (name, args, got)
         return got["return"]
