@@ -325,7 +325,7 @@ class Session:
     """
 
     def __init__(self, *args, cwd=None, on_error="continue", stderr=None,
-                 limit_fsize=None, program=None):
+                 limit_fsize=None, program=None, env=None):
         self.argv = [program or BLKMON, "--echo", "--on-error=" + on_error]
         self.argv += [os.fspath(a) for a in args]
         self.count = 0
@@ -337,7 +337,7 @@ class Session:
 
         self.proc = subprocess.Popen(
             self.argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-            stderr=stderr or subprocess.STDOUT, cwd=cwd,
+            stderr=stderr or subprocess.STDOUT, cwd=cwd, env=env,
             preexec_fn=limits if limit_fsize else None)
         self.lines = Lines(self.proc.stdout.fileno())
         self.banner = self.sync()

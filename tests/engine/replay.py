@@ -29,13 +29,17 @@ LOOSE_MEMBERS = {
     "wr_highest_offset", "idle_time_ns", "rd_total_time_ns",
     "wr_total_time_ns", "flush_total_time_ns", "unmap_total_time_ns",
 }
+PROGRESS = {"offset", "current-progress"}
 # Lines that may be repeated, and how long for (seconds).
 QUERY = re.compile(r'(\{"execute": "query-|info |query-)')
 SETTLE = 20
+# What an operator is told about jobs, whenever it happens.
+NOTICE = re.compile(r"(Job|blkmon: job) '[^']*'(:| failed:) ")
 # Where a job stands still for a moment while somebody drains it.
 BRIEF = (("paused", "running"), ("standby", "ready"))
 
-MARKS = ("$", "&", "&-", ">", "+>", "~>", "?>", "->", "+->", "!", "=")
+MARKS = ("$", "&", "&-", ">", "+>", "~>", "?>", "=>", "->", "+->", "!", "=",
+         "%")
 
 
 # --------------------------------------------------------- what is compared
@@ -85,11 +89,27 @@ def by_subject(lines):
 
 
 def loosely(lines):
-    lines = [line for line in lines if not is_event(line)]
+    lines = [line for line in lines
+             if not is_event(line) and not NOTICE.match(line)]
     for pattern, word in LOOSE:
         lines = [line if parsed(line) else pattern.sub(word, line)
                  for line in lines]
     return [parsed(line) or line for line in lines]
+
+
+def strictly(value):
+    """All but the place where a piece of work begins."""
+    if isinstance(value, dict):
+        return {k: "?" if k in PROGRESS else strictly(v)
+                for k, v in value.items()}
+    if isinstance(value, list):
+        return [strictly(v) for v in value]
+    return value
+
+
+def exactly(lines):
+    return [strictly(json.loads(line)) if line.startswith("{") else line
+            for line in lines if not is_event(line) and not NOTICE.match(line)]
 
 
 def numberless(value):
@@ -112,6 +132,8 @@ def names(lines):
 
 def shown(mark, got, want):
     """Both replies in the form in which they are compared."""
+    if mark == "=>":
+        return exactly(got), exactly(want)
     got, want = loosely(got), loosely(want)
     if mark == "~>":
         got, want = numberless(got), numberless(want)
@@ -147,7 +169,7 @@ class Replay:
     """The folder, the program, and the conversation on its socket."""
 
     def __init__(self, d):
-        self.d, self.rc = d, None
+        self.d, self.rc, self.fault = d, None, None
         self.session = self.daemon = self.wire = None
 
     def close(self):
@@ -162,13 +184,32 @@ class Replay:
 
     def start(self, text, headless):
         self.close()
+        env = self.preload() if self.fault else None
         if headless:
             self.daemon = subprocess.Popen(
                 [blk.BLKMON, *shlex.split(text)], cwd=self.d,
-                stdin=subprocess.DEVNULL)
+                stdin=subprocess.DEVNULL, env=env)
         else:
-            self.session = blk.Session(*shlex.split(text), cwd=self.d)
+            self.session = blk.Session(*shlex.split(text), cwd=self.d,
+                                       env=env)
             self.session.__enter__()
+
+    def preload(self):
+        """The environment in which the disk fails."""
+        shim = os.path.join(self.d, "faults.so")
+        out = blk.run("cc", "-shared", "-fPIC", "-D_GNU_SOURCE", "-o", shim,
+                      os.path.join(blk.HERE, "faults.c"))
+        assert out.rc == 0, out
+        return dict(os.environ, LD_PRELOAD=shim, BLKMON_FAULTS=self.fault,
+                    ASAN_OPTIONS=os.environ.get("ASAN_OPTIONS", "")
+                    + ":verify_asan_link_order=0")
+
+    def set_fault(self, text):
+        """From now on; what is written appears all at once."""
+        self.fault = os.path.join(self.d, "fault")
+        with open(self.fault + ".new", "w", encoding="utf-8") as stream:
+            stream.write(text + "\n")
+        os.rename(self.fault + ".new", self.fault)
 
     def shell(self, text):
         env = dict(os.environ, BLKMON=blk.BLKMON)
@@ -220,6 +261,8 @@ class Replay:
             return self.shell(text)
         if mark in ("&", "&-"):
             return self.start(text, mark == "&-")
+        if mark == "%":
+            return self.set_fault(text)
         if mark == "=":
             assert self.rc == int(text), "exit status %s, not %s" % (
                 self.rc, text)
