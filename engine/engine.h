@@ -346,7 +346,10 @@ void engine_query_jobs(struct engine *e, struct job_info **out,
 struct io_counts {
 	uint64_t rd_bytes, wr_bytes, unmap_bytes, rd_ops, wr_ops, unmap_ops,
 		 flush_ops, rd_ns, wr_ns, unmap_ns, flush_ns, rd_failed,
-		 wr_failed, unmap_failed, flush_failed, wr_highest_offset;
+		 wr_failed, unmap_failed, flush_failed, wr_highest_offset,
+		 rd_invalid, wr_invalid, unmap_invalid, flush_invalid;
+	bool used;			/* there was a request; the last */
+	uint64_t idle_ns;		/* ended so long ago */
 };
 /* By drive id (guest I/O) or node name (all I/O). 0, or -1 not found. */
 int engine_query_io(struct engine *e, const char *device, bool node,

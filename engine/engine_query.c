@@ -7,6 +7,7 @@
 #include "engine/drive.h"
 #include "engine/engine.h"
 #include "engine/engine_impl.h"
+#include "engine/util/clock.h"
 #include "engine/util/mem.h"
 
 static char *full_name(const struct node *node)
@@ -150,6 +151,8 @@ void engine_query_drives(struct engine *e, struct drive_info **out, size_t *n)
 
 static void fill_counts(struct io_counts *out, const struct node_stats *s)
 {
+	uint64_t last = s->last_ns;
+
 	*out = (struct io_counts){
 		.rd_bytes = s->rd_bytes, .wr_bytes = s->wr_bytes,
 		.unmap_bytes = s->unmap_bytes, .rd_ops = s->rd_ops,
@@ -158,7 +161,10 @@ static void fill_counts(struct io_counts *out, const struct node_stats *s)
 		.wr_ns = s->wr_ns, .unmap_ns = s->unmap_ns,
 		.flush_ns = s->flush_ns, .rd_failed = s->rd_failed,
 		.wr_failed = s->wr_failed, .unmap_failed = s->unmap_failed,
-		.flush_failed = s->flush_failed,
+		.flush_failed = s->flush_failed, .rd_invalid = s->rd_invalid,
+		.wr_invalid = s->wr_invalid, .unmap_invalid = s->unmap_invalid,
+		.flush_invalid = s->flush_invalid, .used = last,
+		.idle_ns = last ? clock_ns() - last : 0,
 	};
 }
 

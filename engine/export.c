@@ -152,6 +152,12 @@ void export_recall(struct export *x)
 		drive_recall(x->drive);
 }
 
+void export_refused(struct export *x, enum node_request what)
+{
+	if (x->drive)
+		node_stats_add(&x->drive->stats, what, 0, 0, -EINVAL);
+}
+
 /* --- requests --- */
 
 /* An image below: no guest's disk, so there is no gate to pass. */

@@ -50,6 +50,9 @@ uint32_t export_block(struct export *x); /* best size of requests, bytes */
 /* Clients who are away need not wait at the gate any longer; drive.h. */
 void export_recall(struct export *x);
 
+/* A request that was refused before it got here, for the drive's statistics. */
+void export_refused(struct export *x, enum node_request what);
+
 /* --- requests, as in drive.h; 0 or -errno; -EINVAL beyond the end --- */
 
 int export_read(struct export *x, uint64_t off, uint64_t len, void *buf);

@@ -244,8 +244,17 @@ static int read_head(struct nbd_conn *c, struct nbd_request *r)
 	return r->type == NBD_CMD_DISC ? -ENODATA : 0;
 }
 
-static void tell_refused(struct nbd_conn *c, const struct nbd_request *r)
+static void refused(struct nbd_conn *c, const struct nbd_request *r)
 {
+	static const enum node_request kind[] = {
+		[NBD_CMD_READ] = NODE_RD, [NBD_CMD_WRITE] = NODE_WR,
+		[NBD_CMD_FLUSH] = NODE_FLUSH, [NBD_CMD_TRIM] = NODE_UNMAP,
+		[NBD_CMD_CACHE] = NODE_RD, [NBD_CMD_WRITE_ZEROES] = NODE_WR,
+		[NBD_CMD_BLOCK_STATUS] = NODE_RD,
+	};
+
+	if (command_of(r)->known)
+		export_refused(c->export, kind[r->type]);
 	nbd_notice(c->server, c, "request %u refused: flags 0x%x, %u bytes at "
 		   "%llu", r->type, r->flags, r->len,
 		   (unsigned long long)r->off);
@@ -264,7 +273,7 @@ int nbd_request_read(struct nbd_worker *w, struct nbd_request *r)
 		return rc;
 	r->error = check(c, r);
 	if (r->error)
-		tell_refused(c, r);
+		refused(c, r);
 	else if (command_of(r)->has_buffer)
 		get_buffer(w, r);
 	if (r->type != NBD_CMD_WRITE)

@@ -46,6 +46,9 @@ struct node_stats {
 	_Atomic uint64_t rd_ops, wr_ops, unmap_ops, flush_ops;
 	_Atomic uint64_t rd_ns, wr_ns, unmap_ns, flush_ns;
 	_Atomic uint64_t rd_failed, wr_failed, unmap_failed, flush_failed;
+	/* refused: beyond the end, read-only... */
+	_Atomic uint64_t rd_invalid, wr_invalid, unmap_invalid, flush_invalid;
+	_Atomic uint64_t last_ns;	/* when the last one ended; 0: none */
 };
 
 enum node_request { NODE_RD, NODE_WR, NODE_UNMAP, NODE_FLUSH };

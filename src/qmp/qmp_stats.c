@@ -31,16 +31,19 @@ static json_t *stats_object(const struct io_counts *c, bool device)
 		{ "failed_wr_operations", c->wr_failed },
 		{ "failed_flush_operations", c->flush_failed },
 		{ "failed_unmap_operations", c->unmap_failed },
-		{ "invalid_rd_operations", 0 },
-		{ "invalid_wr_operations", 0 },
-		{ "invalid_flush_operations", 0 },
-		{ "invalid_unmap_operations", 0 },
+		{ "invalid_rd_operations", c->rd_invalid },
+		{ "invalid_wr_operations", c->wr_invalid },
+		{ "invalid_flush_operations", c->flush_invalid },
+		{ "invalid_unmap_operations", c->unmap_invalid },
 	};
 	json_t *stats = json_object();
 
 	for (size_t i = 0; i < sizeof(counts) / sizeof(*counts); i++)
 		json_object_set_new(stats, counts[i].name,
 			json_integer((json_int_t)counts[i].value));
+	if (device && c->used)
+		json_object_set_new(stats, "idle_time_ns",
+			json_integer((json_int_t)c->idle_ns));
 	json_object_set_new(stats, "account_invalid", json_boolean(device));
 	json_object_set_new(stats, "account_failed", json_boolean(device));
 	json_object_set_new(stats, "timed_stats", json_array());

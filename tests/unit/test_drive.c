@@ -56,8 +56,8 @@ static void test_checks(void **state)
 	assert_int_equal(drive_flush(drive), 0);
 	assert_int_equal(drive_read(drive, FAKE_SIZE - 1, 1, &c), 0);
 	assert_int_equal(drive->stats.rd_ops, 1);
-	assert_int_equal(drive->stats.rd_failed, 2);
-	assert_int_equal(drive->stats.wr_failed, 2);
+	assert_int_equal(drive->stats.rd_invalid, 2);
+	assert_int_equal(drive->stats.wr_invalid, 2);
 	stop();
 }
 

@@ -388,6 +388,50 @@ static void test_host_errors(void **state)
 	fail_with = 0;
 }
 
+/* What clients got, what they were refused, and what failed, each by
+ * itself. */
+static void test_statistics(void **state)
+{
+	int fd = dial_export("disk0", true), ro = dial_export("ro", true);
+	struct io_counts c;
+
+	(void)state;
+	assert_int_equal(engine_query_io(engine, "disk0", false, &c, &err), 0);
+	assert_false(c.used);
+	assert_int_equal(do_write(fd, 0, 0, 65536, 1), 0);
+	assert_disk(ro, 0, 512, 1);
+	assert_int_equal(do_chunked(fd, NBD_CMD_FLUSH, 0, 0, 0), 0);
+	assert_int_equal(do_chunked(fd, NBD_CMD_TRIM, 0, MIB, MIB), 0);
+	assert_int_equal(do_write(fd, 0, 8 * MIB, 1, 1), NBD_ENOSPC);
+	assert_int_equal(do_write(ro, 0, 0, 1, 1), NBD_EPERM);
+	assert_int_equal(do_chunked(ro, NBD_CMD_TRIM, 0, 0, 1), NBD_EPERM);
+	assert_int_equal(do_chunked(fd, NBD_CMD_READ, 0, 8 * MIB, 1),
+			 NBD_EINVAL);
+	assert_int_equal(do_chunked(fd, NBD_CMD_FLUSH, 0, 0, 1), NBD_EINVAL);
+	assert_int_equal(do_chunked(fd, 99, 0, 0, 1), NBD_EINVAL);
+	fail_with = -EIO;
+	assert_int_equal(do_write(fd, 0, 0, 512, 1), NBD_EIO);
+	fail_with = 0;
+	assert_int_equal(engine_query_io(engine, "disk0", false, &c, &err), 0);
+	assert_true(c.used);
+	assert_int_equal(c.wr_ops, 1);
+	assert_int_equal(c.wr_bytes, 65536);
+	assert_true(c.wr_ns > 0 && c.rd_ns > 0 && c.flush_ns > 0);
+	assert_int_equal(c.wr_invalid, 2);
+	assert_int_equal(c.wr_failed, 1);
+	assert_int_equal(c.rd_ops, 1);
+	assert_int_equal(c.rd_bytes, 512);
+	assert_int_equal(c.rd_invalid, 1);
+	assert_int_equal(c.flush_ops, 1);
+	assert_int_equal(c.flush_invalid, 1);
+	assert_int_equal(c.unmap_ops, 1);
+	assert_int_equal(c.unmap_bytes, MIB);
+	assert_int_equal(c.unmap_invalid, 1);
+	assert_int_equal(c.rd_failed + c.flush_failed + c.unmap_failed, 0);
+	hang_up(fd);
+	hang_up(ro);
+}
+
 /* --- many at once --- */
 
 #define IN_FLIGHT 64
@@ -480,6 +524,7 @@ int main(void)
 		TEST(test_nonsense),
 		TEST(test_hang_ups),
 		TEST(test_host_errors),
+		TEST(test_statistics),
 		TEST(test_pipeline),
 		TEST(test_speaks_before_it_listens),
 		TEST(test_disconnect_drains),
