@@ -28,16 +28,22 @@ static void tell_front_end(struct signals *s, int sig)
 	eventfd_write(s->interrupt.fd, 1);
 }
 
-static void cancel_jobs(struct signals *s)
+static void tell_clients(struct signals *s)
 {
 	struct event ev = { .type = EVENT_SHUTDOWN };
 
 	snprintf(ev.text, sizeof(ev.text), "host-signal");
 	lock_take(&s->lock);
-	if (s->engine) {
+	if (s->engine)
 		event_publish(engine_events(s->engine), &ev);
+	lock_drop(&s->lock);
+}
+
+static void cancel_jobs(struct signals *s)
+{
+	lock_take(&s->lock);
+	if (s->engine)
 		engine_cancel_all(s->engine);
-	}
 	lock_drop(&s->lock);
 }
 
@@ -54,10 +60,12 @@ static bool stopped(struct signals *s, int timeout_ms)
 	return fds[0].revents != 0;
 }
 
-/* A second signal is impatience. */
+/* The front end cancels the jobs as well: clients have to hear why before.
+ * A second signal is impatience. */
 static void end(struct signals *s, int sig)
 {
 	s->ended = sig;
+	tell_clients(s);
 	tell_front_end(s, sig);
 	cancel_jobs(s);
 	if (!stopped(s, GRACE_MS))
