@@ -14,6 +14,9 @@
 #include "src/console/fields.h"
 #include "src/console/hmp.h"
 
+/* A job that was told to end and refused is told again. */
+#define AGAIN_NS (20 * NS_PER_MS)
+
 /* A job that stays in the list until it is dismissed. */
 static bool is_kept(struct console *c, const char *id)
 {
@@ -190,21 +193,30 @@ int hmp_wait(struct console *c, json_t *args)
 
 /* --- the end of a script --- */
 
-/* What nobody completes is ended so that the device stays as it is. */
-static void end_stuck(struct console *c, const struct watch_job *job)
+/* What nobody completes is ended so that the device stays as it is. False if
+ * the job would not hear of it: one that was ready may have been paused, and
+ * not have said so yet. */
+static bool end_stuck(struct console *c, const struct watch_job *job)
 {
-	bool ready = job->state == WATCH_READY;
+	bool ready = job->state == WATCH_READY, refused;
 	char *id = mem_dup(job->id), *text;
+	json_t *reply = console_call(c, "block-job-cancel",
+				     json_pack("{s:s, s:b}", "device", id,
+					       "force", (int)!ready));
 
-	json_decref(console_call(c, "block-job-cancel",
-				 json_pack("{s:s, s:b}", "device", id,
-					   "force", (int)!ready)));
+	refused = json_object_get(reply, "error");
+	json_decref(reply);
+	if (refused) {
+		free(id);
+		return false;
+	}
 	text = mem_printf("job '%s' was %s and nobody went on with it: "
 			  "cancelled", id, ready ? "ready" :
 			  "standing still");
 	console_print(c, CONSOLE_FAILURE, text);
 	free(text);
 	free(id);
+	return true;
 }
 
 /* Stays with the job of that number to its end. Was it stuck? */
@@ -214,12 +226,13 @@ static bool see_end(struct console *c, size_t i)
 
 	while (!is_finished(c, &c->watch.jobs[i]) && !c->quit &&
 	       !console_interrupted(c)) {
+		uint64_t until = UINT64_MAX;
+
 		if (!stuck && watch_is_stuck(&c->watch.jobs[i])) {
-			stuck = true;
-			end_stuck(c, &c->watch.jobs[i]);
-		} else {
-			console_events(c, UINT64_MAX);
+			stuck = end_stuck(c, &c->watch.jobs[i]);
+			until = clock_ns() + AGAIN_NS;
 		}
+		console_events(c, until);
 	}
 	return stuck;
 }

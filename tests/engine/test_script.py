@@ -270,3 +270,12 @@ def test_zero_byte_in_a_line(pair):
     out = blk.blkmon(pair[-1], stdin="info block\nblock_stream disk0\0 1\n")
     assert out.rc == 1 and "zero byte" in out.err, out
     blk.unchanged(pair[-1], before)
+
+
+def test_end_of_input_with_a_job_paused_when_ready(pair):
+    """It refuses a soft cancel, and the input ends before it says why."""
+    for _ in range(10):
+        out = blk.blkmon(pair[-1], stdin="block_commit disk0\n"
+                         "wait disk0 ready\nblock_job_pause disk0\n")
+        assert out.rc == 1 and "nobody went on with it" in out.err, out
+    assert blk.files_of_chain(pair[-1])[0] == pair[-1]
