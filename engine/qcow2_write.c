@@ -476,17 +476,32 @@ static int table_let_go(struct qcow2 *q, uint32_t i)
 	return rc;
 }
 
+/* Behind the last cluster that may be in use. A file can be much longer than
+ * its refcounts say, and has to be cut all the same. */
+static uint64_t counted_end(const struct qcow2 *q)
+{
+	uint32_t i = q->rt.count;
+
+	while (i && !q->rt.entry[i - 1])
+		i--;
+	return (uint64_t)i << q->block_bits;
+}
+
 /* Gives free clusters back to the host: the tail by truncating (a device has
  * a size of its own), the rest by punching. Their refcounts are durably 0. */
 static int give_back(struct qcow2 *q)
 {
 	uint64_t size = atomic_load(&q->file->size);
-	uint64_t end = div_round_up(size, q->cluster);
-	uint64_t first = 0, used = 0, count;
+	uint64_t first = 0, used, end, count;
 	int rc = 0;
 
 	lock_take(&q->node->meta);
+	end = min_u64(div_round_up(size, q->cluster), counted_end(q));
 	for (uint64_t c = 0; c < end && !rc; c++) {
+		if (!q->rt.entry[c >> q->block_bits]) {
+			c |= (1ull << q->block_bits) - 1;
+			continue;
+		}
 		rc = qcow2_refcount_get(q, c, &count);
 		if (rc || !count)
 			continue;
@@ -494,10 +509,9 @@ static int give_back(struct qcow2 *q)
 			file_discard(q->file, first << q->cluster_bits,
 				     (c - first) << q->cluster_bits);
 		first = c + 1;
-		used = c + 1;
 	}
 	lock_drop(&q->node->meta);
-	used <<= q->cluster_bits;
+	used = first << q->cluster_bits;
 	if (!rc && used < size && q->file->block_device)
 		rc = file_discard(q->file, used, size - used);
 	else if (!rc && used < size)

@@ -99,3 +99,19 @@ def test_refused_once_refused_twice(d):
         assert s.quit() == 1
     blk.unchanged(low, before)
     assert MIB == len(blk.cat(top))
+
+
+def test_file_much_longer_than_its_clusters(d):
+    """Emptying it does not take as long as the file is."""
+    low = blk.create(os.path.join(d, "low.img"), MIB)
+    top = blk.create(os.path.join(d, "top.img"), None, low)
+    blk.qemu_io(top, "write -P 2 0 256k")
+    try:
+        os.truncate(top, 1 << 60)
+    except OSError:
+        pytest.skip("no file of that size here")
+    out = blk.blkmon_ok("commit", "-f", "qcow2", top)
+    assert "Image committed" in out.out
+    assert os.path.getsize(top) < MIB
+    blk.check(top)
+    assert blk.guest(top) == b"\2" * 256 * KIB + bytes(768 * KIB)
