@@ -61,7 +61,8 @@ archives = $(foreach f,$(UPTO_$(1)),$(call archive,$(f)))
 libs = $(foreach f,$(UPTO_$(1)),$(LIBS_$(f)))
 
 .PHONY: all tests fuzzers deps check check-long check-valgrind check-guest \
-	demo picture bench bench-nbd lint install clean FORCE
+	demo picture bench bench-nbd \
+	bench-ui lint install clean FORCE
 .SECONDARY:
 .DELETE_ON_ERROR:
 
@@ -199,6 +200,11 @@ bench-nbd:
 	@scripts/deps.sh build bench
 	$(AGAIN) all
 	@BLKMON='$(abspath $(PROG))' tests/bench/nbd
+
+bench-ui:
+	@scripts/deps.sh build bench
+	$(AGAIN) all
+	@BLKMON='$(abspath $(PROG))' tests/bench/ui
 
 lint:
 	@scripts/deps.sh build test lint
