@@ -342,7 +342,7 @@ void chains_draw(struct screen *s)
 	if (area.h > 1)
 		draw_column_names(s, &k, area.y + 1);
 	if (!count(s)) {
-		if (rows(s))
+		if (rows(s) && s->shape)
 			canvas_put(&s->canvas, 1, area.y + HEAD_ROWS,
 				   s->canvas.w, STYLE_DIM, "no images: give "
 				   "them as arguments, or see help");

@@ -329,6 +329,7 @@ bool screen_pump(struct screen *s, bool flush)
 		/* A key moves the selection by the layout of now. */
 		layout_make(s);
 		handle_key(s, &key);
+		tour_update(s);
 		any = true;
 	}
 	return any;

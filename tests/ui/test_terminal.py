@@ -13,7 +13,7 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
-from term import BLKMON, DRIVE, Shell, Term, make_chain  # noqa: E402
+from term import BLKMON, DRIVE, REPO, Shell, Term, make_chain  # noqa: E402
 
 pytestmark = pytest.mark.skipif(not shutil.which("tmux"), reason="no tmux")
 
@@ -234,7 +234,7 @@ def test_no_mouse(start):
     assert t.tmux("display", "-p", "#{mouse_any_flag}").strip() == "0"
 
 
-def test_completion(start):
+def test_completion(start, tmp_path):
     t = begin(start())
     t.type(":block_job_s")
     t.keys("Tab")
@@ -249,6 +249,14 @@ def test_completion(start):
     t.type("snapshot_blkdev disk0 ba")
     t.keys("Tab")
     t.wait(lambda s: prompt(s) == "snapshot_blkdev disk0 base")
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "folder/inner").touch()
+    t.keys("C-u")
+    t.type("snapshot_blkdev disk0 fol")
+    t.keys("Tab")
+    t.wait(lambda s: prompt(s) == "snapshot_blkdev disk0 folder/")
+    t.keys("Tab")
+    t.wait(lambda s: prompt(s) == "snapshot_blkdev disk0 folder/inner")
 
 
 def test_incremental_search_with_utf8(start):
@@ -332,6 +340,53 @@ def test_terminals(start, term, ascii):
     t.wait("` sn2 < disk0" if ascii else "└ sn2 ◀ disk0")
     t.keys("s")
     t.wait("snapshot_blkdev disk0 sn3")
+
+
+def test_begins_on_any_size(start):
+    t = start(columns=1, rows=1)
+    t.resize(60, 16)
+    t.wait("└ sn2")
+    t.resize(120, 40)
+    t.wait(lambda s: "━ Chains " + "━" * 40 in s)
+
+
+@pytest.fixture
+def demo(tmp_path):
+    """What `make demo` runs, and the folder in which it makes its own."""
+    (tmp_path / "tmp").mkdir()
+    t = Term(f"env BLKMON={BLKMON} TMPDIR={tmp_path}/tmp "
+             f"{REPO}/scripts/demo.sh", tmp_path)
+    t.wait("1/8")
+    t.wait("running, at most 1.00M/s")
+    yield t
+    t.close()
+
+
+def test_tour_of_the_demo(demo, tmp_path):
+    for step, keys in enumerate((("+", "Enter"), ("p", "Enter"),
+                                 ("p", "Enter"), ("0", "Enter"),
+                                 ("C", "Enter"), ("s", "Enter")), 2):
+        demo.keys(*keys)
+        demo.wait(f"{step}/8")
+    demo.keys("Enter")
+    demo.wait("backing file: base")
+    leave(demo)
+    demo.wait("8/8")
+    demo.keys("Escape")
+    demo.wait(lambda s: "8/8" not in s)
+    demo.keys("q")
+    assert demo.wait_dead() == "0"
+    assert not list((tmp_path / "tmp").iterdir())
+
+
+def test_the_tour_can_be_left(demo, tmp_path):
+    demo.keys("Escape")
+    demo.wait(lambda s: "1/8" not in s)
+    demo.keys("q")
+    demo.wait("1 job would be cancelled")
+    demo.keys("y")
+    assert demo.wait_dead() == "0"
+    assert not list((tmp_path / "tmp").iterdir())
 
 
 def test_dumb_terminal_gets_the_line(start):
