@@ -151,14 +151,21 @@ static void end_conns(struct nbd_server *s, const struct export *x, bool hard)
 static void wait_unused(struct nbd_server *s, struct export *x)
 {
 	uint64_t deadline = clock_ns() + s->drain_ns;
+	unsigned late;
 
 	lock_take(&s->lock);
 	while (x->users && cond_wait_until(&s->changed, &s->lock, deadline))
 		;
-	if (x->users)
+	late = x->users;
+	if (late)
 		end_conns(s, x, true);
 	while (x->users)
 		cond_wait(&s->changed, &s->lock);
+	lock_drop(&s->lock);
+	if (late)
+		nbd_notice(s, NULL, "export '%s': %u clients did not read "
+			   "their answers in time", x->id, late);
+	lock_take(&s->lock);
 	list_del(&x->link);
 	lock_drop(&s->lock);
 }

@@ -3,9 +3,13 @@
 
 import json
 import os
+import re
+import resource
 import shutil
 import signal
+import socket
 import subprocess
+import time
 
 import pytest
 
@@ -214,6 +218,72 @@ def test_stop_holds_requests_and_cont_lets_them_go(served):
         served.session.ok("cont")
         assert client.wait(blk.PATIENCE) == 0
     served.session.io("read -P 5 3M 64k")
+
+
+def crowd(path, count):
+    """Clients who connect and say nothing."""
+    silent = []
+    for _ in range(count):
+        sock = socket.socket(socket.AF_UNIX)
+        sock.settimeout(blk.PATIENCE)
+        try:
+            sock.connect(path)
+        except BlockingIOError:
+            pass            # not even the host has room for more
+        silent.append(sock)
+    return silent
+
+
+def once_there_is_room(path):
+    deadline = time.monotonic() + blk.PATIENCE
+    while True:
+        try:
+            return nbdsock.Nbd(path, "disk0")
+        except BlockingIOError:
+            assert time.monotonic() < deadline
+
+
+def await_line(session, text):
+    deadline = time.monotonic() + blk.PATIENCE
+    while not any(text in line for line in session.log):
+        assert time.monotonic() < deadline, session.story(text)
+        session.sync()
+
+
+def memory(pid):
+    """KiB that @pid has used at most."""
+    with open("/proc/%d/status" % pid, encoding="ascii") as stream:
+        return int(re.search(r"VmHWM:\s+(\d+)", stream.read())[1])
+
+
+def test_a_thousand_at_once(served):
+    """A hundred are let in, the others wait outside; who was there is
+    served, nobody costs much, and it is said once."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if hard != resource.RLIM_INFINITY and hard < 1200:
+        pytest.skip("%d open files are not enough" % hard)
+    soft = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (1200, hard))
+    silent = []
+    try:
+        with nbdsock.Nbd(served.socket, "disk0") as steady:
+            before = memory(served.session.proc.pid)
+            silent = crowd(served.socket, 1000)
+            for i in range(100):
+                steady.ask(nbdsock.WRITE, i * 4096, data=bytes([i]) * 4096)
+                assert steady.ask(nbdsock.READ, i * 4096, 4096) == \
+                    bytes([i]) * 4096
+            await_line(served.session, "all 100 connections are in use")
+            grown = memory(served.session.proc.pid) - before
+            assert grown < 128 << 10 or "san" in blk.BLKMON, grown
+        for sock in silent:
+            sock.close()
+        with once_there_is_room(served.socket) as late:
+            assert late.ask(nbdsock.READ, 4096, 1) == b"\x01"
+    finally:
+        for sock in silent:
+            sock.close()
+        resource.setrlimit(resource.RLIMIT_NOFILE, soft)
 
 
 def test_words_of_the_commands(d):

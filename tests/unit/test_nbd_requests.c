@@ -485,6 +485,27 @@ static void test_speaks_before_it_listens(void **state)
 	free(buf);
 }
 
+/* Who has nothing more to say still gets his answers. */
+static void test_half_closed(void **state)
+{
+	int fd = dial_export("disk0", true), other;
+
+	(void)state;
+	for (unsigned i = 0; i < 8; i++)
+		put_write(fd, 0, i * MIB, MIB, 8);
+	shutdown(fd, SHUT_WR);
+	for (unsigned i = 0; i < 8; i++) {
+		struct chunk k;
+
+		get_chunk(fd, &k);
+		assert_int_equal(k.type, NBD_CHUNK_NONE);
+	}
+	assert_hung_up(fd);
+	other = dial_export("disk0", true);
+	assert_disk(other, 0, 8 * MIB, 8);
+	hang_up(other);
+}
+
 /* DISC does not overtake what was asked before. */
 static void test_disconnect_drains(void **state)
 {
@@ -527,6 +548,7 @@ int main(void)
 		TEST(test_statistics),
 		TEST(test_pipeline),
 		TEST(test_speaks_before_it_listens),
+		TEST(test_half_closed),
 		TEST(test_disconnect_drains),
 	};
 

@@ -296,6 +296,7 @@ static void test_stop_ends_all(void **state)
 	int unread = dial_export("disk0", true);
 
 	(void)state;
+	write_mib(0, 1);
 	half = dial_export("disk0", true);
 	put_request(half, NBD_CMD_WRITE, 0, 0, 0, MIB);
 	must_put(half, "half", 4);
@@ -303,6 +304,7 @@ static void test_stop_ends_all(void **state)
 	for (unsigned i = 0; i < 40; i++)
 		put_request(unread, NBD_CMD_READ, NBD_CMD_FLAG_DF, i, 0, MIB);
 	assert_int_equal(engine_nbd_stop(engine, &err), 0);
+	assert_noticed(&events, "clients did not read their answers in time");
 	assert_hung_up(idle);
 	close(silent);
 	close(half);
