@@ -366,6 +366,25 @@ def test_who_uses_the_exports(served):
     assert served.session.ok("info nbd") == ["No exports"]
 
 
+def test_max_connections(d):
+    """The next client waits until one has gone."""
+    image = blk.create(os.path.join(d, "a"), MIB)
+    path = os.path.join(d, "sock")
+    with blk.Session(image) as s:
+        unix = {"type": "unix", "data": {"path": path}}
+        assert ask(s, "nbd-server-start", addr=unix,
+                   max_connections=1) == {"return": {}}
+        s.ok("nbd_server_add -w disk0")
+        with nbdsock.Nbd(path, "disk0") as first, \
+                socket.socket(socket.AF_UNIX) as second:
+            second.connect(path)
+            await_line(s, "all 1 connections are in use")
+            first.ask(nbdsock.READ, 0, 512)
+            second.settimeout(blk.PATIENCE)
+            first.close()
+            assert second.recv(8) == b"NBDMAGIC"
+
+
 @pytest.mark.parametrize("options", [
     ["--nbd", "unix:%s/sock", "--export", "x,writable=on,name=n"],
     ["--nbd-server", "addr.type=unix,addr.path=%s/sock",
