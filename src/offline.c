@@ -26,7 +26,7 @@ struct offline {
 	struct node_options node;	/* how to open the image */
 	/* options */
 	const char *base;
-	bool json, bar;
+	bool json, bar, help;
 	int progress_fd;		/* -1: none */
 	uint64_t offset, length;	/* UINT64_MAX: to the end */
 	int percent;			/* that the bar shows */
@@ -192,6 +192,7 @@ enum { OPT_PROGRESS = 256, OPT_JSON, OPT_OFFSET, OPT_LENGTH, OPT_PROBE,
 	{ "probe", no_argument, NULL, OPT_PROBE }, \
 	{ "backing-format", required_argument, NULL, OPT_BACKING_FORMAT }, \
 	{ "data-file", required_argument, NULL, OPT_DATA_FILE }, \
+	{ "help", no_argument, NULL, 'h' }, \
 	{ 0 }
 
 static const struct option commit_options[] = {
@@ -212,11 +213,21 @@ static const struct subcommand {
 	const char *letters;
 	const struct option *options;
 	int (*run)(struct offline *o);
+	const char *help;		/* of its own options, as typed */
 } subcommands[] = {
-	{ "commit", "f:b:p", commit_options, run_commit },
-	{ "info", "f:", info_options, run_info },
-	{ "cat", "f:", cat_options, run_cat },
+	{ "commit", "hf:b:p", commit_options, run_commit,
+	  "[-b BASE] [-p] [--progress=FD] " },
+	{ "info", "hf:", info_options, run_info, "[--json] " },
+	{ "cat", "hf:", cat_options, run_cat, "[--offset N] [--length N] " },
 };
+
+static int print_help(const struct subcommand *sub)
+{
+	printf("usage: blkmon %s [-f FORMAT] [--probe] "
+	       "[--backing-format FORMAT]\n"
+	       "       [--data-file PATH] %sIMAGE\n", sub->name, sub->help);
+	return 0;
+}
 
 static int take_size(const char *value, uint64_t *out)
 {
@@ -247,6 +258,9 @@ static int take_fd(const char *value, int *out)
 static int take(struct offline *o, int option, const char *value)
 {
 	switch (option) {
+	case 'h':
+		o->help = true;
+		return 0;
 	case 'f':
 		o->node.format = value;
 		return 0;
@@ -288,6 +302,8 @@ static int parse(struct offline *o, const struct subcommand *sub, int argc,
 				     NULL)) != -1)
 		if (take(o, option, optarg))
 			return -1;
+	if (o->help)
+		return 0;
 	if (optind != argc - 1) {
 		fprintf(stderr, "blkmon %s: name one image\n", sub->name);
 		return -1;
@@ -309,6 +325,8 @@ static int run(const struct subcommand *sub, int argc, char **argv,
 
 	if (parse(&o, sub, argc, argv))
 		return usage();
+	if (o.help)
+		return print_help(sub);
 	if (signals_start(signals, &err))
 		return fail(&err);
 	o.engine = engine_new();

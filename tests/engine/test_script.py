@@ -63,6 +63,9 @@ def test_help_and_version():
     for word in ("--drive", "--echo", "--on-error", "--line", "-c", "-f"):
         assert word in out.out, word
     assert blk.blkmon_ok("--version").out.startswith("blkmon ")
+    for command in ("commit", "info", "cat"):
+        out = blk.blkmon_ok(command, "--help").out
+        assert out.startswith("usage: blkmon %s " % command), out
 
 
 def test_end_of_input_waits_for_jobs(pair):
