@@ -321,6 +321,13 @@ void client_jobs(struct client *c, struct view_jobs *out)
 	lock_drop(&c->lock);
 }
 
+void client_uses(struct client *c, struct view_uses *out)
+{
+	lock_take(&c->lock);
+	*out = c->uses;
+	lock_drop(&c->lock);
+}
+
 void client_dismiss(struct client *c)
 {
 	lock_take(&c->lock);

@@ -19,6 +19,7 @@
 #include "src/console/console.h"
 #include "ui/strip.h"
 #include "ui/view.h"
+#include "ui/view_use.h"
 
 #define MAP_CELLS 512
 
@@ -62,6 +63,7 @@ struct client_line *client_lines(struct client *c);
 /* The newest shape, counted; NULL before the first. */
 struct shape *client_shape(struct client *c);
 void client_jobs(struct client *c, struct view_jobs *out);
+void client_uses(struct client *c, struct view_uses *out);
 void client_dismiss(struct client *c);
 /* These images are visible and have strips of @cells cells (at most
  * MAP_CELLS). */

@@ -39,6 +39,7 @@ struct client {
 	struct client_line *lines, **lines_end;
 	struct shape *shape;
 	struct view_jobs jobs;
+	struct view_uses uses;
 	struct map **maps;
 	size_t map_count;
 	unsigned cells;			/* of a strip, as wanted */

@@ -30,7 +30,8 @@ static void share(struct screen *s, unsigned y, unsigned h)
 	unsigned jobs = least(1 + 2 * (unsigned)s->jobs.n, h / 3 < 3 ? 3 :
 			      h / 3 | 1);
 	unsigned log = h / 3 > LOG_LEAST ? h / 3 : LOG_LEAST;
-	unsigned chains = least(2 + (unsigned)images, h - jobs - log);
+	unsigned chains = least(2 + (unsigned)(images + s->uses.n),
+				h - jobs - log);
 
 	l->pane[PANE_CHAINS] = (struct area) { y, chains };
 	l->pane[PANE_JOBS] = (struct area) { y + chains, jobs };

@@ -15,11 +15,20 @@ struct columns {
 	} name, marks, format, size, disk, holds, strip;
 };
 
+/* Below the images, who uses them; that never takes more than half. */
+static unsigned use_rows(const struct screen *s)
+{
+	unsigned h = s->layout.pane[PANE_CHAINS].h;
+	unsigned most = h > HEAD_ROWS ? (h - HEAD_ROWS) / 2 : 0;
+
+	return s->uses.n < most ? (unsigned)s->uses.n : most;
+}
+
 static unsigned rows(const struct screen *s)
 {
 	unsigned h = s->layout.pane[PANE_CHAINS].h;
 
-	return h > HEAD_ROWS ? h - HEAD_ROWS : 0;
+	return h > HEAD_ROWS ? h - HEAD_ROWS - use_rows(s) : 0;
 }
 
 static size_t count(const struct screen *s)
@@ -293,6 +302,37 @@ static void want_maps(struct screen *s, unsigned cells, size_t n)
 	free(nodes);
 }
 
+/* "disk0  read 12.1M/s  write 0/s  310 req/s  0.41 ms each" */
+static void draw_use(struct screen *s, const struct view_use *use,
+		     unsigned y)
+{
+	struct canvas *c = &s->canvas;
+	struct str text = STR_INIT, name = STR_INIT;
+	char rd[16], wr[16];
+	unsigned used;
+
+	str_addf(&text, "read %s/s  write %s/s  %ju req/s",
+		 text_size(use->rd, rd, sizeof(rd)),
+		 text_size(use->wr, wr, sizeof(wr)), (uintmax_t)use->ops);
+	if (use->latency_ns)
+		str_addf(&text, "  %.2f ms each",
+			 (double)use->latency_ns / 1e6);
+	used = canvas_put_right(c, c->w - 1, y, c->w - 20, STYLE_TEXT,
+				str_get(&text));
+	text_fit(&name, *use->client ? use->client : use->drive,
+		 c->w - used - 6, c->ascii);
+	canvas_put(c, *use->client ? 4 : 2, y, c->w, *use->client ?
+		   STYLE_DIM : STYLE_DRIVE, str_get(&name));
+	str_release(&name);
+	str_release(&text);
+}
+
+static void draw_uses(struct screen *s, unsigned y)
+{
+	for (unsigned i = 0; i < use_rows(s); i++)
+		draw_use(s, &s->uses.list[i], y + i);
+}
+
 static void scroll_to_selected(struct screen *s)
 {
 	struct chains_pane *p = &s->chains;
@@ -357,6 +397,7 @@ void chains_draw(struct screen *s)
 	for (size_t i = 0; i < visible; i++)
 		draw_row(s, s->chains.first + i, &k,
 			 area.y + HEAD_ROWS + (unsigned)i);
+	draw_uses(s, area.y + area.h - use_rows(s));
 }
 
 /* --- moving --- */

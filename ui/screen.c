@@ -156,6 +156,7 @@ void screen_update(struct screen *s)
 	take_lines(s);
 	take_shape(s);
 	client_jobs(s->client, &s->jobs);
+	client_uses(s->client, &s->uses);
 	if (s->jobs.n > jobs)
 		s->jobs_pane.selected = s->jobs.n - 1;
 	hear_ends(s);

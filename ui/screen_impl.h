@@ -62,6 +62,7 @@ struct screen {
 	struct client *client;
 	struct shape *shape;		/* NULL before the first */
 	struct view_jobs jobs;
+	struct view_uses uses;
 	struct log log;
 	struct input input;
 	enum pane focus, back;		/* back: where a line returns to */

@@ -18,6 +18,7 @@
 #define READY_EVERY NS_PER_SEC
 #define MAPS_EVERY (400 * NS_PER_MS)
 #define SHAPE_EVERY NS_PER_SEC
+#define USES_EVERY NS_PER_SEC
 #define EFFORT 50
 
 struct due {
@@ -26,9 +27,10 @@ struct due {
 
 struct watcher {
 	struct client *c;
-	bool has_jobs, has_links, has_maps;	/* x-blkmon commands */
+	bool has_jobs, has_links, has_maps, has_uses; /* x-blkmon commands */
+	bool exports;		/* there are some */
 	struct shape *shape;
-	struct due numbers, maps, sizes;
+	struct due numbers, maps, sizes, uses;
 };
 
 static json_t *ask(struct watcher *w, const char *name, json_t *args)
@@ -51,6 +53,7 @@ static void learn_commands(struct watcher *w)
 		w->has_jobs |= !strcmp(name, "x-blkmon-query-jobs");
 		w->has_links |= !strcmp(name, "x-blkmon-query-links");
 		w->has_maps |= !strcmp(name, "x-blkmon-node-map");
+		w->has_uses |= !strcmp(name, "x-blkmon-query-exports");
 	}
 	json_decref(list);
 }
@@ -88,6 +91,29 @@ static void look_at_shape(struct watcher *w)
 	lock_drop(&w->c->lock);
 	shape_put(old);
 	set_due(&w->sizes, began, SHAPE_EVERY);
+}
+
+/* Only where there are exports: nothing says that a client has come, so they
+ * are looked at all the time. */
+static void look_at_uses(struct watcher *w)
+{
+	uint64_t began = clock_ns();
+	json_t *exports, *stats = NULL;
+	struct view_uses uses;
+
+	if (!w->has_uses)
+		return;
+	exports = ask(w, "x-blkmon-query-exports", NULL);
+	w->exports = json_array_size(exports);
+	if (w->exports)
+		stats = ask(w, "query-blockstats", NULL);
+	lock_take(&w->c->lock);
+	view_uses_make(&uses, &w->c->uses, exports, stats, clock_ns());
+	w->c->uses = uses;
+	lock_drop(&w->c->lock);
+	json_decref(exports);
+	json_decref(stats);
+	set_due(&w->uses, began, USES_EVERY);
 }
 
 /* Events that leave images and drives as they are. */
@@ -239,14 +265,18 @@ static void look_at_maps(struct watcher *w, bool all)
 
 static int timeout_ms(const struct watcher *w, bool moves)
 {
-	uint64_t now = clock_ns(), at = w->numbers.at;
+	uint64_t now = clock_ns(), at = UINT64_MAX;
 
-	if (!moves)
-		return -1;
-	if (w->maps.at < at)
+	if (w->exports)
+		at = w->uses.at;
+	if (moves && w->numbers.at < at)
+		at = w->numbers.at;
+	if (moves && w->maps.at < at)
 		at = w->maps.at;
-	if (w->sizes.at < at)
+	if (moves && w->sizes.at < at)
 		at = w->sizes.at;
+	if (at == UINT64_MAX)
+		return -1;
 	return at > now ? (int)((at - now) / NS_PER_MS) + 1 : 0;
 }
 
@@ -284,6 +314,8 @@ static void look(struct watcher *w, bool news, bool reshape, bool moves)
 
 	if (reshape || sizes)
 		look_at_shape(w);
+	if (reshape || (w->exports && now >= w->uses.at))
+		look_at_uses(w);
 	if (news || reshape || (moves && now >= w->numbers.at))
 		look_at_jobs(w, &later);
 	look_at_maps(w, reshape || (moves && now >= w->maps.at));

@@ -304,6 +304,22 @@ def test_a_command_that_takes_long_freezes_nothing(start):
     assert "stream disk0" in t.screen()
 
 
+def test_clients_are_shown(start, tmp_path):
+    t = begin(start(f"--nbd unix:{tmp_path}/nbd --export disk0"))
+    t.wait(lambda s: re.search(r"^  disk0 +read 0/s", s, re.M))
+    with subprocess.Popen(
+            ["qemu-io", "-r", "-f", "raw",
+             f"nbd+unix:///disk0?socket={tmp_path}/nbd"],
+            stdin=subprocess.PIPE, stdout=subprocess.DEVNULL) as client:
+        def busy(screen):
+            client.stdin.write(b"read -q 0 1M\n")
+            client.stdin.flush()
+            return re.search(r"^    client \d+ .* read [1-9]", screen, re.M)
+        t.wait(busy)
+        client.stdin.close()
+    t.wait(lambda s: " client " not in s)
+
+
 def test_quit_asks(start):
     t = begin(start())
     slow_job(t)

@@ -5,6 +5,7 @@
 
 #include "engine/util/clock.h"
 #include "ui/view.h"
+#include "ui/view_use.h"
 
 static json_t *parse(const char *text)
 {
@@ -328,6 +329,49 @@ static void list_is_bounded(void **state)
 	assert_true(jobs.n <= 64);
 }
 
+/* --- who uses the drives --- */
+
+static void look(struct view_uses *uses, int number, int scale, uint64_t ns)
+{
+	json_t *exports = json_pack("[{s:s, s:[{s:i, s:s, s:i, s:i, s:i, "
+		"s:i}]}]", "device", "disk0", "clients", "number", number,
+		"address", "pid\0337", "rd_bytes", scale * 1000, "wr_bytes",
+		0, "rd_operations", scale, "wr_operations", 0);
+	json_t *stats = json_pack("[{s:s, s:{s:i, s:i, s:i, s:i, s:i}}, "
+		"{s:s}]", "device", "disk0", "stats", "rd_bytes", 0,
+		"wr_bytes", scale * 500, "rd_operations", scale,
+		"wr_operations", scale, "wr_total_time_ns", scale * 400,
+		"device", "unused");
+	struct view_uses before = *uses;
+
+	view_uses_make(uses, &before, exports, stats, ns);
+	json_decref(exports);
+	json_decref(stats);
+}
+
+static void uses_are_differences(void **state)
+{
+	struct view_uses uses = { 0 };
+
+	(void)state;
+	look(&uses, 1, 10, NS_PER_SEC);
+	assert_int_equal(uses.n, 2);
+	assert_int_equal(uses.list[0].wr, 0);	/* nothing to compare with */
+	look(&uses, 1, 30, 3 * NS_PER_SEC);
+	assert_string_equal(uses.list[0].drive, "disk0");
+	assert_string_equal(uses.list[0].client, "");
+	assert_int_equal(uses.list[0].wr, 5000);
+	assert_int_equal(uses.list[0].ops, 20);
+	assert_int_equal(uses.list[0].latency_ns, 200);
+	assert_int_equal(uses.list[1].rd, 10000);
+	assert_int_equal(uses.list[1].latency_ns, 0);
+	assert_null(strchr(uses.list[1].client, '\033'));
+	/* Another client, and counters that began anew. */
+	look(&uses, 2, 5, 4 * NS_PER_SEC);
+	assert_int_equal(uses.list[0].wr, 0);
+	assert_int_equal(uses.list[1].rd, 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -342,6 +386,7 @@ int main(void)
 		cmocka_unit_test_teardown(ends_stay, no_jobs),
 		cmocka_unit_test_teardown(lost_event, no_jobs),
 		cmocka_unit_test_teardown(list_is_bounded, no_jobs),
+		cmocka_unit_test(uses_are_differences),
 	};
 
 	return cmocka_run_group_tests(tests, utf8, NULL);
