@@ -16,7 +16,7 @@ void console_init(struct console *c, struct channel *channel)
 {
 	json_t *reply;
 
-	*c = (struct console) { .channel = channel };
+	*c = (struct console) { .channel = channel, .peer = -1 };
 	/* Whoever takes its output is not known yet: events have to wait. */
 	reply = channel_call(channel, "query-jobs", NULL);
 	watch_sync(&c->watch, json_object_get(reply, "return"));
@@ -40,7 +40,11 @@ bool console_is_pending(const struct console *c)
 
 bool console_interrupted(const struct console *c)
 {
-	return c->interrupt && c->interrupt->signal;
+	struct pollfd peer = { .fd = c->peer };
+
+	if (c->interrupt && c->interrupt->signal)
+		return true;
+	return c->peer >= 0 && poll(&peer, 1, 0) > 0;
 }
 
 /* --- output --- */
@@ -261,13 +265,14 @@ static int poll_timeout(uint64_t deadline)
 
 static void wait_event(struct console *c, uint64_t deadline)
 {
-	struct pollfd fds[2] = {
+	struct pollfd fds[3] = {
 		{ .fd = channel_event_fd(c->channel), .events = POLLIN },
 		{ .fd = c->interrupt ? c->interrupt->fd : -1,
 		  .events = POLLIN },
+		{ .fd = c->peer },	/* POLLHUP and POLLERR alone */
 	};
 
-	poll(fds, 2, poll_timeout(deadline));
+	poll(fds, 3, poll_timeout(deadline));
 }
 
 void console_events(struct console *c, uint64_t deadline)

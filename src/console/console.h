@@ -40,6 +40,8 @@ struct console {
 	void (*write)(void *arg, enum console_kind kind, const char *line);
 	void *arg;
 	struct interrupt *interrupt;	/* borrowed; may be NULL */
+	int peer;			/* a socket whose other end listens:
+					   closed, nobody waits; -1 none */
 	bool pretty;			/* JSON replies are indented */
 
 	struct watch watch;		/* what became of the jobs */

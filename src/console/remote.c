@@ -58,6 +58,7 @@ static void *open_conn(struct conn *conn, struct engine *engine, bool pretty)
 	console_init(&r->console, channel);
 	r->console.write = write_line;
 	r->console.arg = r;
+	r->console.peer = conn_peer(conn);
 	r->console.pretty = pretty;
 	conn_write(conn, BANNER, strlen(BANNER));
 	prompt(r);

@@ -90,6 +90,11 @@ void conn_write(struct conn *c, const char *text, size_t len)
 		      unsent(c) >> 20);
 }
 
+int conn_peer(const struct conn *c)
+{
+	return c->is_stdio ? -1 : c->in;
+}
+
 /* --- input --- */
 
 static void end_input(struct conn *c)

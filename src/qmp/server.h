@@ -36,6 +36,8 @@ struct server_protocol {
 
 /* Sends, now or later. */
 void conn_write(struct conn *conn, const char *text, size_t len);
+/* Its socket, to see whether the other end is there; -1: it is stdio. */
+int conn_peer(const struct conn *conn);
 
 struct server_way {
 	enum { SERVER_STDIO, SERVER_UNIX, SERVER_TCP, SERVER_FD } kind;

@@ -9,6 +9,7 @@ import socket
 import stat
 import subprocess
 import threading
+import time
 
 import pytest
 
@@ -451,6 +452,46 @@ def test_hmp_over_a_socket(d, pair):
         "(blkmon) No active jobs\r\n"
         "(blkmon) Error: Cannot find device='nosuch' nor node-name='nosuch'"
         "\r\n(blkmon) {\"return\": {}}\r\n(blkmon) ")
+
+
+def hmp(path, lines):
+    """A client of HMP that has sent its lines and was greeted. One who finds
+    no room comes again: others are about to go."""
+    deadline = time.monotonic() + blk.PATIENCE
+    while time.monotonic() < deadline:
+        s = socket.socket(socket.AF_UNIX)
+        s.settimeout(blk.PATIENCE)
+        s.connect(path)
+        try:
+            s.sendall(lines)
+            if s.recv(1):
+                return s
+        except OSError:
+            pass
+        s.close()
+    raise AssertionError("no room")
+
+
+def test_a_wait_ends_with_its_client(d, pair):
+    """There is room for 100 clients: those who left while they waited for a
+    job without an end take none of it. Who has only said all is answered."""
+    path = os.path.join(d, "hmp.sock")
+    pid = daemon(d, "--chardev", "socket,id=h,path=%s,server=on" % path,
+                 "--monitor", "h,mode=readline", pair[-1])
+    hmp(path, b"block_stream disk0 1B\n").close()
+    for _ in range(150):
+        hmp(path, b"wait\n").close()
+    patient = hmp(path, b"wait\ninfo block-jobs\n")
+    patient.shutdown(socket.SHUT_WR)
+    s = hmp(path, b"block_job_set_speed disk0 0\n")
+    got = b""
+    while more := patient.recv(4096):
+        got += more
+    assert b"No active jobs" in got
+    s.sendall(b"quit\n")
+    blk.wait_gone(pid)
+    s.close()
+    patient.close()
 
 
 def test_inherited_descriptor(d, pair):
