@@ -116,7 +116,7 @@ struct driver {
 	int (*grow)(struct node *node, uint64_t size, struct err *err);
 	/* Writes another backing file into the header (NULL: none), in one
 	 * sector and with flushes around it: durable, or as it was. Also sets
-	 * node->backing_name and backing_format. */
+	 * node->backing_name and backing_format; the words may be those. */
 	int (*set_backing)(struct node *node, const char *name,
 			   const char *format, struct err *err);
 	/* Would set_backing() with these words fit the header? */

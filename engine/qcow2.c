@@ -354,6 +354,7 @@ static int qcow2_set_backing(struct node *node, const char *name,
 			     const char *format, struct err *err)
 {
 	struct qcow2 *q = qcow2_of(node);
+	char *copy, *copy_format;
 	int rc = qcow2_first_change(q);
 
 	if (!rc)
@@ -365,10 +366,12 @@ static int qcow2_set_backing(struct node *node, const char *name,
 	if (rc)
 		return err_sys(err, rc, "Could not write the backing file "
 			       "name into '%s'", q->file->path);
+	copy = mem_dup(name);
+	copy_format = mem_dup(name ? format : NULL);
 	free(node->backing_name);
 	free(node->backing_format);
-	node->backing_name = mem_dup(name);
-	node->backing_format = mem_dup(name ? format : NULL);
+	node->backing_name = copy;
+	node->backing_format = copy_format;
 	return 0;
 }
 
