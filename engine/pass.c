@@ -291,15 +291,19 @@ static size_t gather(struct pass *p, struct span *span, uint64_t bytes)
 }
 
 /* A slow disk gets short batches, and so does a guest who would have to wait
- * for them. */
+ * for them: where one had to they grow slowly from then on. */
 static void tune(struct pass *p, uint64_t moved, uint64_t took)
 {
-	if (copy_was_in_the_way(p->copier))
+	bool in_the_way = copy_was_in_the_way(p->copier);
+
+	p->careful |= in_the_way;
+	if (in_the_way)
 		p->batch = max_u64(p->batch / 4, BATCH_MIN);
 	else if (took > BATCH_NS_LONG)
 		p->batch = max_u64(p->batch / 2, BATCH_MIN);
 	else if (took < BATCH_NS_SHORT && moved >= p->batch)
-		p->batch = min_u64(p->batch + p->batch / 8, BATCH_MAX);
+		p->batch = min_u64(p->batch + p->batch / (p->careful ? 8 : 1),
+				   BATCH_MAX);
 }
 
 static int pass_fail(struct pass *p, const struct copy_error *e,

@@ -38,6 +38,7 @@ struct pass {
 	uint64_t pos, end;		/* next byte of the slice, its end */
 	uint64_t total, done;		/* bytes of data */
 	uint64_t batch;			/* bytes of data in one batch */
+	bool careful;			/* a guest has had to wait for one */
 	uint64_t guest_ops;		/* requests of the guest, last seen */
 };
 
