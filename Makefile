@@ -197,7 +197,7 @@ bench:
 	@BLKMON='$(abspath $(PROG))' tests/bench/run
 
 bench-nbd:
-	@scripts/deps.sh build bench
+	@scripts/deps.sh build test bench
 	$(AGAIN) all
 	@BLKMON='$(abspath $(PROG))' tests/bench/nbd
 
