@@ -345,12 +345,10 @@ static unsigned workers(struct pass *p)
 {
 	const struct drive *d = graph_drive_above(p->copy.from);
 	uint64_t before = p->guest_ops;
-	long cpus = sysconf(_SC_NPROCESSORS_ONLN);
 
 	if (d)
 		p->guest_ops = d->stats.rd_ops + d->stats.wr_ops;
-	return p->guest_ops == before || cpus < 1 ? COPY_WORKERS :
-	       (unsigned)cpus;
+	return p->guest_ops == before ? COPY_WORKERS : p->cpus;
 }
 
 static int pass_batch(struct pass *p, struct err *err)
@@ -415,12 +413,20 @@ static int pass_slice(struct pass *p, uint64_t *slice, struct err *err)
 	return rc;
 }
 
+static unsigned processors(void)
+{
+	long n = sysconf(_SC_NPROCESSORS_ONLN);
+
+	return n < 1 ? COPY_WORKERS : (unsigned)n;
+}
+
 int pass_run(struct pass *p, struct err *err)
 {
 	uint64_t slice = SLICE_MIN;
 	int rc;
 
 	p->longest = longest_slice(p);
+	p->cpus = processors();
 	rc = count_work(p);
 	if (rc)
 		return rc;

@@ -39,6 +39,7 @@ struct pass {
 	uint64_t total, done;		/* bytes of data */
 	uint64_t batch;			/* bytes of data in one batch */
 	bool careful;			/* a guest has had to wait for one */
+	unsigned cpus;			/* processors of the machine */
 	uint64_t guest_ops;		/* requests of the guest, last seen */
 };
 
