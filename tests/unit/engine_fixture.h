@@ -17,6 +17,7 @@
 #include "engine/engine.h"
 #include "engine/engine_impl.h"
 #include "engine/util/mem.h"
+#include "tests/unit/scratch.h"
 
 #define MIB (1u << 20)
 
@@ -44,10 +45,7 @@ static inline void add(const char *id, const char *path, const char *format,
 
 static inline int enter(void **state)
 {
-	char *folder = mem_dup("/tmp/blkmon-unit.XXXXXX");
-
-	*state = folder;
-	if (!mkdtemp(folder) || chdir(folder))
+	if (scratch_enter(state))
 		return -1;
 	engine = engine_new();
 	memset(&err, 0, sizeof(err));
@@ -58,14 +56,8 @@ static inline int enter(void **state)
 
 static inline int leave(void **state)
 {
-	char *command = mem_printf("rm -rf '%s'", (char *)*state);
-	int rc;
-
 	engine_free(engine);
-	rc = chdir("/") || system(command);
-	free(command);
-	free(*state);
-	return rc;
+	return scratch_leave(state);
 }
 
 static inline void write_mib(unsigned at, int byte)

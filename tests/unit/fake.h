@@ -224,26 +224,6 @@ int driver_probe(struct file *file, const struct driver **out)
 	return 0;
 }
 
-/* --- a folder to work in, gone at the end --- */
-
-static inline int fake_enter_folder(void **state)
-{
-	char *folder = mem_dup("/tmp/blkmon-unit.XXXXXX");
-
-	*state = folder;
-	return !mkdtemp(folder) || chdir(folder);
-}
-
-static inline int fake_leave_folder(void **state)
-{
-	char *command = mem_printf("rm -rf '%s'", (char *)*state);
-	int rc = chdir("/") || system(command);
-
-	free(command);
-	free(*state);
-	return rc;
-}
-
 static inline void fake_create(const char *path, const char *backing,
 			       const char *format)
 {

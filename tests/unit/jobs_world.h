@@ -196,4 +196,27 @@ static inline void world_check(struct world *w)
 	}
 }
 
+/* Setup and teardown of a test; *state is the world. */
+static inline int world_enter(void **state)
+{
+	struct world *w = calloc(1, sizeof(*w));
+
+	if (!w)
+		return -1;
+	w->seed = 1;
+	*state = w;
+	return 0;
+}
+
+static inline int world_leave(void **state)
+{
+	struct world *w = *state;
+
+	if (w->engine)
+		world_close(w);
+	scratch_clear();
+	free(w);
+	return 0;
+}
+
 #endif

@@ -3,10 +3,10 @@
 #ifndef BLKMON_TESTS_SCRATCH_H
 #define BLKMON_TESTS_SCRATCH_H
 
-#include <dirent.h>
-#include <fcntl.h>
+#include <ftw.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 static char scratch_dir[4096];
@@ -21,16 +21,18 @@ static inline int scratch_enter(void **state)
 	return mkdtemp(scratch_dir) && !chdir(scratch_dir) ? 0 : -1;
 }
 
+static inline int scratch_remove(const char *path, const struct stat *st,
+				 int type, struct FTW *at)
+{
+	(void)st;
+	(void)type;
+	return at->level ? remove(path) : 0;
+}
+
+/* Leaves the directory, and nothing in it. */
 static inline void scratch_clear(void)
 {
-	DIR *dir = opendir(".");
-	struct dirent *e;
-
-	while (dir && (e = readdir(dir)))
-		if (unlinkat(dirfd(dir), e->d_name, 0))
-			unlinkat(dirfd(dir), e->d_name, AT_REMOVEDIR);
-	if (dir)
-		closedir(dir);
+	nftw(".", scratch_remove, 16, FTW_DEPTH | FTW_PHYS);
 }
 
 static inline int scratch_leave(void **state)

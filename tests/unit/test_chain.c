@@ -1,6 +1,7 @@
 /* Opening chains, and what their images are called. The tree of transcript
  * 19: imgs/sn3 -> imgs/sub/sn2 -> imgs/sn1 -> imgs/base, by relative names. */
 #include "tests/unit/fake.h"
+#include "tests/unit/scratch.h"
 
 #include <sys/stat.h>
 
@@ -389,6 +390,5 @@ int main(void)
 		cmocka_unit_test(test_name_from),
 	};
 
-	return cmocka_run_group_tests(tests, fake_enter_folder,
-				      fake_leave_folder);
+	return cmocka_run_group_tests(tests, scratch_enter, scratch_leave);
 }

@@ -1,6 +1,7 @@
 /* Guest requests: checks, the gate, many at once, and both images under an
  * active commit. */
 #include "tests/unit/fake.h"
+#include "tests/unit/scratch.h"
 
 #include "engine/event.h"
 #include "engine/util/thread.h"
@@ -378,6 +379,5 @@ int main(void)
 		cmocka_unit_test(test_stop_under_load),
 	};
 
-	return cmocka_run_group_tests(tests, fake_enter_folder,
-				      fake_leave_folder);
+	return cmocka_run_group_tests(tests, scratch_enter, scratch_leave);
 }

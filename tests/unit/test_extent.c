@@ -1,5 +1,6 @@
 /* Extents through a chain of small images: depth, zeroes, limits. */
 #include "tests/unit/fake.h"
+#include "tests/unit/scratch.h"
 
 #include "engine/extent.h"
 
@@ -87,8 +88,8 @@ static void test_error(void **state)
 	stop();
 }
 
-#define TEST(name) cmocka_unit_test_setup_teardown(name, fake_enter_folder, \
-						   fake_leave_folder)
+#define TEST(name) cmocka_unit_test_setup_teardown(name, scratch_enter, \
+						   scratch_leave)
 
 int main(void)
 {

@@ -1,5 +1,6 @@
 /* test_file.c - host files: what is opened and created, and how the access to
  * it is changed. The data path is in test_file_io.c. */
+#include <fcntl.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

@@ -1,5 +1,6 @@
 /* test_file_io.c - host files: what is read and written, from how many threads
  * ever, and how the host's failures come out. */
+#include <fcntl.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

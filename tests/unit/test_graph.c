@@ -1,5 +1,6 @@
 /* Names, links, who is busy, who would see a write. */
 #include "tests/unit/fake.h"
+#include "tests/unit/scratch.h"
 
 #include "engine/job.h"
 
@@ -131,6 +132,5 @@ int main(void)
 		cmocka_unit_test(test_exclusive),
 	};
 
-	return cmocka_run_group_tests(tests, fake_enter_folder,
-				      fake_leave_folder);
+	return cmocka_run_group_tests(tests, scratch_enter, scratch_leave);
 }

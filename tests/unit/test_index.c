@@ -1,5 +1,6 @@
 /* Merged maps against a model that looks at every cluster. */
 #include "tests/unit/fake.h"
+#include "tests/unit/scratch.h"
 
 #include "engine/job.h"
 
@@ -197,6 +198,5 @@ int main(void)
 		cmocka_unit_test(test_cache),
 	};
 
-	return cmocka_run_group_tests(tests, fake_enter_folder,
-				      fake_leave_folder);
+	return cmocka_run_group_tests(tests, scratch_enter, scratch_leave);
 }

@@ -9,26 +9,6 @@
 
 #define MIB (1u << 20)
 
-static int setup(void **state)
-{
-	struct world *w = calloc(1, sizeof(*w));
-
-	w->seed = 1;
-	*state = w;
-	return 0;
-}
-
-static int teardown(void **state)
-{
-	struct world *w = *state;
-
-	if (w->engine)
-		world_close(w);
-	scratch_clear();
-	free(w);
-	return 0;
-}
-
 /* Layers of 1 MiB; each has 64 KiB of its own at 64 KiB times its number, and
  * all have the same last 64 KiB. */
 static void make_chain(struct world *w, unsigned layers)
@@ -475,7 +455,8 @@ static void the_offset_jumps_over_what_is_there(void **state)
 	assert_int_equal(ev.offset, MIB);
 }
 
-#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define TEST(name) cmocka_unit_test_setup_teardown(name, world_enter, \
+						   world_leave)
 
 int main(void)
 {

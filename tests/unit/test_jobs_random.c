@@ -14,23 +14,6 @@ struct guest {
 	_Atomic bool stop;
 };
 
-static int setup(void **state)
-{
-	*state = calloc(1, sizeof(struct world));
-	return 0;
-}
-
-static int teardown(void **state)
-{
-	struct world *w = *state;
-
-	if (w->engine)
-		world_close(w);
-	scratch_clear();
-	free(w);
-	return 0;
-}
-
 static void guest_run(void *arg)
 {
 	struct guest *g = arg;
@@ -250,8 +233,8 @@ static void random_chains(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup_teardown(random_chains, setup,
-						teardown),
+		cmocka_unit_test_setup_teardown(random_chains,
+						world_enter, world_leave),
 	};
 
 	return cmocka_run_group_tests_name("jobs_random", tests,

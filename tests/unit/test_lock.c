@@ -1,5 +1,6 @@
 /* test_lock.c - who may use an image beside whom: ours against ours, and ours
  * against a qemu-io that has the image open. */
+#include <fcntl.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

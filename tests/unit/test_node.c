@@ -1,5 +1,6 @@
 /* The front door: reads through layers, writes with edges, zeroes, discard. */
 #include "tests/unit/fake.h"
+#include "tests/unit/scratch.h"
 
 static struct graph graph;
 
@@ -219,6 +220,5 @@ int main(void)
 		cmocka_unit_test(test_read_only_and_back),
 	};
 
-	return cmocka_run_group_tests(tests, fake_enter_folder,
-				      fake_leave_folder);
+	return cmocka_run_group_tests(tests, scratch_enter, scratch_leave);
 }

@@ -1,6 +1,7 @@
 /* The guest's stop and cont, and what the policies of a drive make of errors
  * of the host. */
 #include "tests/unit/fake.h"
+#include "tests/unit/scratch.h"
 
 #include "engine/event.h"
 #include "engine/vm.h"
@@ -350,6 +351,5 @@ int main(void)
 		cmocka_unit_test(test_late),
 	};
 
-	return cmocka_run_group_tests(tests, fake_enter_folder,
-				      fake_leave_folder);
+	return cmocka_run_group_tests(tests, scratch_enter, scratch_leave);
 }

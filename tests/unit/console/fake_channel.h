@@ -179,4 +179,23 @@ static inline void fake_asked(const struct fake *f, const char *request)
 	json_decref(want);
 }
 
+/* Setup and teardown of a test; *state is the channel. */
+static inline int fake_enter(void **state)
+{
+	static struct fake fake;
+
+	fake_init(&fake);
+	*state = &fake;
+	return 0;
+}
+
+static inline int fake_leave(void **state)
+{
+	fake_release(*state);
+	return 0;
+}
+
+#define FAKE_TEST(name) cmocka_unit_test_setup_teardown(name, fake_enter, \
+							fake_leave)
+
 #endif

@@ -26,21 +26,6 @@
 #define CACHE "'cache': {'writeback': true, 'direct': false, " \
 	"'no-flush': false}"
 
-static int enter(void **state)
-{
-	static struct fake fake;
-
-	fake_init(&fake);
-	*state = &fake;
-	return 0;
-}
-
-static int leave(void **state)
-{
-	fake_release(*state);
-	return 0;
-}
-
 static void lay_blocks(struct fake *f)
 {
 	fake_reply(f, "query-block", "{'return': ["
@@ -324,21 +309,18 @@ static void history(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup_teardown(info_block, enter, leave),
-		cmocka_unit_test_setup_teardown(info_others, enter, leave),
-		cmocka_unit_test_setup_teardown(nothing_and_unknown, enter,
-						leave),
-		cmocka_unit_test_setup_teardown(help, enter, leave),
-		cmocka_unit_test_setup_teardown(translations, enter, leave),
-		cmocka_unit_test_setup_teardown(dispatch, enter, leave),
-		cmocka_unit_test_setup_teardown(shell_syntax, enter, leave),
-		cmocka_unit_test_setup_teardown(shell_transaction, enter,
-						leave),
-		cmocka_unit_test_setup_teardown(shell_transaction_void, enter,
-						leave),
-		cmocka_unit_test_setup_teardown(json_lines, enter, leave),
-		cmocka_unit_test_setup_teardown(events, enter, leave),
-		cmocka_unit_test_setup_teardown(history, enter, leave),
+		FAKE_TEST(info_block),
+		FAKE_TEST(info_others),
+		FAKE_TEST(nothing_and_unknown),
+		FAKE_TEST(help),
+		FAKE_TEST(translations),
+		FAKE_TEST(dispatch),
+		FAKE_TEST(shell_syntax),
+		FAKE_TEST(shell_transaction),
+		FAKE_TEST(shell_transaction_void),
+		FAKE_TEST(json_lines),
+		FAKE_TEST(events),
+		FAKE_TEST(history),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -6,20 +6,12 @@
 
 static int enter(void **state)
 {
-	static struct fake fake;
+	int rc = fake_enter(state);
 
-	fake_init(&fake);
-	fake_reply(&fake, "query-status", "{'return': {'running': true}}");
-	fake_reply(&fake, "x-blkmon-io", "{'return': {'bytes': 65536, "
+	fake_reply(*state, "query-status", "{'return': {'running': true}}");
+	fake_reply(*state, "x-blkmon-io", "{'return': {'bytes': 65536, "
 		   "'elapsed-ns': 10000000}}");
-	*state = &fake;
-	return 0;
-}
-
-static int leave(void **state)
-{
-	fake_release(*state);
-	return 0;
+	return rc;
 }
 
 #define IO(command) "qemu-io d \"" command "\""
@@ -154,11 +146,11 @@ static void amounts(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup_teardown(requests, enter, leave),
-		cmocka_unit_test_setup_teardown(failures, enter, leave),
-		cmocka_unit_test_setup_teardown(wrong_words, enter, leave),
-		cmocka_unit_test_setup_teardown(dumps, enter, leave),
-		cmocka_unit_test_setup_teardown(length, enter, leave),
+		cmocka_unit_test_setup_teardown(requests, enter, fake_leave),
+		cmocka_unit_test_setup_teardown(failures, enter, fake_leave),
+		cmocka_unit_test_setup_teardown(wrong_words, enter, fake_leave),
+		cmocka_unit_test_setup_teardown(dumps, enter, fake_leave),
+		cmocka_unit_test_setup_teardown(length, enter, fake_leave),
 		cmocka_unit_test(amounts),
 	};
 

@@ -20,21 +20,6 @@
 #define CANCELLED(id) "{'event': 'BLOCK_JOB_CANCELLED', 'data': {'device':" \
 	" '" id "', 'type': 'stream'}}"
 
-static int enter(void **state)
-{
-	static struct fake fake;
-
-	fake_init(&fake);
-	*state = &fake;
-	return 0;
-}
-
-static int leave(void **state)
-{
-	fake_release(*state);
-	return 0;
-}
-
 static void early_and_late(void **state)
 {
 	struct fake *f = *state;
@@ -163,15 +148,14 @@ static void end_after_complete(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup_teardown(early_and_late, enter, leave),
-		cmocka_unit_test_setup_teardown(failures, enter, leave),
-		cmocka_unit_test_setup_teardown(ready, enter, leave),
-		cmocka_unit_test_setup_teardown(pending, enter, leave),
-		cmocka_unit_test_setup_teardown(kept, enter, leave),
-		cmocka_unit_test_setup_teardown(lost_events, enter, leave),
-		cmocka_unit_test_setup_teardown(end_of_script, enter, leave),
-		cmocka_unit_test_setup_teardown(end_after_complete, enter,
-						leave),
+		FAKE_TEST(early_and_late),
+		FAKE_TEST(failures),
+		FAKE_TEST(ready),
+		FAKE_TEST(pending),
+		FAKE_TEST(kept),
+		FAKE_TEST(lost_events),
+		FAKE_TEST(end_of_script),
+		FAKE_TEST(end_after_complete),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

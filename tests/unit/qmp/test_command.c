@@ -1,5 +1,6 @@
 /* test_command.c - requests as the wire checks them, and the commands on an
  * engine with one raw disk. */
+#include <fcntl.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

@@ -1,5 +1,6 @@
 /* test_server.c - connections to an engine with one raw disk: negotiation,
  * events, clients who do not read, sockets that are there already. */
+#include <fcntl.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
