@@ -138,7 +138,7 @@ class Driver:
 
     def finish(self):
         """Every job to its end, with a pivot where there is one."""
-        deadline = time.monotonic() + blk.PATIENCE
+        deadline = time.monotonic() + 10 * blk.PATIENCE
         while True:
             jobs = self.qmp.ask("query-block-jobs")
             if not jobs:

@@ -2,6 +2,7 @@
 
 import os
 import signal
+import socket
 import subprocess
 from pathlib import Path
 
@@ -28,10 +29,23 @@ class Line:
         env = dict(os.environ, XDG_STATE_HOME=str(self.state), TERM="xterm",
                    INPUTRC="/dev/null")
         self.child = pexpect.spawn(
-            BLKMON, ["--line", "--drive", "file=top.img,id=disk0,format=qcow2"],
+            BLKMON, ["--line", "--drive", "file=top.img,id=disk0,format=qcow2",
+                     "--chardev", "socket,id=c,path=monitor,server=on",
+                     "--monitor", "c,mode=readline"],
             cwd=str(folder), env=env, encoding="utf-8", timeout=PATIENCE,
             dimensions=(24, 100))
+        self.socket = str(folder / "monitor")
         self.expect(PROMPT)
+
+    def elsewhere(self, text):
+        """A line that is typed at another monitor."""
+        with socket.socket(socket.AF_UNIX) as other:
+            other.settimeout(PATIENCE)
+            other.connect(self.socket)
+            other.sendall(text.encode() + b"\n")
+            other.shutdown(socket.SHUT_WR)
+            while other.recv(4096):
+                pass
 
     def expect(self, *patterns):
         for pattern in patterns:
@@ -91,10 +105,12 @@ def test_control_c_drops_the_line_and_ends_a_wait(line):
 
 
 def test_events_leave_the_typed_line_alone(line):
-    """4 MiB at 8 MiB a second end while the next line is half typed."""
-    line.send("block_stream disk0 8")
+    """A job ends while the next line is half typed."""
+    line.send("block_stream disk0 1B")
     line.child.send("info blo")
-    line.expect("info blo", "is done\r\n", PROMPT + "info blo")
+    line.expect("info blo")
+    line.elsewhere("block_job_set_speed disk0 0")
+    line.expect("is done\r\n", PROMPT + "info blo")
     line.send("ck", r"top.img \(qcow2\)")
     assert line.leave() == 0
 

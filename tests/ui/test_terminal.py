@@ -61,9 +61,9 @@ def command(term, line):
 
 
 def slow_job(term):
-    """A stream of 16 MiB that takes minutes."""
-    command(term, "block_stream disk0 100k base")
-    term.wait("running, at most 100K/s")
+    """A stream of 16 MiB that takes hours."""
+    command(term, "block_stream disk0 1k base")
+    term.wait("running, at most 1.00K/s")
     leave(term)
 
 
@@ -86,17 +86,17 @@ def test_whole_session_by_keys(start, tmp_path):
     t.keys("k", "k", "t")
     t.wait(lambda s: prompt(s) == "block_stream disk0 0 sn1")
     t.keys("C-a", "M-f", "M-f", "M-f", "M-f", "BSpace")
-    t.type("500k")
-    t.wait(lambda s: prompt(s) == "block_stream disk0 500k sn1")
+    t.type("128k")
+    t.wait(lambda s: prompt(s) == "block_stream disk0 128k sn1")
     t.keys("Enter")
-    t.wait("running, at most 500K/s")
+    t.wait("running, at most 128K/s")
     leave(t)
     t.keys("+")
-    t.wait(lambda s: "block_job_set_speed disk0 1000K" in prompt(s))
+    t.wait(lambda s: "block_job_set_speed disk0 256K" in prompt(s))
     t.keys("-")
-    t.wait(lambda s: "block_job_set_speed disk0 500K" in prompt(s))
+    t.wait(lambda s: "block_job_set_speed disk0 128K" in prompt(s))
     t.keys("-", "Enter")
-    t.wait("running, at most 250K/s")
+    t.wait("running, at most 64.0K/s")
     # Cancelled: asked, no is the default.
     t.keys("x", "Enter")
     t.wait("Cancel stream disk0 at")
@@ -383,7 +383,9 @@ def test_tour_of_the_demo(demo, tmp_path):
                                  ("p", "Enter"), ("0", "Enter"),
                                  ("C", "Enter"), ("s", "Enter")), 2):
         demo.keys(*keys)
-        demo.wait(f"{step}/8")
+        # At 2 MiB/s the job may be READY when it goes on again: that is 5/8.
+        demo.wait(lambda s, step=step: f"{step}/8" in s or
+                  step == 4 and "5/8" in s)
     demo.keys("Enter")
     demo.wait("backing file: base")
     leave(demo)
@@ -436,12 +438,19 @@ def switches(pid):
 @pytest.mark.skipif(os.environ.get("SAN") == "thread",
                     reason="the sanitizer has a thread that wakes up")
 def test_idle_is_idle(start):
+    """Told by the calmest of some times: a busy machine may put off what it
+    still has to do when it begins, but not for ever."""
     t = begin(start())
-    while t.changed(0.5):
-        pass
-    before = switches(t.pid())
-    assert not t.changed(2)
-    assert switches(t.pid()) - before <= 2
+    calmest = 3
+    for _ in range(8):
+        while t.changed(0.5):
+            pass
+        before = switches(t.pid())
+        if not t.changed(2):
+            calmest = min(calmest, switches(t.pid()) - before)
+        if calmest <= 2:
+            break
+    assert calmest <= 2
 
 
 def test_thousand_layers(tmp_path):
