@@ -5,8 +5,8 @@
  * $BLKMON_FAULTS names a file that holds, while there is a fault,
  * "r|w PATH FIRST LAST ERRNO once|always": reads or writes of that file that
  * touch the bytes from FIRST to LAST fail. The file goes with a fault that
- * happens once. Errno 0 is no fault: such requests take a second, so that
- * a job is still there when it is spoken to.
+ * happens once. Errno 0 is no fault: such requests last until the file goes,
+ * a minute at most, so that a job is still there when it is spoken to.
  */
 #include <dlfcn.h>
 #include <errno.h>
@@ -55,8 +55,11 @@ static int fails(char kind, int fd, size_t len, off64_t off)
 		return 0;
 	if (!strcmp(f.often, "once") && unlink(name))
 		return 0;
-	if (!f.error)
-		poll(NULL, 0, 1000);
+	for (int i = 0; !f.error && i < 6000; i++) {
+		poll(NULL, 0, 10);
+		if (access(name, F_OK))
+			break;
+	}
 	return f.error;
 }
 

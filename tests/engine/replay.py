@@ -32,7 +32,7 @@ LOOSE_MEMBERS = {
 PROGRESS = {"offset", "current-progress"}
 # Lines that may be repeated, and how long for (seconds).
 QUERY = re.compile(r'(\{"execute": "query-|info |query-)')
-SETTLE = 20
+SETTLE = blk.PATIENCE
 # What an operator is told about jobs, whenever it happens.
 NOTICE = re.compile(r"(Job|blkmon: job) '[^']*'(:| failed:) ")
 # Where a job stands still for a moment while somebody drains it.
