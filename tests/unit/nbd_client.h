@@ -50,7 +50,7 @@ static inline int enter_serving(void **state)
 /* Waits until the log has a line with @text. */
 static inline void assert_noticed(struct event_listener *l, const char *text)
 {
-	uint64_t deadline = clock_ns() + 20 * NS_PER_SEC, lost;
+	uint64_t deadline = clock_ns() + 60 * NS_PER_SEC, lost;
 	struct event ev;
 
 	while (event_next(l, &ev, deadline, &lost))

@@ -169,7 +169,7 @@ static void next_event(struct work *w, struct event *ev)
 	uint64_t lost;
 
 	do
-		assert_true(event_next(&w->ear, ev, clock_ns() + 20 * SEC,
+		assert_true(event_next(&w->ear, ev, clock_ns() + 60 * SEC,
 				       &lost));
 	while (ev->type == EVENT_NOTICE);
 }
@@ -262,14 +262,26 @@ static void a_discarded_job_says_nothing(void **state)
 	assert_false(event_next(&w->ear, &ev, 0, &lost));
 }
 
-static void a_crawling_job_hears_cancel_at_once(void **state)
+/* The shortest of some tries, no more of them than it takes to come below
+ * @good: what other load adds is not in every try. */
+static uint64_t best(struct work *w, uint64_t (*attempt)(struct work *w),
+		     uint64_t good)
 {
-	struct work *w = *state;
+	uint64_t least = UINT64_MAX;
+
+	for (unsigned i = 0; i < 8 && least >= good; i++)
+		least = min_u64(least, attempt(w));
+	return least;
+}
+
+static uint64_t cancel_a_crawl(struct work *w)
+{
 	struct err err = ERR_INIT;
 	struct job_info info;
 	struct job *job;
-	uint64_t start;
+	uint64_t start, took;
 
+	w->released = false;
 	w->bytes = 1u << 20;
 	job = begin(w, &(struct job_options){ .id = "disk0", .speed = 1 });
 	hear(w, "created running");
@@ -279,18 +291,23 @@ static void a_crawling_job_hears_cancel_at_once(void **state)
 	start = clock_ns();
 	assert_int_equal(job_cancel(job, false, &err), 0);
 	hear(w, "aborting CANCELLED concluded null");
-	assert_true(clock_ns() - start < SEC / 10);
+	took = clock_ns() - start;
 	assert_false(w->finished);
 	assert_true(w->released);
 	job_put(job);
+	return took;
 }
 
-static void a_crawl_becomes_a_run(void **state)
+static void a_crawling_job_hears_cancel_at_once(void **state)
 {
-	struct work *w = *state;
+	assert_true(best(*state, cancel_a_crawl, SEC / 10) < SEC / 10);
+}
+
+static uint64_t run_after_a_crawl(struct work *w)
+{
 	struct err err = ERR_INIT;
 	struct job *job;
-	uint64_t start;
+	uint64_t start, took;
 
 	w->bytes = 1u << 20;
 	job = begin(w, &(struct job_options){ .id = "disk0", .speed = 1 });
@@ -298,13 +315,19 @@ static void a_crawl_becomes_a_run(void **state)
 	start = clock_ns();
 	assert_int_equal(job_set_speed(job, 0, &err), 0);
 	hear(w, END);
-	assert_true(clock_ns() - start < SEC / 2);
+	took = clock_ns() - start;
 	job_put(job);
+	return took;
 }
 
-static void the_speed_is_kept(void **state)
+static void a_crawl_becomes_a_run(void **state)
 {
-	struct work *w = *state;
+	assert_true(best(*state, run_after_a_crawl, SEC / 2) < SEC / 2);
+}
+
+/* Never too fast, however busy the machine is. */
+static uint64_t run_of_half_a_second(struct work *w)
+{
 	uint64_t start = clock_ns(), took;
 
 	w->bytes = 8u << 20;
@@ -312,14 +335,21 @@ static void the_speed_is_kept(void **state)
 						.speed = 16u << 20 }));
 	hear(w, "created running" END);
 	took = clock_ns() - start;
-	assert_in_range(took, SEC * 46 / 100, SEC * 60 / 100);
+	assert_true(took >= SEC * 46 / 100);
+	return took;
+}
+
+static void the_speed_is_kept(void **state)
+{
+	uint64_t most = SEC * 60 / 100;
+
+	assert_true(best(*state, run_of_half_a_second, most) <= most);
 }
 
 /* What an unlimited job has under way is not paid for by the crawl that
  * follows. */
-static void a_run_becomes_a_crawl(void **state)
+static uint64_t crawl_after_a_run(struct work *w)
 {
-	struct work *w = *state;
 	struct err err = ERR_INIT;
 	uint64_t start = clock_ns();
 	struct job *job = job_new(&w->engine, &fake_kind,
@@ -335,8 +365,13 @@ static void a_run_becomes_a_crawl(void **state)
 	assert_int_equal(job_set_speed(job, 1000, &err), 0);
 	job_charge(job, (1u << 20) / 20);
 	assert_int_equal(job_point(job), 0);
-	assert_true(clock_ns() - start < 2 * SEC);
 	job_discard(job);
+	return clock_ns() - start;
+}
+
+static void a_run_becomes_a_crawl(void **state)
+{
+	assert_true(best(*state, crawl_after_a_run, 2 * SEC) < 2 * SEC);
 }
 
 static void pause_and_resume(void **state)
@@ -469,7 +504,7 @@ static void errors_are_reported(void **state)
 	w->fail_at = PIECE;
 	job_put(begin(w, &(struct job_options){ .id = "disk0" }));
 	hear(w, "created running");
-	assert_true(event_next(&w->ear, &ev, clock_ns() + SEC, &lost));
+	assert_true(event_next(&w->ear, &ev, clock_ns() + 60 * SEC, &lost));
 	assert_int_equal(ev.type, EVENT_NOTICE);
 	assert_string_equal(ev.text, "Job 'disk0': Could not read 'x' at "
 			    "offset 65536: Input/output error");

@@ -58,7 +58,7 @@ static _Atomic bool writing, may_go, gave_up;
 static int slow_write(const struct file *f, enum file_op op, uint64_t off,
 		      uint64_t len, const void *buf)
 {
-	uint64_t deadline = clock_ns() + 20 * NS_PER_SEC;
+	uint64_t deadline = clock_ns() + 60 * NS_PER_SEC;
 
 	(void)f;
 	(void)off;

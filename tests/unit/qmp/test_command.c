@@ -267,7 +267,7 @@ static void events(void **state)
 	expect(w, "{'execute': 'cont'}", "{'return': {}}");
 	expect(w, "{'execute': 'quit'}", "{'return': {}}");
 	json_decref(channel_next_event(w->channel, 0));
-	event = channel_next_event(w->channel, clock_ns() + NS_PER_SEC);
+	event = channel_next_event(w->channel, clock_ns() + 60 * NS_PER_SEC);
 	assert_string_equal(json_string_value(json_object_get(
 		json_object_get(event, "data"), "reason")), "host-qmp-quit");
 	json_decref(event);

@@ -21,7 +21,7 @@
 #include "src/qmp/session.h"
 #include "tests/unit/scratch.h"
 
-#define PATIENCE_MS 20000
+#define PATIENCE_MS 60000
 
 struct world {
 	struct engine *engine;
