@@ -50,9 +50,13 @@ struct drive {
 struct mirror {
 	struct node *target;
 	_Atomic uint64_t cursor;	/* all below was copied */
-	_Atomic int failed;		/* -errno of a write to target: the job
-					   ends with it, the guest goes on */
+	/* A write to the target failed: the guest goes on, and the job has to
+	 * copy from here on again, if its policy lets it. */
+	_Atomic uint64_t lost;		/* the lowest; MIRROR_WHOLE: none */
+	_Atomic int failed;		/* -errno, set after it; 0: none */
 };
+
+#define MIRROR_WHOLE UINT64_MAX
 
 /* ids: letter or digit or one of -._ ; "Duplicate ID 'd2' for drive"; NULL:
  * anonymous, never found by id. Graph write-held. Takes over the caller's

@@ -94,6 +94,17 @@ static int repeat_outcome(struct drive *d, const struct request *r)
 	return rc;
 }
 
+/* In this order, see struct mirror. */
+static void mirror_fail(struct mirror *m, uint64_t off, int rc)
+{
+	uint64_t lost = atomic_load(&m->lost);
+
+	while (off < lost &&
+	       !atomic_compare_exchange_weak(&m->lost, &lost, off))
+		;
+	atomic_store(&m->failed, rc);
+}
+
 /* Whoever holds the range sees a cursor that does not move over it; what lies
  * behind the cursor goes to both images before the range is let go. What lies
  * before it the job copies later. */
@@ -111,7 +122,7 @@ static int change_both(struct drive *d, const struct request *r)
 	if (r->off < atomic_load(&m->cursor))
 		behind = rc ? repeat_outcome(d, r) : change_node(m->target, r);
 	if (behind)
-		atomic_store(&m->failed, behind);
+		mirror_fail(m, start, behind);
 	range_drop(&node->range, &hold);
 	return rc;
 }

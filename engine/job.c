@@ -335,7 +335,8 @@ int job_point(struct job *job)
 			break;
 		}
 		if (job->paused) {
-			job_stand_still(job, JOB_PAUSED);
+			job_stand_still(job, job->ready ? JOB_STANDBY :
+							  JOB_PAUSED);
 			continue;
 		}
 		now = clock_ns();
@@ -437,12 +438,14 @@ int job_wait_ready(struct job *job, const _Atomic int *failed)
 	int rc;
 
 	lock_take(&job->lock);
-	job_become(job, JOB_READY);
-	job->ready = true;
-	job_publish(job, &ready);
+	if (!job->ready) {
+		job_become(job, JOB_READY);
+		job->ready = true;
+		job_publish(job, &ready);
+	}
 	for (;;) {
-		rc = atomic_load(failed);
-		if (rc < 0 || job->want.cancel ||
+		rc = atomic_load(failed) ? -EAGAIN : 0;
+		if (rc || job->want.cancel ||
 		    (job->want.complete && !job->paused))
 			break;
 		if (job->paused)
@@ -450,7 +453,7 @@ int job_wait_ready(struct job *job, const _Atomic int *failed)
 		else
 			job_sleep(job, clock_ns() + READY_POLL_NS);
 	}
-	if (job->want.cancel) {
+	if (job->want.cancel && (job->want.force || !rc)) {
 		rc = job->want.force ? -ECANCELED : 1;
 		job->want.cancel = false;
 	}

@@ -141,7 +141,8 @@ int job_error(struct job *job, const struct err *why, bool reading);
 int job_fail(struct job *job, const struct err *why);
 /* In sync: goes to READY, stands there (pause obeyed) until told. 0: complete
  * (pivot); 1: soft cancel (end well without pivot); -ECANCELED: force cancel;
- * *failed if that turns negative meanwhile (noticed within 100 ms). */
+ * -EAGAIN if *failed is set meanwhile (noticed within 100 ms): it is to be
+ * called again once all is in sync again. */
 int job_wait_ready(struct job *job, const _Atomic int *failed);
 
 /* --- controllers; any thread --- */

@@ -38,6 +38,7 @@ struct active {
 	struct job_images im;		/* to == base */
 	struct drive *drive;
 	struct mirror mirror;
+	bool in_sync;			/* was, at least once */
 	bool pivot;			/* else the drive stays */
 };
 
@@ -47,7 +48,8 @@ int active_open(struct active *a, struct engine *e, struct drive *drive,
 		struct node *base, const struct job *job, struct err *err);
 /* Graph write-held. */
 void active_close(struct active *a);
-/* Brings base in sync; graph not held. As pass_run(). */
+/* Brings base in sync, the first time or again; graph not held. As
+ * pass_run(). */
 int active_pass(struct active *a, struct job *job,
 		void (*progress)(uint64_t done, uint64_t total, void *arg),
 		void *arg, struct err *err);

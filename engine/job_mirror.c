@@ -2,24 +2,17 @@
  *
  * From the start what the guest writes behind the cursor goes to both images
  * (drive.c), so one pass brings them in sync whatever the guest does, and
- * they stay so. To pivot: all requests drained, base durable, and the drive
- * moves over. The overlay is left as it is; up to that moment it alone would
- * do after a crash, afterwards base counts.
+ * they stay so; what could not be written to base is copied again, if the
+ * job's policy for errors says so. To pivot: all requests drained, base
+ * durable, and the drive moves over. The overlay is left as it is; up to that
+ * moment it alone would do after a crash, afterwards base counts.
  */
+#include <errno.h>
 #include <stdlib.h>
 
 #include "engine/job_kinds.h"
 #include "engine/pass.h"
 #include "engine/util/mem.h"
-
-static int mirror_failed(struct active *a, struct err *err)
-{
-	int rc = atomic_load(&a->mirror.failed);
-
-	return !rc ? 0 : err_sys(err, rc, "Could not write what the guest "
-				 "wrote to '%s' too",
-				 a->im.base->file->path);
-}
 
 static int active_prepare(struct active *a, struct err *err)
 {
@@ -36,7 +29,8 @@ int active_open(struct active *a, struct engine *e, struct drive *drive,
 	*a = (struct active){
 		.im = { .engine = e, .job = job, .top = drive->node,
 			.base = base, .to = base },
-		.drive = drive, .mirror.target = base,
+		.drive = drive,
+		.mirror = { .target = base, .lost = MIRROR_WHOLE },
 	};
 	if (job_images_claim(&a->im, drive->node, base, err) < 0)
 		return -1;
@@ -63,19 +57,22 @@ int active_pass(struct active *a, struct job *job,
 		.copy = { .pool = a->im.engine->pool, .from = a->im.top,
 			  .to = a->im.base, .stop = a->im.base,
 			  .live = true },
-		.size = a->im.top->size, .cursor = &a->mirror.cursor,
-		.progress = progress, .arg = arg,
+		.size = a->im.top->size, .mirror = &a->mirror,
+		.again = a->in_sync, .progress = progress, .arg = arg,
 	};
+	int rc = pass_run(&p, err);
 
-	return pass_run(&p, err);
+	a->in_sync |= !rc;
+	return rc;
 }
 
 int active_settle(struct active *a, struct err *err)
 {
-	int rc;
+	int rc = a->mirror.failed;
 
-	if (mirror_failed(a, err) < 0)
-		return -1;
+	if (rc)
+		return err_sys(err, rc, "Could not write what the guest wrote "
+			       "to '%s' too", a->im.base->file->path);
 	rc = node_flush(a->im.base);
 	if (rc)
 		return err_sys(err, rc, "Could not flush '%s'",
@@ -86,16 +83,17 @@ int active_settle(struct active *a, struct err *err)
 
 /* --- the job --- */
 
+/* -EAGAIN: no longer in sync. */
 static int wait_in_sync(struct job *job, struct active *a)
 {
 	struct err err = ERR_INIT;
 	int rc;
 
-	if (job_images_flush(&a->im, &err) < 0)
-		return job_fail(job, &err);
+	if (job_images_flush(&a->im, &err) < 0) {
+		rc = job_error(job, &err, false);
+		return rc ? rc : -EAGAIN;
+	}
 	rc = job_wait_ready(job, &a->mirror.failed);
-	if (mirror_failed(a, &err) < 0)
-		return job_fail(job, &err);
 	a->pivot = !rc;
 	return rc < 0 ? rc : 0;
 }
@@ -103,15 +101,15 @@ static int wait_in_sync(struct job *job, struct active *a)
 static int active_run(struct job *job)
 {
 	struct active *a = job->opaque;
-	struct err err = ERR_INIT;
 	int rc;
 
-	rc = active_pass(a, job, NULL, NULL, NULL);
-	if (rc || job->err.class)
-		return rc;
-	if (mirror_failed(a, &err) < 0)
-		return job_fail(job, &err);
-	return wait_in_sync(job, a);
+	do {
+		rc = active_pass(a, job, NULL, NULL, NULL);
+		if (rc || job->err.class)
+			return rc;
+		rc = wait_in_sync(job, a);
+	} while (rc == -EAGAIN);
+	return rc < 0 ? rc : 0;
 }
 
 /* No request is under way. */

@@ -6,7 +6,6 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#include "engine/drive.h"
 #include "engine/util/bytes.h"
 #include "engine/util/clock.h"
 #include "engine/util/mem.h"
@@ -129,12 +128,12 @@ static int plan_next(struct pass *p, uint64_t off, uint64_t len,
 	int rc;
 
 	rwlock_read(&p->graph->lock);
-	if (p->cursor)
+	if (p->mirror)
 		range_take(range, &hold, off, len, false);
 	rc = plan_slice(p, &p->plan, off, len, err_node);
-	if (p->cursor) {
+	if (p->mirror) {
 		if (!rc)
-			atomic_store(p->cursor, off + len);
+			atomic_store(&p->mirror->cursor, off + len);
 		range_drop(range, &hold);
 	}
 	rwlock_drop(&p->graph->lock);
@@ -163,7 +162,7 @@ static uint64_t next_slice(const struct pass *p, uint64_t slice, size_t spans)
 }
 
 /* What can't be read now the pass will trip over, and say so. */
-static int count_work(struct pass *p)
+static int count_data(struct pass *p)
 {
 	uint64_t slice = SLICE_MIN;
 	struct node *err_node;
@@ -189,12 +188,28 @@ static int count_work(struct pass *p)
 	return 0;
 }
 
+static int count_work(struct pass *p)
+{
+	int rc;
+
+	if (p->again) {
+		p->pos = p->size;
+		p->total = p->done = p->job ? p->job->total : 0;
+		return 0;
+	}
+	p->pos = p->total = p->done = 0;
+	rc = count_data(p);
+	if (!rc && p->job)
+		job_set_len(p->job, p->job->len, p->total);
+	return rc;
+}
+
 /* An active commit has no position: guests write behind it. */
 static void tell(struct pass *p)
 {
 	uint64_t done = min_u64(p->done, p->total), offset = p->pos;
 
-	if (p->cursor)
+	if (p->mirror)
 		offset = p->job ? p->job->len - (p->total - done) : 0;
 	if (p->job)
 		job_progress(p->job, min_u64(offset, p->job->len), done);
@@ -413,6 +428,34 @@ static int pass_slice(struct pass *p, uint64_t *slice, struct err *err)
 	return rc;
 }
 
+/* What a guest could not write to the target as well is copied again, if the
+ * policy says so. From the exchange on whoever fails behind the cursor says so
+ * anew, and who writes before it is seen by the plan. */
+static int go_back(struct pass *p, struct err *err)
+{
+	struct mirror *m = p->mirror;
+	struct copy_error e = { 0 };
+	uint64_t lost;
+	int rc;
+
+	if (m)
+		e.rc = atomic_exchange(&m->failed, 0);
+	if (!e.rc || atomic_load(&m->lost) == MIRROR_WHOLE)
+		return 0;
+	e.off = atomic_load(&m->lost);
+	e.node = m->target;
+	rc = pass_fail(p, &e, err);
+	if (rc < 0)
+		return rc;
+	lost = align_down(atomic_exchange(&m->lost, MIRROR_WHOLE),
+			  m->target->cluster);
+	if (!rc && lost < p->pos) {
+		p->pos = lost;
+		atomic_store(&m->cursor, lost);
+	}
+	return 0;
+}
+
 static unsigned processors(void)
 {
 	long n = sysconf(_SC_NPROCESSORS_ONLN);
@@ -430,13 +473,16 @@ int pass_run(struct pass *p, struct err *err)
 	rc = count_work(p);
 	if (rc)
 		return rc;
-	if (p->job)
-		job_set_len(p->job, p->job->len, p->total);
 	p->copier = copy_new(&p->copy);
 	p->batch = BATCH_MAX / 4;
-	p->pos = 0;
-	while (p->pos < p->size && !rc)
+	for (;;) {
+		rc = go_back(p, err);
+		if (rc || p->pos >= p->size)
+			break;
 		rc = pass_slice(p, &slice, err);
+		if (rc)
+			break;
+	}
 	if (!rc) {
 		p->done = p->total;
 		tell(p);

@@ -13,6 +13,7 @@
 #include <stdint.h>
 
 #include "engine/copy.h"
+#include "engine/drive.h"
 #include "engine/graph.h"
 #include "engine/job.h"
 
@@ -25,8 +26,11 @@ struct pass {
 					   `from` its zeroes are meant */
 	/* Active commit: everything below the cursor is written to both by
 	 * the guest. Moved on to the end of a slice when that is planned,
-	 * because from then on the pass does not look for changes. */
-	_Atomic uint64_t *cursor;
+	 * because from then on the pass does not look for changes. Moved back
+	 * to what a guest could not write to both. */
+	struct mirror *mirror;
+	bool again;			/* it was done once: only what guests
+					   could not write to both since */
 	void (*progress)(uint64_t done, uint64_t total, void *arg); /* NULL */
 	void *arg;
 

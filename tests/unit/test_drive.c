@@ -236,7 +236,7 @@ static void test_mirror(void **state)
 {
 	struct node_options o = { 0 };
 	struct guest guest[GUESTS];
-	struct mirror m = { 0 };
+	struct mirror m = { .lost = MIRROR_WHOLE };
 	char *a = mem_alloc(FAKE_SIZE), *b = mem_alloc(FAKE_SIZE);
 
 	(void)state;
@@ -266,7 +266,7 @@ static void test_mirror(void **state)
 static void test_mirror_fails(void **state)
 {
 	struct node_options o = { 0 };
-	struct mirror m = { .cursor = 512 };
+	struct mirror m = { .cursor = 512, .lost = MIRROR_WHOLE };
 
 	(void)state;
 	start(2, &o);
@@ -277,6 +277,7 @@ static void test_mirror_fails(void **state)
 	assert_int_equal(m.failed, 0);
 	assert_int_equal(drive_write(drive, 511, 1, "x", false), 0);
 	assert_int_equal(m.failed, -EROFS);
+	assert_int_equal(m.lost, 0);
 	m.target->read_only = false;
 	drive->mirror = NULL;
 	stop();
@@ -299,7 +300,8 @@ static int failing(const struct file *f, enum file_op op, uint64_t off,
 static void test_mirror_of_half_a_write(void **state)
 {
 	struct node_options o = { 0 };
-	struct mirror m = { .cursor = FAKE_SIZE };
+	struct mirror m = { .cursor = FAKE_SIZE,
+			    .lost = MIRROR_WHOLE };
 	char buf[3 * FAKE_CLUSTER], copy[sizeof(buf)];
 
 	(void)state;
@@ -328,7 +330,8 @@ static void test_mirror_of_half_a_write(void **state)
 static void test_mirror_is_not_flushed(void **state)
 {
 	struct node_options o = { 0 };
-	struct mirror m = { .cursor = FAKE_SIZE };
+	struct mirror m = { .cursor = FAKE_SIZE,
+			    .lost = MIRROR_WHOLE };
 
 	(void)state;
 	start(2, &o);

@@ -48,6 +48,15 @@ static int work_fails(struct job *job, struct work *w, uint64_t off)
 	return job_error(job, &err, true);
 }
 
+static int mirror_fails(struct job *job, struct work *w)
+{
+	struct err err = ERR_INIT;
+
+	err_sys(&err, atomic_exchange(&w->mirror_failed, 0),
+		"Could not write 'x'");
+	return job_error(job, &err, false);
+}
+
 static int fake_run(struct job *job)
 {
 	struct work *w = job->opaque;
@@ -70,11 +79,13 @@ static int fake_run(struct job *job)
 		job_progress(job, off, off);
 	}
 	if (w->to_ready) {
-		w->ready_rc = job_wait_ready(job, &w->mirror_failed);
-		if (w->ready_rc == -EIO)
-			return job_fail(job, &(struct err){
-				.class = ERR_GENERIC, .errnum = EIO,
-				.text = "Could not write 'x'" });
+		while ((w->ready_rc = job_wait_ready(job, &w->mirror_failed)) ==
+		       -EAGAIN) {
+			int rc = mirror_fails(job, w);
+
+			if (rc < 0)
+				return rc;
+		}
 		return w->ready_rc < 0 ? w->ready_rc : 0;
 	}
 	return 0;
@@ -490,7 +501,30 @@ static void ready_then_the_mirror_fails(void **state)
 	job_put(begin(w, &(struct job_options){ .id = "disk0" }));
 	hear(w, "created running ready READY");
 	w->mirror_failed = -EIO;
-	hear(w, "aborting COMPLETED:Input/output_error concluded null");
+	hear(w, "ERROR:write:report aborting COMPLETED:Input/output_error "
+	     "concluded null");
+}
+
+/* It stays READY: said once, and complete waits for it. */
+static void ready_and_the_mirror_stops_it(void **state)
+{
+	struct work *w = *state;
+	struct err err = ERR_INIT;
+	struct job *job;
+
+	w->to_ready = true;
+	job = begin(w, &(struct job_options){
+			.id = "disk0", .on_error = ON_ERROR_STOP });
+	hear(w, "created running ready READY");
+	w->mirror_failed = -ENOSPC;
+	hear(w, "ERROR:write:stop standby");
+	assert_int_equal(job_resume(job, &err), 0);
+	hear(w, "ready");
+	assert_int_equal(job_complete(job, &err), 0);
+	hear(w, "waiting pending COMPLETED concluded null");
+	assert_int_equal(w->ready_rc, 0);
+	assert_true(w->finished);
+	job_put(job);
 }
 
 static void errors_are_reported(void **state)
@@ -640,6 +674,7 @@ int main(void)
 		TEST(ready_then_soft_cancel),
 		TEST(ready_then_force),
 		TEST(ready_then_the_mirror_fails),
+		TEST(ready_and_the_mirror_stops_it),
 		TEST(errors_are_reported),
 		TEST(errors_are_ignored_to_the_end),
 		TEST(errors_stop_until_resumed),

@@ -41,8 +41,10 @@ static int teardown(void **state)
 	struct world *w = *state;
 
 	file_set_hook(NULL);
-	if (w->engine)
+	if (w->engine) {
+		event_unlisten(&w->ear);
 		engine_free(w->engine);
+	}
 	scratch_clear();
 	free(w);
 	return 0;
@@ -195,6 +197,85 @@ static void a_stopped_job_resumes(void **state)
 	check_sound();
 }
 
+/* The disk of the lowest image is full. */
+static int full(const struct file *f, enum file_op op, uint64_t off,
+		uint64_t len, const void *buf)
+{
+	(void)off;
+	(void)len;
+	(void)buf;
+	return fault.error && op == FILE_OP_WRITE &&
+	       !strcmp(f->path, "layer0") ? -fault.error : 0;
+}
+
+static void changes(struct world *w, int count)
+{
+	while (count--)
+		world_change(w);
+}
+
+/* The guest does not notice; the job is READY again when base has caught up,
+ * with the guest at work all the time. */
+static void a_mirror_that_fell_behind_catches_up(void **state)
+{
+	struct world *w = *state;
+	struct err err = ERR_INIT;
+	struct event ev;
+
+	make_chain(w);
+	must(engine_commit(w->engine, &(struct commit_options){
+			.device = "disk0",
+			.job.on_error = ON_ERROR_ENOSPC }, &err), &err);
+	world_ready(w);
+	fault.error = ENOSPC;
+	file_set_hook(full);
+	for (int round = 0; round < 3; round++) {
+		fault.error = ENOSPC;
+		changes(w, 20);
+		world_wait(w, EVENT_JOB_ERROR, EVENT_JOB_COMPLETED, &ev);
+		assert_int_equal(ev.type, EVENT_JOB_ERROR);
+		assert_string_equal(ev.operation, "write");
+		assert_string_equal(ev.action, "stop");
+		changes(w, 20);
+		fault.error = 0;
+		must(engine_job_resume(w->engine, "disk0", &err), &err);
+		changes(w, 20);
+	}
+	/* Its own write and a guest's may both have failed: two errors. */
+	must(engine_job_complete(w->engine, "disk0", &err), &err);
+	for (;;) {
+		world_wait(w, EVENT_JOB_ERROR, EVENT_JOB_COMPLETED, &ev);
+		if (ev.type == EVENT_JOB_COMPLETED)
+			break;
+		must(engine_job_resume(w->engine, "disk0", &err), &err);
+	}
+	if (*ev.text)
+		fail_msg("%s", ev.text);
+	verify_all(w);
+	file_set_hook(NULL);
+}
+
+/* Without such a policy it ends, and the drive stays where it is. */
+static void a_mirror_that_fell_behind_ends(void **state)
+{
+	struct world *w = *state;
+	struct err err = ERR_INIT;
+	struct event ev;
+
+	make_chain(w);
+	must(start_active(w, &err), &err);
+	world_ready(w);
+	fault.error = EIO;
+	file_set_hook(full);
+	changes(w, 20);
+	world_wait(w, EVENT_JOB_COMPLETED, EVENT_JOB_CANCELLED, &ev);
+	assert_string_equal(ev.text, "Input/output error");
+	fault.error = 0;
+	verify_all(w);
+	assert_int_equal(w->layers, 4);
+	file_set_hook(NULL);
+}
+
 static void streams_survive(void **state)
 {
 	every_operation_fails(*state, EIO, start_stream);
@@ -217,6 +298,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(a_stopped_job_resumes),
+		TEST(a_mirror_that_fell_behind_catches_up),
+		TEST(a_mirror_that_fell_behind_ends),
 		TEST(streams_survive),
 		TEST(commits_survive),
 		TEST(active_commits_survive),
