@@ -1,6 +1,7 @@
 /* copy.c - plans a batch, and ends it; see copy.h and copy_impl.h. */
 #include <errno.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #include "engine/copy_impl.h"
 #include "engine/util/bytes.h"
@@ -8,12 +9,20 @@
 
 #define CLONE_ALIGN 4096
 
+static unsigned processors(void)
+{
+	long n = sysconf(_SC_NPROCESSORS_ONLN);
+
+	return n < 1 ? 1 : (unsigned)min_u64((uint64_t)n, COPY_WORKERS);
+}
+
 struct copy *copy_new(const struct copy_options *o)
 {
 	struct copy *c = mem_alloc(sizeof(*c));
 
 	c->o = *o;
-	c->workers = COPY_WORKERS;
+	c->processors = processors();
+	copy_beside_guest(c, false);
 	batch_init(&c->batch, o->pool);
 	for (int i = 0; i < COPY_WORKERS; i++)
 		c->worker[i].copy = c;
@@ -68,7 +77,7 @@ static void add_segments(struct copy *c, size_t number, enum segment_way way,
 			 uint64_t off, uint64_t len)
 {
 	const struct write_op *op = &c->part[number].op;
-	uint64_t most = way == SEGMENT_COMPRESSED ? COPY_SPAN_MAX : COPY_CHUNK;
+	uint64_t most = way == SEGMENT_COMPRESSED ? COPY_SPAN_MAX : c->chunk;
 
 	while (len) {
 		struct segment *s = APPEND(c->segment, c->segments,
@@ -278,12 +287,12 @@ static int add_span(struct copy *c, const struct span *s,
 /* --- groups --- */
 
 static bool joins(const struct group *g, const struct segment *last,
-		  const struct segment *s)
+		  const struct segment *s, uint64_t chunk)
 {
 	if (g->clone != s->clone)
 		return false;
 	if (!g->clone)
-		return g->len + s->len <= COPY_CHUNK;
+		return g->len + s->len <= chunk;
 	return last->run.file == s->run.file &&
 	       last->run.host + (last->off - last->run.off) + last->len ==
 	       s->run.host + (s->off - s->run.off) &&
@@ -297,7 +306,7 @@ static void make_groups(struct copy *c)
 	for (size_t i = 0; i < c->segments; i++) {
 		struct segment *s = &c->segment[i];
 
-		if (!g || !joins(g, s - 1, s)) {
+		if (!g || !joins(g, s - 1, s, c->chunk)) {
 			g = APPEND(c->group, c->groups, c->group_cap);
 			*g = (struct group){ .first = i, .clone = s->clone };
 		}
@@ -376,9 +385,10 @@ int copy_spans(struct copy *c, const struct span *span, size_t count,
 	return error->rc;
 }
 
-void copy_set_workers(struct copy *c, unsigned workers)
+void copy_beside_guest(struct copy *c, bool at_work)
 {
-	c->workers = (unsigned)min_u64(max_u64(workers, 1), COPY_WORKERS);
+	c->workers = at_work ? c->processors : COPY_WORKERS;
+	c->chunk = at_work ? COPY_CHUNK_GUEST : COPY_CHUNK;
 }
 
 bool copy_was_in_the_way(const struct copy *c)

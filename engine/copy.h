@@ -60,8 +60,10 @@ struct copy_error {
  * or -errno (= error->rc). */
 int copy_spans(struct copy *c, const struct span *span, size_t count,
 	       struct copy_error *error);
-/* How many chunks move side by side from now on: COPY_WORKERS, or less. */
-void copy_set_workers(struct copy *c, unsigned workers);
+/* From now on with or without a guest at work beside it: then less goes in one
+ * request, for the host lets one write at a time into a file, and no more of
+ * them side by side than there are processors. */
+void copy_beside_guest(struct copy *c, bool at_work);
 /* Whether a guest has had to wait for the last batch. */
 bool copy_was_in_the_way(const struct copy *c);
 

@@ -14,6 +14,7 @@
 #include "engine/copy.h"
 
 #define COPY_CHUNK (512u << 10)	/* bytes of one group, one request */
+#define COPY_CHUNK_GUEST (128u << 10) /* the same beside a guest at work */
 
 struct part {
 	struct write_op op;
@@ -56,6 +57,8 @@ struct copy {
 	struct batch batch;
 	struct worker worker[COPY_WORKERS];
 	unsigned workers;		/* how many of them work */
+	unsigned processors;		/* of the machine */
+	uint64_t chunk;			/* bytes of one group */
 	_Atomic size_t next;		/* group to be moved next */
 
 	struct part *part;

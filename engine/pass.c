@@ -4,7 +4,6 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <stdlib.h>
-#include <unistd.h>
 
 #include "engine/util/bytes.h"
 #include "engine/util/clock.h"
@@ -17,6 +16,7 @@
 
 #define BATCH_MIN (1ull << 20)
 #define BATCH_MAX (16ull << 20)	/* a new speed is felt after a batch */
+#define BATCH_GUEST (1ull << 20) /* while a guest is at work: he may wait */
 #define BATCH_SPANS 256
 #define BATCH_NS_LONG (60 * NS_PER_MS)
 #define BATCH_NS_SHORT (30 * NS_PER_MS)
@@ -354,34 +354,35 @@ static int after_error(struct pass *p, const struct copy_error *e,
 	return 0;
 }
 
-/* A guest at work gets his share of the processors: no more workers than there
- * are of them. Graph held. */
-static unsigned workers(struct pass *p)
+/* Whether a guest was at work since the last time. Graph held. */
+static bool guest_came(struct pass *p)
 {
 	const struct drive *d = graph_drive_above(p->copy.from);
 	uint64_t before = p->guest_ops;
 
 	if (d)
 		p->guest_ops = d->stats.rd_ops + d->stats.wr_ops;
-	return p->guest_ops == before ? COPY_WORKERS : p->cpus;
+	return p->guest_ops != before;
 }
 
 static int pass_batch(struct pass *p, struct err *err)
 {
 	struct span span[BATCH_SPANS];
 	struct copy_error e = { 0 };
-	uint64_t bytes = p->batch, began, moved;
+	uint64_t bytes = min_u64(p->batch, p->guest ? BATCH_GUEST : BATCH_MAX);
+	uint64_t began, moved;
 	size_t n;
 
 	if (p->job)
 		bytes = job_piece(p->job, max_u64(p->copy.to->cluster, 4096),
-				  p->batch);
+				  bytes);
 	n = gather(p, span, bytes);
 	if (!n)
 		return 0;
 	began = clock_ns();
 	rwlock_read(&p->graph->lock);
-	copy_set_workers(p->copier, workers(p));
+	p->guest = guest_came(p);
+	copy_beside_guest(p->copier, p->guest);
 	copy_spans(p->copier, span, n, &e);
 	rwlock_drop(&p->graph->lock);
 	moved = data_before(span, n, e.rc ? e.off : UINT64_MAX);
@@ -456,20 +457,12 @@ static int go_back(struct pass *p, struct err *err)
 	return 0;
 }
 
-static unsigned processors(void)
-{
-	long n = sysconf(_SC_NPROCESSORS_ONLN);
-
-	return n < 1 ? COPY_WORKERS : (unsigned)n;
-}
-
 int pass_run(struct pass *p, struct err *err)
 {
 	uint64_t slice = SLICE_MIN;
 	int rc;
 
 	p->longest = longest_slice(p);
-	p->cpus = processors();
 	rc = count_work(p);
 	if (rc)
 		return rc;

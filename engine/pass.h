@@ -43,7 +43,7 @@ struct pass {
 	uint64_t total, done;		/* bytes of data */
 	uint64_t batch;			/* bytes of data in one batch */
 	bool careful;			/* a guest has had to wait for one */
-	unsigned cpus;			/* processors of the machine */
+	bool guest;			/* one was at work during the last */
 	uint64_t guest_ops;		/* requests of the guest, last seen */
 };
 

@@ -3,9 +3,13 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/resource.h>
+#include <unistd.h>
 
 #include "engine/util/bug.h"
 #include "engine/util/mem.h"
+
+#define POOL_NICE 10
 
 struct pool {
 	struct lock lock;	/* leaf */
@@ -38,6 +42,8 @@ static void pool_worker(void *arg)
 {
 	struct pool *pool = arg;
 
+	/* This thread's alone. */
+	setpriority(PRIO_PROCESS, (id_t)gettid(), POOL_NICE);
 	lock_take(&pool->lock);
 	while (!pool->stop) {
 		if (list_is_empty(&pool->queue))

@@ -4,6 +4,7 @@
  * may block on the disk, never on a lock of the engine above the leaves.
  * Tasks are handed in under a batch; the owner of the batch waits for it, and
  * while it waits it runs tasks of its own batch that no worker has begun.
+ * Workers are nice (10): where processors are short, guests go first.
  */
 #ifndef BLKMON_UTIL_POOL_H
 #define BLKMON_UTIL_POOL_H
