@@ -149,7 +149,8 @@ check:
 	$(FUZZ_STEP_BUILD)
 	$(CHECK) units $(UNIT)
 	$(FUZZ_STEP)
-	$(CHECK) pytest -m 'not long and not guest'
+	$(CHECK) pytest -n $(shell nproc) -m 'not long and not guest and not alone'
+	$(CHECK) pytest -m 'alone and not long'
 	$(CHECK) sum
 
 check-long:

@@ -2,8 +2,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 #
 # check.sh STEP [ARG...]: runs tests and adds what it counted to $TALLY.
-#   units PROGRAM...      cmocka programs
+#   units PROGRAM...      cmocka programs, one on each processor
 #   memcheck PROGRAM...   the same, each under valgrind
+#   unit COMMAND...       one of these
 #   fuzz SECONDS PROGRAM...  libFuzzer programs; words for them stand in
 #                         tests/fuzz/NAME.dict
 #   pytest [ARG...]       the Python tests under tests/
@@ -27,9 +28,9 @@ export TSAN_OPTIONS="${TSAN_OPTIONS:-exitcode=99}"
 export CMOCKA_MESSAGE_OUTPUT=TAP
 
 # What a sanitizer looks for does not depend on the disk, and it is slow: it
-# gets memory for a disk, and fewer of the random chains.
+# gets memory for a disk, and few of the random chains.
 if test -n "${SAN:-}"; then
-	export BLKMON_CHAINS="${BLKMON_CHAINS:-100}"
+	export BLKMON_CHAINS="${BLKMON_CHAINS:-30}"
 	if test -z "${TMPDIR:-}" && test -w /dev/shm; then
 		export TMPDIR=/dev/shm
 	fi
@@ -42,7 +43,7 @@ count()
 
 # A crash, a leak or a race makes the program fail though no test did: that
 # counts as one failure. Of a program that is well, one line is shown.
-run_unit()
+judge_unit()
 {
 	"$@" >"$log" 2>&1
 	status=$?
@@ -61,27 +62,36 @@ run_unit()
 	fi
 }
 
+# Others run beside it: what is said of it is said in one piece.
+unit()
+{
+	said=$(judge_unit "$@")
+	echo "$said"
+}
+
+# Programs from stdin, one on each processor; ARG... stands before each.
+side_by_side()
+{
+	xargs -0 -n 1 -P "$(nproc)" scripts/check.sh unit "$@"
+}
+
 units()
 {
-	for program; do
-		run_unit "$program"
-	done
+	printf '%s\0' "$@" | side_by_side
 }
 
 memcheck()
 {
 	export BLKMON_CRASH=0
-	for program; do
-		run_unit valgrind -q --error-exitcode=99 --leak-check=full \
-			--errors-for-leak-kinds=definite,possible "$program"
-	done
+	printf '%s\0' "$@" | side_by_side valgrind -q --error-exitcode=99 \
+		--leak-check=full --errors-for-leak-kinds=definite,possible
 }
 
 # What one of the fuzzers found and said stands in a folder of its own.
 run_fuzzer()
 {
 	name=${1##*/}
-	if "$1" -max_total_time="$2" -timeout=10 -max_len=4096 \
+	if "$1" -max_total_time="$2" -timeout=30 -max_len=4096 \
 		-rss_limit_mb=1024 -print_final_stats=1 \
 		-artifact_prefix="$3/found-" \
 		-dict="tests/fuzz/$name.dict" >"$3/log" 2>&1; then

@@ -30,6 +30,7 @@ test	clang			cmd clang
 test	libclang-rt-14-dev	glob /usr/lib/llvm-*/lib/clang/*/lib/linux/libclang_rt.fuzzer-*.a
 test	tmux			cmd tmux
 test	python3-pytest		py pytest
+test	python3-pytest-xdist	py xdist
 test	python3-pexpect		py pexpect
 test	python3-pyte		py pyte
 test	xfsprogs		cmd mkfs.xfs

@@ -37,8 +37,11 @@ class Out:
 
     def __init__(self, argv, rc, out, err):
         self.argv, self.rc, self.raw = argv, rc, out
-        self.out = out.decode("utf-8", "replace")
         self.err = err.decode("utf-8", "replace")
+
+    @property
+    def out(self):
+        return self.raw.decode("utf-8", "replace")
 
     @property
     def text(self):

@@ -24,20 +24,6 @@ def pair(d):
     return blk.make_chain(d, 2, size=8 * blk.MIB, data=4 * blk.MIB)
 
 
-@pytest.fixture(scope="session")
-def seed(request):
-    """Where random tests begin: $BLKMON_SEED, else anywhere."""
-    given = os.environ.get("BLKMON_SEED")
-    request.config.blkmon_seed = int(given) if given else \
-        int.from_bytes(os.urandom(3), "big")
-    return request.config.blkmon_seed
-
-
-def pytest_terminal_summary(terminalreporter, config):
-    if hasattr(config, "blkmon_seed"):
-        terminalreporter.write_line("BLKMON_SEED=%d" % config.blkmon_seed)
-
-
 def pytest_collection_modifyitems(items):
     """Without the program every test fails for one reason: say that once."""
     if items and not os.access(blk.BLKMON, os.X_OK):

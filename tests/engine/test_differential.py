@@ -16,6 +16,9 @@ import differential
 CHAINS = int(os.environ.get("BLKMON_CHAINS", "300"))
 GROUP = 25
 
+# On all processors by itself.
+pytestmark = pytest.mark.alone
+
 
 def judge(first, count):
     failed = differential.many(first, count)
@@ -41,6 +44,8 @@ def test_many_more_chains(seed):
     judge(seed + CHAINS, 1500)
 
 
+@pytest.mark.skipif(bool(os.environ.get("SAN")),
+                    reason="the program is not in it")
 def test_the_model_is_right():
     """The same runs, with QEMU's own tools in the place of blkmon."""
     failed = differential.many(1, 12, self_test=True)

@@ -28,6 +28,7 @@ def overlays(d, base):
         yield blk.create(os.path.join(d, "try%d.img" % n), None, base)
 
 
+@pytest.mark.alone
 @pytest.mark.parametrize("kind", ["stream", "commit", "active"])
 def test_speed_holds_over_two_seconds(big, d, kind):
     """40 MiB at 20 MiB/s take two seconds, give or take five percent."""
@@ -60,6 +61,7 @@ def test_speed_holds_over_two_seconds(big, d, kind):
     assert off < 0.05, "%.1f %% off" % (100 * off)
 
 
+@pytest.mark.alone
 def test_limited_job_takes_its_time(d, big):
     """The whole of a limited job, from start to end. It is never done too
     early; it may be late by what the machine needs for one without a limit."""
@@ -84,6 +86,7 @@ def test_limited_job_takes_its_time(d, big):
     assert took < 2.3, "80 MiB at 40 MiB/s took %.2f s" % took
 
 
+@pytest.mark.alone
 def test_from_a_crawl_to_unlimited_at_once(d):
     """It may be late by what the machine needs for a job that never
     crawled."""

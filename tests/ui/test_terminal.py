@@ -435,6 +435,7 @@ def switches(pid):
     return total
 
 
+@pytest.mark.alone
 @pytest.mark.skipif(os.environ.get("SAN") == "thread",
                     reason="the sanitizer has a thread that wakes up")
 def test_idle_is_idle(start):
