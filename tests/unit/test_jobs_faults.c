@@ -10,7 +10,7 @@ static struct {
 	_Atomic int countdown;		/* 0: nothing fails */
 	_Atomic bool struck;
 	bool writes_only;
-	int error;
+	_Atomic int error;		/* changed while a job is at work */
 } fault;
 
 static int strike(const struct file *f, enum file_op op, uint64_t off,
