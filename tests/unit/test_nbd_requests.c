@@ -485,36 +485,15 @@ static void test_speaks_before_it_listens(void **state)
 	free(buf);
 }
 
-/* Who has nothing more to say still gets his answers. */
-static void test_half_closed(void **state)
+static void put_eight(int fd, int byte)
 {
-	int fd = dial_export("disk0", true), other;
-
-	(void)state;
 	for (unsigned i = 0; i < 8; i++)
-		put_write(fd, 0, i * MIB, MIB, 8);
-	shutdown(fd, SHUT_WR);
-	for (unsigned i = 0; i < 8; i++) {
-		struct chunk k;
-
-		get_chunk(fd, &k);
-		assert_int_equal(k.type, NBD_CHUNK_NONE);
-	}
-	assert_hung_up(fd);
-	other = dial_export("disk0", true);
-	assert_disk(other, 0, 8 * MIB, 8);
-	hang_up(other);
+		put_write(fd, 0, i * MIB, MIB, byte);
 }
 
-/* DISC does not overtake what was asked before. */
-static void test_disconnect_drains(void **state)
+/* All are answered before the connection ends, and done. */
+static void assert_eight(int fd, int byte)
 {
-	int fd = dial_export("disk0", true);
-
-	(void)state;
-	for (unsigned i = 0; i < 8; i++)
-		put_write(fd, 0, i * MIB, MIB, 7);
-	put_request(fd, NBD_CMD_DISC, 0, 0, 0, 0);
 	for (unsigned i = 0; i < 8; i++) {
 		struct chunk k;
 
@@ -523,8 +502,30 @@ static void test_disconnect_drains(void **state)
 	}
 	assert_hung_up(fd);
 	fd = dial_export("disk0", true);
-	assert_disk(fd, 0, 8 * MIB, 7);
+	assert_disk(fd, 0, 8 * MIB, byte);
 	hang_up(fd);
+}
+
+/* Who has nothing more to say still gets his answers. */
+static void test_half_closed(void **state)
+{
+	int fd = dial_export("disk0", true);
+
+	(void)state;
+	put_eight(fd, 8);
+	shutdown(fd, SHUT_WR);
+	assert_eight(fd, 8);
+}
+
+/* DISC does not overtake what was asked before. */
+static void test_disconnect_drains(void **state)
+{
+	int fd = dial_export("disk0", true);
+
+	(void)state;
+	put_eight(fd, 7);
+	put_request(fd, NBD_CMD_DISC, 0, 0, 0, 0);
+	assert_eight(fd, 7);
 }
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, enter_both, leave)
