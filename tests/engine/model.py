@@ -179,7 +179,12 @@ class World:
         low.data[:top.size] = top.data
 
     def between(self, chain, base, top, versions=()):
-        """Layers above base see some of what the commit has written."""
+        """Layers above base see some of what the commit has written.
+
+        What the guest wrote goes to both images, to the byte, and the rest of
+        its sector may not have been copied yet: base may be torn there, and
+        so is whoever sees it through a hole.
+        """
         low, high = chain[base], chain[top]
         chain[top].snaps.clear()
         for layer in chain[base + 1:top]:
@@ -187,7 +192,8 @@ class World:
             layer.open_to(bytes(layer.data), fitted(low.data, layer.size),
                           bytes(layer.size),
                           *[fitted(v, layer.size)
-                            for v in (high.data, *versions)])
+                            for v in (high.data, *versions)],
+                          torn=bool(versions))
 
     def abandoned(self, dev, base, top, versions=()):
         """A commit of (base, top] that ended early, at any point.
@@ -199,8 +205,6 @@ class World:
         self.changes(low)
         self.between(chain, base, top, versions)
         size = max(low.size, high.size)
-        # What the guest wrote went to both images, to the byte, and the rest
-        # of its sector may not have been copied yet.
         low.open_to(bytes(low.data), bytes(low.size),
                     *[fitted(v, size) for v in (high.data, *versions)],
                     torn=bool(versions))
