@@ -45,8 +45,10 @@ struct drive {
  * active layer: whoever holds a range sees a cursor that does not move over
  * it. What a guest flushes is durable in the active layer and not in the
  * target: until the pivot that layer hides all that the target has got, so it
- * alone has to survive a crash, and the job flushes the target before it
- * pivots. */
+ * alone has to survive a crash. Shortly before the pivot the job sets
+ * `durable`, and flushes the target itself when that is seen: from then on all
+ * that any guest was told is durable is so in both, and at the pivot nobody
+ * has to wait for a disk. */
 struct mirror {
 	struct node *target;
 	_Atomic uint64_t cursor;	/* all below was copied */
@@ -54,6 +56,7 @@ struct mirror {
 	 * copy from here on again, if its policy lets it. */
 	_Atomic uint64_t lost;		/* the lowest; MIRROR_WHOLE: none */
 	_Atomic int failed;		/* -errno, set after it; 0: none */
+	_Atomic bool durable;		/* a flush is of both images */
 };
 
 #define MIRROR_WHOLE UINT64_MAX

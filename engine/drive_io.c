@@ -132,6 +132,19 @@ static int change(struct drive *d, const struct request *r)
 	return d->mirror ? change_both(d, r) : change_node(d->node, r);
 }
 
+/* The guest's answer is for the active layer; of the target the job is told. */
+static int flush(struct drive *d)
+{
+	struct mirror *m = d->mirror;
+	int rc = node_flush(d->node), behind = 0;
+
+	if (m && atomic_load(&m->durable))
+		behind = node_flush(m->target);
+	if (behind)
+		mirror_fail(m, MIRROR_WHOLE, behind);
+	return rc;
+}
+
 /* A second image may have to be written to where the first need not. */
 static bool zeroes_fast(const struct drive *d, uint64_t off, uint64_t len)
 {
@@ -161,7 +174,7 @@ static int act_write(struct drive *d, const struct request *r)
 	if (!rc && r->len)
 		rc = change(d, r);
 	if (!rc && r->fua)
-		rc = node_flush(d->node);
+		rc = flush(d);
 	return rc;
 }
 
@@ -190,7 +203,7 @@ static int act_flush(struct drive *d, const struct request *r)
 {
 	int rc = check_bounds(d, r->off, r->len);
 
-	return rc || d->read_only ? rc : node_flush(d->node);
+	return rc || d->read_only ? rc : flush(d);
 }
 
 static int act_extents(struct drive *d, const struct request *r)

@@ -39,7 +39,8 @@ struct active {
 	struct drive *drive;
 	struct mirror mirror;
 	bool in_sync;			/* was, at least once */
-	bool pivot;			/* else the drive stays */
+	bool pivot, pivoted;		/* to be done; was. Else the drive
+					   stays */
 };
 
 /* Graph write-held: from here on the guest's writes go to both images behind
@@ -53,8 +54,8 @@ void active_close(struct active *a);
 int active_pass(struct active *a, struct job *job,
 		void (*progress)(uint64_t done, uint64_t total, void *arg),
 		void *arg, struct err *err);
-/* Graph write-held, so no request is under way: base is durable and equal,
- * the guest's writes go to the drive alone again. */
+/* Graph write-held, so no request is under way: base is equal, and the guest's
+ * writes go to the drive alone again. */
 int active_settle(struct active *a, struct err *err);
 
 /* Everything between @top and @base (NULL: all below) into @top. @backing:

@@ -1,10 +1,10 @@
 /* job_mirror.c - active commit: merges the layer that the guest writes to.
  *
  * From the start what the guest writes behind the cursor goes to both images
- * (drive.c), so one pass brings them in sync whatever the guest does, and
+ * (drive_io.c), so one pass brings them in sync whatever the guest does, and
  * they stay so; what could not be written to base is copied again, if the
- * job's policy for errors says so. To pivot: all requests drained, base
- * durable, and the drive moves over. The overlay is left as it is; up to that
+ * job's policy for errors says so. To pivot: base durable, all requests
+ * drained, and the drive moves over. The overlay is left as it is; up to that
  * moment it alone would do after a crash, afterwards base counts.
  */
 #include <errno.h>
@@ -73,10 +73,6 @@ int active_settle(struct active *a, struct err *err)
 	if (rc)
 		return err_sys(err, rc, "Could not write what the guest wrote "
 			       "to '%s' too", a->im.base->file->path);
-	rc = node_flush(a->im.base);
-	if (rc)
-		return err_sys(err, rc, "Could not flush '%s'",
-			       a->im.base->file->path);
 	a->drive->mirror = NULL;
 	return 0;
 }
@@ -123,30 +119,36 @@ static void pivot(struct active *a)
 	graph_put(old);
 }
 
-/* Most of the flushing is done before the guest has to wait for it. */
+/* All flushing is done before the guest has to wait: from the store on his own
+ * flushes are of both images. Where he stays on the overlay what he has not
+ * flushed is made durable in base when he no longer writes to it. */
 static int active_finish(struct job *job, struct err *err)
 {
 	struct active *a = job->opaque;
 	struct rwlock *lock = &a->im.engine->graph.lock;
-	int rc = job_images_flush(&a->im, err);
+	int rc;
 
+	atomic_store(&a->mirror.durable, true);
+	rc = job_images_flush(&a->im, err);
 	if (rc < 0)
 		return rc;
 	rwlock_write(lock);
 	rc = active_settle(a, err);
-	if (!rc && a->pivot)
+	a->pivoted = !rc && a->pivot;
+	if (a->pivoted)
 		pivot(a);
 	rwlock_drop(lock);
-	return rc;
+	return rc || a->pivoted ? rc : job_images_flush(&a->im, err);
 }
 
+/* What is let go of is flushed first: closing it would do so with the graph
+ * held, and every guest would wait. */
 static void active_release(struct job *job)
 {
 	struct active *a = job->opaque;
 	struct graph *graph = &a->im.engine->graph;
-	struct err err = ERR_INIT;
 
-	job_images_flush(&a->im, &err);
+	node_flush(a->pivoted ? a->im.top : a->im.base);
 	rwlock_write(&graph->lock);
 	active_close(a);
 	rwlock_drop(&graph->lock);

@@ -102,6 +102,8 @@ static int commit_now(struct engine *e, const char *id, const char *base,
 	rwlock_write(lock);
 	if (!rc)
 		rc = active_settle(&s.active, err);
+	if (!rc)
+		rc = job_images_flush(&s.active.im, err);
 	if (!rc && s.empty)
 		rc = empty_overlay(drive->node, err);
 	active_close(&s.active);

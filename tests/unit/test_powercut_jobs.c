@@ -3,9 +3,47 @@
  * superfluous are wiped in the history at that moment: who needs one still,
  * will be noticed.
  */
+#include <semaphore.h>
+
 #include "tests/unit/powercut_chain.h"
 
 #define BUDGET 150
+
+/* --- what the guest flushes between base's last flush and the pivot --- */
+
+enum { SHUT, ARMED, OPEN };
+
+static _Atomic int window;
+static sem_t window_opened, window_shut;
+
+static bool window_goes(int from, int to)
+{
+	return atomic_compare_exchange_strong(&window, &from, to);
+}
+
+static void window_wait(sem_t *sem)
+{
+	while (sem_wait(sem))
+		assert_int_equal(errno, EINTR);
+}
+
+/* A flush of base waits until the guest has flushed the active layer. */
+static int window_hook(const struct file *f, enum file_op op, uint64_t off,
+		       uint64_t len, const void *buf)
+{
+	const char *name = recorder_name(f->path);
+	int rc = recorder_hook(f, op, off, len, buf);
+
+	if (op != FILE_OP_FLUSH)
+		return rc;
+	if (!strncmp(name, "l0", 2) && window_goes(ARMED, OPEN)) {
+		sem_post(&window_opened);
+		window_wait(&window_shut);
+	} else if (!strcmp(name, "l3") && window_goes(OPEN, SHUT)) {
+		sem_post(&window_shut);
+	}
+	return rc;
+}
 
 static void world_end(struct world *w)
 {
@@ -80,7 +118,13 @@ static void commit_active(struct world *w)
 	must(engine_commit(w->engine, &o, &err), &err);
 	assert_int_equal(job_wait(w, 20).type, EVENT_JOB_READY);
 	guest_work(w, 10);
+	file_set_hook(window_hook);
+	atomic_store(&window, ARMED);
 	must(engine_job_complete(w->engine, DRIVE, &err), &err);
+	window_wait(&window_opened);
+	for (int i = 0; i < 5; i++)
+		guest_change(w);
+	guest_flush(w);
 	job_completes(w, 0);
 	w->cut.active_from = w->cut.h.events + 1;
 	w->cut.active_then = w->layer[0];
@@ -175,6 +219,8 @@ int main(void)
 {
 	struct CMUnitTest tests[COUNT(plans)];
 
+	sem_init(&window_opened, 0, 0);
+	sem_init(&window_shut, 0, 0);
 	for (size_t i = 0; i < COUNT(plans); i++)
 		tests[i] = (struct CMUnitTest){
 			.name = plans[i].name, .test_func = run_plan,
