@@ -1,7 +1,6 @@
 /* copy.c - plans a batch, and ends it; see copy.h and copy_impl.h. */
 #include <errno.h>
 #include <stdlib.h>
-#include <unistd.h>
 
 #include "engine/copy_impl.h"
 #include "engine/util/bytes.h"
@@ -9,19 +8,12 @@
 
 #define CLONE_ALIGN 4096
 
-static unsigned processors(void)
-{
-	long n = sysconf(_SC_NPROCESSORS_ONLN);
-
-	return n < 1 ? 1 : (unsigned)min_u64((uint64_t)n, COPY_WORKERS);
-}
-
 struct copy *copy_new(const struct copy_options *o)
 {
 	struct copy *c = mem_alloc(sizeof(*c));
 
 	c->o = *o;
-	c->processors = processors();
+	c->processors = (unsigned)min_u64(thread_processors(), COPY_WORKERS);
 	copy_beside_guest(c, false);
 	batch_init(&c->batch, o->pool);
 	for (int i = 0; i < COPY_WORKERS; i++)

@@ -1,4 +1,4 @@
-/* nbd_conn.c - one connection: its threads, their turns, its input and
+/* nbd_conn.c - one connection: its life, its threads, its input and
  * output. See nbd_impl.h.
  */
 #include <errno.h>
@@ -11,13 +11,6 @@
 #include "engine/util/bytes.h"
 #include "engine/util/clock.h"
 #include "engine/util/mem.h"
-
-/* Requests that take less than a thread takes to wake up are served by the
- * thread that read them, with the turn in its hands. */
-#define QUICK_NS 20000u
-/* Those that may take long at any time are no measure, and are not waited
- * for. */
-#define QUICK_BYTES (64u << 10)
 
 /* --- input --- */
 
@@ -84,92 +77,13 @@ int nbd_skip(struct nbd_conn *c, uint64_t len)
 	return rc == -ENODATA ? -EPIPE : rc;
 }
 
-/* --- turns --- */
-
-/* The calling thread serves with the turn of its connection in its hands. */
-static _Thread_local bool keeps_turn;
-
-/* False if there is no next request. */
-static bool turn_take(struct nbd_conn *c)
-{
-	bool mine;
-
-	lock_take(&c->lock);
-	while (c->taken && !c->ended) {
-		c->idle++;
-		cond_wait(&c->turn, &c->lock);
-		c->idle--;
-	}
-	mine = !c->ended;
-	if (mine)
-		c->taken = true;
-	lock_drop(&c->lock);
-	return mine;
-}
-
-static bool anyone_idle(struct nbd_conn *c)
-{
-	bool idle;
-
-	lock_take(&c->lock);
-	idle = c->idle;
-	lock_drop(&c->lock);
-	return idle;
-}
-
-static void turn_pass(struct nbd_conn *c)
-{
-	lock_take(&c->lock);
-	c->taken = false;
-	if (c->idle)
-		cond_wake_one(&c->turn);
-	lock_drop(&c->lock);
-}
-
-static void turn_end(struct nbd_conn *c)
-{
-	lock_take(&c->lock);
-	c->ended = true;
-	cond_wake_all(&c->turn);
-	lock_drop(&c->lock);
-}
-
-static void worker_main(void *arg);
-
-/* Threads come as they are needed and stay. Without another one the client
- * has fewer requests in flight. */
-static void add_worker(struct nbd_conn *c)
-{
-	struct nbd_worker *w = &c->worker[c->workers];
-
-	if (c->workers == NBD_THREADS || anyone_idle(c))
-		return;
-	w->conn = c;
-	w->small = buf_new(NBD_SMALL);
-	if (w->small && !thread_start(&w->thread, "nbd-io", worker_main, w)) {
-		c->workers++;
-	} else {
-		free(w->small);
-		w->small = NULL;
-	}
-}
-
-static void turn_let_go(struct nbd_conn *c)
-{
-	if (!keeps_turn)
-		return;
-	keeps_turn = false;
-	add_worker(c);
-	turn_pass(c);
-}
-
 /* --- output --- */
 
 void nbd_out_take(struct nbd_conn *c)
 {
 	if (lock_try(&c->out))
 		return;
-	turn_let_go(c);
+	nbd_turn_let_go();
 	lock_take(&c->out);
 }
 
@@ -198,11 +112,11 @@ static ssize_t send_some(struct nbd_conn *c, const struct msghdr *msg)
 {
 	ssize_t n;
 
-	if (keeps_turn) {
+	if (nbd_turn_is_kept()) {
 		n = sendmsg(c->fd, msg, MSG_NOSIGNAL | MSG_DONTWAIT);
 		if (n >= 0 || errno != EAGAIN)
 			return n;
-		turn_let_go(c);
+		nbd_turn_let_go();
 	}
 	return sendmsg(c->fd, msg, MSG_NOSIGNAL);
 }
@@ -225,21 +139,6 @@ int nbd_send(struct nbd_conn *c, struct iovec *iov, int n)
 
 /* --- the life of a thread --- */
 
-static bool is_quick(const struct nbd_conn *c, const struct nbd_request *r)
-{
-	return r->buf && r->len <= QUICK_BYTES && c->mean_ns < QUICK_NS;
-}
-
-/* A mean that forgets. Threads may overwrite each other's: it is a hint. */
-static void measure(struct nbd_conn *c, const struct nbd_request *r,
-		    uint64_t began)
-{
-	uint32_t took = (uint32_t)min_u64(clock_ns() - began, NS_PER_SEC);
-
-	if (r->buf && r->len <= QUICK_BYTES)
-		c->mean_ns = c->mean_ns / 8 * 7 + took / 8;
-}
-
 static void tell_end(struct nbd_conn *c, int rc)
 {
 	if (rc == -EPIPE && !c->gone)
@@ -247,48 +146,41 @@ static void tell_end(struct nbd_conn *c, int rc)
 			   "of a request");
 }
 
-/* A client who can't be answered can't ask any more either. */
-static void serve(struct nbd_conn *c, struct nbd_request *r)
-{
-	uint64_t began = clock_ns();
-
-	if (nbd_serve(c, r))
-		shutdown(c->fd, SHUT_RDWR);
-	measure(c, r, began);
-}
-
-static void run_turns(struct nbd_worker *w)
+/* The next request of all: 0, or there is none. A client who can't be answered
+ * can't ask any more either. */
+static int serve_next(struct nbd_worker *w)
 {
 	struct nbd_conn *c = w->conn;
+	struct nbd_request r;
+	int rc = nbd_request_read(w, &r);
 
-	drive_serve(&c->gone);
-	while (keeps_turn || turn_take(c)) {
-		struct nbd_request r;
-		int rc = nbd_request_read(w, &r);
-
-		keeps_turn = !rc;
-		if (rc) {
-			tell_end(c, rc);
-			turn_end(c);
-		} else if (!is_quick(c, &r)) {
-			turn_let_go(c);
-		}
-		if (!rc)
-			serve(c, &r);
-		nbd_request_release(w, &r);
+	if (rc) {
+		tell_end(c, rc);
+		nbd_turn_end(w);
+	} else {
+		nbd_turn_begin(w, &r);
+		if (nbd_serve(c, &r))
+			shutdown(c->fd, SHUT_RDWR);
+		nbd_turn_measure(w, &r);
 	}
+	nbd_request_release(w, &r);
+	return rc;
 }
 
-static void worker_main(void *arg)
+void nbd_worker_main(void *arg)
 {
-	run_turns(arg);
+	struct nbd_worker *w = arg;
+
+	drive_serve(&w->conn->gone);
+	while (nbd_turn_take(w) && !serve_next(w))
+		;
 }
 
 /* The first thread waits for the others: whoever ended the turns was the last
  * to start one. */
 static void transmit(struct nbd_conn *c)
 {
-	run_turns(&c->worker[0]);
+	nbd_worker_main(&c->worker[0]);
 	for (unsigned i = 1; i < c->workers; i++)
 		thread_join(c->worker[i].thread);
 }
@@ -313,12 +205,11 @@ struct nbd_conn *nbd_conn_new(struct nbd_server *s, int fd)
 	c->server = s;
 	c->fd = fd;
 	c->in = mem_try(NBD_INPUT, 1);
-	c->worker[0].conn = c;
-	c->worker[0].small = buf_new(NBD_SMALL);
+	nbd_worker_init(&c->worker[0], c);
 	c->workers = 1;
 	lock_init(&c->lock);
 	lock_init(&c->out);
-	cond_init(&c->turn);
+	list_init(&c->idle);
 	cond_init(&c->freed);
 	list_init(&c->link);
 	socket_tune(fd);
@@ -341,10 +232,9 @@ void nbd_conn_free(struct nbd_conn *c)
 	if (c->started)
 		thread_join(c->thread);
 	for (unsigned i = 0; i < c->workers; i++)
-		free(c->worker[i].small);
+		nbd_worker_release(&c->worker[i]);
 	close(c->fd);
 	cond_release(&c->freed);
-	cond_release(&c->turn);
 	lock_release(&c->out);
 	lock_release(&c->lock);
 	free(c->in);

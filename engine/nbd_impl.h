@@ -1,9 +1,9 @@
 /* nbd_impl.h - what the rooms of the NBD server share.
  *
  * nbd_server.c has the sockets, the exports and the list of connections;
- * nbd_conn.c the life of one connection, its threads and its input;
- * nbd_option.c the handshake; nbd_request.c takes requests in; nbd_serve.c
- * serves them; nbd_reply.c answers.
+ * nbd_conn.c the life of one connection, its input and output; nbd_turn.c who
+ * of its threads does what; nbd_option.c the handshake; nbd_request.c takes
+ * requests in; nbd_serve.c serves them; nbd_reply.c answers.
  *
  * The threads of a connection are alike. One of them has the *turn*: it reads
  * the next request, passes the turn on, serves what it read, replies, and asks
@@ -12,6 +12,11 @@
  * requests are over sooner than another thread could wake up, the turn is not
  * passed on until the answer has to wait for the client: he may be about to
  * ask for more before he reads it.
+ *
+ * Requests that sleep, for a disk, are served by all the threads there are.
+ * Those that only need a processor are served by as many as there are
+ * processors: of more, each waits for the time slices of the others, and the
+ * request that it has begun is late by milliseconds.
  */
 #ifndef BLKMON_NBD_IMPL_H
 #define BLKMON_NBD_IMPL_H
@@ -40,6 +45,8 @@
 #define NBD_SPARES 16u		/* pieces kept for the next who wants one */
 #define NBD_SMALL (16u << 10)	/* each thread has a buffer of that size */
 
+#define NBD_ALL 1024u
+
 #define NBD_HANDSHAKE_NS (10 * NS_PER_SEC)
 /* How long a client may take to read the last replies when it has to go. */
 #define NBD_DRAIN_NS (2 * NS_PER_SEC)
@@ -51,6 +58,7 @@ struct nbd_server {
 	uint64_t handshake_ns, drain_ns; /* the two limits; tests shorten */
 	int wake;		/* eventfd: look around, accepting thread */
 	_Atomic unsigned shared; /* pieces in use out of NBD_SHARED_MAX */
+	unsigned processors;	/* constant; 2 at least */
 
 	/* admin: */
 	struct sockets sockets;
@@ -76,6 +84,14 @@ struct nbd_worker {
 	struct nbd_conn *conn;
 	pthread_t thread;
 	uint8_t *small;		/* NBD_SMALL bytes, fit for O_DIRECT */
+	uint64_t began;		/* the request that it serves, ns */
+	long slept;		/* how often the thread had, until then */
+
+	/* conn's lock: */
+	bool counted;		/* in conn->serving */
+	struct list idle;	/* conn->idle, as long as it waits for the
+				   turn */
+	struct cond wake;
 };
 
 enum { NBD_CONTEXT_ALLOCATION, NBD_CONTEXT_DEPTH, NBD_CONTEXTS };
@@ -112,11 +128,16 @@ struct nbd_conn {
 	unsigned workers;
 
 	struct lock lock;	/* leaf; guards the turn and the pieces */
-	struct cond turn, freed;
+	struct cond freed;	/* pieces */
 	bool taken, ended;	/* the turn; there is no next request */
-	unsigned idle;		/* threads that wait for the turn */
+	struct list idle;	/* workers, who came last first */
+	unsigned serving;	/* workers with a small request */
+	uint64_t begun;		/* how many of those there were */
+	bool watched;		/* the last of the idle will look whether
+				   they go on */
 	unsigned pieces;	/* buffers beyond the threads' own */
-	_Atomic uint32_t mean_ns; /* how long requests take */
+	_Atomic uint32_t mean_ns; /* how long small requests take */
+	_Atomic uint32_t asleep; /* of NBD_ALL such, how many sleep */
 
 	/* One reply after the other. Held across writes to the socket, with
 	 * no other lock held. */
@@ -175,6 +196,25 @@ int nbd_skip(struct nbd_conn *c, uint64_t len);
 int nbd_send(struct nbd_conn *c, struct iovec *iov, int n);
 void nbd_out_take(struct nbd_conn *c);
 void nbd_out_drop(struct nbd_conn *c);
+
+void nbd_worker_main(void *worker);
+
+/* --- nbd_turn.c; the calling thread is the worker's --- */
+
+/* Waits for the turn, unless it was kept. False if it has ended. */
+bool nbd_turn_take(struct nbd_worker *w);
+/* There is no next request. Turn held. */
+void nbd_turn_end(struct nbd_worker *w);
+/* Around serving a request. Turn held: begin passes it on, or keeps it if that
+ * is likely to be sooner over. */
+void nbd_turn_begin(struct nbd_worker *w, const struct nbd_request *r);
+void nbd_turn_measure(struct nbd_worker *w, const struct nbd_request *r);
+/* Before the calling thread waits: passes on a turn that it has kept. */
+bool nbd_turn_is_kept(void);
+void nbd_turn_let_go(void);
+
+void nbd_worker_init(struct nbd_worker *w, struct nbd_conn *c);
+void nbd_worker_release(struct nbd_worker *w);
 
 /* --- nbd_option.c --- */
 

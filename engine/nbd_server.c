@@ -297,6 +297,7 @@ struct nbd_server *nbd_server_new(struct engine *e)
 	s->wake = -1;
 	s->handshake_ns = NBD_HANDSHAKE_NS;
 	s->drain_ns = NBD_DRAIN_NS;
+	s->processors = (unsigned)max_u64(thread_processors(), 2);
 	lock_init(&s->admin);
 	lock_init(&s->lock);
 	cond_init(&s->changed);

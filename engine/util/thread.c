@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 #include <time.h>
 
 #include "engine/util/bug.h"
@@ -191,4 +192,11 @@ int thread_start(pthread_t *out, const char *name, void (*fn)(void *arg),
 void thread_join(pthread_t thread)
 {
 	MUST(pthread_join(thread, NULL));
+}
+
+unsigned thread_processors(void)
+{
+	long n = sysconf(_SC_NPROCESSORS_ONLN);
+
+	return n < 1 ? 1 : (unsigned)n;
 }

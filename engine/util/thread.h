@@ -51,5 +51,6 @@ void rwlock_drop(struct rwlock *lock);
 int thread_start(pthread_t *out, const char *name, void (*fn)(void *arg),
 		 void *arg);
 void thread_join(pthread_t thread);
+unsigned thread_processors(void);	/* that are online, at least 1 */
 
 #endif

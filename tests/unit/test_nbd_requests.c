@@ -1,16 +1,28 @@
 /* What clients of the NBD server may ask for once they are connected, and what
  * they get when they ask for what they may not. */
+#include <semaphore.h>
+
 #include "tests/unit/nbd_client.h"
 
 /* 0: the host works; else what all it is asked for ends with. */
 static _Atomic int fail_with;
 static _Atomic unsigned flushes;
+static _Atomic uint64_t computing;	/* ns that a read takes, awake */
+static _Atomic int hanging;		/* so many reads hang until let_go */
+static sem_t let_go;
 
 static int failing(const struct file *f, enum file_op op, uint64_t off,
 		   uint64_t len, const void *buf)
 {
+	uint64_t until = computing ? clock_ns() + computing : 0;
+
 	(void)f;
 	flushes += op == FILE_OP_FLUSH;
+	if (op == FILE_OP_READ && hanging > 0 && hanging-- > 0)
+		while (sem_wait(&let_go))
+			;
+	while (op == FILE_OP_READ && until && clock_ns() < until)
+		;
 	(void)off;
 	(void)len;
 	(void)buf;
@@ -506,6 +518,48 @@ static void assert_eight(int fd, int byte)
 	hang_up(fd);
 }
 
+static void put_reads(int fd, unsigned n)
+{
+	while (n--)
+		put_request(fd, NBD_CMD_READ, 0, n, 0, 4096);
+}
+
+static void get_reads(int fd, unsigned n)
+{
+	struct chunk k;
+	char data[4096];
+
+	while (n--) {
+		get_chunk(fd, &k);
+		assert_int_equal(k.type, NBD_CHUNK_DATA);
+		assert_int_equal(k.len, 8 + sizeof(data));
+		must_get(fd, data, sizeof(data));
+	}
+}
+
+/* While requests compute few are served at once; when all of those hang the
+ * others are not left waiting. */
+static void test_hanging(void **state)
+{
+	int fd = dial_export("disk0", true);
+
+	(void)state;
+	assert_int_equal(do_write(fd, 0, 0, 4096, 1), 0);
+	sem_init(&let_go, 0, 0);
+	computing = 50000;
+	put_reads(fd, 64);
+	get_reads(fd, 64);
+	hanging = NBD_THREADS - 1;
+	put_reads(fd, NBD_THREADS);
+	get_reads(fd, 1);
+	assert_true(hanging <= 0);
+	for (unsigned i = 1; i < NBD_THREADS; i++)
+		sem_post(&let_go);
+	get_reads(fd, NBD_THREADS - 1);
+	computing = 0;
+	hang_up(fd);
+}
+
 /* Who has nothing more to say still gets his answers. */
 static void test_half_closed(void **state)
 {
@@ -549,6 +603,7 @@ int main(void)
 		TEST(test_statistics),
 		TEST(test_pipeline),
 		TEST(test_speaks_before_it_listens),
+		TEST(test_hanging),
 		TEST(test_half_closed),
 		TEST(test_disconnect_drains),
 	};
