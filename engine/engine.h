@@ -148,10 +148,11 @@ int engine_commit_sync(struct engine *e, const char *device, struct err *err);
 
 /* What `qemu-img commit` does: active layer into @base (NULL: its backing
  * file), emptied only where base is its own backing file. @progress (may be
- * NULL) is called with bytes done and total, from the calling thread. */
+ * NULL) is called with bytes done and total, from the calling thread; false
+ * gives up, with the active layer as it was. */
 int engine_commit_offline(struct engine *e, const char *device,
 			  const char *base,
-			  void (*progress)(uint64_t done, uint64_t total,
+			  bool (*progress)(uint64_t done, uint64_t total,
 					   void *arg), void *arg,
 			  struct err *err);
 

@@ -21,6 +21,7 @@ struct commit {
 	struct overlay {		/* of top */
 		struct node *node;
 		char *backing;		/* words for its header */
+		char *old, *old_format;	/* those that it has */
 	} *overlay;
 	unsigned overlays;
 };
@@ -50,31 +51,55 @@ static int commit_run(struct job *job)
 }
 
 /* Writes the header of an overlay, which may be read-only itself. */
-static int overlay_relink(struct commit *c, const struct overlay *o,
-			  struct err *err)
+static int overlay_relink(struct commit *c, struct node *overlay,
+			  struct node *to, const char *name,
+			  const char *format, struct err *err)
 {
-	struct node *overlay = o->node, *base = c->im.base;
 	bool was_read_only = overlay->read_only;
 	struct err back = ERR_INIT;
 	int rc;
 
 	if (node_set_writable(overlay, true, err) < 0)
 		return -1;
-	rc = overlay->drv->set_backing(overlay, o->backing, base->drv->name,
-				       err);
+	rc = overlay->drv->set_backing(overlay, name, format, err);
 	if (!rc)
-		graph_link(overlay, base);
+		graph_link(overlay, to);
 	if (was_read_only && node_set_writable(overlay, false, &back) < 0)
 		engine_notice(c->im.engine, "%s", back.text);
 	return rc;
 }
 
+static int link_to_base(struct commit *c, const struct overlay *o,
+			struct err *err)
+{
+	struct node *base = c->im.base;
+
+	return overlay_relink(c, o->node, base, o->backing, base->drv->name,
+			      err);
+}
+
+static void link_back(struct commit *c, const struct overlay *o)
+{
+	struct err err = ERR_INIT;
+
+	if (overlay_relink(c, o->node, c->im.top, o->old, o->old_format,
+			   &err) < 0)
+		engine_notice(c->im.engine, "%s; it stays on '%s'", err.text,
+			      c->im.base->file->path);
+}
+
+/* All of them, or none. */
 static int commit_relink(struct commit *c, struct err *err)
 {
+	unsigned n = 0;
 	int rc = 0;
 
-	for (unsigned i = 0; i < c->overlays && !rc; i++)
-		rc = overlay_relink(c, &c->overlay[i], err);
+	while (n < c->overlays && !rc) {
+		rc = link_to_base(c, &c->overlay[n], err);
+		n += !rc;
+	}
+	while (rc && n)
+		link_back(c, &c->overlay[--n]);
 	return rc;
 }
 
@@ -94,8 +119,11 @@ static int commit_finish(struct job *job, struct err *err)
 static void commit_close(struct commit *c)
 {
 	job_images_release(&c->im);
-	for (unsigned i = 0; i < c->overlays; i++)
+	for (unsigned i = 0; i < c->overlays; i++) {
 		free(c->overlay[i].backing);
+		free(c->overlay[i].old);
+		free(c->overlay[i].old_format);
+	}
 	free(c->overlay);
 }
 
@@ -136,6 +164,8 @@ static int commit_overlays(struct commit *c, struct node *first,
 				      sizeof(*c->overlay));
 		o = &c->overlay[c->overlays++];
 		o->node = node;
+		o->old = mem_dup(node->backing_name);
+		o->old_format = mem_dup(node->backing_format);
 		o->backing = backing && node == first ? mem_dup(backing) :
 			     chain_name_for(node, c->im.base, err);
 		if (!o->backing ||

@@ -52,7 +52,7 @@ void active_close(struct active *a);
 /* Brings base in sync, the first time or again; graph not held. As
  * pass_run(). */
 int active_pass(struct active *a, struct job *job,
-		void (*progress)(uint64_t done, uint64_t total, void *arg),
+		bool (*progress)(uint64_t done, uint64_t total, void *arg),
 		void *arg, struct err *err);
 /* Graph write-held, so no request is under way: base is equal, and the guest's
  * writes go to the drive alone again. */

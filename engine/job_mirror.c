@@ -49,7 +49,7 @@ void active_close(struct active *a)
 }
 
 int active_pass(struct active *a, struct job *job,
-		void (*progress)(uint64_t done, uint64_t total, void *arg),
+		bool (*progress)(uint64_t done, uint64_t total, void *arg),
 		void *arg, struct err *err)
 {
 	struct pass p = {

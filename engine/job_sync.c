@@ -65,17 +65,21 @@ static int empty_overlay(struct node *node, struct err *err)
 }
 
 static int sync_work(struct sync *s,
-		     void (*progress)(uint64_t done, uint64_t total,
+		     bool (*progress)(uint64_t done, uint64_t total,
 				      void *arg),
 		     void *arg, struct err *err)
 {
-	if (active_pass(&s->active, NULL, progress, arg, err) < 0)
-		return -1;
-	return job_images_flush(&s->active.im, err);
+	struct job_images *im = &s->active.im;
+	int rc = active_pass(&s->active, NULL, progress, arg, err);
+
+	if (rc == -ECANCELED)
+		return err_set(err, ERR_GENERIC, "Cancelled; '%s' is as it "
+			       "was", im->top->file->path);
+	return rc ? -1 : job_images_flush(im, err);
 }
 
 static int commit_now(struct engine *e, const char *id, const char *base,
-		      void (*progress)(uint64_t done, uint64_t total,
+		      bool (*progress)(uint64_t done, uint64_t total,
 				       void *arg),
 		      void *arg, struct err *err)
 {
@@ -113,7 +117,7 @@ static int commit_now(struct engine *e, const char *id, const char *base,
 
 int engine_commit_offline(struct engine *e, const char *device,
 			  const char *base,
-			  void (*progress)(uint64_t done, uint64_t total,
+			  bool (*progress)(uint64_t done, uint64_t total,
 					   void *arg), void *arg,
 			  struct err *err)
 {

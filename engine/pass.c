@@ -142,6 +142,17 @@ static int plan_next(struct pass *p, uint64_t off, uint64_t len,
 
 /* --- counting --- */
 
+/* Where the pass may be stopped: 0 or -ECANCELED. */
+static int point(struct pass *p)
+{
+	uint64_t done = min_u64(p->done, p->total);
+
+	if (p->job)
+		return job_point(p->job);
+	return !p->progress || p->progress(done, p->total, p->arg) ? 0 :
+	       -ECANCELED;
+}
+
 static uint64_t longest_slice(const struct pass *p)
 {
 	uint64_t cluster = 2u << 20;
@@ -164,14 +175,15 @@ static uint64_t next_slice(const struct pass *p, uint64_t slice, size_t spans)
 /* What can't be read now the pass will trip over, and say so. */
 static int count_data(struct pass *p)
 {
-	uint64_t slice = SLICE_MIN;
+	uint64_t slice = SLICE_MIN, sum = 0;
 	struct node *err_node;
 	struct plan plan;
 	int rc;
 
+	p->total = p->size;
 	for (uint64_t off = 0, len; off < p->size; off += len) {
 		len = min_u64(slice, p->size - off);
-		rc = p->job ? job_point(p->job) : 0;
+		rc = point(p);
 		if (rc)
 			return rc;
 		rwlock_read(&p->graph->lock);
@@ -181,10 +193,11 @@ static int count_data(struct pass *p)
 			continue;
 		for (size_t i = 0; i < plan.count; i++)
 			if (plan.span[i].kind == RUN_DATA)
-				p->total += plan.span[i].len;
+				sum += plan.span[i].len;
 		slice = next_slice(p, slice, plan.count);
 		plan_release(&plan);
 	}
+	p->total = sum;
 	return 0;
 }
 
@@ -197,7 +210,7 @@ static int count_work(struct pass *p)
 		p->total = p->done = p->job ? p->job->total : 0;
 		return 0;
 	}
-	p->pos = p->total = p->done = 0;
+	p->pos = p->done = 0;
 	rc = count_data(p);
 	if (!rc && p->job)
 		job_set_len(p->job, p->job->len, p->total);
@@ -209,12 +222,11 @@ static void tell(struct pass *p)
 {
 	uint64_t done = min_u64(p->done, p->total), offset = p->pos;
 
+	if (!p->job)
+		return;
 	if (p->mirror)
-		offset = p->job ? p->job->len - (p->total - done) : 0;
-	if (p->job)
-		job_progress(p->job, min_u64(offset, p->job->len), done);
-	if (p->progress)
-		p->progress(done, p->total, p->arg);
+		offset = p->job->len - (p->total - done);
+	job_progress(p->job, min_u64(offset, p->job->len), done);
 }
 
 /* --- batches --- */
@@ -398,7 +410,7 @@ static int copy_slice(struct pass *p, struct err *err)
 	int rc = 0;
 
 	while (p->pos < p->end && !rc) {
-		rc = p->job ? job_point(p->job) : 0;
+		rc = point(p);
 		if (!rc)
 			rc = pass_batch(p, err);
 		if (!rc)
@@ -479,6 +491,7 @@ int pass_run(struct pass *p, struct err *err)
 	if (!rc) {
 		p->done = p->total;
 		tell(p);
+		rc = p->job ? 0 : point(p);
 	}
 	copy_free(p->copier);
 	return rc;

@@ -31,7 +31,8 @@ struct pass {
 	struct mirror *mirror;
 	bool again;			/* it was done once: only what guests
 					   could not write to both since */
-	void (*progress)(uint64_t done, uint64_t total, void *arg); /* NULL */
+	/* Without a job, or NULL: bytes. False: give up, -ECANCELED. */
+	bool (*progress)(uint64_t done, uint64_t total, void *arg);
 	void *arg;
 
 	/* the pass's own */

@@ -145,9 +145,8 @@ static int run_cat(struct offline *o)
 
 /* --- commit --- */
 
-static void show_progress(uint64_t done, uint64_t total, void *arg)
+static void show_progress(struct offline *o, uint64_t done, uint64_t total)
 {
-	struct offline *o = arg;
 	int percent = total ? (int)(100 * ((double)done / (double)total)) :
 		100;
 
@@ -163,6 +162,15 @@ static void show_progress(uint64_t done, uint64_t total, void *arg)
 			percent);
 }
 
+/* A commit goes on until a signal comes. */
+static bool progress(uint64_t done, uint64_t total, void *arg)
+{
+	struct offline *o = arg;
+
+	show_progress(o, done, total);
+	return !o->signals->interrupt.signal;
+}
+
 static int run_commit(struct offline *o)
 {
 	struct err err = ERR_INIT;
@@ -174,7 +182,7 @@ static int run_commit(struct offline *o)
 	o->percent = -1;
 	rc = add_image(o, &err) ||
 		engine_commit_offline(o->engine, DEVICE, o->base,
-				      show_progress, o, &err);
+				      progress, o, &err);
 	if (o->bar)
 		fputc('\n', stderr);
 	if (rc)

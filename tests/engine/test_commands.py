@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """blkmon commit, info and cat: the commands without a monitor."""
 
+import contextlib
 import json
 import os
 import signal
@@ -49,6 +50,46 @@ def test_offline_commit_errors(d):
     with blk.held_by_qemu_io(top):
         out = blk.blkmon("commit", top)
         assert out.rc == 1 and "lock" in out.err, out
+
+
+def interrupted_commit(top):
+    """A signal while the program waits for somebody to read its progress."""
+    reader, writer = os.pipe()
+    os.set_blocking(writer, False)
+    with contextlib.suppress(BlockingIOError):
+        while os.write(writer, b"x" * 4096):
+            pass
+    os.set_blocking(writer, True)
+    with open(reader, "rb") as lines, subprocess.Popen(
+            [blk.BLKMON, "commit", "--progress=%d" % writer, top],
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+            pass_fds=[writer]) as program:
+        os.close(writer)
+        while b"SigBlk:\t0000000000000000" in content(
+                "/proc/%d/status" % program.pid):
+            os.sched_yield()
+        program.send_signal(signal.SIGINT)
+        lines.read()
+        out, err = program.communicate(timeout=blk.PATIENCE)
+    return blk.Out(program.args, program.returncode, out, err)
+
+
+def test_offline_commit_interrupted(d):
+    """It gives up soon, and says so; nothing is lost, and it can be done
+    again."""
+    for _ in range(8):
+        low, top = make_chain(d, 2, 128 * MIB, 64 * MIB)
+        want = blk.guest(top)
+        out = interrupted_commit(top)
+        assert out.rc == 130, out
+        blk.assert_same(blk.guest(top), want, "the overlay")
+        blk.check(low)
+        blk.check(top)
+        if "Image committed." not in out.out:
+            break
+    assert "Cancelled" in out.err and not out.out, out
+    blk.blkmon_ok("commit", top)
+    blk.assert_same(blk.guest(low), want, "the base")
 
 
 def test_commit_that_cannot_be(d):

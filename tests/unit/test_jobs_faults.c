@@ -168,6 +168,59 @@ static void every_operation_fails(struct world *w, int error,
 	}
 }
 
+/* --- two overlays on top --- */
+
+static void make_fork(struct world *w)
+{
+	struct qcow2_create o = {
+		.size = 512 << 10, .cluster_bits = 16, .refcount_order = 4,
+		.backing_name = "layer2", .backing_format = "qcow2",
+	};
+	struct drive_options fork = { .id = "disk1" };
+	struct err err = ERR_INIT;
+	struct file *file;
+
+	make_chain(w);
+	must(file_create(&file, "fork", 0600, false, FILE_CACHE_WRITEBACK,
+			 &err), &err);
+	assert_int_equal(qcow2_create(file, &o), 0);
+	file_close(file);
+	fork.node.path = "fork";
+	must(engine_add_drive(w->engine, &fork, &err), &err);
+}
+
+static void assert_on(struct world *w, const char *id, const char *below)
+{
+	const struct node *n = drive_find(&w->engine->graph, id)->node;
+
+	assert_string_equal(n->backing->file->path, below);
+	assert_string_equal(n->backing_name, below);
+	assert_string_equal(n->backing_format, "qcow2");
+}
+
+static void all_overlays_or_none(void **state)
+{
+	struct world *w = *state;
+
+	fault.error = EIO;
+	for (int n = 1; n == 1 || fault.struck; n++) {
+		const char *below;
+
+		make_fork(w);
+		fault.struck = false;
+		fault.countdown = n;
+		file_set_hook(strike);
+		below = run_job(w, start_commit) ? "layer0" : "layer2";
+		fault.countdown = 0;
+		assert_on(w, "disk0", below);
+		assert_on(w, "disk1", below);
+		world_verify(w);
+		finish(w);
+		check_sound();
+		file_set_hook(NULL);
+	}
+}
+
 /* A job that an error stopped goes on where it was. */
 static void a_stopped_job_resumes(void **state)
 {
@@ -302,6 +355,7 @@ int main(void)
 		TEST(a_mirror_that_fell_behind_ends),
 		TEST(streams_survive),
 		TEST(commits_survive),
+		TEST(all_overlays_or_none),
 		TEST(active_commits_survive),
 	};
 
