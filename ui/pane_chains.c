@@ -15,11 +15,18 @@ struct columns {
 	} name, marks, format, size, disk, holds, strip;
 };
 
-/* Below the images, who uses them; that never takes more than half. */
+static size_t count(const struct screen *s)
+{
+	return s->shape ? s->shape->n : 0;
+}
+
+/* Below the images, who uses them: what those leave, or half of all. */
 static unsigned use_rows(const struct screen *s)
 {
 	unsigned h = s->layout.pane[PANE_CHAINS].h;
-	unsigned most = h > HEAD_ROWS ? (h - HEAD_ROWS) / 2 : 0;
+	unsigned all = h > HEAD_ROWS ? h - HEAD_ROWS : 0;
+	unsigned left = all > count(s) ? all - (unsigned)count(s) : 0;
+	unsigned most = left > all / 2 ? left : all / 2;
 
 	return s->uses.n < most ? (unsigned)s->uses.n : most;
 }
@@ -29,11 +36,6 @@ static unsigned rows(const struct screen *s)
 	unsigned h = s->layout.pane[PANE_CHAINS].h;
 
 	return h > HEAD_ROWS ? h - HEAD_ROWS - use_rows(s) : 0;
-}
-
-static size_t count(const struct screen *s)
-{
-	return s->shape ? s->shape->n : 0;
 }
 
 const struct view_image *chains_selected(const struct screen *s)

@@ -29,6 +29,7 @@ struct watcher {
 	struct client *c;
 	bool has_jobs, has_links, has_maps, has_uses; /* x-blkmon commands */
 	bool exports;		/* there are some */
+	bool written;		/* to drives, through those, of late */
 	struct shape *shape;
 	struct due numbers, maps, sizes, uses;
 };
@@ -93,6 +94,14 @@ static void look_at_shape(struct watcher *w)
 	set_due(&w->sizes, began, SHAPE_EVERY);
 }
 
+static bool anything_written(const struct view_uses *uses)
+{
+	for (size_t i = 0; i < uses->n; i++)
+		if (uses->list[i].wr)
+			return true;
+	return false;
+}
+
 /* Only where there are exports: nothing says that a client has come, so they
  * are looked at all the time. */
 static void look_at_uses(struct watcher *w)
@@ -110,6 +119,7 @@ static void look_at_uses(struct watcher *w)
 	lock_take(&w->c->lock);
 	view_uses_make(&uses, &w->c->uses, exports, stats, clock_ns());
 	w->c->uses = uses;
+	w->written = anything_written(&uses);
 	lock_drop(&w->c->lock);
 	json_decref(exports);
 	json_decref(stats);
@@ -310,15 +320,16 @@ static uint64_t take_requests(struct watcher *w, bool *reshape, bool *stop)
 static void look(struct watcher *w, bool news, bool reshape, bool moves)
 {
 	uint64_t now = clock_ns();
-	bool sizes = moves && now >= w->sizes.at, later = false;
+	bool changes, later = false;
 
-	if (reshape || sizes)
-		look_at_shape(w);
 	if (reshape || (w->exports && now >= w->uses.at))
 		look_at_uses(w);
+	changes = moves || w->written;
+	if (reshape || (changes && now >= w->sizes.at))
+		look_at_shape(w);
 	if (news || reshape || (moves && now >= w->numbers.at))
 		look_at_jobs(w, &later);
-	look_at_maps(w, reshape || (moves && now >= w->maps.at));
+	look_at_maps(w, reshape || (changes && now >= w->maps.at));
 	if (later) {
 		look_at_shape(w);
 		look_at_maps(w, true);

@@ -320,6 +320,19 @@ def test_clients_are_shown(start, tmp_path):
     t.wait(lambda s: " client " not in s)
 
 
+def test_the_map_follows_a_guest(start, tmp_path):
+    """What a client writes is seen, though nobody has told the screen."""
+    t = begin(start(f"--nbd unix:{tmp_path}/nbd --export disk0,writable=on"))
+    row = re.compile(r"^.* sn2 ◀ disk0 .*$", re.M)
+    before = row.findall(t.wait("read 0/s"))
+    subprocess.run(
+        ["qemu-io", "-f", "raw", f"nbd+unix:///disk0?socket={tmp_path}/nbd",
+         "-c", "write -q -P 9 40M 16M"], check=True, timeout=60)
+    held = re.compile(r"\d+%")
+    t.wait(lambda s: held.findall(row.findall(s)[0]) !=
+           held.findall(before[0]))
+
+
 def test_quit_asks(start):
     t = begin(start())
     slow_job(t)

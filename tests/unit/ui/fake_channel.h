@@ -101,10 +101,11 @@ static inline json_t *fake_value(struct play *p, const char *name,
 							"replies"), name);
 
 	if (!strcmp(name, "query-commands"))
-		return json_pack("[{s:s}, {s:s}, {s:s}]", "name",
+		return json_pack("[{s:s}, {s:s}, {s:s}, {s:s}]", "name",
 				 "x-blkmon-query-jobs", "name",
 				 "x-blkmon-node-map", "name",
-				 "x-blkmon-query-links");
+				 "x-blkmon-query-links", "name",
+				 "x-blkmon-query-exports");
 	if (!strcmp(name, "x-blkmon-node-map"))
 		return fake_map(p, args);
 	if (!strcmp(name, "query-status") && !value)
