@@ -45,7 +45,7 @@
 #define NBD_SPARES 16u		/* pieces kept for the next who wants one */
 #define NBD_SMALL (16u << 10)	/* each thread has a buffer of that size */
 
-#define NBD_ALL 1024u
+#define NBD_ALL 1024u		/* a share of requests: all of them */
 
 #define NBD_HANDSHAKE_NS (10 * NS_PER_SEC)
 /* How long a client may take to read the last replies when it has to go. */
