@@ -229,7 +229,8 @@ class Chain:
         size, quarter = f"{self.mib}M", self.mib // 4
         below = []
         for i, (name, lines) in enumerate((
-                ("base", [f"write -P 1 0 {size}"]),
+                ("base", [f"write -P 1 {i * quarter}M {quarter}M"
+                          for i in range(4)]),
                 ("mid", [f"write -P 2 {quarter}M {quarter}M"]),
                 ("top", [f"write -P 3 {2 * quarter}M {quarter}M"]))):
             tools_run("qemu-img", "create", "-q", "-f", "qcow2", *below,
