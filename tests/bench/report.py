@@ -5,10 +5,18 @@ import datetime
 import os
 import platform
 import subprocess
+import tempfile
+from pathlib import Path
 from statistics import median
 
 BEGIN = "<!-- made by `make bench` from here -->"
 END = "<!-- to here -->"
+
+
+def new_folder():
+    """For the images: in $BLKMON_BENCH_DIR, else in $TMPDIR."""
+    where = os.environ.get("BLKMON_BENCH_DIR") or None
+    return Path(tempfile.mkdtemp(prefix="blkmon-bench.", dir=where)).resolve()
 
 
 class Result:
