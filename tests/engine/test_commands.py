@@ -65,8 +65,9 @@ def interrupted_commit(top):
             stdout=subprocess.PIPE, stderr=subprocess.PIPE,
             pass_fds=[writer]) as program:
         os.close(writer)
-        while b"SigBlk:\t0000000000000000" in content(
-                "/proc/%d/status" % program.pid):
+        status = "/proc/%d/status" % program.pid
+        while program.poll() is None and \
+                b"SigBlk:\t0000000000000000" in content(status):
             os.sched_yield()
         program.send_signal(signal.SIGINT)
         lines.read()
