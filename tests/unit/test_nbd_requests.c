@@ -33,11 +33,22 @@ static int enter_both(void **state)
 {
 	int rc;
 
+	sem_init(&let_go, 0, 0);
+	hanging = 0;
+	computing = 0;
 	file_set_hook(failing);
 	rc = enter_serving(state);
 	if (!rc)
 		export_it("ro", "disk0", false);
 	return rc;
+}
+
+/* A test that failed may have left some hanging. */
+static int leave_both(void **state)
+{
+	for (unsigned i = 0; i < NBD_THREADS; i++)
+		sem_post(&let_go);
+	return leave(state);
 }
 
 /* --- simple replies --- */
@@ -545,7 +556,6 @@ static void test_hanging(void **state)
 
 	(void)state;
 	assert_int_equal(do_write(fd, 0, 0, 4096, 1), 0);
-	sem_init(&let_go, 0, 0);
 	computing = 50000;
 	put_reads(fd, 64);
 	get_reads(fd, 64);
@@ -582,7 +592,8 @@ static void test_disconnect_drains(void **state)
 	assert_eight(fd, 7);
 }
 
-#define TEST(name) cmocka_unit_test_setup_teardown(name, enter_both, leave)
+#define TEST(name) cmocka_unit_test_setup_teardown(name, enter_both, \
+						       leave_both)
 
 int main(void)
 {
