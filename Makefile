@@ -33,32 +33,27 @@ ALL_LDFLAGS = -pthread $(if $(SAN),-fsanitize=$(SAN)) $(LDFLAGS)
 # pkg-config is asked when something is linked, not when this file is read:
 # by then `make check` may just have installed it.
 lib = $(shell $(PKG_CONFIG) --libs $(1) 2>/dev/null || echo $(2))
-LIBS_util :=
 LIBS_engine = $(call lib,zlib libzstd,-lz -lzstd)
-LIBS_qmp = $(call lib,jansson,-ljansson)
-LIBS_console :=
+LIBS_src/qmp = $(call lib,jansson,-ljansson)
 LIBS_ui = $(call lib,readline,-lreadline) $(call lib,ncursesw,-lncursesw -ltinfo)
 LIBS_cmocka = $(call lib,cmocka,-lcmocka)
 
-# A floor is a folder and an archive. What is built on a floor is linked with
-# it and with the floors below, so a call upward does not link.
-DIR_util := engine/util
-DIR_engine := engine
-DIR_qmp := src/qmp
-DIR_console := src/console
-DIR_ui := ui
-UPTO_util := util
-UPTO_engine := engine $(UPTO_util)
-UPTO_qmp := qmp $(UPTO_engine)
-UPTO_console := console $(UPTO_qmp)
-UPTO_ui := ui $(UPTO_console)
-FLOORS := $(UPTO_ui)
+# A room is a folder and an archive. From the ground up: what is built in a
+# room is linked with it and with the rooms before it, so a call upward does
+# not link. README.md tells what each is for, and `make lint` compares.
+ROOMS := engine/util engine src/qmp src/console ui src
+
+# upto ROOM: it and all before it, the highest first.
+upto = $(call upto_in,$(1),$(ROOMS),)
+upto_in = $(if $(filter $(1),$(firstword $(2))),$(firstword $(2)) $(3),$(call \
+	upto_in,$(1),$(wordlist 2,$(words $(2)),$(2)),$(firstword $(2)) $(3)))
 
 sources = $(wildcard $(1)/*.c)
 objects = $(patsubst %.c,$(B)/obj/%.o,$(call sources,$(1)))
-archive = $(if $(call sources,$(DIR_$(1))),$(B)/lib$(1).a)
-archives = $(foreach f,$(UPTO_$(1)),$(call archive,$(f)))
-libs = $(foreach f,$(UPTO_$(1)),$(LIBS_$(f)))
+archive = $(B)/lib$(subst /,-,$(1)).a
+archives = $(foreach r,$(call upto,$(1)),$(call archive,$(r)))
+libs = $(foreach r,$(call upto,$(1)),$(LIBS_$(r)))
+TOP := $(lastword $(ROOMS))
 
 .PHONY: all tests fuzzers deps check check-long check-valgrind check-guest \
 	demo picture bench bench-nbd \
@@ -66,19 +61,19 @@ libs = $(foreach f,$(UPTO_$(1)),$(LIBS_$(f)))
 .SECONDARY:
 .DELETE_ON_ERROR:
 
-all: $(call archives,ui) $(if $(wildcard src/main.c),$(PROG))
+all: $(PROG)
 	@:
 
-$(PROG): $(call objects,src) $(call archives,ui)
+$(PROG): $(call archives,$(TOP))
 	@echo "  LD      $@"
-	@$(CC) $(ALL_LDFLAGS) -o $@ $^ $(call libs,ui)
+	@$(CC) $(ALL_LDFLAGS) -o $@ $(B)/obj/src/main.o $^ $(call libs,$(TOP))
 
-define floor_rules
-$(B)/lib$(1).a: $(call objects,$(DIR_$(1)))
+define room_rules
+$(call archive,$(1)): $(call objects,$(1))
 	@echo "  AR      $$@"
 	@rm -f $$@ && ar rcs $$@ $$^
 endef
-$(foreach f,$(FLOORS),$(eval $(call floor_rules,$(f))))
+$(foreach r,$(ROOMS),$(eval $(call room_rules,$(r))))
 
 $(B)/obj/%.o: %.c $(B)/flags
 	@mkdir -p $(@D)
@@ -91,26 +86,20 @@ $(B)/flags: FORCE
 	@echo '$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS)' | cmp -s - $@ || \
 		echo '$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS)' > $@
 
-# Unit tests: tests/unit/FLOOR/test_X.c belongs to that floor, a test directly
-# in tests/unit to the engine.
-TESTDIR_util := tests/unit/util
-TESTDIR_engine := tests/unit
-TESTDIR_qmp := tests/unit/qmp
-TESTDIR_console := tests/unit/console
-TESTDIR_ui := tests/unit/ui
-
-unit = $(patsubst tests/unit/%.c,$(B)/tests/%,$(wildcard $(1)/test_*.c))
-UNIT := $(foreach f,$(FLOORS),$(call unit,$(TESTDIR_$(f))))
+# Unit tests: tests/unit/X/test_Y.c belongs to the room engine/X, src/X or X.
+testdir = tests/unit/$(patsubst engine/%,%,$(patsubst src/%,%,$(1)))
+unit = $(patsubst tests/unit/%.c,$(B)/tests/%,$(wildcard $(call \
+	testdir,$(1))/test_*.c))
+UNIT := $(foreach r,$(ROOMS),$(call unit,$(r)))
 
 define unit_rules
-$(call unit,$(TESTDIR_$(1))): $(B)/tests/%: $(B)/obj/tests/unit/%.o \
+$(call unit,$(1)): $(B)/tests/%: $(B)/obj/tests/unit/%.o \
 		$(call archives,$(1))
 	@mkdir -p $$(@D)
 	@echo "  LD      $$@"
 	@$$(CC) $$(ALL_LDFLAGS) -o $$@ $$^ $$(call libs,$(1)) $$(LIBS_cmocka)
 endef
-$(foreach f,$(FLOORS),$(if $(call unit,$(TESTDIR_$(f))),\
-	$(eval $(call unit_rules,$(f)))))
+$(foreach r,$(ROOMS),$(if $(call unit,$(r)),$(eval $(call unit_rules,$(r)))))
 
 tests: $(UNIT)
 	@:
@@ -122,10 +111,10 @@ FUZZ_BUILD = B=build-fuzz CC=clang CFLAGS='-O1 -g' \
 	SAN=fuzzer-no-link,address,undefined fuzzers
 
 $(addprefix $(B)/,$(FUZZ)): $(B)/fuzz/%: $(B)/obj/tests/fuzz/%.o \
-		$(call archives,console)
+		$(call archives,src/console)
 	@mkdir -p $(@D)
 	@echo "  LD      $@"
-	@$(CC) $(ALL_LDFLAGS) -fsanitize=fuzzer -o $@ $^ $(call libs,console)
+	@$(CC) $(ALL_LDFLAGS) -fsanitize=fuzzer -o $@ $^ $(call libs,src/console)
 
 fuzzers: $(addprefix $(B)/,$(FUZZ))
 	@:
@@ -219,6 +208,6 @@ install: all
 clean:
 	rm -rf build build-* blkmon
 
--include $(patsubst %.c,$(B)/obj/%.d,$(foreach f,$(FLOORS),$(call \
-	sources,$(DIR_$(f))) $(wildcard $(TESTDIR_$(f))/*.c)) \
-	$(call sources,src) $(wildcard tests/fuzz/*.c))
+-include $(patsubst %.c,$(B)/obj/%.d,$(foreach r,$(ROOMS),$(call \
+	sources,$(r)) $(wildcard $(call testdir,$(r))/*.c)) \
+	$(wildcard tests/fuzz/*.c))

@@ -3,7 +3,8 @@
 """What the project asks of its sources beyond a build that passes.
 
 lint.py CFLAGS...: prints one line for each fault, nothing when there is none,
-and exits with 1 if it printed something.
+and exits with 1 if it printed something. lint.py --rooms: the rooms, with
+what is in them.
 """
 
 import os
@@ -17,21 +18,15 @@ from pathlib import Path
 
 TERMINAL = ("curses.h", "ncurses", "readline/", "term.h")
 
-# folder, what it may include of the project, system headers it may not.
-# A file obeys the first row that fits.
-FLOORS = (
-    ("engine/util/", ("engine/util/",), TERMINAL + ("jansson.h",)),
-    ("engine/", ("engine/",), TERMINAL + ("jansson.h",)),
-    ("src/qmp/", ("src/qmp/", "engine/"), TERMINAL),
-    ("src/console/", ("src/console/", "src/qmp/", "engine/util/"), TERMINAL),
-    ("ui/", ("ui/", "src/console/", "src/qmp/", "engine/util/"), ()),
-    ("src/", ("src/", "ui/", "engine/"), TERMINAL),
-    ("tests/unit/util/", ("tests/", "engine/util/"), ()),
-    ("tests/unit/qmp/", ("tests/", "src/qmp/", "engine/"), ()),
-    ("tests/unit/console/", ("tests/", "src/console/", "src/qmp/", "engine/"),
-     ()),
-    ("tests/unit/ui/", ("tests/", "ui/", "src/", "engine/"), ()),
-    ("tests/unit/", ("tests/", "engine/"), ()),
+# Rooms are the table in README.md, from the ground up: a room may include its
+# own headers and the public ones of the rooms before it. These may less: the
+# rooms speak QMP to each other.
+NARROW = (
+    ("src/qmp", None, TERMINAL),
+    ("src/console", ("src/console", "src/qmp", "engine/util"), TERMINAL),
+    ("ui", ("ui", "src/console", "src/qmp", "engine/util"), ()),
+    ("src", None, TERMINAL),
+    ("engine", None, TERMINAL + ("jansson.h",)),
 )
 
 # which files, what must not stand in a line of them, what to say then
@@ -59,7 +54,7 @@ CPPCHECK = ("cppcheck", "-q", "-j2", "--enable=warning,portability",
             "--suppress=missingIncludeSystem")
 
 TEXT = (".c", ".h", ".py", ".sh", ".md", ".1")
-ROOMS = ("engine", "src", "ui", "tests", "scripts", ".ci", "docs")
+FOLDERS = ("engine", "src", "ui", "tests", "scripts", ".ci", "docs")
 faults = 0
 
 
@@ -73,8 +68,8 @@ def say(*lines):
 def texts():
     """Every file of the project that people write by hand."""
     found = [p for p in Path().iterdir() if p.suffix == ".md"]
-    for room in ROOMS:
-        for p in sorted(Path(room).rglob("*")):
+    for folder in FOLDERS:
+        for p in sorted(Path(folder).rglob("*")):
             if p.is_file() and (p.suffix in TEXT or not p.suffix
                                 and os.access(p, os.X_OK)):
                 found.append(p)
@@ -99,20 +94,97 @@ def check_width(path, lines):
             say(f"{path}:{n}: more than {COLUMNS} columns")
 
 
-def check_includes(path, lines):
-    floor = next((f for f in FLOORS if path.startswith(f[0])), None)
-    if not floor:
+class Room:
+    """One row of the README's table."""
+
+    def __init__(self, number, folder, headers):
+        self.number = number
+        self.folder = folder
+        self.public = None if headers == "all" else {
+            f"{folder}/{name}" for name in re.findall(r"`([^`]+)`", headers)}
+        self.narrow = next((n for n in NARROW if folder == n[0] or
+                            folder.startswith(n[0] + "/")), (None, None, ()))
+
+    def may_see(self, other):
+        """May a file of this room include public headers of that one?"""
+        allowed = self.narrow[1]
+        return other.number < self.number and (
+            allowed is None or any(other.folder == a or
+                                   other.folder.startswith(a + "/")
+                                   for a in allowed))
+
+
+def rooms_of(readme, makefile):
+    """The rooms by folder; they must be those that are built, in that order,
+    and have the headers that the table says."""
+    rows = re.findall(r"^\| `([^`|]+)/` \| ([^|]+) \| [^|]+ \|$", readme, re.M)
+    rooms = {f: Room(n, f, h.strip()) for n, (f, h) in enumerate(rows)}
+    made = re.search(r"^ROOMS := ((?:.*\\\n)*.*)$", makefile, re.M)
+    made = made[1].replace("\\\n", " ").split() if made else []
+    if made != [f for f, _ in rows]:
+        say(f"README.md: the table of rooms is {[f for f, _ in rows]}, "
+            f"Makefile builds {made}")
+    for room in rooms.values():
+        for name in sorted(room.public or ()):
+            if not Path(name).is_file():
+                say(f"README.md: there is no header {name}")
+    return rooms
+
+
+def room_of(path, rooms):
+    return rooms.get(str(Path(path).parent))
+
+
+def check_include(path, name, rooms, where):
+    """One #include "name" of a file in a room."""
+    own, other = room_of(path, rooms), room_of(name, rooms)
+    if not other:
+        say(f"{where}: {name} is in no room")
+    elif own is other:
         return
-    folder, allowed, banned = floor
+    elif not own.may_see(other):
+        say(f"{where}: {own.folder}/ may not include {name}")
+    elif other.public is not None and name not in other.public:
+        say(f"{where}: {name} is private to {other.folder}/")
+
+
+def includes(lines):
     for n, line in enumerate(lines, 1):
         m = re.match(r'\s*#\s*include\s*([<"])([^>"]+)', line)
-        if not m:
-            continue
-        name = m[2]
-        if m[1] == '"' and not name.startswith(allowed):
-            say(f"{path}:{n}: {folder} may not include {name}")
-        if m[1] == "<" and name.startswith(banned):
-            say(f"{path}:{n}: {folder} may not include <{name}>")
+        if m:
+            yield n, m[1] == "<", m[2]
+
+
+def check_includes(path, lines, rooms):
+    room = room_of(path, rooms)
+    if not room:
+        if not path.startswith("tests/"):
+            say(f"{path}: is in no room")
+        return
+    for n, system, name in includes(lines):
+        if not system:
+            check_include(path, name, rooms, f"{path}:{n}")
+        elif name.startswith(room.narrow[2]):
+            say(f"{path}:{n}: {room.folder}/ may not include <{name}>")
+
+
+def check_circles(sources, rooms):
+    """Files that include each other, a .c standing for its .h."""
+    graph = {}
+    for path, lines in sources.items():
+        if room_of(path, rooms):
+            stem = path[:-2]
+            graph.setdefault(stem, set()).update(
+                name[:-2] for _, system, name in includes(lines)
+                if not system and name[:-2] != stem)
+    while True:
+        leaves = [s for s, to in graph.items() if not to & graph.keys()]
+        if not leaves:
+            break
+        for leaf in leaves:
+            del graph[leaf]
+    if graph:
+        say("a circle of includes: " + ", ".join(sorted(graph)))
 
 
 def function_lengths(lines):
@@ -169,15 +241,31 @@ def check_tools(sources, scripts, cflags):
             say(*output)
 
 
+def show_rooms(sources, rooms):
+    """For people: each room with its lines and its public headers."""
+    for folder, room in rooms.items():
+        mine = {p: s for p, s in sources.items() if room_of(p, rooms) is room}
+        public = room.public if room.public is not None else {
+            p for p in mine if p.endswith(".h")}
+        print(f"{folder + '/':22}{len(mine):3} files"
+              f"{sum(map(len, mine.values())):7} lines   "
+              + " ".join(sorted(Path(p).name for p in public)))
+
+
 def main():
     os.chdir(Path(__file__).parent.parent)
     files = {p: Path(p).read_text("utf-8").splitlines() for p in texts()}
     sources = {p: s for p, s in files.items() if p.endswith((".c", ".h"))}
+    if sys.argv[1:] == ["--rooms"]:
+        return show_rooms(sources, rooms_of("\n".join(files["README.md"]),
+                                            "\n".join(files["Makefile"])))
     for path, lines in files.items():
         check_lines(path, lines)
+    rooms = rooms_of("\n".join(files["README.md"]),
+                     "\n".join(files["Makefile"]))
     for path, lines in sources.items():
         check_width(path, lines)
-        check_includes(path, lines)
+        check_includes(path, lines, rooms)
     check_sizes(sources)
     scripts = [p for p, s in files.items()
                if s and re.match("#!.*sh$", s[0])]

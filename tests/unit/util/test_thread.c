@@ -154,7 +154,7 @@ static _Noreturn void die(int fd)
 static void a_bug_ends_the_program(void **state)
 {
 	static const char want[] =
-		"hook\nblkmon: bug at tests/unit/test_thread.c:";
+		"hook\nblkmon: bug at tests/unit/util/test_thread.c:";
 	char text[256] = "";
 	int fds[2], status;
 	pid_t pid;
