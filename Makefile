@@ -41,7 +41,7 @@ LIBS_cmocka = $(call lib,cmocka,-lcmocka)
 # A room is a folder and an archive. From the ground up: what is built in a
 # room is linked with it and with the rooms before it, so a call upward does
 # not link. README.md tells what each is for, and `make lint` compares.
-ROOMS := engine/util engine src/qmp src/console ui src
+ROOMS := engine/util engine/file engine/event engine src/qmp src/console ui src
 
 # upto ROOM: it and all before it, the highest first.
 upto = $(call upto_in,$(1),$(ROOMS),)

@@ -7,7 +7,7 @@
 #include <string.h>
 
 #include "engine/drive.h"
-#include "engine/event.h"
+#include "engine/event/event.h"
 #include "engine/vm.h"
 #include "engine/util/bytes.h"
 #include "engine/util/clock.h"

@@ -13,7 +13,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "engine/file.h"
+#include "engine/file/file.h"
 #include "engine/util/err.h"
 
 struct node;

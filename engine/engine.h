@@ -14,8 +14,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "engine/event.h"
-#include "engine/file.h"
+#include "engine/event/event.h"
+#include "engine/file/file.h"
 #include "engine/vm.h"
 #include "engine/job.h"
 #include "engine/node.h"

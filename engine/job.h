@@ -12,7 +12,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "engine/event.h"
+#include "engine/event/event.h"
 #include "engine/on_error.h"
 #include "engine/throttle.h"
 #include "engine/util/err.h"

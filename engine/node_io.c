@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "engine/event.h"
+#include "engine/event/event.h"
 #include "engine/graph.h"
 #include "engine/index.h"
 #include "engine/util/bytes.h"

@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "engine/engine.h"
-#include "engine/event.h"
+#include "engine/event/event.h"
 #include "engine/graph.h"
 #include "engine/util/bytes.h"
 #include "engine/util/mem.h"

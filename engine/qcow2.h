@@ -21,7 +21,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "engine/file.h"
+#include "engine/file/file.h"
 #include "engine/node.h"
 #include "engine/util/err.h"
 

@@ -18,7 +18,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "engine/event.h"
+#include "engine/event/event.h"
 #include "engine/graph.h"
 #include "engine/util/bytes.h"
 #include "engine/util/mem.h"

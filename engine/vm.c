@@ -5,7 +5,7 @@
 #include <stdlib.h>
 
 #include "engine/drive.h"
-#include "engine/event.h"
+#include "engine/event/event.h"
 #include "engine/util/mem.h"
 
 void vm_init(struct vm *vm, struct graph *graph)

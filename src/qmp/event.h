@@ -5,7 +5,7 @@
 #include <jansson.h>
 #include <stdint.h>
 
-#include "engine/event.h"
+#include "engine/event/event.h"
 
 /* {"timestamp", "event"[, "data"]}; the caller's. */
 json_t *qmp_event(const struct event *ev);

@@ -11,7 +11,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#include "engine/file.h"
+#include "engine/file/file.h"
 #include "tests/unit/scratch.h"
 
 static inline struct file *create(const char *path, enum file_cache cache)

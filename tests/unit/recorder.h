@@ -12,7 +12,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "engine/file.h"
+#include "engine/file/file.h"
 #include "tests/unit/history.h"
 
 static struct history *recorder_history;

@@ -3,7 +3,7 @@
 #include "tests/unit/fake.h"
 #include "tests/unit/scratch.h"
 
-#include "engine/event.h"
+#include "engine/event/event.h"
 #include "engine/util/thread.h"
 
 static struct graph graph;

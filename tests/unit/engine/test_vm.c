@@ -3,7 +3,7 @@
 #include "tests/unit/fake.h"
 #include "tests/unit/scratch.h"
 
-#include "engine/event.h"
+#include "engine/event/event.h"
 #include "engine/vm.h"
 #include "engine/util/clock.h"
 #include "engine/util/thread.h"

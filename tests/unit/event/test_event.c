@@ -12,7 +12,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "engine/event.h"
+#include "engine/event/event.h"
 #include "engine/util/clock.h"
 
 static void publish(struct event_ring *ring, unsigned n)

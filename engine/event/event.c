@@ -4,7 +4,7 @@
  * every event, emptied when the listener has caught up. Both happen under the
  * ring's lock, so that no event slips between; the calls don't block.
  */
-#include "engine/event.h"
+#include "engine/event/event.h"
 
 #include <errno.h>
 #include <stdlib.h>

@@ -15,8 +15,8 @@
 #include <sys/syscall.h>
 #include <sys/wait.h>
 
-#include "engine/file.h"
-#include "engine/lock.h"
+#include "engine/file/file.h"
+#include "engine/file/lock.h"
 #include "tests/unit/scratch.h"
 
 #define READ_TEXT "Failed to get shared \"write\" lock"

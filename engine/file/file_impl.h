@@ -2,7 +2,7 @@
 #ifndef BLKMON_FILE_IMPL_H
 #define BLKMON_FILE_IMPL_H
 
-#include "engine/file.h"
+#include "engine/file/file.h"
 
 /* Asks the hook: 0 or its -errno. */
 int file_hooked(const struct file *f, enum file_op op, uint64_t off,

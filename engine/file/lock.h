@@ -17,7 +17,7 @@
 #ifndef BLKMON_LOCK_H
 #define BLKMON_LOCK_H
 
-#include "engine/file.h"
+#include "engine/file/file.h"
 #include "engine/util/err.h"
 
 /* From the bytes of @old on @old_fd to those of @role on @fd, which may be the

@@ -1,6 +1,6 @@
 /* file.c - see file.h: opening, closing, changing the access. The data path
  * is in file_io.c. */
-#include "engine/file.h"
+#include "engine/file/file.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -12,8 +12,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "engine/file_impl.h"
-#include "engine/lock.h"
+#include "engine/file/file_impl.h"
+#include "engine/file/lock.h"
 #include "engine/util/bug.h"
 #include "engine/util/bytes.h"
 #include "engine/util/mem.h"

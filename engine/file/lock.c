@@ -1,5 +1,5 @@
 /* lock.c - see lock.h. */
-#include "engine/lock.h"
+#include "engine/file/lock.h"
 
 #include <errno.h>
 #include <fcntl.h>

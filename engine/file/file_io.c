@@ -7,7 +7,7 @@
  * of one: it is written whole and the file is cut again, which is safe
  * because whatever makes an O_DIRECT file longer holds f->rmw too.
  */
-#include "engine/file.h"
+#include "engine/file/file.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -17,7 +17,7 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
-#include "engine/file_impl.h"
+#include "engine/file/file_impl.h"
 #include "engine/util/bytes.h"
 #include "engine/util/mem.h"
 
