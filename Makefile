@@ -33,7 +33,7 @@ ALL_LDFLAGS = -pthread $(if $(SAN),-fsanitize=$(SAN)) $(LDFLAGS)
 # pkg-config is asked when something is linked, not when this file is read:
 # by then `make check` may just have installed it.
 lib = $(shell $(PKG_CONFIG) --libs $(1) 2>/dev/null || echo $(2))
-LIBS_engine = $(call lib,zlib libzstd,-lz -lzstd)
+LIBS_engine/image/qcow2 = $(call lib,zlib libzstd,-lz -lzstd)
 LIBS_src/qmp = $(call lib,jansson,-ljansson)
 LIBS_ui = $(call lib,readline,-lreadline) $(call lib,ncursesw,-lncursesw -ltinfo)
 LIBS_cmocka = $(call lib,cmocka,-lcmocka)
@@ -41,7 +41,8 @@ LIBS_cmocka = $(call lib,cmocka,-lcmocka)
 # A room is a folder and an archive. From the ground up: what is built in a
 # room is linked with it and with the rooms before it, so a call upward does
 # not link. README.md tells what each is for, and `make lint` compares.
-ROOMS := engine/util engine/file engine/event engine src/qmp src/console ui src
+ROOMS := engine/util engine/file engine/event engine/image engine/image/qcow2 \
+	engine src/qmp src/console ui src
 
 # upto ROOM: it and all before it, the highest first.
 upto = $(call upto_in,$(1),$(ROOMS),)

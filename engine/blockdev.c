@@ -18,6 +18,7 @@
 
 #include "engine/chain.h"
 #include "engine/engine_impl.h"
+#include "engine/node_open.h"
 #include "engine/util/mem.h"
 
 static bool is_bytes(const char *driver)
@@ -164,7 +165,7 @@ static struct file *take_bytes(struct node *node, bool read_only)
 	struct err err = ERR_INIT;
 	struct file *file;
 
-	list_del(&node->link);
+	graph_leave(node);
 	file = node_detach(node);
 	if (!read_only)
 		(void)file_set_writable(file, true, LOCKS_WRITE, &err);

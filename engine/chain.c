@@ -6,6 +6,8 @@
 #include <sys/stat.h>
 
 #include "engine/drive.h"
+#include "engine/format.h"
+#include "engine/node_open.h"
 #include "engine/util/mem.h"
 #include "engine/util/str.h"
 
@@ -76,8 +78,8 @@ static int check_share(const struct node *node, const struct node_options *o,
 {
 	if (!node->read_only || !o->read_only)
 		return refuse_used(node, err);
-	if (o->format && driver_find(o->format) &&
-	    driver_find(o->format) != node->drv)
+	if (o->format && format_find(o->format) &&
+	    format_find(o->format) != node->drv)
 		return err_set(err, ERR_GENERIC,
 			       "Image '%s' is open already as %s, not as %s",
 			       node->file->path, node->drv->name, o->format);
@@ -244,7 +246,7 @@ static int enter_all(struct opening *op, struct err *err)
 	for (size_t i = 0; i < op->count; i++)
 		if (graph_add(op->graph, op->node[i], err)) {
 			while (i-- > 0)
-				list_del(&op->node[i]->link);
+				graph_leave(op->node[i]);
 			return -1;
 		}
 	for (size_t i = op->count; i-- > 0; below = op->node[i]) {

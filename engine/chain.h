@@ -5,7 +5,7 @@
 #include <stdbool.h>
 
 #include "engine/graph.h"
-#include "engine/node.h"
+#include "engine/image/node.h"
 
 #define CHAIN_DEPTH_MAX 4096
 #define CHAIN_METADATA_MAX (64ull << 20)	/* bytes, unless told else */

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "engine/copy_impl.h"
+#include "engine/node_io.h"
 #include "engine/util/bytes.h"
 #include "engine/util/mem.h"
 

@@ -23,7 +23,7 @@
 #include <stdint.h>
 
 #include "engine/index.h"
-#include "engine/node.h"
+#include "engine/image/node.h"
 #include "engine/util/pool.h"
 
 #define COPY_SPAN_MAX (2u << 20)	/* bytes of data in one span */

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "engine/copy_impl.h"
+#include "engine/node_io.h"
 #include "engine/util/bytes.h"
 #include "engine/util/clock.h"
 #include "engine/util/mem.h"

@@ -9,7 +9,7 @@
 
 #include "engine/extent.h"
 #include "engine/graph.h"
-#include "engine/node.h"
+#include "engine/image/node.h"
 #include "engine/on_error.h"
 
 struct mirror;

@@ -8,6 +8,7 @@
 
 #include "engine/drive.h"
 #include "engine/event/event.h"
+#include "engine/node_io.h"
 #include "engine/vm.h"
 #include "engine/util/bytes.h"
 #include "engine/util/clock.h"

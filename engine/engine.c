@@ -14,6 +14,7 @@
 #include "engine/engine_impl.h"
 #include "engine/index.h"
 #include "engine/nbd_server.h"
+#include "engine/node_io.h"
 #include "engine/util/bytes.h"
 #include "engine/util/mem.h"
 
@@ -341,7 +342,7 @@ int engine_resize(struct engine *e, const char *device, uint64_t size,
 	else if (node)
 		rc = check_size(node, size, err);
 	if (!rc && size > node->size)
-		rc = node->drv->grow(node, size, err);
+		rc = node_grow(node, size, err);
 	rwlock_drop(&e->graph.lock);
 	return rc;
 }

@@ -18,7 +18,8 @@
 #include "engine/file/file.h"
 #include "engine/vm.h"
 #include "engine/job.h"
-#include "engine/node.h"
+#include "engine/image/image_info.h"
+#include "engine/image/node.h"
 #include "engine/util/err.h"
 
 struct engine;
@@ -106,8 +107,6 @@ int engine_snapshot(struct engine *e, const struct snapshot_options *o,
  * that was made for it. @formatting has @n places. */
 int engine_snapshots(struct engine *e, const struct snapshot_options *o,
 		     size_t n, char **formatting, struct err *err);
-
-struct snapshot_info;
 
 /* A snapshot inside the active layer of @device; "Snapshot with name 'i1'
  * already exists on device 'disk0'". */
@@ -277,39 +276,6 @@ void engine_query_nbd(struct engine *e, struct nbd_info *out);
 
 /* --- queries: copies, freed by the caller with the call named --- */
 
-struct snapshot_info {
-	char *id, *name;
-	uint64_t vm_state_bytes;
-	uint64_t wall_us;	/* when it was taken */
-	uint64_t vm_clock_ns;
-	uint64_t icount;	/* UINT64_MAX: none */
-};
-
-void snapshot_info_release(struct snapshot_info *info);
-
-struct image_info {
-	char *filename;
-	const char *format;
-	uint64_t virtual_size, actual_size;
-	uint32_t cluster_size;		/* 0: none (raw) */
-	bool dirty, corrupt, encrypted, compressed;
-	char *backing_filename;		/* as in the header, or NULL */
-	char *full_backing_filename;	/* resolved, or NULL */
-	char *backing_format;		/* or NULL */
-	struct snapshot_info *snapshots;
-	size_t snapshot_count;
-	struct {			/* format "qcow2" only */
-		const char *compat;	/* "0.10", "1.1" */
-		const char *compression; /* "zlib", "zstd" */
-		bool lazy_refcounts, extended_l2;
-		unsigned refcount_bits;
-		char *data_file;	/* or NULL */
-		bool data_file_raw;
-		char **bitmaps;		/* names */
-		size_t bitmap_count;
-	} qcow2;
-};
-
 struct node_info {
 	char name[NODE_NAME_MAX];
 	char *file;			/* what was opened */
@@ -355,13 +321,5 @@ struct io_counts {
 /* By drive id (guest I/O) or node name (all I/O). 0, or -1 not found. */
 int engine_query_io(struct engine *e, const char *device, bool node,
 		    struct io_counts *out, struct err *err);
-
-/* Creates an image as `qemu-img create -f qcow2` does. Used by snapshot. */
-struct create_options {
-	const char *path, *format;
-	uint64_t size;
-	const char *backing_file, *backing_format;
-	bool overwrite;
-};
 
 #endif

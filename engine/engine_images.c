@@ -5,6 +5,8 @@
 
 #include "engine/chain.h"
 #include "engine/engine_impl.h"
+#include "engine/image/image_info.h"
+#include "engine/node_open.h"
 #include "engine/util/clock.h"
 #include "engine/util/mem.h"
 

@@ -31,9 +31,6 @@ struct engine {
 struct node *engine_find(struct engine *e, const char *device,
 			 struct drive **drive, struct err *err);
 
-/* Frees what a driver's info() and the queries put there. */
-void image_info_release(struct image_info *image);
-
 /* --- blockdev.c; graph held --- */
 
 /* A node of driver file that has become part of another. */

@@ -7,6 +7,7 @@
 #include "engine/drive.h"
 #include "engine/engine.h"
 #include "engine/engine_impl.h"
+#include "engine/image/image_info.h"
 #include "engine/util/clock.h"
 #include "engine/util/mem.h"
 
@@ -89,27 +90,6 @@ void engine_query_nodes(struct engine *e, struct node_info **out, size_t *n)
 		fill_protocol(&(*out)[i++], p, graph_find(&e->graph, p->user));
 	}
 	rwlock_drop(&e->graph.lock);
-}
-
-void snapshot_info_release(struct snapshot_info *info)
-{
-	free(info->id);
-	free(info->name);
-}
-
-void image_info_release(struct image_info *image)
-{
-	for (size_t i = 0; i < image->snapshot_count; i++)
-		snapshot_info_release(&image->snapshots[i]);
-	for (size_t i = 0; i < image->qcow2.bitmap_count; i++)
-		free(image->qcow2.bitmaps[i]);
-	free(image->snapshots);
-	free(image->qcow2.bitmaps);
-	free(image->qcow2.data_file);
-	free(image->filename);
-	free(image->backing_filename);
-	free(image->full_backing_filename);
-	free(image->backing_format);
 }
 
 void node_info_free(struct node_info *info, size_t n)

@@ -8,6 +8,7 @@
 
 #include "engine/engine_impl.h"
 #include "engine/nbd.h"
+#include "engine/node_io.h"
 #include "engine/util/bytes.h"
 #include "engine/util/mem.h"
 

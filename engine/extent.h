@@ -8,7 +8,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "engine/node.h"
+#include "engine/image/node.h"
 
 struct extent {
 	uint64_t len;

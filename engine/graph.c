@@ -6,8 +6,10 @@
 
 #include "engine/chain.h"
 #include "engine/drive.h"
+#include "engine/event/event.h"
 #include "engine/index.h"
 #include "engine/job.h"
+#include "engine/node_open.h"
 #include "engine/util/bug.h"
 
 void graph_init(struct graph *g)
@@ -40,6 +42,12 @@ static void name_node(struct graph *g, struct node *node)
 	while (graph_find(g, node->name));
 }
 
+static void graph_tell(struct node *node, const struct event *ev)
+{
+	if (node->graph->events)
+		event_publish(node->graph->events, ev);
+}
+
 int graph_add(struct graph *g, struct node *node, struct err *err)
 {
 	if (node->name[0]) {
@@ -55,9 +63,18 @@ int graph_add(struct graph *g, struct node *node, struct err *err)
 		name_node(g, node);
 	}
 	node->graph = g;
+	node->tell = graph_tell;
+	node->index = index_new();
 	node->refs = 1;
 	list_add(&g->nodes, &node->link);
 	return 0;
+}
+
+void graph_leave(struct node *node)
+{
+	list_del(&node->link);
+	index_free(node->index);
+	node->index = NULL;
 }
 
 struct node *graph_get(struct node *node)
@@ -72,7 +89,7 @@ void graph_put(struct node *node)
 	while (node && !--node->refs) {
 		struct node *below = node->backing;
 
-		list_del(&node->link);
+		graph_leave(node);
 		node_close(node);
 		node = below;
 	}

@@ -7,7 +7,7 @@
 #ifndef BLKMON_GRAPH_H
 #define BLKMON_GRAPH_H
 
-#include "engine/node.h"
+#include "engine/image/node.h"
 #include "engine/util/list.h"
 #include "engine/util/thread.h"
 
@@ -36,6 +36,8 @@ void graph_release(struct graph *g);	/* everything was closed before */
 /* Enters an opened node with one reference; names it if it has no name.
  * Duplicate name: -1, "Duplicate nodes with node-name='x'". */
 int graph_add(struct graph *g, struct node *node, struct err *err);
+/* Takes out again what has only just been added, and nothing refers to. */
+void graph_leave(struct node *node);
 struct node *graph_get(struct node *node);
 /* Drops a reference; the last one unlinks (its backing file in turn) and
  * closes it. */

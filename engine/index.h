@@ -11,7 +11,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "engine/node.h"
+#include "engine/image/node.h"
 
 /* Bytes [off, off + len) come from @node; NULL: no layer looked at has them.
  * kind: RUN_DATA (also stands for compressed), RUN_ZERO (also: the image is

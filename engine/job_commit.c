@@ -12,6 +12,7 @@
 
 #include "engine/chain.h"
 #include "engine/job_kinds.h"
+#include "engine/node_open.h"
 #include "engine/pass.h"
 #include "engine/util/bytes.h"
 #include "engine/util/mem.h"

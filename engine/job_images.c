@@ -5,6 +5,8 @@
 
 #include "engine/index.h"
 #include "engine/job_kinds.h"
+#include "engine/node_io.h"
+#include "engine/node_open.h"
 
 int job_images_claim(struct job_images *im, struct node *claim,
 		     struct node *bottom, struct err *err)
@@ -30,11 +32,7 @@ int job_images_prepare(struct job_images *im, uint64_t size, struct err *err)
 	}
 	if (to->size >= size)
 		return 0;
-	if (!to->drv->grow)
-		return err_set(err, ERR_NOT_SUPPORTED, "'%s' is smaller than "
-			       "what goes into it and can't grow",
-			       to->file->path);
-	if (to->drv->grow(to, size, err) < 0)
+	if (node_grow(to, size, err) < 0)
 		return -1;
 	index_forget(to->graph);
 	return 0;

@@ -11,6 +11,7 @@
 #include <stdlib.h>
 
 #include "engine/job_kinds.h"
+#include "engine/node_io.h"
 #include "engine/pass.h"
 #include "engine/util/mem.h"
 

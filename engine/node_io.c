@@ -3,14 +3,12 @@
  * What lies where is asked of the driver under its own lock; data moves
  * outside of it, guarded by the range that the request holds.
  */
-#include "engine/node.h"
+#include "engine/node_io.h"
 
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "engine/event/event.h"
-#include "engine/graph.h"
 #include "engine/index.h"
 #include "engine/util/bytes.h"
 #include "engine/util/clock.h"
@@ -20,6 +18,7 @@
  * system call instead of three, for a copy in memory. */
 #define GATHER_MAX (1u << 20)
 #define ZEROES_MAX (1u << 20)
+#define NODE_SECTOR 512
 
 /* --- reading --- */
 
@@ -130,11 +129,6 @@ int node_read_run(struct node *node, const struct run *run, uint64_t off,
 	return rc;
 }
 
-int node_map(struct node *node, uint64_t off, uint64_t len, struct run *run)
-{
-	return node->drv->map(node, off, min_u64(len, node->size - off), run);
-}
-
 /* --- writing --- */
 
 void node_wrote(struct node *node, uint64_t end)
@@ -145,11 +139,9 @@ void node_wrote(struct node *node, uint64_t end)
 
 	if (!threshold || end <= threshold ||
 	    !atomic_compare_exchange_strong(&node->write_threshold,
-					    &threshold, 0) ||
-	    !node->graph || !node->graph->events)
+					    &threshold, 0))
 		return;
-	memcpy(ev.node, node->name, sizeof(ev.node));
-	event_publish(node->graph->events, &ev);
+	node_tell(node, &ev);
 }
 
 static int check_write(struct node *node, uint64_t off, uint64_t len)
@@ -446,4 +438,47 @@ int node_flush(struct node *node)
 
 	node_stats_add(&node->stats, NODE_FLUSH, 0, began, rc);
 	return rc;
+}
+
+/* --- growing --- */
+
+/* Bytes [old, size) have to read as zeroes: what lies in the cluster behind
+ * the old end, and where something is below, or may come there. */
+static int zero_new_part(struct node *node, uint64_t old, uint64_t size)
+{
+	uint64_t edge = min_u64(align_up(old, node->cluster), size);
+	uint64_t shown = edge;
+	int rc = 0;
+
+	if (node->backing)
+		shown = min_u64(size, atomic_load(&node->backing->size));
+	else if (node->backing_name)
+		shown = size;
+	if (edge > old)
+		rc = node_zero_held(node, old, edge - old, false);
+	if (!rc && shown > edge)
+		rc = node_zero_held(node, edge, shown - edge, true);
+	return rc;
+}
+
+int node_grow(struct node *node, uint64_t size, struct err *err)
+{
+	uint64_t old = atomic_load(&node->size);
+	int rc;
+
+	size = align_up(size, NODE_SECTOR);
+	if (size <= old)
+		return 0;
+	if (node->drv->grow_begin(node, size, err) < 0)
+		return -1;
+	atomic_store(&node->size, size);
+	rc = zero_new_part(node, old, size);
+	if (rc)
+		err_sys(err, rc, "Could not grow '%s' to %llu bytes",
+			node->file->path, (unsigned long long)size);
+	else
+		rc = node->drv->grow(node, size, err);
+	if (rc)
+		atomic_store(&node->size, old);
+	return rc ? -1 : 0;
 }

@@ -14,7 +14,10 @@
 #include "engine/drive.h"
 #include "engine/engine.h"
 #include "engine/engine_impl.h"
-#include "engine/qcow2.h"
+#include "engine/format.h"
+#include "engine/image/qcow2/qcow2.h"
+#include "engine/node_io.h"
+#include "engine/node_open.h"
 #include "engine/util/mem.h"
 #include "engine/util/str.h"
 
@@ -77,7 +80,7 @@ static struct node *find_node(struct snapshot *s, struct err *err)
 
 static int check_format(const struct snapshot *s, struct err *err)
 {
-	const struct driver *drv = driver_find(s->format);
+	const struct driver *drv = format_find(s->format);
 
 	if (!drv)
 		return err_set(err, ERR_GENERIC, "Unknown file format '%s'",

@@ -7,6 +7,8 @@
 #include "engine/event/event.h"
 
 #include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
@@ -53,6 +55,17 @@ void event_publish(struct event_ring *ring, const struct event *ev)
 					   link)->fd, 1);
 	cond_wake_all(&ring->more);
 	lock_drop(&ring->lock);
+}
+
+void event_notice(struct event_ring *ring, const char *fmt, ...)
+{
+	struct event ev = { .type = EVENT_NOTICE };
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(ev.text, sizeof(ev.text), fmt, ap);
+	va_end(ap);
+	event_publish(ring, &ev);
 }
 
 int event_listen(struct event_ring *ring, struct event_listener *l)

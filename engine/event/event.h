@@ -69,6 +69,9 @@ void event_ring_init(struct event_ring *ring);
 void event_ring_release(struct event_ring *ring);
 /* Stamps and copies @ev. */
 void event_publish(struct event_ring *ring, const struct event *ev);
+/* EVENT_NOTICE with that text. */
+void event_notice(struct event_ring *ring, const char *fmt, ...)
+	__attribute__((format(printf, 2, 3)));
 
 /* Listens from now on. 0 or -errno (no descriptor). */
 int event_listen(struct event_ring *ring, struct event_listener *l);

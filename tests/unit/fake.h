@@ -21,9 +21,12 @@
 #include "engine/chain.h"
 #include "engine/drive.h"
 #include "engine/engine.h"
+#include "engine/format.h"
 #include "engine/graph.h"
 #include "engine/index.h"
-#include "engine/node.h"
+#include "engine/image/node.h"
+#include "engine/node_io.h"
+#include "engine/node_open.h"
 #include "engine/util/bytes.h"
 #include "engine/util/mem.h"
 
@@ -184,11 +187,19 @@ static int fake_flush(struct node *node)
 	return file_flush(node->file);
 }
 
-static int fake_grow(struct node *node, uint64_t size, struct err *err)
+static int fake_grow_begin(struct node *node, uint64_t size, struct err *err)
 {
+	(void)node;
 	if (size > FAKE_SIZE)
 		return err_set(err, ERR_GENERIC, "fake: no room");
-	node->size = size;
+	return 0;
+}
+
+static int fake_grow(struct node *node, uint64_t size, struct err *err)
+{
+	(void)node;
+	(void)size;
+	(void)err;
 	return 0;
 }
 
@@ -204,17 +215,17 @@ static const struct driver driver_fake = {
 	.map = fake_map, .write_begin = fake_write_begin,
 	.write_end = fake_write_end, .zero = fake_zero, .flush = fake_flush,
 	.settle = fake_flush,
-	.grow = fake_grow, .info = fake_info,
+	.grow_begin = fake_grow_begin, .grow = fake_grow, .info = fake_info,
 };
 
-const struct driver *driver_find(const char *name)
+const struct driver *format_find(const char *name)
 {
 	if (!strcmp(name, "raw"))
 		return &driver_raw;
 	return strcmp(name, "fake") ? NULL : &driver_fake;
 }
 
-int driver_probe(struct file *file, const struct driver **out)
+int format_probe(struct file *file, const struct driver **out)
 {
 	char head[5] = "";
 

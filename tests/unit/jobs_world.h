@@ -16,7 +16,7 @@
 #include <string.h>
 
 #include "engine/engine_impl.h"
-#include "engine/qcow2.h"
+#include "engine/image/qcow2/qcow2.h"
 #include "engine/util/bytes.h"
 #include "engine/util/clock.h"
 #include "engine/util/mem.h"

@@ -21,8 +21,10 @@
 #include <cmocka.h>
 
 #include "engine/graph.h"
-#include "engine/node.h"
-#include "engine/qcow2.h"
+#include "engine/image/node.h"
+#include "engine/image/qcow2/qcow2.h"
+#include "engine/node_io.h"
+#include "engine/node_open.h"
 #include "engine/util/bytes.h"
 #include "tests/unit/qcow2_judge.h"
 #include "tests/unit/recorder.h"

@@ -18,7 +18,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "engine/qcow2.h"
+#include "engine/image/qcow2/qcow2.h"
 #include "engine/util/bytes.h"
 #include "engine/util/mem.h"
 

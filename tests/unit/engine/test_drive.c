@@ -4,6 +4,8 @@
 #include "tests/unit/scratch.h"
 
 #include "engine/event/event.h"
+#include "engine/node_io.h"
+#include "engine/node_open.h"
 #include "engine/util/thread.h"
 
 static struct graph graph;

@@ -3,6 +3,7 @@
 #include "tests/unit/scratch.h"
 
 #include "engine/extent.h"
+#include "engine/node_io.h"
 
 static struct graph graph;
 static struct node *top;

@@ -3,6 +3,7 @@
 #include "tests/unit/scratch.h"
 
 #include "engine/job.h"
+#include "engine/node_open.h"
 
 static struct graph graph;
 

@@ -1,6 +1,8 @@
 /* The front door: reads through layers, writes with edges, zeroes, discard. */
 #include "tests/unit/fake.h"
 #include "tests/unit/scratch.h"
+#include "engine/node_io.h"
+#include "engine/node_open.h"
 
 static struct graph graph;
 

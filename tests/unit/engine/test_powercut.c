@@ -2,6 +2,8 @@
  * every write; see powercut.h.
  */
 #include "tests/unit/powercut.h"
+#include "engine/node_io.h"
+#include "engine/node_open.h"
 
 #define BUDGET 500
 
@@ -419,7 +421,7 @@ static void grow(unsigned bits, unsigned clusters, uint64_t to)
 	begin(&w);
 	requests(&w, 20);
 	op = history_resize(&w.cut.h, guest_disk(&w.cut), to);
-	assert_int_equal(w.top->drv->grow(w.top, to, &err), 0);
+	assert_int_equal(node_grow(w.top, to, &err), 0);
 	history_end(&w.cut.h, op);
 	claim_durable(&w);
 	w.size = to;

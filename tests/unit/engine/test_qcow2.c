@@ -14,8 +14,10 @@
 #include <unistd.h>
 
 #include "engine/graph.h"
-#include "engine/node.h"
-#include "engine/qcow2.h"
+#include "engine/image/node.h"
+#include "engine/image/qcow2/qcow2.h"
+#include "engine/node_io.h"
+#include "engine/node_open.h"
 #include "engine/util/bytes.h"
 
 static char dir[] = "/tmp/blkmon-qcow2-XXXXXX";
@@ -363,7 +365,7 @@ static void grow_once(unsigned bits, uint64_t from, uint64_t to)
 	o.size = from;
 	create(path_of("top"), &o);
 	world_open(&w);
-	assert_int_equal(w.top->drv->grow(w.top, to, &err), 0);
+	assert_int_equal(node_grow(w.top, to, &err), 0);
 	memset(w.model + from, 0, to - from);
 	compare(&w);
 	for (int i = 0; i < 50; i++)

@@ -6,6 +6,8 @@
  * BLKMON_SEED=N other random numbers; BLKMON_CRASH=N N times as long.
  */
 #include "tests/unit/powercut_chain.h"
+#include "engine/node_io.h"
+#include "engine/node_open.h"
 
 #define THREADS 3
 #define STRIPE 3u		/* sectors that belong together */

@@ -7,7 +7,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
-#include "engine/qcow2.h"
+#include "engine/image/qcow2/qcow2.h"
 #include "engine/util/bytes.h"
 #include "engine/util/mem.h"
 

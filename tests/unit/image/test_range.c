@@ -9,7 +9,7 @@
 #include <sched.h>
 #include <stdatomic.h>
 
-#include "engine/range.h"
+#include "engine/image/range.h"
 
 #define SHARED false
 #define EXCLUSIVE true

@@ -5,7 +5,7 @@
  * is durable without it (hazard H11): qcow2_free_later() queues it, the flush
  * counts it down.
  */
-#include "engine/qcow2_image.h"
+#include "engine/image/qcow2/qcow2_image.h"
 
 #include <stdlib.h>
 

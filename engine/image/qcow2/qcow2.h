@@ -22,7 +22,7 @@
 #include <stdint.h>
 
 #include "engine/file/file.h"
-#include "engine/node.h"
+#include "engine/image/node.h"
 #include "engine/util/err.h"
 
 #define QCOW2_MAGIC 0x514649fbu
@@ -109,6 +109,8 @@ struct qcow2_header {
 	uint32_t bitmap_count;
 	uint64_t bitmap_dir_offset, bitmap_dir_size;
 };
+
+extern const struct driver driver_qcow2;	/* qcow2.c */
 
 /* Reads and checks the header of @file (spec "Header", "Header extensions"),
  * each value before any shift, multiplication or allocation that depends on

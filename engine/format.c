@@ -1,14 +1,16 @@
-/* driver.c - see driver.h. */
-#include "engine/driver.h"
+/* format.c - see format.h. */
+#include "engine/format.h"
 
 #include <stddef.h>
 #include <string.h>
+
+#include "engine/image/qcow2/qcow2.h"
 
 static const struct driver *const drivers[] = { &driver_qcow2, &driver_raw };
 
 static const char qcow2_magic[4] = { 'Q', 'F', 'I', '\xfb' };
 
-const struct driver *driver_find(const char *name)
+const struct driver *format_find(const char *name)
 {
 	for (size_t i = 0; i < sizeof(drivers) / sizeof(*drivers); i++)
 		if (!strcmp(drivers[i]->name, name))
@@ -16,7 +18,7 @@ const struct driver *driver_find(const char *name)
 	return NULL;
 }
 
-int driver_probe(struct file *file, const struct driver **out)
+int format_probe(struct file *file, const struct driver **out)
 {
 	char head[sizeof(qcow2_magic)];
 	int rc = file_read(file, 0, head, sizeof(head));

@@ -1,7 +1,7 @@
 /* qcow2_table.c - the tables that are wholly in memory: L1, refcount table;
  * and their moves to a larger place.
  */
-#include "engine/qcow2_image.h"
+#include "engine/image/qcow2/qcow2_image.h"
 
 #include <stdlib.h>
 

@@ -1,24 +1,21 @@
-/* node.c - life of a node: open, close, read-only and back. Requests are in
- * node_io.c.
- */
-#include "engine/node.h"
+/* node_open.c - see node_open.h. */
+#include "engine/node_open.h"
 
 #include <ctype.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "engine/index.h"
-#include "engine/util/clock.h"
+#include "engine/format.h"
 #include "engine/util/mem.h"
 
 /* A bare file as backing file is recorded by QEMU under the name of its
  * protocol driver. */
-static const struct driver *format_find(const char *name)
+static const struct driver *format_of(const char *name)
 {
 	if (!strcmp(name, "file") || !strcmp(name, "host_device"))
 		name = "raw";
-	return driver_find(name);
+	return format_find(name);
 }
 
 static bool name_is_well_formed(const char *name)
@@ -44,14 +41,14 @@ static int choose_driver(struct node *node, const char *format,
 	int rc;
 
 	if (format) {
-		node->drv = format_find(format);
+		node->drv = format_of(format);
 		if (!node->drv)
 			return err_set(err, ERR_GENERIC,
 				       "Unknown file format '%s'", format);
 		return 0;
 	}
 	node->probed = true;
-	rc = driver_probe(node->file, &node->drv);
+	rc = format_probe(node->file, &node->drv);
 	if (rc)
 		return err_sys(err, rc, "Could not read image '%s'",
 			       node->file->path);
@@ -66,7 +63,6 @@ static struct node *node_new(struct file *file, const struct node_options *o)
 		memcpy(node->name, o->node_name, strlen(o->node_name) + 1);
 	node->file = file;
 	node->read_only = o->read_only;
-	node->index = index_new();
 	list_init(&node->link);
 	range_init(&node->range);
 	lock_init(&node->meta);
@@ -75,7 +71,6 @@ static struct node *node_new(struct file *file, const struct node_options *o)
 
 static void node_free(struct node *node)
 {
-	index_free(node->index);
 	range_release(&node->range);
 	lock_release(&node->meta);
 	free(node->backing_name);
@@ -182,38 +177,4 @@ int node_set_writable(struct node *node, bool writable, struct err *err)
 	if (!rc)
 		node->read_only = !writable;
 	return rc;
-}
-
-static bool is_refused(int rc)
-{
-	return rc == -EINVAL || rc == -EROFS || rc == -EPERM || rc == -ENODEV;
-}
-
-void node_stats_add(struct node_stats *s, enum node_request what,
-		    uint64_t len, uint64_t began, int rc)
-{
-	const struct {
-		_Atomic uint64_t *bytes, *ops, *ns, *failed, *invalid;
-	} at[] = {
-		[NODE_RD] = { &s->rd_bytes, &s->rd_ops, &s->rd_ns,
-			      &s->rd_failed, &s->rd_invalid },
-		[NODE_WR] = { &s->wr_bytes, &s->wr_ops, &s->wr_ns,
-			      &s->wr_failed, &s->wr_invalid },
-		[NODE_UNMAP] = { &s->unmap_bytes, &s->unmap_ops, &s->unmap_ns,
-				 &s->unmap_failed, &s->unmap_invalid },
-		[NODE_FLUSH] = { NULL, &s->flush_ops, &s->flush_ns,
-				 &s->flush_failed, &s->flush_invalid },
-	};
-	uint64_t now = clock_ns();
-
-	atomic_store_explicit(&s->last_ns, now, memory_order_relaxed);
-	if (rc) {
-		atomic_fetch_add(is_refused(rc) ? at[what].invalid :
-				 at[what].failed, 1);
-		return;
-	}
-	if (at[what].bytes)
-		atomic_fetch_add(at[what].bytes, len);
-	atomic_fetch_add(at[what].ops, 1);
-	atomic_fetch_add(at[what].ns, now - began);
 }

@@ -14,7 +14,7 @@
 #include <errno.h>
 #include <stdatomic.h>
 
-#include "engine/qcow2.h"
+#include "engine/image/qcow2/qcow2.h"
 #include "engine/util/list.h"
 #include "engine/util/thread.h"
 

@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "engine/qcow2.h"
+#include "engine/image/qcow2/qcow2.h"
 #include "engine/util/bytes.h"
 #include "engine/util/mem.h"
 

@@ -1,13 +1,11 @@
 /* qcow2.c - the qcow2 driver: open, close, grow, header, info. */
-#include "engine/qcow2_image.h"
+#include "engine/image/qcow2/qcow2_image.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "engine/engine.h"
-#include "engine/event/event.h"
-#include "engine/graph.h"
+#include "engine/image/image_info.h"
 #include "engine/util/bytes.h"
 #include "engine/util/mem.h"
 #include "engine/util/str.h"
@@ -221,13 +219,11 @@ static void say_dropped(struct qcow2 *q)
 	struct event ev = { .type = EVENT_NOTICE };
 	struct str safe = STR_INIT;
 
-	if (!q->node->graph || !q->node->graph->events)
-		return;
 	str_add_safe(&safe, q->file->path);
 	snprintf(ev.text, sizeof(ev.text), "'%s' is about to change: its "
 		 "persistent bitmaps are dropped", str_get(&safe));
 	str_release(&safe);
-	event_publish(q->node->graph->events, &ev);
+	node_tell(q->node, &ev);
 }
 
 static int clear_autoclear(struct qcow2 *q, uint64_t keep)
@@ -271,69 +267,43 @@ int qcow2_first_change(struct qcow2 *q)
 
 /* --- grow --- */
 
-/* Bytes [old, size) have to read as zeroes: what lies in the cluster behind
- * the old end, and where the backing file is longer. */
-static int zero_new_part(struct node *node, uint64_t old, uint64_t size)
+static int refuse_grow(const struct node *node, uint64_t size, int rc,
+		       struct err *err)
 {
-	struct qcow2 *q = qcow2_of(node);
-	uint64_t edge = min_u64(align_up(old, q->cluster), size);
-	uint64_t shown = edge;
-	int rc = 0;
-
-	if (q->h.backing_name)
-		shown = node->backing ?
-			min_u64(size, atomic_load(&node->backing->size)) :
-			size;
-	if (edge > old)
-		rc = node_zero_held(node, old, edge - old, false);
-	if (!rc && shown > edge)
-		rc = node_zero_held(node, edge, shown - edge, true);
-	return rc;
+	return rc ? err_sys(err, rc, "Could not grow '%s' to %llu bytes",
+			    node->file->path, (unsigned long long)size) : 0;
 }
 
-static int grow(struct node *node, uint64_t size)
+static int qcow2_grow_begin(struct node *node, uint64_t size, struct err *err)
 {
 	struct qcow2 *q = qcow2_of(node);
-	uint64_t old = atomic_load(&node->size);
 	uint64_t span = q->cluster << q->l2_bits;
 	uint64_t l1 = div_round_up(size, span);
-	struct qcow2_header h;
 	int rc = qcow2_first_change(q);
 
 	if (!rc && l1 > QCOW2_L1_MAX / 8)
 		rc = -EFBIG;
+	if (!rc && q->h.autoclear & QCOW2_AUTOCLEAR_RAW_DATA)
+		rc = file_truncate(q->data, size);
 	if (!rc && l1 > q->l1.count)
 		rc = qcow2_l1_grow(q, (uint32_t)l1);
-	if (rc)
-		return rc;
-	/* the new part is made before the header shows it */
-	atomic_store(&node->size, size);
-	rc = zero_new_part(node, old, size);
-	if (!rc)
-		rc = qcow2_flush(node);
+	return refuse_grow(node, size, rc, err);
+}
+
+/* The new part is made before the header shows it. */
+static int qcow2_grow(struct node *node, uint64_t size, struct err *err)
+{
+	struct qcow2 *q = qcow2_of(node);
+	struct qcow2_header h;
+	int rc = qcow2_flush(node);
+
 	h = q->h;
 	h.size = size;
 	if (!rc)
 		rc = qcow2_header_write_fields(q->file, &h);
-	if (rc)
-		atomic_store(&node->size, old);
-	else
-		q->h.size = size;
-	return rc;
-}
-
-static int qcow2_grow(struct node *node, uint64_t size, struct err *err)
-{
-	struct qcow2 *q = qcow2_of(node);
-	int rc = 0;
-
-	size = align_up(size, 512);
-	if (q->h.autoclear & QCOW2_AUTOCLEAR_RAW_DATA)
-		rc = file_truncate(q->data, size);
 	if (!rc)
-		rc = grow(node, size);
-	return rc ? err_sys(err, rc, "Could not grow '%s' to %llu bytes",
-			    q->file->path, (unsigned long long)size) : 0;
+		q->h.size = size;
+	return refuse_grow(node, size, rc, err);
 }
 
 /* --- the backing file's name --- */
@@ -439,6 +409,7 @@ const struct driver driver_qcow2 = {
 	.zeroes_fast = qcow2_zeroes_fast,
 	.flush = qcow2_flush,
 	.settle = qcow2_settle,
+	.grow_begin = qcow2_grow_begin,
 	.grow = qcow2_grow,
 	.set_backing = qcow2_set_backing,
 	.check_backing = qcow2_check_backing,

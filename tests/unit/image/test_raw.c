@@ -10,9 +10,9 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#include "engine/driver.h"
-#include "engine/engine.h"
-#include "engine/node.h"
+#include "engine/image/driver.h"
+#include "engine/image/image_info.h"
+#include "engine/image/node.h"
 #include "tests/unit/scratch.h"
 
 enum { BLOCK = 64 << 10 };
@@ -179,14 +179,15 @@ static void growing(void **state)
 
 	(void)state;
 	put(node, 0, BLOCK);
+	assert_int_equal(driver_raw.grow_begin(node, 3 * BLOCK, &err), 0);
 	assert_int_equal(driver_raw.grow(node, 3 * BLOCK, &err), 0);
-	assert_int_equal(node->size, 3 * BLOCK);
+	node->size = 3 * BLOCK;
 	assert_int_equal(stat("image", &st), 0);
 	assert_int_equal(st.st_size, 3 * BLOCK);
 	assert_int_equal(node->file->syncs, 1);
 	assert_run(node, BLOCK, 2 * BLOCK, RUN_ZERO, 2 * BLOCK);
 	node->file->block_device = true;
-	assert_int_equal(driver_raw.grow(node, 4 * BLOCK, &err), -1);
+	assert_int_equal(driver_raw.grow_begin(node, 4 * BLOCK, &err), -1);
 	assert_string_equal(err.text,
 			    "Cannot grow 'image': it is a block device");
 	node->file->block_device = false;

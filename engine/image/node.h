@@ -1,10 +1,8 @@
-/* node.h - one image of the graph, and the front door to it.
+/* node.h - one image: what its driver, the chain that it is in and those who
+ * use it know of it.
  *
- * Every request on an image enters here: it is checked once, takes its range,
- * is counted, and is cut into runs. Callers hold the graph for reading
- * (graph.h); guest requests come through drive.h, which takes it.
- *
- * A request beyond the end of an image reads zeroes and must not write.
+ * It is opened and closed by node_open.h, and every request enters by
+ * node_io.h. Which image lies below is the node's to know, not the driver's.
  */
 #ifndef BLKMON_NODE_H
 #define BLKMON_NODE_H
@@ -13,8 +11,9 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "engine/driver.h"
-#include "engine/range.h"
+#include "engine/event/event.h"
+#include "engine/image/driver.h"
+#include "engine/image/range.h"
 #include "engine/util/list.h"
 
 #define NODE_NAME_MAX 32	/* with the NUL */
@@ -68,6 +67,9 @@ struct node {
 	const char *protocol;		/* "file": shown instead of "raw" */
 	uint64_t metadata;		/* bytes of tables always in memory */
 	void *opaque;			/* the driver's */
+	/* Publishes what the operator is to hear of the image; NULL: nobody
+	 * listens. Set while it is in a graph. */
+	void (*tell)(struct node *node, const struct event *ev);
 
 	/* graph lock: read to look, write to change */
 	struct node *backing;		/* counted reference, or NULL */
@@ -88,54 +90,12 @@ struct node {
 	_Atomic uint64_t write_threshold; /* byte of the guest's disk, 0 off */
 };
 
-/* "Invalid node-name: '1a'"; NULL is no name, and well. */
-int node_check_name(const char *name, struct err *err);
+/* Says @ev of @node to whoever it has for that; fills in ev->node. Any thread,
+ * any lock but a leaf may be held; does not wait. */
+void node_tell(struct node *node, struct event *ev);
 
-/* Opens one image (not its backing file) and enters it into no graph. */
-int node_open(struct node **out, const struct node_options *o,
-	      struct err *err);
-/* The same on a file that is open (o->path is not looked at); takes it, also
- * when it fails. */
-int node_open_file(struct node **out, struct file *file,
-		   const struct node_options *o, struct err *err);
-/* Flushes a writable image, closes it. Never with requests in flight. */
-void node_close(struct node *node);
-
-/* Closes all but its file, which the caller gets. */
-struct file *node_detach(struct node *node);
-
-/* Between read-only and read-write, on disk and in the locks. No-op if so
- * already. Graph write-held. */
-int node_set_writable(struct node *node, bool writable, struct err *err);
-
-/* --- requests; graph held for reading by the caller; 0 or -errno --- */
-
-/* What a guest sees of the disk whose active layer is @node. */
-int node_read(struct node *node, uint64_t off, uint64_t len, void *buf);
-int node_write(struct node *node, uint64_t off, uint64_t len,
-	       const void *buf);
-int node_zero(struct node *node, uint64_t off, uint64_t len, bool unmap);
-int node_discard(struct node *node, uint64_t off, uint64_t len);
-int node_flush(struct node *node);
-
-/* A write of whatever kind reached up to byte @end of the guest's disk: tells
- * of it, once, if that is beyond the threshold. */
-void node_wrote(struct node *node, uint64_t end);
-
-/* One run of this layer alone, @off < size; cut at @len and at the size. */
+/* One run of this layer alone, @off < size; cut at @len and at the size. Graph
+ * held for reading. 0 or -errno. */
 int node_map(struct node *node, uint64_t off, uint64_t len, struct run *run);
-
-/* The same for a caller who holds the node's range already (shared is enough
- * to read, exclusive and aligned to node->cluster to write). Ranges of the
- * images below are taken as needed. */
-int node_read_held(struct node *node, uint64_t off, uint64_t len, void *buf);
-int node_write_held(struct node *node, uint64_t off, uint64_t len,
-		    const void *buf);
-int node_zero_held(struct node *node, uint64_t off, uint64_t len, bool unmap);
-/* Reads bytes that map() put into this layer (any kind but RUN_HOLE). */
-int node_read_run(struct node *node, const struct run *run, uint64_t off,
-		  uint64_t len, void *buf);
-/* Fills head and tail of a write_op with the old content. */
-int node_fill_edges(struct node *node, const struct write_op *op);
 
 #endif

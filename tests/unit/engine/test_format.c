@@ -1,4 +1,4 @@
-/* test_driver.c - formats by name and by the first bytes. */
+/* test_format.c - formats by name and by the first bytes. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -8,16 +8,17 @@
 
 #include <errno.h>
 
-#include "engine/driver.h"
+#include "engine/format.h"
+#include "engine/image/qcow2/qcow2.h"
 #include "tests/unit/file_help.h"
 
 static void by_name(void **state)
 {
 	(void)state;
-	assert_ptr_equal(driver_find("raw"), &driver_raw);
-	assert_ptr_equal(driver_find("qcow2"), &driver_qcow2);
-	assert_null(driver_find("qcow"));
-	assert_null(driver_find(""));
+	assert_ptr_equal(format_find("raw"), &driver_raw);
+	assert_ptr_equal(format_find("qcow2"), &driver_qcow2);
+	assert_null(format_find("qcow"));
+	assert_null(format_find(""));
 }
 
 static void assert_probed(const char *head, size_t len,
@@ -27,7 +28,7 @@ static void assert_probed(const char *head, size_t len,
 	const struct driver *drv = NULL;
 
 	assert_int_equal(file_write(f, 0, head, len), 0);
-	assert_int_equal(driver_probe(f, &drv), 0);
+	assert_int_equal(format_probe(f, &drv), 0);
 	assert_ptr_equal(drv, want);
 	file_close(f);
 	scratch_clear();
@@ -60,7 +61,7 @@ static void unreadable(void **state)
 
 	(void)state;
 	file_set_hook(read_fails);
-	assert_int_equal(driver_probe(f, &drv), -EIO);
+	assert_int_equal(format_probe(f, &drv), -EIO);
 	file_set_hook(NULL);
 	assert_null(drv);
 	file_close(f);

@@ -5,7 +5,7 @@
  * the header switches to it and clears the dirty bit. Until that write the
  * image is what it was, so a power cut in between costs nothing.
  */
-#include "engine/qcow2_image.h"
+#include "engine/image/qcow2/qcow2_image.h"
 
 #include <stdlib.h>
 

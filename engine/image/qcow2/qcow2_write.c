@@ -4,7 +4,7 @@
  * goes to clusters that no table names, and one change of an entry, after the
  * data has arrived, makes it visible.
  */
-#include "engine/qcow2_image.h"
+#include "engine/image/qcow2/qcow2_image.h"
 
 #include <stdlib.h>
 

@@ -15,12 +15,12 @@
  *
  * Graph write-held, so nobody else is at work on the image.
  */
-#include "engine/qcow2_image.h"
+#include "engine/image/qcow2/qcow2_image.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-#include "engine/driver.h"
+#include "engine/image/driver.h"
 #include "engine/util/bytes.h"
 #include "engine/util/mem.h"
 

@@ -1,5 +1,5 @@
 /* qcow2_map.c - from a guest offset to what is there, in runs. */
-#include "engine/qcow2_image.h"
+#include "engine/image/qcow2/qcow2_image.h"
 
 #include <stdlib.h>
 #include <string.h>

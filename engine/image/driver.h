@@ -110,9 +110,12 @@ struct driver {
 	/* Like flush, and leaves nothing to be written later: before the image
 	 * is closed or made read-only. No request in flight. */
 	int (*settle)(struct node *node);
-	/* Grows to @size bytes (> node->size); the new part reads as zeroes,
-	 * without a look at the backing file; durable. Sets node->size. Graph
-	 * write-held or no I/O in flight. */
+	/* Makes room in the tables for a disk of @size bytes, a multiple of a
+	 * sector and > node->size, of which nothing shows. Graph write-held,
+	 * or no I/O in flight. 0, or -1 and err. */
+	int (*grow_begin)(struct node *node, uint64_t size, struct err *err);
+	/* After it: what was written is durable, and then the disk has @size
+	 * bytes, durably; node->size is the caller's. */
 	int (*grow)(struct node *node, uint64_t size, struct err *err);
 	/* Writes another backing file into the header (NULL: none), in one
 	 * sector and with flushes around it: durable, or as it was. Also sets
@@ -136,10 +139,6 @@ struct driver {
 	void (*info)(struct node *node, struct image_info *info);
 };
 
-extern const struct driver driver_raw, driver_qcow2;
-
-const struct driver *driver_find(const char *name);	/* or NULL */
-/* By the first bytes of the file; raw if nothing else fits. 0 or -errno. */
-int driver_probe(struct file *file, const struct driver **out);
+extern const struct driver driver_raw;	/* raw.c */
 
 #endif

@@ -3,7 +3,7 @@
  * All images together keep to one budget: who needs a unit while the budget
  * is spent gives up clean units of its own, down to a few.
  */
-#include "engine/qcow2_image.h"
+#include "engine/image/qcow2/qcow2_image.h"
 
 #include <stdlib.h>
 

@@ -13,13 +13,11 @@
  * Whatever a copied entry names was counted before the copy was made, so it
  * is in the same copy or on disk already.
  */
-#include "engine/qcow2_image.h"
+#include "engine/image/qcow2/qcow2_image.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "engine/event/event.h"
-#include "engine/graph.h"
 #include "engine/util/bytes.h"
 #include "engine/util/mem.h"
 
@@ -218,16 +216,13 @@ static void checkpoint_end(struct qcow2 *q, struct checkpoint *cp, int rc)
 	free(cp->freed.v);
 }
 
-static void say_corrupt(const struct node *node)
+static void say_corrupt(struct node *node)
 {
 	struct event ev = { .type = EVENT_CORRUPTED, .fatal = true };
 
-	if (!node->graph || !node->graph->events)
-		return;
-	snprintf(ev.node, sizeof(ev.node), "%s", node->name);
 	snprintf(ev.text, sizeof(ev.text), "Metadata of the image contradicts "
 		 "itself; no more writes");
-	event_publish(node->graph->events, &ev);
+	node_tell(node, &ev);
 }
 
 /* The image was found broken: say so in its header. */

@@ -4,7 +4,7 @@
  * leaves takes itself off the count of every later one that it kept waiting.
  * Earlier is a total order, so nobody waits in a circle.
  */
-#include "engine/range.h"
+#include "engine/image/range.h"
 
 #include "engine/util/bug.h"
 #include "engine/util/bytes.h"

@@ -1,4 +1,4 @@
-/* drv_raw.c - the format that is none: the guest's disk is the file.
+/* raw.c - the format that is none: the guest's disk is the file.
  *
  * A file may have any length; the sector in which it ends is filled up with
  * zeroes. Nothing is below a raw image, so a hole in the file is a run of
@@ -6,9 +6,9 @@
  */
 #include <errno.h>
 
-#include "engine/driver.h"
-#include "engine/engine.h"
-#include "engine/node.h"
+#include "engine/image/driver.h"
+#include "engine/image/image_info.h"
+#include "engine/image/node.h"
 #include "engine/util/bytes.h"
 
 #define SECTOR 512
@@ -103,21 +103,23 @@ static int raw_flush(struct node *node)
 	return file_flush(node->file);
 }
 
+static int raw_grow_begin(struct node *node, uint64_t size, struct err *err)
+{
+	(void)size;
+	if (!node->file->block_device)
+		return 0;
+	return err_set(err, ERR_GENERIC, "Cannot grow '%s': it is a block "
+		       "device", node->file->path);
+}
+
 static int raw_grow(struct node *node, uint64_t size, struct err *err)
 {
-	int rc;
+	int rc = file_truncate(node->file, size);
 
-	if (node->file->block_device)
-		return err_set(err, ERR_GENERIC, "Cannot grow '%s': it is a "
-			       "block device", node->file->path);
-	rc = file_truncate(node->file, size);
 	if (!rc)
 		rc = file_flush(node->file);
-	if (rc)
-		return err_sys(err, rc, "Could not grow '%s'",
-			       node->file->path);
-	node->size = size;
-	return 0;
+	return rc ? err_sys(err, rc, "Could not grow '%s'",
+			    node->file->path) : 0;
 }
 
 static int raw_no_backing(struct node *node, const char *name,
@@ -148,6 +150,7 @@ const struct driver driver_raw = {
 	.zero = raw_zero,
 	.flush = raw_flush,
 	.settle = raw_flush,
+	.grow_begin = raw_grow_begin,
 	.grow = raw_grow,
 	.set_backing = raw_no_backing,
 	.check_backing = raw_no_backing,

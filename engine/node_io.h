@@ -1,0 +1,45 @@
+/* node_io.h - the front door to an image.
+ *
+ * Every request on an image enters here: it is checked once, takes its range,
+ * is counted, and is cut into runs. Callers hold the graph for reading
+ * (graph.h); guest requests come through drive.h, which takes it.
+ *
+ * A request beyond the end of an image reads zeroes and must not write.
+ */
+#ifndef BLKMON_NODE_IO_H
+#define BLKMON_NODE_IO_H
+
+#include "engine/image/node.h"
+
+/* --- requests; graph held for reading by the caller; 0 or -errno --- */
+
+/* What a guest sees of the disk whose active layer is @node. */
+int node_read(struct node *node, uint64_t off, uint64_t len, void *buf);
+int node_write(struct node *node, uint64_t off, uint64_t len,
+	       const void *buf);
+int node_zero(struct node *node, uint64_t off, uint64_t len, bool unmap);
+int node_discard(struct node *node, uint64_t off, uint64_t len);
+int node_flush(struct node *node);
+/* Grows the disk to @size bytes (rounded up to a sector); the new part reads
+ * as zeroes, whatever lies below; durable. Graph write-held, or no request in
+ * flight. 0, or -1 and err, with the disk as long as it was. */
+int node_grow(struct node *node, uint64_t size, struct err *err);
+
+/* A write of whatever kind reached up to byte @end of the guest's disk: tells
+ * of it, once, if that is beyond the threshold. */
+void node_wrote(struct node *node, uint64_t end);
+
+/* The same for a caller who holds the node's range already (shared is enough
+ * to read, exclusive and aligned to node->cluster to write). Ranges of the
+ * images below are taken as needed. */
+int node_read_held(struct node *node, uint64_t off, uint64_t len, void *buf);
+int node_write_held(struct node *node, uint64_t off, uint64_t len,
+		    const void *buf);
+int node_zero_held(struct node *node, uint64_t off, uint64_t len, bool unmap);
+/* Reads bytes that map() put into this layer (any kind but RUN_HOLE). */
+int node_read_run(struct node *node, const struct run *run, uint64_t off,
+		  uint64_t len, void *buf);
+/* Fills head and tail of a write_op with the old content. */
+int node_fill_edges(struct node *node, const struct write_op *op);
+
+#endif
