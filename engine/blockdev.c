@@ -16,9 +16,10 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include "engine/chain.h"
+#include "engine/chain/chain.h"
 #include "engine/engine_impl.h"
-#include "engine/node_open.h"
+#include "engine/chain/graph.h"
+#include "engine/chain/node_open.h"
 #include "engine/util/mem.h"
 
 static bool is_bytes(const char *driver)
@@ -97,7 +98,7 @@ static void make_disk(struct engine *e, struct node *node)
 	if (!node->monitor || drive_of(node) || graph_overlay(node, 0))
 		return;
 	if (node->monitor_writable && node_set_writable(node, true, &err))
-		engine_notice(e, "%s", err.text);
+		event_notice(&e->events, "%s", err.text);
 	o.read_only = node->read_only;
 	drive_add(&e->graph, NULL, graph_get(node), &o, &err);
 	if (!vm_runs(&e->vm))
@@ -111,7 +112,7 @@ static int unmake_disk(struct node *node, struct err *err)
 
 	if (graph_check_free(node, err))
 		return -1;
-	if (drive && (*drive->id || drive->users))
+	if (drive && (*drive->root.id || drive->users))
 		return err_set(err, ERR_GENERIC, "Node %s is in use",
 			       node->name);
 	if (node_set_writable(node, false, err))
@@ -384,7 +385,7 @@ static int check_delete(const struct node *node, struct err *err)
 	const struct drive *drive = drive_of(node);
 	const struct node *above = graph_overlay((struct node *)node, 0);
 
-	if (drive && (*drive->id || drive->users))
+	if (drive && (*drive->root.id || drive->users))
 		return err_set(err, ERR_GENERIC, "Node %s is in use",
 			       node->name);
 	if (above)

@@ -3,18 +3,16 @@
  */
 #include "engine/engine.h"
 
-#include <stdarg.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "engine/chain.h"
-#include "engine/copy.h"
-#include "engine/drive.h"
+#include "engine/chain/chain.h"
+#include "engine/job/copy.h"
+#include "engine/chain/drive.h"
 #include "engine/engine_impl.h"
-#include "engine/index.h"
+#include "engine/chain/graph.h"
 #include "engine/nbd_server.h"
-#include "engine/node_io.h"
+#include "engine/chain/node_io.h"
 #include "engine/util/bytes.h"
 #include "engine/util/mem.h"
 
@@ -31,9 +29,7 @@ struct engine *engine_new(void)
 	e->graph.events = &e->events;
 	e->pool = pool_new(COPY_WORKERS);
 	vm_init(&e->vm, &e->graph);
-	lock_init(&e->jobs_lock);
-	cond_init(&e->jobs_changed);
-	list_init(&e->jobs);
+	jobs_init(&e->jobs, &e->graph, &e->events, e->pool);
 	e->nbd = nbd_server_new(e);
 	list_init(&e->protocols);
 	return e;
@@ -44,7 +40,7 @@ int engine_sync(struct engine *e, struct err *err)
 	int result = 0;
 
 	nbd_server_quit(e->nbd);
-	job_cancel_all(e);
+	job_cancel_all(&e->jobs);
 	rwlock_write(&e->graph.lock);
 	list_for_each(link, &e->graph.nodes) {
 		struct node *node = container_of(link, struct node, link);
@@ -61,17 +57,17 @@ int engine_sync(struct engine *e, struct err *err)
 void engine_free(struct engine *e)
 {
 	nbd_server_free(e->nbd);
-	job_cancel_all(e);
+	job_cancel_all(&e->jobs);
 	rwlock_write(&e->graph.lock);
-	list_for_each_safe(link, &e->graph.drives)
-		drive_remove(container_of(link, struct drive, link));
+	list_for_each_safe(link, &e->graph.roots)
+		drive_remove(drive_linked(link));
 	blockdev_release(e);
 	rwlock_drop(&e->graph.lock);
+	jobs_release(&e->jobs);
 	pool_free(e->pool);
+	drive_free_removed(&e->graph);
 	graph_release(&e->graph);
 	event_ring_release(&e->events);
-	cond_release(&e->jobs_changed);
-	lock_release(&e->jobs_lock);
 	vm_release(&e->vm);
 	free(e);
 }
@@ -81,22 +77,11 @@ struct event_ring *engine_events(struct engine *e)
 	return &e->events;
 }
 
-void engine_notice(struct engine *e, const char *fmt, ...)
-{
-	struct event ev = { .type = EVENT_NOTICE };
-	va_list ap;
-
-	va_start(ap, fmt);
-	vsnprintf(ev.text, sizeof(ev.text), fmt, ap);
-	va_end(ap);
-	event_publish(&e->events, &ev);
-}
-
 struct node *engine_find(struct engine *e, const char *device,
 			 struct drive **drive, struct err *err)
 {
 	struct drive *d = drive_find(&e->graph, device);
-	struct node *node = d ? d->node : graph_find(&e->graph, device);
+	struct node *node = d ? d->root.node : graph_find(&e->graph, device);
 
 	if (!d && node)
 		d = drive_of(node);
@@ -132,9 +117,9 @@ static void tell_guesses(struct engine *e, const struct node *top)
 {
 	for (const struct node *n = top; n; n = n->backing)
 		if (n->probed)
-			engine_notice(e, "Image format was not specified for "
-				      "'%s' and probing guessed %s.",
-				      n->file->path, n->drv->name);
+			event_notice(&e->events, "Image format was not "
+				     "specified for '%s' and probing guessed "
+				     "%s.", n->file->path, n->drv->name);
 }
 
 /* Graph write-held. */
@@ -181,7 +166,7 @@ static int drive_del(struct engine *e, const char *id, struct err *err)
 	if (!drive)
 		return err_set(err, ERR_DEVICE_NOT_FOUND,
 			       "Device '%s' not found", id);
-	if (drive->node && graph_check_free(drive->node, err))
+	if (drive->root.node && graph_check_free(drive->root.node, err))
 		return -1;
 	if (drive->users)
 		return err_set(err, ERR_DEVICE_IN_USE,

@@ -16,8 +16,8 @@
 
 #include "engine/event/event.h"
 #include "engine/file/file.h"
-#include "engine/vm.h"
-#include "engine/job.h"
+#include "engine/chain/vm.h"
+#include "engine/job/job.h"
 #include "engine/image/image_info.h"
 #include "engine/image/node.h"
 #include "engine/util/err.h"

@@ -3,10 +3,12 @@
  */
 #include <string.h>
 
-#include "engine/chain.h"
+#include "engine/chain/chain.h"
+#include "engine/chain/chain_walk.h"
 #include "engine/engine_impl.h"
+#include "engine/chain/graph.h"
 #include "engine/image/image_info.h"
-#include "engine/node_open.h"
+#include "engine/chain/node_open.h"
 #include "engine/util/clock.h"
 #include "engine/util/mem.h"
 

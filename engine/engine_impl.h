@@ -6,10 +6,10 @@
 #ifndef BLKMON_ENGINE_IMPL_H
 #define BLKMON_ENGINE_IMPL_H
 
-#include "engine/drive.h"
+#include "engine/chain/drive.h"
 #include "engine/engine.h"
-#include "engine/graph.h"
-#include "engine/vm.h"
+#include "engine/chain/graph.h"
+#include "engine/chain/vm.h"
 #include "engine/util/pool.h"
 
 struct engine {
@@ -17,10 +17,8 @@ struct engine {
 	struct event_ring events;
 	struct pool *pool;
 	struct vm vm;
-	struct lock jobs_lock;		/* leaf; guards the two below */
-	struct cond jobs_changed;	/* a job came or went */
+	struct jobs jobs;
 	struct list protocols;		/* blockdev.c; graph lock */
-	struct list jobs;		/* struct job, newest first */
 	struct nbd_server *nbd;
 	unsigned next_drive;		/* for disk0, disk1; graph write-held */
 };
@@ -47,9 +45,5 @@ struct protocol {
 
 /* Lets go of all nodes that were opened by name; graph write-held. */
 void blockdev_release(struct engine *e);
-
-/* Publishes EVENT_NOTICE. */
-void engine_notice(struct engine *e, const char *fmt, ...)
-	__attribute__((format(printf, 2, 3)));
 
 #endif

@@ -5,8 +5,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "engine/chain.h"
-#include "engine/job_kinds.h"
+#include "engine/chain/chain.h"
+#include "engine/chain/chain_walk.h"
+#include "engine/engine_impl.h"
+#include "engine/chain/graph.h"
+#include "engine/job/job_kinds.h"
 #include "engine/util/mem.h"
 
 static int not_both(const char *a, const char *b, const char *text,
@@ -54,7 +57,7 @@ static struct job_options job_options(const struct job_options *given,
 	struct job_options o = *given;
 
 	if (!o.id)
-		o.id = drive ? drive->id : "";
+		o.id = drive ? drive->root.id : "";
 	o.speed = (uint64_t)speed;
 	return o;
 }
@@ -118,7 +121,7 @@ static int start_stream(struct engine *e, const struct stream_options *o,
 	if (check_start(top, bottom, o->speed, err) < 0)
 		return -1;
 	job = job_options(&o->job, drive, o->speed);
-	return stream_start(e, top, base, o->backing_file, &job, err);
+	return stream_start(&e->jobs, top, base, o->backing_file, &job, err);
 }
 
 int engine_stream(struct engine *e, const struct stream_options *o,
@@ -179,11 +182,11 @@ static int commit_base(struct engine *e, const struct commit_options *o,
 
 	for (*base = top; !name && (*base)->backing; *base = (*base)->backing)
 		;
-	if (o->base && chain_find(drive->node, name, base, err) < 0)
+	if (o->base && chain_find(drive->root.node, name, base, err) < 0)
 		return -1;
 	if (o->base_node && !(*base = node_named(e, name, err)))
 		return -1;
-	if (*base == top && !name && top == drive->node)
+	if (*base == top && !name && top == drive->root.node)
 		return err_set(err, ERR_GENERIC, "Device '%s' has no backing "
 			       "file to commit to", o->device);
 	if (*base == top)
@@ -218,8 +221,8 @@ static int start_commit(struct engine *e, const struct commit_options *o,
 		return -1;
 	job = job_options(&o->job, drive, o->speed);
 	if (top == active)
-		return mirror_start(e, drive, base, &job, err);
-	return commit_start(e, overlay, top, base, o->backing_file, &job,
+		return mirror_start(&e->jobs, drive, base, &job, err);
+	return commit_start(&e->jobs, overlay, top, base, o->backing_file, &job,
 			    err);
 }
 
@@ -234,11 +237,25 @@ int engine_commit(struct engine *e, const struct commit_options *o,
 	return rc;
 }
 
+int engine_commit_sync(struct engine *e, const char *device, struct err *err)
+{
+	return sync_commit_hmp(&e->jobs, device, err);
+}
+
+int engine_commit_offline(struct engine *e, const char *device,
+			  const char *base,
+			  bool (*progress)(uint64_t done, uint64_t total,
+					   void *arg), void *arg,
+			  struct err *err)
+{
+	return sync_commit(&e->jobs, device, base, progress, arg, err);
+}
+
 /* --- control --- */
 
 static struct job *find_job(struct engine *e, const char *id, struct err *err)
 {
-	struct job *job = job_find(e, id);
+	struct job *job = job_find(&e->jobs, id);
 
 	if (!job)
 		err_set(err, ERR_DEVICE_NOT_ACTIVE, "Block job '%s' not found",
@@ -317,20 +334,20 @@ int engine_job_dismiss(struct engine *e, const char *id, struct err *err)
 
 void engine_cancel_all(struct engine *e)
 {
-	job_cancel_all(e);
+	job_cancel_all(&e->jobs);
 }
 
 void engine_query_jobs(struct engine *e, struct job_info **out, size_t *n)
 {
 	size_t count = 0;
 
-	lock_take(&e->jobs_lock);
-	list_for_each(link, &e->jobs)
+	lock_take(&e->jobs.lock);
+	list_for_each(link, &e->jobs.list)
 		count++;
 	*out = mem_alloc((count + 1) * sizeof(**out));
 	*n = 0;
-	list_for_each(link, &e->jobs)
+	list_for_each(link, &e->jobs.list)
 		job_describe(container_of(link, struct job, link),
 			     &(*out)[(*n)++]);
-	lock_drop(&e->jobs_lock);
+	lock_drop(&e->jobs.lock);
 }

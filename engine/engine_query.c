@@ -3,10 +3,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "engine/chain.h"
-#include "engine/drive.h"
+#include "engine/chain/chain.h"
+#include "engine/chain/chain_walk.h"
+#include "engine/chain/drive.h"
 #include "engine/engine.h"
 #include "engine/engine_impl.h"
+#include "engine/chain/graph.h"
 #include "engine/image/image_info.h"
 #include "engine/util/clock.h"
 #include "engine/util/mem.h"
@@ -47,8 +49,8 @@ static void fill_node(struct node_info *info, struct node *node)
 	if (node->backing)
 		memcpy(info->backing, node->backing->name,
 		       sizeof(info->backing));
-	if (node->job)
-		snprintf(info->job, sizeof(info->job), "%s", node->job->id);
+	if (node->claim)
+		snprintf(info->job, sizeof(info->job), "%s", node->claim->id);
 	info->wr_highest_offset = node->file->write_highest;
 	fill_image(&info->image, node);
 }
@@ -103,9 +105,9 @@ void node_info_free(struct node_info *info, size_t n)
 
 static void fill_drive(struct drive_info *info, const struct drive *d)
 {
-	snprintf(info->id, sizeof(info->id), "%s", d->id);
-	if (d->node)
-		memcpy(info->node, d->node->name, sizeof(info->node));
+	snprintf(info->id, sizeof(info->id), "%s", d->root.id);
+	if (d->root.node)
+		memcpy(info->node, d->root.node->name, sizeof(info->node));
 	info->read_only = d->read_only;
 	info->io_status = io_status_name(d->io_status);
 }
@@ -116,13 +118,13 @@ void engine_query_drives(struct engine *e, struct drive_info **out, size_t *n)
 
 	*n = 0;
 	rwlock_read(&e->graph.lock);
-	list_for_each(link, &e->graph.drives)
+	list_for_each(link, &e->graph.roots)
 		++*n;
 	*out = mem_alloc((*n + 1) * sizeof(**out));
-	list_for_each(link, &e->graph.drives) {
-		const struct drive *d = container_of(link, struct drive, link);
+	list_for_each(link, &e->graph.roots) {
+		const struct drive *d = drive_linked(link);
 
-		if (*d->id)
+		if (*d->root.id)
 			fill_drive(&(*out)[i++], d);
 	}
 	*n = i;
@@ -159,7 +161,7 @@ int engine_query_io(struct engine *e, const char *device, bool by_node,
 		node = graph_find(&e->graph, device);
 	} else {
 		d = drive_find(&e->graph, device);
-		node = d ? d->node : NULL;
+		node = d ? d->root.node : NULL;
 	}
 	if (node || d) {
 		fill_counts(out, d ? &d->stats : &node->stats);

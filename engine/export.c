@@ -7,8 +7,9 @@
 #include <string.h>
 
 #include "engine/engine_impl.h"
+#include "engine/chain/graph.h"
 #include "engine/nbd.h"
-#include "engine/node_io.h"
+#include "engine/chain/node_io.h"
 #include "engine/util/bytes.h"
 #include "engine/util/mem.h"
 
@@ -124,7 +125,7 @@ void export_free(struct export *x)
 /* The graph has to be held to know which image it is. */
 static const struct node *node_now(const struct export *x)
 {
-	return x->drive ? x->drive->node : x->node;
+	return x->drive ? x->drive->root.node : x->node;
 }
 
 uint64_t export_size(struct export *x)

@@ -10,7 +10,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "engine/drive.h"
+#include "engine/chain/drive.h"
 #include "engine/engine.h"
 #include "engine/util/err.h"
 #include "engine/util/list.h"

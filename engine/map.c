@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "engine/engine_impl.h"
+#include "engine/chain/graph.h"
 
 /* Runs looked at in one call, whatever the image: some milliseconds. */
 #define RUNS_MAX 16384u

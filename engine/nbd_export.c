@@ -244,13 +244,13 @@ struct nbd_counts nbd_counts(const struct nbd_tally *t)
  * that lock, and was taken before. */
 static void fill(struct export_info *info, const struct export *x)
 {
-	const struct node *node = x->drive ? x->drive->node : x->node;
+	const struct node *node = x->drive ? x->drive->root.node : x->node;
 
 	memcpy(info->id, x->id, sizeof(info->id));
 	info->name = mem_dup(x->name);
 	if (x->drive)
 		snprintf(info->drive, sizeof(info->drive), "%s",
-			 x->drive->id);
+			 x->drive->root.id);
 	memcpy(info->node, node->name, sizeof(info->node));
 	info->writable = x->writable;
 	info->shutting_down = x->closing;

@@ -75,7 +75,7 @@ void nbd_notice(struct nbd_server *s, const struct nbd_conn *c,
 	if (lost)
 		str_addf(&line, " (%u lines were left out before)", lost);
 	str_add_safe(&safe, str_get(&line));
-	engine_notice(s->engine, "%s", str_get(&safe));
+	event_notice(engine_events(s->engine), "%s", str_get(&safe));
 	str_release(&line);
 	str_release(&safe);
 }

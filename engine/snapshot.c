@@ -10,14 +10,16 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "engine/chain.h"
-#include "engine/drive.h"
+#include "engine/chain/chain.h"
+#include "engine/chain/chain_walk.h"
+#include "engine/chain/drive.h"
 #include "engine/engine.h"
 #include "engine/engine_impl.h"
-#include "engine/format.h"
+#include "engine/chain/format.h"
+#include "engine/chain/graph.h"
 #include "engine/image/qcow2/qcow2.h"
-#include "engine/node_io.h"
-#include "engine/node_open.h"
+#include "engine/chain/node_io.h"
+#include "engine/chain/node_open.h"
 #include "engine/util/mem.h"
 #include "engine/util/str.h"
 
@@ -52,13 +54,13 @@ static struct node *find_node(struct snapshot *s, struct err *err)
 		s->drive = drive_find(g, s->o->device);
 	if (!s->drive && name)
 		node = graph_find(g, name);
-	if (s->drive && !s->drive->node) {
+	if (s->drive && !s->drive->root.node) {
 		err_set(err, ERR_GENERIC, "Device '%s' has no medium",
-			s->drive->id);
+			s->drive->root.id);
 		return NULL;
 	}
 	if (s->drive)
-		return s->drive->node;
+		return s->drive->root.node;
 	if (!node) {
 		err_set(err, ERR_DEVICE_NOT_FOUND,
 			"Cannot find device='%s' nor node-name='%s'",
@@ -140,7 +142,7 @@ static int check_depth(const struct snapshot *s, struct err *err)
 /* What the switch asks again, for until then others may come. */
 static int check_still(const struct snapshot *s, struct err *err)
 {
-	if (s->drive->node != s->old || s->old->size != s->size)
+	if (s->drive->root.node != s->old || s->old->size != s->size)
 		return err_set(err, ERR_GENERIC, "Node '%s' was changed "
 			       "while the snapshot was made", s->old->name);
 	return graph_check_free(s->old, err);
@@ -251,7 +253,7 @@ static int check_overlay(const struct snapshot *s, struct err *err)
 	struct node *overlay = s->overlay;
 	struct drive *user = drive_of(overlay);
 
-	if ((user && (*user->id || user->users)) || overlay == s->old ||
+	if ((user && (*user->root.id || user->users)) || overlay == s->old ||
 	    graph_overlay(overlay, 0) || chain_has(s->old, overlay))
 		return err_set(err, ERR_GENERIC,
 			       "The overlay is already in use");
@@ -307,7 +309,7 @@ static void take_back(struct snapshot *s)
 	struct err err = ERR_INIT;
 
 	if (s->closed_old && node_set_writable(s->old, true, &err))
-		engine_notice(s->engine, "%s", err.text);
+		event_notice(&s->engine->events, "%s", err.text);
 }
 
 static void link_overlay(struct snapshot *s)
@@ -317,7 +319,7 @@ static void link_overlay(struct snapshot *s)
 	if (own)
 		drive_remove(own);
 	graph_link(s->overlay, s->old);
-	s->drive->node = s->overlay;
+	s->drive->root.node = s->overlay;
 	graph_put(s->old);
 	s->overlay = NULL;
 }

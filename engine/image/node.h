@@ -18,9 +18,9 @@
 
 #define NODE_NAME_MAX 32	/* with the NUL */
 
+struct claim;
 struct graph;
 struct index;
-struct job;
 
 struct node_options {
 	const char *path;
@@ -76,7 +76,7 @@ struct node {
 	char *backing_name;		/* as in the header, or NULL */
 	char *backing_format;		/* as in the header, or NULL */
 	bool read_only;
-	const struct job *job;		/* the job that uses it, or NULL */
+	const struct claim *claim;	/* of the job that uses it, or NULL */
 	unsigned refs;			/* overlays, drives, jobs, monitor */
 	bool monitor;			/* opened by name, deleted by name */
 	bool monitor_writable;		/* and meant to be written */

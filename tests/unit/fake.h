@@ -1,6 +1,6 @@
 /* fake.h - an image format for tests: a shrunken world of 512-byte clusters
  * and a table in memory, so that layers are made in a line and every count of
- * calls can be seen. Linked instead of engine/driver.c.
+ * calls can be seen. Linked instead of engine/chain/format.c.
  *
  * Format "fake" is this one. In a file name the header is the first line:
  * a fake image's file begins with "FAKE\n", its backing file's name, "\n", its
@@ -18,15 +18,15 @@
 #include <unistd.h>
 #include <cmocka.h>
 
-#include "engine/chain.h"
-#include "engine/drive.h"
+#include "engine/chain/chain.h"
+#include "engine/chain/drive.h"
 #include "engine/engine.h"
-#include "engine/format.h"
-#include "engine/graph.h"
-#include "engine/index.h"
+#include "engine/chain/format.h"
+#include "engine/chain/graph.h"
+#include "engine/chain/index.h"
 #include "engine/image/node.h"
-#include "engine/node_io.h"
-#include "engine/node_open.h"
+#include "engine/chain/node_io.h"
+#include "engine/chain/node_open.h"
 #include "engine/util/bytes.h"
 #include "engine/util/mem.h"
 

@@ -20,11 +20,11 @@
 #include <stdint.h>
 #include <cmocka.h>
 
-#include "engine/graph.h"
+#include "engine/chain/graph.h"
 #include "engine/image/node.h"
 #include "engine/image/qcow2/qcow2.h"
-#include "engine/node_io.h"
-#include "engine/node_open.h"
+#include "engine/chain/node_io.h"
+#include "engine/chain/node_open.h"
 #include "engine/util/bytes.h"
 #include "tests/unit/qcow2_judge.h"
 #include "tests/unit/recorder.h"

@@ -5,7 +5,8 @@
 
 #include <sched.h>
 
-#include "engine/chain.h"
+#include "engine/chain/chain.h"
+#include "engine/chain/chain_walk.h"
 
 #define MIB (1u << 20)
 
@@ -25,7 +26,7 @@ static void make_chain(struct world *w, unsigned layers)
 
 static unsigned depth(struct world *w)
 {
-	return chain_depth(drive_find(&w->engine->graph, "disk0")->node);
+	return chain_depth(drive_find(&w->engine->graph, "disk0")->root.node);
 }
 
 static void reopen(struct world *w)
@@ -397,7 +398,7 @@ static void a_read_only_drive_streams_and_commits(void **state)
 			.top = "layer1" }, &err), &err);
 	world_completes(w);
 	assert_int_equal(depth(w), 1);
-	for (node = drive_find(&w->engine->graph, "disk0")->node; node;
+	for (node = drive_find(&w->engine->graph, "disk0")->root.node; node;
 	     node = node->backing)
 		assert_true(node->read_only);
 	world_verify(w);

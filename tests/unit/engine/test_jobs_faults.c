@@ -137,7 +137,7 @@ static void verify_all(struct world *w)
 	const struct node *node;
 
 	world_verify(w);
-	node = drive_find(&w->engine->graph, "disk0")->node;
+	node = drive_find(&w->engine->graph, "disk0")->root.node;
 	w->layers = (unsigned)atoi(node->file->path + 5) + 1;
 	finish(w);
 	check_sound();
@@ -191,7 +191,7 @@ static void make_fork(struct world *w)
 
 static void assert_on(struct world *w, const char *id, const char *below)
 {
-	const struct node *n = drive_find(&w->engine->graph, id)->node;
+	const struct node *n = drive_find(&w->engine->graph, id)->root.node;
 
 	assert_string_equal(n->backing->file->path, below);
 	assert_string_equal(n->backing_name, below);

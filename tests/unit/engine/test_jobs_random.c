@@ -6,7 +6,8 @@
 
 #include <stdatomic.h>
 
-#include "engine/chain.h"
+#include "engine/chain/chain.h"
+#include "engine/chain/chain_walk.h"
 
 struct guest {
 	struct world *w;
@@ -55,13 +56,14 @@ static void make_chain(struct world *w)
 
 static unsigned depth(struct world *w)
 {
-	return chain_depth(drive_find(&w->engine->graph, "disk0")->node);
+	return chain_depth(drive_find(&w->engine->graph, "disk0")->root.node);
 }
 
 /* The name of the image @n below the top. */
 static const char *name_below(struct world *w, unsigned n)
 {
-	const struct node *node = drive_find(&w->engine->graph, "disk0")->node;
+	const struct node *node =
+		drive_find(&w->engine->graph, "disk0")->root.node;
 
 	while (n--)
 		node = node->backing;
@@ -107,7 +109,7 @@ static void random_commit(struct world *w)
 static void see_size(struct world *w)
 {
 	struct err err = ERR_INIT;
-	uint64_t size = drive_find(&w->engine->graph, "disk0")->node->size;
+	uint64_t size = drive_find(&w->engine->graph, "disk0")->root.node->size;
 
 	if (size > w->size)
 		must(engine_read(w->engine, "disk0", w->size, size - w->size,

@@ -196,7 +196,7 @@ static void test_export_below(void **state)
 
 	(void)state;
 	snprintf(base, sizeof(base), "%s",
-		 drive_find(&engine->graph, "disk0")->node->name);
+		 drive_find(&engine->graph, "disk0")->root.node->name);
 	write_mib(0, 0x11);
 	assert_int_equal(engine_snapshot(engine, &o, NULL, &err), 0);
 	write_mib(0, 0x22);

@@ -6,8 +6,9 @@
  * BLKMON_SEED=N other random numbers; BLKMON_CRASH=N N times as long.
  */
 #include "tests/unit/powercut_chain.h"
-#include "engine/node_io.h"
-#include "engine/node_open.h"
+#include "engine/chain/graph.h"
+#include "engine/chain/node_io.h"
+#include "engine/chain/node_open.h"
 
 #define THREADS 3
 #define STRIPE 3u		/* sectors that belong together */

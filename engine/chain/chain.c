@@ -1,0 +1,279 @@
+/* chain.c - opens an image and all below it. See chain.h. */
+#include "engine/chain/chain.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "engine/chain/chain_walk.h"
+#include "engine/chain/format.h"
+#include "engine/chain/graph.h"
+#include "engine/chain/node_open.h"
+#include "engine/util/mem.h"
+#include "engine/util/str.h"
+
+bool chain_is_protocol(const char *name)
+{
+	size_t n = strspn(name, "abcdefghijklmnopqrstuvwxyz0123456789+.-");
+
+	return n && name[n] == ':';
+}
+
+const char *chain_local_name(const char *name)
+{
+	return str_has_prefix(name, "file:") ? name + strlen("file:") : name;
+}
+
+char *chain_resolve(const char *overlay_path, const char *backing_name)
+{
+	const char *slash = strrchr(overlay_path, '/');
+	const char *name = chain_local_name(backing_name);
+
+	if (*name == '/' || !slash)
+		return mem_dup(name);
+	return mem_printf("%.*s%s", (int)(slash + 1 - overlay_path),
+			  overlay_path, name);
+}
+
+bool chain_identify(const char *path, struct file *id)
+{
+	struct stat st;
+
+	if (stat(path, &st))
+		return false;
+	id->block_device = S_ISBLK(st.st_mode);
+	id->dev = id->block_device ? st.st_rdev : st.st_dev;
+	id->ino = id->block_device ? 0 : st.st_ino;
+	return true;
+}
+
+/* Images opened by this call, from the top down, in no graph yet. */
+struct opening {
+	struct graph *graph;
+	struct node **node;
+	size_t count;
+	struct node *shared;	/* open since before: what is below, or NULL */
+};
+
+static struct node *open_already(struct graph *g, const char *path)
+{
+	struct file id;
+
+	return chain_identify(path, &id) ? graph_find_file(g, &id) : NULL;
+}
+
+static int refuse_used(const struct node *node, struct err *err)
+{
+	const struct root *r = graph_root_above(node);
+
+	return err_set(err, ERR_GENERIC, "Image '%s' is in use%s by %s '%s'",
+		       node->file->path,
+		       node->read_only ? "" : " read-write",
+		       r ? "drive" : "node", r ? r->id : node->name);
+}
+
+/* Two chains may read one image, as long as nobody writes it and no job is
+ * about to. */
+static int check_share(const struct node *node, const struct node_options *o,
+		       struct err *err)
+{
+	if (!node->read_only || !o->read_only)
+		return refuse_used(node, err);
+	if (o->format && format_find(o->format) &&
+	    format_find(o->format) != node->drv)
+		return err_set(err, ERR_GENERIC,
+			       "Image '%s' is open already as %s, not as %s",
+			       node->file->path, node->drv->name, o->format);
+	if (o->node_name && strcmp(o->node_name, node->name))
+		return err_set(err, ERR_GENERIC,
+			       "Image '%s' is open already as node '%s'",
+			       node->file->path, node->name);
+	return graph_check_free(node, err);
+}
+
+static int refuse_loop(const struct opening *op, const char *path,
+		       struct err *err)
+{
+	return err_set(err, ERR_GENERIC, "The backing chain of '%s' is a "
+		       "loop: '%s' is in it twice", op->node[0]->file->path,
+		       path);
+}
+
+/* By what was opened, not by what the name meant a moment ago. */
+static int check_new(const struct opening *op, const struct file *file,
+		     struct err *err)
+{
+	struct node *other = graph_find_file(op->graph, file);
+
+	if (other)
+		return refuse_used(other, err);
+	for (size_t i = 0; i < op->count; i++)
+		if (file_is_same(op->node[i]->file, file))
+			return refuse_loop(op, file->path, err);
+	return 0;
+}
+
+static bool in_opening(const struct opening *op, const char *path)
+{
+	struct file id;
+
+	if (!chain_identify(path, &id))
+		return false;
+	for (size_t i = 0; i < op->count; i++)
+		if (file_is_same(op->node[i]->file, &id))
+			return true;
+	return false;
+}
+
+/* One more image: shared, or opened. */
+static int open_layer(struct opening *op, const struct node_options *o,
+		      struct err *err)
+{
+	struct node *node = open_already(op->graph, o->path);
+
+	if (node) {
+		op->shared = node;
+		return check_share(node, o, err);
+	}
+	if (in_opening(op, o->path))
+		return refuse_loop(op, o->path, err);
+	if (node_open(&node, o, err))
+		return -1;
+	if (check_new(op, node->file, err)) {
+		node_close(node);
+		return -1;
+	}
+	op->node = mem_grow(op->node, op->count + 1, sizeof(*op->node));
+	op->node[op->count++] = node;
+	return 0;
+}
+
+static int refuse_link(const struct node *node, const char *backing,
+		       const char *why, struct err *err)
+{
+	struct str safe = STR_INIT;
+
+	str_add_safe(&safe, backing);
+	err_set(err, ERR_GENERIC, "'%s' has a backing file '%s' but %s",
+		node->file->path, str_get(&safe), why);
+	str_release(&safe);
+	return -1;
+}
+
+/* The image that @node's header names, as it has to be opened. */
+static int open_below(struct opening *op, const struct node *node,
+		      const struct node_options *top, struct err *err)
+{
+	const char *name = chain_local_name(node->backing_name);
+	struct node_options o = {
+		.format = node->backing_format, .read_only = true,
+		.no_lock = top->no_lock, .cache = top->cache,
+	};
+	char *path;
+	int rc;
+
+	if (chain_is_protocol(name))
+		return refuse_link(node, name, "only local files can be layers",
+				   err);
+	path = chain_resolve(node->file->path, name);
+	o.path = path;
+	if (op->count <= top->below_count)
+		o.node_name = top->below_names[op->count - 1];
+	if (!o.format)
+		o.format = top->backing_format;
+	if (!o.format && !top->probe_backing)
+		rc = refuse_link(node, path, "does not record its format; "
+				 "name it with backing-format= on the drive, "
+				 "or allow probing with --probe", err);
+	else
+		rc = open_layer(op, &o, err);
+	free(path);
+	return rc;
+}
+
+static unsigned opening_depth(const struct opening *op)
+{
+	return (unsigned)op->count +
+	       (op->shared ? 1 + chain_depth(op->shared) : 0);
+}
+
+/* Hazard H9: each table is limited by the format, their sum by us. The tables
+ * that are read piece by piece have a budget of their own. */
+static int check_metadata(const struct opening *op,
+			  const struct node_options *o, struct err *err)
+{
+	uint64_t max = o->metadata_max ? o->metadata_max : CHAIN_METADATA_MAX;
+	uint64_t sum = 0;
+
+	for (size_t i = 0; i < op->count; i++)
+		sum += op->node[i]->metadata;
+	for (const struct node *n = op->shared; n; n = n->backing)
+		sum += n->metadata;
+	if (sum <= max)
+		return 0;
+	return err_set(err, ERR_GENERIC, "The tables of the chain of '%s' "
+		       "need more than %llu bytes of memory; allow it with "
+		       "metadata-max= on the drive", o->path,
+		       (unsigned long long)max);
+}
+
+static int open_all(struct opening *op, const struct node_options *o,
+		    struct err *err)
+{
+	struct node *last;
+
+	if (open_layer(op, o, err) || check_metadata(op, o, err))
+		return -1;
+	while (!op->shared && !o->no_backing) {
+		last = op->node[op->count - 1];
+		if (!last->backing_name)
+			break;
+		if (open_below(op, last, o, err) ||
+		    check_metadata(op, o, err))
+			return -1;
+		if (opening_depth(op) > CHAIN_DEPTH_MAX)
+			return err_set(err, ERR_GENERIC, "The backing chain "
+				       "of '%s' is longer than %u images",
+				       o->path, CHAIN_DEPTH_MAX);
+	}
+	return 0;
+}
+
+/* All, or none if a name is taken. */
+static int enter_all(struct opening *op, struct err *err)
+{
+	struct node *below = op->shared;
+
+	for (size_t i = 0; i < op->count; i++)
+		if (graph_add(op->graph, op->node[i], err)) {
+			while (i-- > 0)
+				graph_leave(op->node[i]);
+			return -1;
+		}
+	for (size_t i = op->count; i-- > 0; below = op->node[i]) {
+		graph_link(op->node[i], below);
+		if (below && below != op->shared)
+			graph_put(below);
+	}
+	return 0;
+}
+
+int chain_open(struct graph *g, const struct node_options *o,
+	       struct node **out, struct err *err)
+{
+	struct opening op = { .graph = g };
+	struct node_options top = *o;
+	int rc;
+
+	top.path = chain_local_name(o->path);
+	rc = open_all(&op, &top, err);
+	if (!rc)
+		rc = enter_all(&op, err);
+	if (rc)
+		for (size_t i = 0; i < op.count; i++)
+			node_close(op.node[i]);
+	else
+		*out = op.count ? op.node[0] : graph_get(op.shared);
+	free(op.node);
+	return rc;
+}

@@ -1,0 +1,55 @@
+/* chain.h - an image with everything below it: open, walk, names. */
+#ifndef BLKMON_CHAIN_H
+#define BLKMON_CHAIN_H
+
+#include <stdbool.h>
+
+#include "engine/chain/graph.h"
+#include "engine/image/node.h"
+
+#define CHAIN_DEPTH_MAX 4096
+#define CHAIN_METADATA_MAX (64ull << 20)	/* bytes, unless told else */
+
+/* Opens o->path and all its backing files into the graph (write-held), or
+ * shares what is open there already: a backing file that is open as a backing
+ * file is one node, counted. Refused: loops (by device and inode), an image
+ * that is in use read-write by another drive (named), a backing link without
+ * a format (the sentence names `backing-format=` and --probe), json: and
+ * protocol names. Backing files are opened read-only. *out has one reference
+ * for the caller. On failure nothing stays open. */
+int chain_open(struct graph *g, const struct node_options *o,
+	       struct node **out, struct err *err);
+
+/* Absolute or relative to the folder of @overlay_path; caller frees. */
+char *chain_resolve(const char *overlay_path, const char *backing_name);
+/* json: and the like: no name of a local file. "file:" in front is passed
+ * over by chain_local_name(). */
+bool chain_is_protocol(const char *name);
+const char *chain_local_name(const char *name);
+/* Fills what file_is_same() compares for the file of that name, without
+ * opening it. False if there is none. */
+bool chain_identify(const char *path, struct file *id);
+
+/* --- graph read-held --- */
+
+/* The image of the chain of @top that an operator calls @name: the same
+ * string as in a header or on the command line; else by device and inode of
+ * the name taken literally, relative to the folder of the overlay, relative
+ * to the working directory. *out NULL and 0 if there is none; -1 if it could
+ * be two. */
+int chain_find(struct node *top, const char *name, struct node **out,
+	       struct err *err);
+
+/* The words to write into the header of @overlay so that it resolves to
+ * @base from the overlay's folder (section 4.6 of the reference: keep the
+ * string that the chain has for it where it still resolves; relative stays
+ * relative; else absolute). Checked by resolving it. Caller frees.
+ * NULL + err */
+char *chain_name_for(struct node *overlay, struct node *base,
+		     struct err *err);
+/* The same for an image that is to be made at @overlay_path: @wish if it
+ * resolves to @base from there, else a computed name, relative if asked. */
+char *chain_name_from(const char *overlay_path, const struct node *base,
+		      const char *wish, bool relative, struct err *err);
+
+#endif

@@ -1,0 +1,205 @@
+/* chain_name.c - what operators and headers call an image; see chain.h.
+ *
+ * A name in a header is relative to the folder of the overlay that holds it,
+ * a name that an operator types is relative to wherever he thinks he is. An
+ * image is what device and inode say.
+ */
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "engine/chain/chain.h"
+#include "engine/chain/chain_walk.h"
+#include "engine/util/mem.h"
+#include "engine/util/str.h"
+
+/* --- which image is meant --- */
+
+/* What a search has come upon: nothing, one image, or two. */
+struct hit {
+	struct node *node;
+	bool ambiguous;
+};
+
+static void hit_add(struct hit *hit, struct node *node)
+{
+	if (hit->node && hit->node != node)
+		hit->ambiguous = true;
+	else
+		hit->node = node;
+}
+
+static struct hit find_same_words(struct node *top, const char *name)
+{
+	struct hit hit = { 0 };
+
+	for (struct node *n = top; n; n = n->backing) {
+		if (!strcmp(n->file->path, name))
+			hit_add(&hit, n);
+		if (n->backing && n->backing_name &&
+		    !strcmp(n->backing_name, name))
+			hit_add(&hit, n->backing);
+	}
+	return hit;
+}
+
+static void find_file(struct node *top, const char *path, struct hit *hit)
+{
+	struct file id;
+
+	if (!chain_identify(path, &id))
+		return;
+	for (struct node *n = top; n; n = n->backing)
+		if (file_is_same(n->file, &id))
+			hit_add(hit, n);
+}
+
+/* From the folder of each image; those of a chain mostly share one. */
+static struct hit find_beside(struct node *top, const char *name)
+{
+	struct hit hit = { 0 };
+	char *last = NULL;
+
+	for (struct node *n = top; n; n = n->backing) {
+		char *path = chain_resolve(n->file->path, name);
+
+		if (!last || strcmp(path, last))
+			find_file(top, path, &hit);
+		free(last);
+		last = path;
+	}
+	free(last);
+	return hit;
+}
+
+static struct hit find_from_here(struct node *top, const char *name)
+{
+	struct hit hit = { 0 };
+
+	find_file(top, name, &hit);
+	return hit;
+}
+
+int chain_find(struct node *top, const char *name, struct node **out,
+	       struct err *err)
+{
+	struct hit (*const ways[])(struct node *, const char *) = {
+		find_same_words, find_beside, find_from_here,
+	};
+
+	*out = NULL;
+	for (size_t i = 0; i < sizeof(ways) / sizeof(*ways); i++) {
+		struct hit hit = ways[i](top, name);
+
+		if (hit.ambiguous)
+			return err_set(err, ERR_GENERIC, "'%s' could be more "
+				       "than one image of the backing chain; "
+				       "give its whole path", name);
+		*out = hit.node;
+		if (hit.node)
+			break;
+	}
+	return 0;
+}
+
+/* --- what to write into a header --- */
+
+static bool resolves_to(const char *overlay_path, const char *name,
+			const struct file *file)
+{
+	struct file id;
+	char *path;
+	bool same;
+
+	if (chain_is_protocol(chain_local_name(name)))
+		return false;
+	path = chain_resolve(overlay_path, name);
+	same = chain_identify(path, &id) && file_is_same(&id, file);
+	free(path);
+	return same;
+}
+
+/* The folder of @path without symbolic links, with a slash behind; NULL if
+ * there is none. ".." in a header means the real folder above. */
+static char *real_folder(const char *path)
+{
+	const char *slash = strrchr(path, '/');
+	char *folder = slash ? mem_printf("%.*s", (int)(slash + 1 - path),
+					  path) : mem_dup("./");
+	char *real = realpath(folder, NULL);
+	char *with_slash = NULL;
+
+	if (real)
+		with_slash = mem_printf("%s%s", real, real[1] ? "/" : "");
+	free(real);
+	free(folder);
+	return with_slash;
+}
+
+static const char *last_part(const char *path)
+{
+	const char *slash = strrchr(path, '/');
+
+	return slash ? slash + 1 : path;
+}
+
+/* From one real folder to a file in another. */
+static char *relative_path(const char *from, const char *to, const char *file)
+{
+	struct str path = STR_INIT;
+	size_t same = 0;
+
+	for (size_t i = 0; from[i] && from[i] == to[i]; i++)
+		if (from[i] == '/')
+			same = i + 1;
+	for (const char *p = from + same; *p; p++)
+		if (*p == '/')
+			str_add(&path, "../");
+	str_addf(&path, "%s%s", to + same, file);
+	if (!chain_is_protocol(str_get(&path)))
+		return str_detach(&path);
+	str_clear(&path);
+	str_addf(&path, "./%s%s", to + same, file);
+	return str_detach(&path);
+}
+
+static char *computed_name(const char *overlay_path, const char *base_path,
+			   bool relative)
+{
+	char *from = real_folder(overlay_path), *to = real_folder(base_path);
+	const char *file = last_part(base_path);
+	char *name = NULL;
+
+	if (from && to)
+		name = relative ? relative_path(from, to, file) :
+				  mem_printf("%s%s", to, file);
+	free(from);
+	free(to);
+	return name;
+}
+
+char *chain_name_from(const char *overlay_path, const struct node *base,
+		      const char *wish, bool relative, struct err *err)
+{
+	char *name;
+
+	if (wish && resolves_to(overlay_path, wish, base->file))
+		return mem_dup(wish);
+	name = computed_name(overlay_path, base->file->path, relative);
+	if (name && resolves_to(overlay_path, name, base->file))
+		return name;
+	free(name);
+	err_set(err, ERR_GENERIC,
+		"No name leads from the folder of '%s' to '%s': was it moved?",
+		overlay_path, base->file->path);
+	return NULL;
+}
+
+char *chain_name_for(struct node *overlay, struct node *base, struct err *err)
+{
+	const struct node *above = chain_above(overlay, base);
+	const char *wish = above ? above->backing_name : NULL;
+	bool relative = wish && *chain_local_name(wish) != '/';
+
+	return chain_name_from(overlay->file->path, base, wish, relative, err);
+}

@@ -1,0 +1,14 @@
+/* chain_walk.h - up and down a chain. Graph read-held. */
+#ifndef BLKMON_CHAIN_WALK_H
+#define BLKMON_CHAIN_WALK_H
+
+#include <stdbool.h>
+
+#include "engine/image/node.h"
+
+unsigned chain_depth(const struct node *top);	/* images below top */
+bool chain_has(const struct node *top, const struct node *node);
+/* The image of top's chain whose backing file is @node, or NULL. */
+struct node *chain_above(struct node *top, const struct node *node);
+
+#endif

@@ -1,0 +1,175 @@
+/* drive.c - the life of drives and their gates; see drive.h. What goes
+ * through the gates is in drive_io.c.
+ */
+#include "engine/chain/drive.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "engine/chain/graph.h"
+#include "engine/util/bug.h"
+#include "engine/util/mem.h"
+
+static bool id_is_well_formed(const char *id)
+{
+	if (!*id)
+		return false;
+	while (isalnum((unsigned char)*id) || (*id && strchr("-._", *id)))
+		id++;
+	return !*id;
+}
+
+int drive_check_id(struct graph *g, const char *id, struct err *err)
+{
+	if (!id_is_well_formed(id))
+		return err_set(err, ERR_GENERIC, "Invalid device ID '%s'", id);
+	if (drive_find(g, id))
+		return err_set(err, ERR_GENERIC, "Duplicate ID '%s' for drive",
+			       id);
+	if (graph_find(g, id))
+		return err_set(err, ERR_GENERIC, "Device name '%s' conflicts "
+			       "with an existing node name", id);
+	return 0;
+}
+
+int drive_add(struct graph *g, const char *id, struct node *node,
+	      const struct node_options *o, struct err *err)
+{
+	struct drive *d;
+
+	if (id && drive_check_id(g, id, err))
+		return -1;
+	d = mem_alloc(sizeof(*d));
+	d->root.id = mem_dup(id ? id : "");
+	d->root.node = node;
+	d->graph = g;
+	d->read_only = o->read_only;
+	d->cache = o->cache;
+	lock_init(&d->gate);
+	cond_init(&d->opened);
+	list_add_tail(&g->roots, &d->root.link);
+	return 0;
+}
+
+void drive_remove(struct drive *d)
+{
+	BUG_ON(d->tap);
+	list_del(&d->root.link);
+	list_add(&d->graph->gone, &d->root.link);
+	graph_put(d->root.node);
+	d->root.node = NULL;
+	drive_cont(d);
+}
+
+static void drive_free(struct drive *d)
+{
+	list_del(&d->root.link);
+	cond_release(&d->opened);
+	lock_release(&d->gate);
+	free(d->root.id);
+	free(d);
+}
+
+void drive_free_removed(struct graph *g)
+{
+	list_for_each_safe(link, &g->gone)
+		drive_free(drive_linked(link));
+}
+
+struct drive *drive_find(struct graph *g, const char *id)
+{
+	return drive_at(graph_root(g, id));
+}
+
+struct drive *drive_of(const struct node *node)
+{
+	return drive_at(graph_root_of(node));
+}
+
+/* --- the gate --- */
+
+/* Whom the thread serves; NULL: one who waits as long as it takes. */
+static _Thread_local const _Atomic bool *client_gone;
+
+void drive_serve(const _Atomic bool *gone)
+{
+	client_gone = gone;
+}
+
+void drive_recall(struct drive *d)
+{
+	lock_take(&d->gate);
+	cond_wake_all(&d->opened);
+	lock_drop(&d->gate);
+}
+
+bool drive_serves(void)
+{
+	return client_gone;
+}
+
+static bool client_waits(void)
+{
+	return !client_gone || !atomic_load(client_gone);
+}
+
+/* Waits for the guest to run before the graph is taken: a request that stood
+ * still with the graph in its hands would stop every job. */
+int drive_enter(struct drive *d, unsigned *turn)
+{
+	bool enters;
+
+	lock_take(&d->gate);
+	while (d->stopped && client_waits())
+		cond_wait(&d->opened, &d->gate);
+	enters = !d->stopped;
+	*turn = d->turns;
+	d->in_flight += enters;
+	lock_drop(&d->gate);
+	if (!enters)
+		return -ECANCELED;
+	rwlock_read(&d->graph->lock);
+	return 0;
+}
+
+void drive_leave(struct drive *d)
+{
+	rwlock_drop(&d->graph->lock);
+	lock_take(&d->gate);
+	if (!--d->in_flight)
+		cond_wake_all(&d->opened);
+	lock_drop(&d->gate);
+}
+
+void drive_stop(struct drive *d)
+{
+	lock_take(&d->gate);
+	d->stopped = true;
+	while (d->stopped && d->in_flight)
+		cond_wait(&d->opened, &d->gate);
+	lock_drop(&d->gate);
+}
+
+void drive_cont(struct drive *d)
+{
+	lock_take(&d->gate);
+	d->stopped = false;
+	d->turns++;
+	atomic_store(&d->io_status, 0);
+	cond_wake_all(&d->opened);
+	lock_drop(&d->gate);
+}
+
+bool drive_blame(struct drive *d, unsigned turn, int errnum)
+{
+	bool fresh;
+
+	lock_take(&d->gate);
+	fresh = d->turns == turn;
+	if (fresh)
+		atomic_store(&d->io_status, errnum);
+	lock_drop(&d->gate);
+	return fresh;
+}

@@ -1,0 +1,180 @@
+/* node_open.c - see node_open.h. */
+#include "engine/chain/node_open.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "engine/chain/format.h"
+#include "engine/util/mem.h"
+
+/* A bare file as backing file is recorded by QEMU under the name of its
+ * protocol driver. */
+static const struct driver *format_of(const char *name)
+{
+	if (!strcmp(name, "file") || !strcmp(name, "host_device"))
+		name = "raw";
+	return format_find(name);
+}
+
+static bool name_is_well_formed(const char *name)
+{
+	if (!isalpha((unsigned char)*name) || strlen(name) >= NODE_NAME_MAX)
+		return false;
+	while (isalnum((unsigned char)*name) || (*name && strchr("-._", *name)))
+		name++;
+	return !*name;
+}
+
+int node_check_name(const char *name, struct err *err)
+{
+	if (name && !name_is_well_formed(name))
+		return err_set(err, ERR_GENERIC, "Invalid node-name: '%s'",
+			       name);
+	return 0;
+}
+
+static int choose_driver(struct node *node, const char *format,
+			 struct err *err)
+{
+	int rc;
+
+	if (format) {
+		node->drv = format_of(format);
+		if (!node->drv)
+			return err_set(err, ERR_GENERIC,
+				       "Unknown file format '%s'", format);
+		return 0;
+	}
+	node->probed = true;
+	rc = format_probe(node->file, &node->drv);
+	if (rc)
+		return err_sys(err, rc, "Could not read image '%s'",
+			       node->file->path);
+	return 0;
+}
+
+static struct node *node_new(struct file *file, const struct node_options *o)
+{
+	struct node *node = mem_alloc(sizeof(*node));
+
+	if (o->node_name)
+		memcpy(node->name, o->node_name, strlen(o->node_name) + 1);
+	node->file = file;
+	node->read_only = o->read_only;
+	list_init(&node->link);
+	range_init(&node->range);
+	lock_init(&node->meta);
+	return node;
+}
+
+static void node_free(struct node *node)
+{
+	range_release(&node->range);
+	lock_release(&node->meta);
+	free(node->backing_name);
+	free(node->backing_format);
+	file_close(node->file);
+	free(node);
+}
+
+int node_open_file(struct node **out, struct file *file,
+		   const struct node_options *o, struct err *err)
+{
+	struct node *node;
+
+	if (node_check_name(o->node_name, err)) {
+		file_close(file);
+		return -1;
+	}
+	node = node_new(file, o);
+	if (choose_driver(node, o->format, err) ||
+	    node->drv->open(node, o, err)) {
+		node_free(node);
+		return -1;
+	}
+	if (!node->read_only && node->drv->make_writable(node, err)) {
+		node->drv->close(node);
+		node_free(node);
+		return -1;
+	}
+	*out = node;
+	return 0;
+}
+
+static enum lock_role role_of(bool writable)
+{
+	return writable ? LOCKS_WRITE : LOCKS_READ;
+}
+
+int node_open(struct node **out, const struct node_options *o,
+	      struct err *err)
+{
+	struct file_options fo = {
+		.path = o->path,
+		.writable = !o->read_only,
+		.role = o->no_lock ? LOCKS_NONE : role_of(!o->read_only),
+		.cache = o->cache,
+	};
+	struct file *file;
+
+	if (file_open(&file, &fo, err))
+		return -1;
+	return node_open_file(out, file, o, err);
+}
+
+void node_close(struct node *node)
+{
+	if (!node->read_only)
+		node->drv->settle(node);
+	node->drv->close(node);
+	node_free(node);
+}
+
+struct file *node_detach(struct node *node)
+{
+	struct file *file = node->file;
+
+	if (!node->read_only)
+		node->drv->settle(node);
+	node->drv->close(node);
+	node->file = NULL;
+	node_free(node);
+	return file;
+}
+
+static int make_writable(struct node *node, struct err *err)
+{
+	struct err back = ERR_INIT;
+
+	if (file_set_writable(node->file, true, role_of(true), err))
+		return -1;
+	if (node->drv->make_writable(node, err)) {
+		file_set_writable(node->file, false, role_of(false), &back);
+		return -1;
+	}
+	return 0;
+}
+
+static int make_read_only(struct node *node, struct err *err)
+{
+	int rc = node->drv->settle(node);
+
+	if (rc)
+		return err_sys(err, rc, "Could not flush '%s'",
+			       node->file->path);
+	return file_set_writable(node->file, false, role_of(false), err);
+}
+
+int node_set_writable(struct node *node, bool writable, struct err *err)
+{
+	int rc;
+
+	if (node->read_only != writable)
+		return 0;
+	rc = writable ? make_writable(node, err) : make_read_only(node, err);
+	if (!rc)
+		node->read_only = !writable;
+	return rc;
+}

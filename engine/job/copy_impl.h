@@ -1,0 +1,84 @@
+/* copy_impl.h - what copy.c (plans a batch) and copy_move.c (moves its bytes)
+ * share.
+ *
+ * A batch is cut three ways: into parts, one write_op each, because they are
+ * begun and ended as a whole; into segments, whose bytes are contiguous on
+ * both sides; and into groups, neighbouring segments that one worker moves
+ * through one buffer.
+ */
+#ifndef BLKMON_COPY_IMPL_H
+#define BLKMON_COPY_IMPL_H
+
+#include <stdatomic.h>
+
+#include "engine/job/copy.h"
+
+#define COPY_CHUNK (512u << 10)	/* bytes of one group, one request */
+#define COPY_CHUNK_GUEST (128u << 10) /* the same beside a guest at work */
+
+struct part {
+	struct write_op op;
+	_Atomic int rc;			/* first error of its segments */
+	bool reading;
+	struct node *culprit;
+};
+
+enum segment_way {
+	SEGMENT_FILE,			/* as it lies in run.file */
+	SEGMENT_COMPRESSED,
+	SEGMENT_VIEW,			/* through all layers */
+};
+
+struct segment {
+	enum segment_way way;
+	size_t part;
+	struct node *node;		/* layer; VIEW: copy->o.from */
+	struct run run;			/* where it lies there */
+	uint64_t off, len;		/* of the guest's disk */
+	uint64_t host;			/* where it goes */
+	uint64_t pos;			/* in the group's buffer */
+	bool clone;
+};
+
+struct group {
+	size_t first, count;		/* of segments */
+	uint64_t len;
+	bool clone;			/* contiguous as a whole */
+};
+
+struct worker {
+	struct task task;
+	struct copy *copy;
+	char *buf;			/* COPY_SPAN_MAX bytes, on first use */
+};
+
+struct copy {
+	struct copy_options o;
+	struct batch batch;
+	struct worker worker[COPY_WORKERS];
+	unsigned workers;		/* how many of them work */
+	unsigned processors;		/* of the machine */
+	uint64_t chunk;			/* bytes of one group */
+	_Atomic size_t next;		/* group to be moved next */
+
+	struct part *part;
+	struct segment *segment;
+	struct group *group;
+	size_t parts, segments, groups;
+	size_t part_cap, segment_cap, group_cap;
+	bool in_the_way;		/* of a guest, the last batch */
+};
+
+/* Marks a part as failed; the first error stays. Any thread, but one part
+ * fails in one thread at a time only if its segments are in one group. */
+void part_fail(struct part *part, int rc, bool reading, struct node *culprit);
+
+/* Reads what the layers from `from` down show. *culprit is the image at work
+ * when it fails. 0 or -errno. */
+int copy_read_view(struct copy *c, uint64_t off, uint64_t len, char *buf,
+		   struct node **culprit);
+
+/* Moves all groups; what failed stands in the parts. */
+void copy_move(struct copy *c);
+
+#endif

@@ -1,0 +1,184 @@
+/* job_control.c - what is asked of a job from outside, see job.h. */
+#include <stdio.h>
+#include <string.h>
+
+#include "engine/job/job.h"
+#include "engine/util/clock.h"
+
+#define BIT(n) (1u << (n))
+
+#define AT_WORK (BIT(JOB_CREATED) | BIT(JOB_RUNNING) | BIT(JOB_PAUSED) | \
+		 BIT(JOB_READY) | BIT(JOB_STANDBY))
+
+/* In which states which verb is understood. */
+static const struct {
+	const char *name;
+	unsigned in;
+} verbs[JOB_VERB_COUNT] = {
+	[JOB_CANCEL] = { "cancel", AT_WORK | BIT(JOB_WAITING) |
+				   BIT(JOB_PENDING) },
+	[JOB_PAUSE] = { "pause", AT_WORK },
+	[JOB_RESUME] = { "resume", AT_WORK },
+	[JOB_SET_SPEED] = { "set-speed", AT_WORK },
+	[JOB_COMPLETE] = { "complete", BIT(JOB_READY) | BIT(JOB_STANDBY) },
+	[JOB_FINALIZE] = { "finalize", BIT(JOB_PENDING) },
+	[JOB_DISMISS] = { "dismiss", BIT(JOB_CONCLUDED) },
+};
+
+const char *job_verb_name(enum job_verb verb)
+{
+	return verbs[verb].name;
+}
+
+bool job_verb_allowed(enum job_status status, enum job_verb verb)
+{
+	return verbs[verb].in & BIT(status);
+}
+
+/* Takes job->lock if the verb is fine. */
+static int job_verb(struct job *job, enum job_verb verb, struct err *err)
+{
+	lock_take(&job->lock);
+	if (job_verb_allowed(job->status, verb))
+		return 0;
+	err_set(err, ERR_GENERIC,
+		"Job '%s' in state '%s' cannot accept command verb '%s'",
+		job->id, job_status_name(job->status), job_verb_name(verb));
+	lock_drop(&job->lock);
+	return -1;
+}
+
+static void job_wake(struct job *job)
+{
+	cond_wake_all(&job->wake);
+	lock_drop(&job->lock);
+}
+
+int job_cancel(struct job *job, bool force, struct err *err)
+{
+	if (job_verb(job, JOB_CANCEL, err) < 0)
+		return -1;
+	if (job->paused && !force) {
+		err_set(err, ERR_GENERIC, "The block job for device '%s' is "
+			"currently paused", job->id);
+		lock_drop(&job->lock);
+		return -1;
+	}
+	job->want.cancel = true;
+	job->want.force |= force;
+	job_wake(job);
+	return 0;
+}
+
+int job_pause(struct job *job, struct err *err)
+{
+	if (job_verb(job, JOB_PAUSE, err) < 0)
+		return -1;
+	if (job->paused) {
+		err_set(err, ERR_GENERIC, "Job is already paused");
+		lock_drop(&job->lock);
+		return -1;
+	}
+	job->paused = true;
+	job_wake(job);
+	return 0;
+}
+
+int job_resume(struct job *job, struct err *err)
+{
+	lock_take(&job->lock);
+	if (!job->paused) {
+		err_set(err, ERR_GENERIC,
+			"Can't resume a job that was not paused");
+		lock_drop(&job->lock);
+		return -1;
+	}
+	job->paused = false;
+	job->io_status = 0;
+	job_wake(job);
+	return 0;
+}
+
+int job_set_speed(struct job *job, uint64_t speed, struct err *err)
+{
+	if (job_verb(job, JOB_SET_SPEED, err) < 0)
+		return -1;
+	throttle_set_speed(&job->throttle, speed, clock_ns());
+	job_wake(job);
+	return 0;
+}
+
+int job_complete(struct job *job, struct err *err)
+{
+	if (job_verb(job, JOB_COMPLETE, err) < 0)
+		return -1;
+	if (job->want.cancel) {
+		err_set(err, ERR_GENERIC, "The active block job '%s' cannot "
+			"be completed", job->id);
+		lock_drop(&job->lock);
+		return -1;
+	}
+	job->want.complete = true;
+	job_wake(job);
+	return 0;
+}
+
+int job_finalize(struct job *job, struct err *err)
+{
+	if (job_verb(job, JOB_FINALIZE, err) < 0)
+		return -1;
+	job->want.finalize = true;
+	job_wake(job);
+	return 0;
+}
+
+int job_dismiss(struct job *job, struct err *err)
+{
+	if (job_verb(job, JOB_DISMISS, err) < 0)
+		return -1;
+	job->want.dismiss = true;
+	job_wake(job);
+	return 0;
+}
+
+void job_describe(struct job *job, struct job_info *info)
+{
+	lock_take(&job->lock);
+	*info = (struct job_info){
+		.type = job->kind->type,
+		.status = job_status_name(job->status),
+		.io_status = io_status_name(job->io_status),
+		.len = job->len, .offset = job->offset,
+		.total = job->total, .done = job->done,
+		.speed = job->throttle.speed,
+		.elapsed_ns = clock_ns() - job->started_ns,
+		.busy = job->busy, .paused = job->paused,
+		.ready = job->status == JOB_READY ||
+			 job->status == JOB_STANDBY,
+		.auto_finalize = !job->options.manual_finalize,
+		.auto_dismiss = !job->options.manual_dismiss,
+	};
+	snprintf(info->id, sizeof(info->id), "%s", job->id);
+	memcpy(info->top, job->top, sizeof(info->top));
+	memcpy(info->base, job->base, sizeof(info->base));
+	if (job->status == JOB_CONCLUDED)
+		job_short_error(job, info->error, sizeof(info->error));
+	lock_drop(&job->lock);
+}
+
+void job_cancel_all(struct jobs *jobs)
+{
+	lock_take(&jobs->lock);
+	while (!list_is_empty(&jobs->list)) {
+		list_for_each(link, &jobs->list) {
+			struct job *job = container_of(link, struct job, link);
+
+			lock_take(&job->lock);
+			job->want.cancel = job->want.force = true;
+			job->want.dismiss = true;
+			job_wake(job);
+		}
+		cond_wait(&jobs->changed, &jobs->lock);
+	}
+	lock_drop(&jobs->lock);
+}

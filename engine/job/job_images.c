@@ -1,0 +1,63 @@
+/* job_images.c - what all kinds of jobs do with their images at the start and
+ * at the end; see job_kinds.h.
+ */
+#include <errno.h>
+
+#include "engine/chain/graph.h"
+#include "engine/job/job_kinds.h"
+#include "engine/chain/node_io.h"
+#include "engine/chain/node_open.h"
+
+int job_images_claim(struct job_images *im, struct node *claim,
+		     struct node *bottom, struct err *err)
+{
+	if (graph_claim(claim, bottom, im->owner, err) < 0)
+		return -1;
+	graph_get(im->top);
+	if (im->base)
+		graph_get(im->base);
+	im->was_read_only = im->to->read_only;
+	return 0;
+}
+
+int job_images_prepare(struct job_images *im, uint64_t size, struct err *err)
+{
+	struct node *to = im->to;
+
+	if (node_set_writable(to, true, err) < 0) {
+		if (err->errnum == EACCES || err->errnum == EPERM ||
+		    err->errnum == EROFS)
+			err->class = ERR_NOT_SUPPORTED;
+		return -1;
+	}
+	if (to->size >= size)
+		return 0;
+	if (node_grow(to, size, err) < 0)
+		return -1;
+	graph_forget_maps(to->graph);
+	return 0;
+}
+
+void job_images_release(struct job_images *im)
+{
+	struct err err = ERR_INIT;
+
+	if (im->was_read_only && node_set_writable(im->to, false, &err) < 0)
+		event_notice(im->jobs->events, "%s", err.text);
+	graph_forget_maps(im->jobs->graph);
+	graph_unclaim(im->jobs->graph, im->owner);
+	graph_put(im->top);
+	if (im->base)
+		graph_put(im->base);
+}
+
+/* Without the graph: the claim and the reference keep the image as it is, and
+ * whoever waited for the graph to write would make every guest wait for this
+ * flush. */
+int job_images_flush(struct job_images *im, struct err *err)
+{
+	int rc = node_flush(im->to);
+
+	return rc ? err_sys(err, rc, "Could not flush '%s'",
+			    im->to->file->path) : 0;
+}

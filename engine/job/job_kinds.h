@@ -1,0 +1,85 @@
+/* job_kinds.h - the kinds of jobs, for engine_jobs.c, which has found the
+ * images and checked how they lie to each other.
+ *
+ * Each start is called with the graph write-held. It claims the images, looks
+ * whether somebody else would see a change, opens for writing what is to be
+ * written, and sets the job going. 0, or -1 and err: then nothing has changed
+ * but that a base may have grown.
+ */
+#ifndef BLKMON_JOB_KINDS_H
+#define BLKMON_JOB_KINDS_H
+
+#include "engine/job/job.h"
+#include "engine/job/mirror.h"
+
+/* What they have in common. */
+struct job_images {
+	struct jobs *jobs;
+	const struct claim *owner;
+	struct node *top, *base;	/* counted; base NULL: none */
+	struct node *to;		/* which of them is written */
+	bool was_read_only;		/* to; put back in the end */
+};
+
+/* Graph write-held: claims from @claim down to @bottom; on failure there is
+ * nothing to release. */
+int job_images_claim(struct job_images *im, struct node *claim,
+		     struct node *bottom, struct err *err);
+/* Graph write-held: makes `to` writable (ERR_NOT_SUPPORTED where the host
+ * won't have it) and at least @size bytes long. */
+int job_images_prepare(struct job_images *im, uint64_t size, struct err *err);
+/* Graph write-held: undoes both, lets go of the images. */
+void job_images_release(struct job_images *im);
+/* Graph not held: makes `to` durable. */
+int job_images_flush(struct job_images *im, struct err *err);
+
+/* The work of an active commit, for the job and for commit at once. */
+struct active {
+	struct job_images im;		/* to == base */
+	struct drive *drive;
+	struct mirror mirror;
+	bool in_sync;			/* was, at least once */
+	bool pivot, pivoted;		/* to be done; was. Else the drive
+					   stays */
+};
+
+/* Graph write-held: from here on the guest's writes go to both images behind
+ * the cursor. On failure there is nothing to close. */
+int active_open(struct active *a, struct jobs *jobs, struct drive *drive,
+		struct node *base, const struct claim *owner,
+		struct err *err);
+/* Graph write-held. */
+void active_close(struct active *a);
+/* Brings base in sync, the first time or again; graph not held. As
+ * pass_run(). */
+int active_pass(struct active *a, struct job *job,
+		bool (*progress)(uint64_t done, uint64_t total, void *arg),
+		void *arg, struct err *err);
+/* Graph write-held, so no request is under way: base is equal, and the guest's
+ * writes go to the drive alone again. */
+int active_settle(struct active *a, struct err *err);
+
+/* Everything between @top and @base (NULL: all below) into @top. @backing:
+ * words for the header, NULL: ours. */
+int stream_start(struct jobs *jobs, struct node *top, struct node *base,
+		 const char *backing, const struct job_options *o,
+		 struct err *err);
+/* Everything from @top down to @base into @base; then @overlay, whose backing
+ * file @top is, gets @base. */
+int commit_start(struct jobs *jobs, struct node *overlay, struct node *top,
+		 struct node *base, const char *backing,
+		 const struct job_options *o, struct err *err);
+/* The drive's active layer into @base, kept in sync until told to pivot. */
+int mirror_start(struct jobs *jobs, struct drive *drive, struct node *base,
+		 const struct job_options *o, struct err *err);
+
+/* The active layer of @device into @base (NULL: its backing file) at once, and
+ * emptied where base is its own backing file; the drive stays on it. @progress
+ * as in engine.h. */
+int sync_commit(struct jobs *jobs, const char *device, const char *base,
+		bool (*progress)(uint64_t done, uint64_t total, void *arg),
+		void *arg, struct err *err);
+/* HMP's words, and "all". */
+int sync_commit_hmp(struct jobs *jobs, const char *device, struct err *err);
+
+#endif

@@ -1,0 +1,181 @@
+/* job_mirror.c - active commit: merges the layer that the guest writes to.
+ *
+ * From the start what the guest writes behind the cursor goes to both images
+ * (mirror.h), so one pass brings them in sync whatever the guest does, and
+ * they stay so; what could not be written to base is copied again, if the
+ * job's policy for errors says so. To pivot: base durable, all requests
+ * drained, and the drive moves over. The overlay is left as it is; up to that
+ * moment it alone would do after a crash, afterwards base counts.
+ */
+#include <errno.h>
+#include <stdlib.h>
+
+#include "engine/chain/graph.h"
+#include "engine/job/job_kinds.h"
+#include "engine/chain/node_io.h"
+#include "engine/job/pass.h"
+#include "engine/util/mem.h"
+
+static int active_prepare(struct active *a, struct err *err)
+{
+	struct node *top = a->im.top, *base = a->im.base;
+
+	if (graph_check_exclusive(top, base, err) < 0)
+		return -1;
+	return job_images_prepare(&a->im, top->size, err);
+}
+
+int active_open(struct active *a, struct jobs *jobs, struct drive *drive,
+		struct node *base, const struct claim *owner,
+		struct err *err)
+{
+	*a = (struct active){
+		.im = { .jobs = jobs, .owner = owner, .top = drive->root.node,
+			.base = base, .to = base },
+		.drive = drive,
+	};
+	if (job_images_claim(&a->im, drive->root.node, base, err) < 0)
+		return -1;
+	if (active_prepare(a, err) < 0) {
+		job_images_release(&a->im);
+		return -1;
+	}
+	mirror_open(&a->mirror, drive, base);
+	return 0;
+}
+
+void active_close(struct active *a)
+{
+	mirror_close(&a->mirror);
+	job_images_release(&a->im);
+}
+
+int active_pass(struct active *a, struct job *job,
+		bool (*progress)(uint64_t done, uint64_t total, void *arg),
+		void *arg, struct err *err)
+{
+	struct pass p = {
+		.graph = a->im.jobs->graph, .job = job,
+		.copy = { .pool = a->im.jobs->pool, .from = a->im.top,
+			  .to = a->im.base, .stop = a->im.base,
+			  .live = true },
+		.size = a->im.top->size, .mirror = &a->mirror,
+		.again = a->in_sync, .progress = progress, .arg = arg,
+	};
+	int rc = pass_run(&p, err);
+
+	a->in_sync |= !rc;
+	return rc;
+}
+
+int active_settle(struct active *a, struct err *err)
+{
+	int rc = a->mirror.failed;
+
+	if (rc)
+		return err_sys(err, rc, "Could not write what the guest wrote "
+			       "to '%s' too", a->im.base->file->path);
+	mirror_close(&a->mirror);
+	return 0;
+}
+
+/* --- the job --- */
+
+/* -EAGAIN: no longer in sync. */
+static int wait_in_sync(struct job *job, struct active *a)
+{
+	struct err err = ERR_INIT;
+	int rc;
+
+	if (job_images_flush(&a->im, &err) < 0) {
+		rc = job_error(job, &err, false);
+		return rc ? rc : -EAGAIN;
+	}
+	rc = job_wait_ready(job, &a->mirror.failed);
+	a->pivot = !rc;
+	return rc < 0 ? rc : 0;
+}
+
+static int active_run(struct job *job)
+{
+	struct active *a = job->opaque;
+	int rc;
+
+	do {
+		rc = active_pass(a, job, NULL, NULL, NULL);
+		if (rc || job->err.class)
+			return rc;
+		rc = wait_in_sync(job, a);
+	} while (rc == -EAGAIN);
+	return rc < 0 ? rc : 0;
+}
+
+/* No request is under way. */
+static void pivot(struct active *a)
+{
+	struct drive *drive = a->drive;
+	struct node *old = drive->root.node;
+
+	drive->root.node = graph_get(a->im.base);
+	a->im.was_read_only = drive->read_only;
+	graph_put(old);
+}
+
+/* All flushing is done before the guest has to wait: from the store on his own
+ * flushes are of both images. Where he stays on the overlay what he has not
+ * flushed is made durable in base when he no longer writes to it. */
+static int active_finish(struct job *job, struct err *err)
+{
+	struct active *a = job->opaque;
+	struct rwlock *lock = &a->im.jobs->graph->lock;
+	int rc;
+
+	atomic_store(&a->mirror.durable, true);
+	rc = job_images_flush(&a->im, err);
+	if (rc < 0)
+		return rc;
+	rwlock_write(lock);
+	rc = active_settle(a, err);
+	a->pivoted = !rc && a->pivot;
+	if (a->pivoted)
+		pivot(a);
+	rwlock_drop(lock);
+	return rc || a->pivoted ? rc : job_images_flush(&a->im, err);
+}
+
+/* What is let go of is flushed first: closing it would do so with the graph
+ * held, and every guest would wait. */
+static void active_release(struct job *job)
+{
+	struct active *a = job->opaque;
+	struct graph *graph = a->im.jobs->graph;
+
+	node_flush(a->pivoted ? a->im.top : a->im.base);
+	rwlock_write(&graph->lock);
+	active_close(a);
+	rwlock_drop(&graph->lock);
+	free(a);
+}
+
+static const struct job_kind kind_active = {
+	.type = "commit", .run = active_run, .finish = active_finish,
+	.release = active_release,
+};
+
+int mirror_start(struct jobs *jobs, struct drive *drive, struct node *base,
+		 const struct job_options *o, struct err *err)
+{
+	struct active *a = mem_alloc(sizeof(*a));
+	struct job *job = job_new(jobs, &kind_active, o, a, err);
+
+	if (job && !active_open(a, jobs, drive, base, &job->claim, err)) {
+		job_set_len(job, a->im.top->size, 0);
+		job_set_images(job, a->im.top, base);
+		job_start(job);
+		return 0;
+	}
+	if (job)
+		job_discard(job);
+	free(a);
+	return -1;
+}
