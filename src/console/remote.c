@@ -120,7 +120,7 @@ static int event_fd(void *talk)
 	return channel_event_fd(r->channel);
 }
 
-const struct server_protocol remote_protocol = {
+const struct conn_protocol remote_protocol = {
 	.name = "HMP",
 	.open = open_conn,
 	.input = input,

@@ -7,8 +7,8 @@
 #ifndef BLKMON_CONSOLE_REMOTE_H
 #define BLKMON_CONSOLE_REMOTE_H
 
-#include "src/qmp/server.h"
+#include "src/qmp/conn.h"
 
-extern const struct server_protocol remote_protocol;
+extern const struct conn_protocol remote_protocol;
 
 #endif

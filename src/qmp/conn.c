@@ -4,6 +4,8 @@
 #include <errno.h>
 #include <limits.h>
 #include <poll.h>
+#include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
@@ -16,6 +18,24 @@
 #define INPUT_BYTES 16384
 /* At the end: without progress for so long, the rest is given up. */
 #define LINGER_MS 1000
+
+void conn_notice(struct engine *engine, const struct conn *c, const char *fmt,
+		 ...)
+{
+	struct event ev = { .type = EVENT_NOTICE };
+	struct str line = STR_INIT;
+	va_list ap;
+
+	if (c)
+		str_addf(&line, "%s client %llu (%s) ", c->protocol->name,
+			 (unsigned long long)c->peer.number, c->peer.name);
+	va_start(ap, fmt);
+	str_addv(&line, fmt, ap);
+	va_end(ap);
+	snprintf(ev.text, sizeof(ev.text), "%s", str_get(&line));
+	str_release(&line);
+	event_publish(engine_events(engine), &ev);
+}
 
 /* --- output --- */
 
@@ -81,13 +101,11 @@ void conn_write(struct conn *c, const char *text, size_t len)
 	drop_sent(c);
 	str_add_mem(&c->queue, text, len);
 	flush_queue(c);
-	if (unsent(c) <= SERVER_QUEUE)
+	if (unsent(c) <= CONN_QUEUE)
 		return;
 	c->gone = true;
-	server_notice(c->engine, "%s client %u (%s) does not read what it is "
-		      "sent: dropped with %zu MiB unread",
-		      c->protocol->name, c->number, c->peer,
-		      unsent(c) >> 20);
+	conn_notice(c->engine, c, "does not read what it is sent: dropped "
+		    "with %zu MiB unread", unsent(c) >> 20);
 }
 
 int conn_peer(const struct conn *c)
@@ -175,13 +193,12 @@ static void serve(void *arg)
 		linger(c);
 		c->protocol->close(c->talk);
 	} else {
-		server_notice(c->engine, "%s client %u (%s): no descriptor "
-			      "left", c->protocol->name, c->number, c->peer);
+		conn_notice(c->engine, c, "can't be served: no descriptor "
+			    "left");
 	}
 	if (!c->is_stdio)
 		shutdown(c->in, SHUT_RDWR);
-	c->done = true;
-	eventfd_write(c->wake, 1);
+	peer_done(&c->peer);
 }
 
 int conn_start(struct conn *c)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * One thread accepts and buries. It alone touches the lists while it runs, so
- * they need no lock.
+ * The ways in, and what is there to make a connection of who comes by them;
+ * accepting and burying is the listener's.
  */
 #include "src/qmp/server.h"
 
@@ -9,8 +9,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <netinet/in.h>
-#include <poll.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -21,64 +19,32 @@
 
 #include "engine/util/mem.h"
 #include "engine/util/socket.h"
-#include "engine/util/thread.h"
 #include "src/qmp/conn.h"
 
-/* Without a descriptor or memory, accepting again at once would spin. */
-#define ACCEPT_AGAIN_MS 200
-
-struct listener {
+/* What is spoken with those who come by a socket that listens. */
+struct manner {
 	struct list link;
-	struct sockets sockets;
-	const struct server_protocol *protocol;
+	const struct conn_protocol *protocol;
 	bool pretty;
 };
 
 struct server {
 	struct engine *engine;
-	struct list listeners, conns;
-	unsigned clients;		/* length of @conns */
-	unsigned next_number;
-	bool full_told;
-	bool tired;			/* accepting failed just now */
-	int stop;			/* eventfd: end */
-	int wake;			/* eventfd: somebody is done */
+	struct listener listener;
+	struct list manners;
+	int stop;			/* eventfd: the connections end */
 	int stdin_ended;		/* eventfd or -1 */
-	bool started;
-	pthread_t thread;
 };
-
-void server_notice(struct engine *engine, const char *fmt, ...)
-{
-	struct event ev = { .type = EVENT_NOTICE };
-	va_list ap;
-
-	va_start(ap, fmt);
-	vsnprintf(ev.text, sizeof(ev.text), fmt, ap);
-	va_end(ap);
-	event_publish(engine_events(engine), &ev);
-}
-
-struct server *server_new(struct engine *engine)
-{
-	struct server *s = mem_alloc(sizeof(*s));
-
-	s->engine = engine;
-	s->stop = s->wake = s->stdin_ended = -1;
-	list_init(&s->listeners);
-	list_init(&s->conns);
-	return s;
-}
 
 /* --- connections --- */
 
-static struct conn *conn_at(struct list *link)
+static struct conn *conn_of(const struct peer *p)
 {
-	return container_of(link, struct conn, link);
+	return container_of(p, struct conn, peer);
 }
 
-static struct conn *add_conn(struct server *s, int in, int out,
-			     const struct server_protocol *protocol,
+static struct conn *new_conn(struct server *s, int in, int out,
+			     const struct conn_protocol *protocol,
 			     bool pretty)
 {
 	struct conn *c = mem_alloc(sizeof(*c));
@@ -86,172 +52,66 @@ static struct conn *add_conn(struct server *s, int in, int out,
 	*c = (struct conn) {
 		.engine = s->engine, .protocol = protocol, .pretty = pretty,
 		.in = in, .out = out, .in_ended = -1,
-		.number = ++s->next_number,
 	};
-	list_add_tail(&s->conns, &c->link);
-	s->clients++;
 	return c;
 }
 
-static void drop_conn(struct server *s, struct conn *c)
+static struct peer *make_peer(void *arg, void *way, int fd)
 {
-	list_del(&c->link);
-	s->clients--;
-	s->full_told = false;
+	const struct manner *m = way;
+
+	return &new_conn(arg, fd, fd, m->protocol, m->pretty)->peer;
 }
 
-static int start_conn(struct server *s, struct conn *c)
+static int start_peer(struct peer *p)
 {
-	int rc;
+	const struct server *s = p->listener->arg;
 
-	c->stop = s->stop;
-	c->wake = s->wake;
-	rc = conn_start(c);
-	if (!rc)
-		return 0;
-	drop_conn(s, c);
-	conn_free(c);
-	return rc;
+	conn_of(p)->stop = s->stop;
+	return conn_start(conn_of(p));
 }
 
-static void take_client(struct server *s, const struct listener *l, int fd)
+static void free_peer(struct peer *p)
 {
-	struct conn *c;
-	int rc;
-
-	if (s->clients >= SERVER_CLIENTS) {
-		close(fd);
-		if (!s->full_told)
-			server_notice(s->engine, "more than %d clients: the "
-				      "next ones are sent away",
-				      SERVER_CLIENTS);
-		s->full_told = true;
-		return;
-	}
-	socket_tune(fd);
-	c = add_conn(s, fd, fd, l->protocol, l->pretty);
-	socket_peer(fd, c->peer, sizeof(c->peer));
-	rc = start_conn(s, c);
-	if (rc)
-		server_notice(s->engine, "%s client can't be served: %s",
-			      l->protocol->name, strerror(-rc));
+	conn_free(conn_of(p));
 }
 
-/* --- the accepting thread --- */
-
-static void bury(struct server *s)
-{
-	eventfd_t count;
-
-	eventfd_read(s->wake, &count);
-	list_for_each_safe(link, &s->conns) {
-		struct conn *c = conn_at(link);
-
-		if (!c->done)
-			continue;
-		drop_conn(s, c);
-		conn_free(c);
-	}
-}
-
-static bool may_accept_again(int rc)
-{
-	return rc == -EINTR || rc == -ECONNABORTED || rc == -EPROTO;
-}
-
-static void accept_all(struct server *s, const struct listener *l, int fd)
-{
-	int conn;
-
-	for (;;) {
-		conn = socket_accept(fd);
-		if (conn >= 0)
-			take_client(s, l, conn);
-		else if (!may_accept_again(conn))
-			break;
-	}
-	s->tired = conn != -EAGAIN;
-}
-
-static struct listener *listener_at(struct list *link)
-{
-	return container_of(link, struct listener, link);
-}
-
-static nfds_t count_fds(const struct server *s)
-{
-	nfds_t n = 2;
-
-	list_for_each(link, &s->listeners)
-		n += listener_at(link)->sockets.count;
-	return n;
-}
-
-static void fill_fds(const struct server *s, struct pollfd *fds)
-{
-	list_for_each(link, &s->listeners) {
-		const struct sockets *sockets = &listener_at(link)->sockets;
-
-		for (unsigned i = 0; i < sockets->count; i++)
-			*fds++ = (struct pollfd) {
-				.fd = sockets->fd[i], .events = POLLIN,
-			};
-	}
-}
-
-static void take_clients(struct server *s, const struct pollfd *fds)
-{
-	list_for_each(link, &s->listeners) {
-		const struct listener *l = listener_at(link);
-
-		for (unsigned i = 0; i < l->sockets.count; i++, fds++)
-			if (fds->revents)
-				accept_all(s, l, fds->fd);
-	}
-}
-
-static void run(void *arg)
+static void say(void *arg, const struct peer *p, const char *text)
 {
 	struct server *s = arg;
-	nfds_t n = count_fds(s);
-	struct pollfd *fds = mem_alloc(n * sizeof(*fds));
 
-	fds[0] = (struct pollfd) { .fd = s->stop, .events = POLLIN };
-	fds[1] = (struct pollfd) { .fd = s->wake, .events = POLLIN };
-	fill_fds(s, fds + 2);
-	while (!fds[0].revents) {
-		bool rest = s->tired;
-
-		s->tired = false;
-		if (poll(fds, rest ? 2 : n, rest ? ACCEPT_AGAIN_MS : -1) < 0)
-			continue;
-		if (fds[1].revents)
-			bury(s);
-		if (!rest)
-			take_clients(s, fds + 2);
-	}
-	free(fds);
+	conn_notice(s->engine, p ? conn_of(p) : NULL, p ? "%s" :
+		    "monitors: %s", text);
 }
+
+static const struct listener_ops listener_ops = {
+	.thread = "qmp accept",
+	.make = make_peer,
+	.start = start_peer,
+	.free = free_peer,
+	.say = say,
+};
 
 /* --- ways in --- */
 
 static int add_listener(struct server *s, const struct server_way *way,
-			struct sockets *sockets)
+			const struct sockets *sockets)
 {
-	struct listener *l = mem_alloc(sizeof(*l));
+	struct manner *m = mem_alloc(sizeof(*m));
 
-	l->sockets = *sockets;
-	l->protocol = way->protocol;
-	l->pretty = way->pretty;
-	list_add_tail(&s->listeners, &l->link);
+	m->protocol = way->protocol;
+	m->pretty = way->pretty;
+	list_add_tail(&s->manners, &m->link);
+	listener_add(&s->listener, sockets, m);
 	return 0;
 }
 
 static void add_peer(struct server *s, const struct server_way *way, int fd)
 {
-	struct conn *c = add_conn(s, fd, fd, way->protocol, way->pretty);
+	struct conn *c = new_conn(s, fd, fd, way->protocol, way->pretty);
 
-	socket_peer(fd, c->peer, sizeof(c->peer));
+	socket_peer(fd, c->peer.name, sizeof(c->peer.name));
+	listener_admit(&s->listener, &c->peer);
 }
 
 static int add_stdio(struct server *s, const struct server_way *way,
@@ -265,11 +125,12 @@ static int add_stdio(struct server *s, const struct server_way *way,
 	s->stdin_ended = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	if (s->stdin_ended < 0)
 		return err_sys(err, errno, "No descriptor for a monitor");
-	c = add_conn(s, STDIN_FILENO, STDOUT_FILENO, way->protocol,
+	c = new_conn(s, STDIN_FILENO, STDOUT_FILENO, way->protocol,
 		     way->pretty);
 	c->is_stdio = true;
 	c->in_ended = s->stdin_ended;
-	snprintf(c->peer, sizeof(c->peer), "stdio");
+	snprintf(c->peer.name, sizeof(c->peer.name), "stdio");
+	listener_admit(&s->listener, &c->peer);
 	return 0;
 }
 
@@ -386,23 +247,26 @@ int server_add(struct server *s, const struct server_way *way,
 
 /* --- its life --- */
 
+struct server *server_new(struct engine *engine)
+{
+	struct server *s = mem_alloc(sizeof(*s));
+
+	s->engine = engine;
+	s->stop = s->stdin_ended = -1;
+	listener_init(&s->listener, &listener_ops, s);
+	list_init(&s->manners);
+	return s;
+}
+
 int server_start(struct server *s, struct err *err)
 {
-	int rc = 0;
+	int rc;
 
 	s->stop = eventfd(0, EFD_CLOEXEC);
-	s->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	if (s->stop < 0 || s->wake < 0)
+	if (s->stop < 0)
 		return err_sys(err, errno, "No descriptor for monitors");
-	list_for_each_safe(link, &s->conns)
-		if (!rc)
-			rc = start_conn(s, conn_at(link));
-	if (!rc)
-		rc = thread_start(&s->thread, "qmp accept", run, s);
-	if (rc)
-		return err_sys(err, rc, "No thread for monitors");
-	s->started = true;
-	return 0;
+	rc = listener_start(&s->listener, SERVER_CLIENTS);
+	return rc ? err_sys(err, rc, "No thread for monitors") : 0;
 }
 
 int server_stdin_fd(const struct server *s)
@@ -420,23 +284,14 @@ void server_free(struct server *s)
 {
 	if (s->stop >= 0)
 		eventfd_write(s->stop, 1);
-	if (s->started)
-		thread_join(s->thread);
-	list_for_each_safe(link, &s->conns) {
-		struct conn *c = conn_at(link);
-
-		drop_conn(s, c);
-		conn_free(c);
-	}
-	list_for_each_safe(link, &s->listeners) {
-		struct listener *l = listener_at(link);
-
+	listener_stop(&s->listener);
+	listener_wait(&s->listener);
+	listener_release(&s->listener);
+	list_for_each_safe(link, &s->manners) {
 		list_del(link);
-		sockets_close(&l->sockets);
-		free(l);
+		free(container_of(link, struct manner, link));
 	}
 	close_fd(s->stop);
-	close_fd(s->wake);
 	close_fd(s->stdin_ended);
 	free(s);
 }

@@ -17,27 +17,9 @@
 #include "engine/engine.h"
 
 #define SERVER_CLIENTS 100
-#define SERVER_QUEUE (16u << 20)
 
-struct conn;
+struct conn_protocol;
 struct server;
-
-/* What is spoken on a connection; called on its thread only. */
-struct server_protocol {
-	const char *name;	/* for the log */
-	/* NULL: not possible now. */
-	void *(*open)(struct conn *conn, struct engine *engine, bool pretty);
-	void (*input)(void *talk, const char *data, size_t len);
-	/* Is called when @event_fd is readable, and once more at the end. */
-	void (*events)(void *talk);
-	int (*event_fd)(void *talk);
-	void (*close)(void *talk);
-};
-
-/* Sends, now or later. */
-void conn_write(struct conn *conn, const char *text, size_t len);
-/* Its socket, to see whether the other end is there; -1: it is stdio. */
-int conn_peer(const struct conn *conn);
 
 struct server_way {
 	enum { SERVER_STDIO, SERVER_UNIX, SERVER_TCP, SERVER_FD } kind;
@@ -45,7 +27,7 @@ struct server_way {
 	const char *path;		/* SERVER_UNIX */
 	const char *host, *port;	/* SERVER_TCP, loopback only */
 	int fd;				/* SERVER_FD: taken */
-	const struct server_protocol *protocol;
+	const struct conn_protocol *protocol;
 	bool pretty;
 };
 

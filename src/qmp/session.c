@@ -156,7 +156,7 @@ static void close_conn(void *talk)
 	session_free(talk);
 }
 
-const struct server_protocol session_protocol = {
+const struct conn_protocol session_protocol = {
 	.name = "QMP",
 	.open = open_conn,
 	.input = input,

@@ -13,7 +13,7 @@
 
 #include "src/qmp/channel.h"
 #include "src/qmp/json_stream.h"
-#include "src/qmp/server.h"
+#include "src/qmp/conn.h"
 
 struct session {
 	struct channel *channel;	/* owned */
@@ -37,6 +37,6 @@ void session_input(struct session *s, const char *data, size_t len);
 void session_events(struct session *s);
 
 /* The same for a server. */
-extern const struct server_protocol session_protocol;
+extern const struct conn_protocol session_protocol;
 
 #endif
