@@ -104,6 +104,7 @@ struct export *export_new(struct engine *e, const struct export_options *o,
 	snprintf(x->id, sizeof(x->id), "%s", o->id);
 	x->name = mem_dup(name);
 	x->description = mem_dup(o->description);
+	list_init(&x->conns);
 	list_init(&x->link);
 	return x;
 }

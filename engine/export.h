@@ -34,7 +34,8 @@ struct export {
 	struct nbd_tally tally;
 
 	/* the server's lock */
-	unsigned users;		/* connections */
+	unsigned users;		/* connections, handshakes included */
+	struct list conns;	/* those past it: struct nbd_conn.user */
 	bool closing;		/* takes no more of them */
 	struct list link;
 };

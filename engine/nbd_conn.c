@@ -1,141 +1,12 @@
-/* nbd_conn.c - one connection: its life, its threads, its input and
- * output. See nbd_impl.h.
+/* nbd_conn.c - the life of one connection and of its threads. See nbd_impl.h.
  */
 #include <errno.h>
 #include <stdlib.h>
-#include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include "engine/nbd_impl.h"
-#include "engine/util/bytes.h"
-#include "engine/util/clock.h"
 #include "engine/util/mem.h"
-
-/* --- input --- */
-
-static ssize_t receive(int fd, void *buf, size_t len)
-{
-	ssize_t n;
-
-	do
-		n = recv(fd, buf, len, 0);
-	while (n < 0 && errno == EINTR);
-	return n < 0 ? -errno : n;
-}
-
-static size_t take_input(struct nbd_conn *c, void *buf, size_t len)
-{
-	size_t n = min_u64(len, c->in_end - c->in_at);
-
-	memcpy(buf, c->in + c->in_at, n);
-	c->in_at += n;
-	return n;
-}
-
-/* What is large goes to where it is wanted, what is small comes with all that
- * is there. */
-static ssize_t more_input(struct nbd_conn *c, uint8_t *buf, size_t len)
-{
-	ssize_t n;
-
-	if (len >= NBD_INPUT)
-		return receive(c->fd, buf, len);
-	n = receive(c->fd, c->in, NBD_INPUT);
-	c->in_at = 0;
-	c->in_end = n > 0 ? (size_t)n : 0;
-	return n > 0 ? (ssize_t)take_input(c, buf, len) : n;
-}
-
-int nbd_recv(struct nbd_conn *c, void *buf, size_t len)
-{
-	size_t got = take_input(c, buf, len);
-
-	while (got < len) {
-		ssize_t n = more_input(c, (uint8_t *)buf + got, len - got);
-
-		if (n < 0)
-			return (int)n;
-		if (!n)
-			return got ? -EPIPE : -ENODATA;
-		got += (size_t)n;
-	}
-	return 0;
-}
-
-int nbd_skip(struct nbd_conn *c, uint64_t len)
-{
-	uint8_t buf[4096];
-	int rc = 0;
-
-	while (len && !rc) {
-		size_t n = min_u64(len, sizeof(buf));
-
-		rc = nbd_recv(c, buf, n);
-		len -= n;
-	}
-	return rc == -ENODATA ? -EPIPE : rc;
-}
-
-/* --- output --- */
-
-void nbd_out_take(struct nbd_conn *c)
-{
-	if (lock_try(&c->out))
-		return;
-	nbd_turn_let_go();
-	lock_take(&c->out);
-}
-
-void nbd_out_drop(struct nbd_conn *c)
-{
-	lock_drop(&c->out);
-}
-
-/* Drops @sent bytes from the front; how many parts are left. */
-static int advance(struct iovec **iov, int n, size_t sent)
-{
-	while (n && sent >= (*iov)->iov_len) {
-		sent -= (*iov)->iov_len;
-		++*iov;
-		n--;
-	}
-	if (n) {
-		(*iov)->iov_base = (uint8_t *)(*iov)->iov_base + sent;
-		(*iov)->iov_len -= sent;
-	}
-	return n;
-}
-
-/* What the client has no room for has to wait for him, without the turn. */
-static ssize_t send_some(struct nbd_conn *c, const struct msghdr *msg)
-{
-	ssize_t n;
-
-	if (nbd_turn_is_kept()) {
-		n = sendmsg(c->fd, msg, MSG_NOSIGNAL | MSG_DONTWAIT);
-		if (n >= 0 || errno != EAGAIN)
-			return n;
-		nbd_turn_let_go();
-	}
-	return sendmsg(c->fd, msg, MSG_NOSIGNAL);
-}
-
-int nbd_send(struct nbd_conn *c, struct iovec *iov, int n)
-{
-	while (n) {
-		struct msghdr msg = { .msg_iov = iov,
-				      .msg_iovlen = (size_t)n };
-		ssize_t sent = send_some(c, &msg);
-
-		if (sent < 0 && errno == EINTR)
-			continue;
-		if (sent < 0)
-			return -errno;
-		n = advance(&iov, n, (size_t)sent);
-	}
-	return 0;
-}
 
 /* --- the life of a thread --- */
 
@@ -167,7 +38,7 @@ static int serve_next(struct nbd_worker *w)
 	return rc;
 }
 
-void nbd_worker_main(void *arg)
+static void worker_main(void *arg)
 {
 	struct nbd_worker *w = arg;
 
@@ -180,7 +51,7 @@ void nbd_worker_main(void *arg)
  * to start one. */
 static void transmit(struct nbd_conn *c)
 {
-	nbd_worker_main(&c->worker[0]);
+	worker_main(&c->worker[0]);
 	for (unsigned i = 1; i < c->workers; i++)
 		thread_join(c->worker[i].thread);
 }
@@ -193,7 +64,8 @@ static void conn_main(void *arg)
 		transmit(c);
 	/* so that the client knows before the thread is buried */
 	shutdown(c->fd, SHUT_RDWR);
-	nbd_conn_done(c);
+	nbd_export_leave(c);
+	peer_done(&c->peer);
 }
 
 /* --- the life of a connection --- */
@@ -204,6 +76,7 @@ struct nbd_conn *nbd_conn_new(struct nbd_server *s, int fd)
 
 	c->server = s;
 	c->fd = fd;
+	c->work = worker_main;
 	c->in = mem_try(NBD_INPUT, 1);
 	nbd_worker_init(&c->worker[0], c);
 	c->workers = 1;
@@ -211,9 +84,7 @@ struct nbd_conn *nbd_conn_new(struct nbd_server *s, int fd)
 	lock_init(&c->out);
 	list_init(&c->idle);
 	cond_init(&c->freed);
-	list_init(&c->link);
-	socket_tune(fd);
-	socket_peer(fd, c->peer, sizeof(c->peer));
+	list_init(&c->user);
 	return c;
 }
 

@@ -58,6 +58,34 @@ void nbd_export_put(struct nbd_server *s, struct export *x)
 	lock_drop(&s->lock);
 }
 
+bool nbd_export_settle(struct nbd_conn *c, struct export *x)
+{
+	struct nbd_server *s = c->server;
+	bool stays = peer_in_time(&c->peer);
+
+	lock_take(&s->lock);
+	stays = stays && !c->gone && !x->closing;
+	if (stays) {
+		c->export = x;
+		list_add_tail(&x->conns, &c->user);
+	}
+	lock_drop(&s->lock);
+	return stays;
+}
+
+void nbd_export_leave(struct nbd_conn *c)
+{
+	struct nbd_server *s = c->server;
+
+	lock_take(&s->lock);
+	if (c->export)
+		c->export->users--;
+	c->export = NULL;
+	list_del(&c->user);
+	cond_wake_all(&s->changed);
+	lock_drop(&s->lock);
+}
+
 /* --- add --- */
 
 /* Server's lock held. */
@@ -92,9 +120,10 @@ static int check_may_add(struct nbd_server *s, const char *id,
 {
 	int rc;
 
+	if (!listener_is_running(&s->listener))
+		return err_set(err, ERR_GENERIC, "NBD server not running");
 	lock_take(&s->lock);
-	rc = s->running ? check_id(s, id, err) :
-	     err_set(err, ERR_GENERIC, "NBD server not running");
+	rc = check_id(s, id, err);
 	lock_drop(&s->lock);
 	return rc;
 }
@@ -136,14 +165,10 @@ int engine_export_add(struct engine *e, const struct export_options *o,
 /* --- delete --- */
 
 /* Server's lock held. */
-static void end_conns(struct nbd_server *s, const struct export *x, bool hard)
+static void end_conns(struct export *x, bool hard)
 {
-	list_for_each(link, &s->conns) {
-		struct nbd_conn *c = container_of(link, struct nbd_conn, link);
-
-		if (c->export == x)
-			nbd_conn_end(c, hard);
-	}
+	list_for_each(link, &x->conns)
+		nbd_hang_up(container_of(link, struct nbd_conn, user), hard);
 }
 
 /* Replies still go out, but a client who does not read them has to go
@@ -158,7 +183,7 @@ static void wait_unused(struct nbd_server *s, struct export *x)
 		;
 	late = x->users;
 	if (late)
-		end_conns(s, x, true);
+		end_conns(x, true);
 	while (x->users)
 		cond_wait(&s->changed, &s->lock);
 	lock_drop(&s->lock);
@@ -187,7 +212,7 @@ void nbd_exports_drop(struct nbd_server *s)
 	lock_take(&s->lock);
 	list_for_each(link, &s->exports) {
 		export_at(link)->closing = true;
-		end_conns(s, export_at(link), false);
+		end_conns(export_at(link), false);
 	}
 	lock_drop(&s->lock);
 	list_for_each_safe(link, &s->exports)
@@ -209,7 +234,7 @@ static struct export *close_export(struct nbd_server *s, const char *id,
 		x = NULL;
 	} else {
 		x->closing = true;
-		end_conns(s, x, false);
+		end_conns(x, false);
 	}
 	lock_drop(&s->lock);
 	return x;

@@ -1,9 +1,11 @@
 /* nbd_impl.h - what the rooms of the NBD server share.
  *
- * nbd_server.c has the sockets, the exports and the list of connections;
- * nbd_conn.c the life of one connection, its input and output; nbd_turn.c who
- * of its threads does what; nbd_option.c the handshake; nbd_request.c takes
- * requests in; nbd_serve.c serves them; nbd_reply.c answers.
+ * From the ground up, each calls only those before it: nbd_log.c speaks to the
+ * operator; nbd_turn.c says who of a connection's threads does what; nbd_io.c
+ * has its input and output; nbd_export.c the exports and who uses them;
+ * nbd_reply.c answers; nbd_serve.c serves requests, nbd_request.c takes them
+ * in; nbd_option.c is the handshake; nbd_conn.c the life of one connection;
+ * nbd_server.c that of the server.
  *
  * The threads of a connection are alike. One of them has the *turn*: it reads
  * the next request, passes the turn on, serves what it read, replies, and asks
@@ -29,7 +31,7 @@
 #include "engine/engine_impl.h"
 #include "engine/export.h"
 #include "engine/util/list.h"
-#include "engine/util/socket.h"
+#include "engine/util/listener.h"
 #include "engine/util/thread.h"
 
 #define NBD_THREADS 16		/* so many requests in flight per client */
@@ -56,22 +58,15 @@ struct nbd_server {
 	struct engine *engine;
 	struct lock admin;	/* order 0: one who starts, stops, adds... */
 	uint64_t handshake_ns, drain_ns; /* the two limits; tests shorten */
-	int wake;		/* eventfd: look around, accepting thread */
 	_Atomic unsigned shared; /* pieces in use out of NBD_SHARED_MAX */
 	unsigned processors;	/* constant; 2 at least */
+	struct listener listener; /* its peers are struct nbd_conn; its lock
+				   comes before the one below */
 
-	/* admin: */
-	struct sockets sockets;
-	pthread_t thread;
-	uint64_t next_serial;
+	uint64_t next_serial;	/* admin */
 
 	struct lock lock;	/* leaf; guards all below */
-	struct cond changed;	/* a connection has ended, an export is free */
-	bool running;
-	unsigned max_clients, clients;
-	bool full_told;
-	uint64_t next_number;
-	struct list conns;	/* struct nbd_conn, oldest first */
+	struct cond changed;	/* an export is free */
 	struct list exports;	/* struct export, newest first */
 	char address[256];	/* while it is running */
 	uint8_t *spare[NBD_SPARES]; /* pieces that nobody uses */
@@ -97,23 +92,21 @@ struct nbd_worker {
 enum { NBD_CONTEXT_ALLOCATION, NBD_CONTEXT_DEPTH, NBD_CONTEXTS };
 
 struct nbd_conn {
+	struct peer peer;	/* its deadline is that of the handshake */
+
 	/* constant */
 	struct nbd_server *server;
 	int fd;
-	uint64_t number;
-	char peer[80];
 	pthread_t thread;	/* the first of its threads, */
 	bool started;		/* if it could be started */
+	void (*work)(void *worker); /* the life of the others */
 
 	_Atomic bool gone;	/* has to end: takes no more requests */
 	struct nbd_tally tally;
 
 	/* the server's lock */
 	struct export *export;	/* NULL during the handshake; a user of it */
-	uint64_t deadline;	/* of the handshake; 0 when it is over */
-	bool late;		/* the handshake took too long */
-	bool done;		/* only to be buried */
-	struct list link;
+	struct list user;	/* export->conns */
 
 	/* what the handshake agreed on; constant afterwards */
 	bool no_zeroes, structured;
@@ -155,49 +148,12 @@ struct nbd_request {
 	bool owns, shared;	/* buf is a piece; out of the common ones */
 };
 
-/* --- nbd_server.c --- */
+/* --- nbd_log.c --- */
 
 /* A line for the operator's log about @conn (NULL: the server). At most ten a
  * second: a client must not flood the log. */
 void nbd_notice(struct nbd_server *s, const struct nbd_conn *conn,
 		const char *fmt, ...) __attribute__((format(printf, 3, 4)));
-/* The handshake is over: takes the caller's use of @x. False if the connection
- * has to end instead; then it is still the caller's. */
-bool nbd_conn_settle(struct nbd_conn *c, struct export *x);
-/* The last thing a connection does: it may be freed right away. */
-void nbd_conn_done(struct nbd_conn *c);
-
-/* No more requests of this connection; replies still go out unless @hard.
- * Server's lock held. */
-void nbd_conn_end(struct nbd_conn *c, bool hard);
-
-/* --- nbd_export.c --- */
-
-struct nbd_counts nbd_counts(const struct nbd_tally *t);
-
-/* The export called @name (not NUL-terminated; empty: the only one there is),
- * counted as used; NULL if there is none. */
-struct export *nbd_export_get(struct nbd_server *s, const void *name,
-			      size_t len);
-void nbd_export_put(struct nbd_server *s, struct export *x);
-/* Deletes all, with their connections; admin held. */
-void nbd_exports_drop(struct nbd_server *s);
-
-/* --- nbd_conn.c --- */
-
-struct nbd_conn *nbd_conn_new(struct nbd_server *s, int fd); /* takes @fd */
-int nbd_conn_start(struct nbd_conn *c);		/* 0 or -errno */
-void nbd_conn_free(struct nbd_conn *c);		/* done; waits for its end */
-/* Exactly @len bytes of input. -ENODATA: the client has ended before the
- * first; -EPIPE: in the midst; or another -errno. Turn or handshake. */
-int nbd_recv(struct nbd_conn *c, void *buf, size_t len);
-int nbd_skip(struct nbd_conn *c, uint64_t len);
-/* All of it, changes @iov. 0 or -errno. out held, or handshake. */
-int nbd_send(struct nbd_conn *c, struct iovec *iov, int n);
-void nbd_out_take(struct nbd_conn *c);
-void nbd_out_drop(struct nbd_conn *c);
-
-void nbd_worker_main(void *worker);
 
 /* --- nbd_turn.c; the calling thread is the worker's --- */
 
@@ -216,26 +172,42 @@ void nbd_turn_let_go(void);
 void nbd_worker_init(struct nbd_worker *w, struct nbd_conn *c);
 void nbd_worker_release(struct nbd_worker *w);
 
-/* --- nbd_option.c --- */
+/* --- nbd_io.c --- */
 
-/* 0: c->export is set; else the connection is over, and why was said. */
-int nbd_handshake(struct nbd_conn *c);
+/* Exactly @len bytes of input. -ENODATA: the client has ended before the
+ * first; -EPIPE: in the midst; or another -errno. Turn or handshake. */
+int nbd_recv(struct nbd_conn *c, void *buf, size_t len);
+int nbd_skip(struct nbd_conn *c, uint64_t len);
+/* All of it, changes @iov. 0 or -errno. out held, or handshake. */
+int nbd_send(struct nbd_conn *c, struct iovec *iov, int n);
+void nbd_out_take(struct nbd_conn *c);
+void nbd_out_drop(struct nbd_conn *c);
+/* No more requests of this connection; replies still go out unless @hard,
+ * which ends a handshake too. Any thread, while @c is not done. */
+void nbd_hang_up(struct nbd_conn *c, bool hard);
 
-/* --- nbd_request.c --- */
+/* --- nbd_export.c --- */
 
-/* The next request with (the last piece of) its data. 0, or -errno: there is
- * none; -ENODATA if the client ended as it should. Turn held. */
-int nbd_request_read(struct nbd_worker *w, struct nbd_request *r);
-void nbd_request_release(struct nbd_worker *w, struct nbd_request *r);
-uint32_t nbd_errno(int rc);	/* @rc is 0 or -errno */
+struct nbd_counts nbd_counts(const struct nbd_tally *t);
 
-/* --- nbd_serve.c --- */
+/* The export called @name (not NUL-terminated; empty: the only one there is),
+ * counted as used; NULL if there is none. */
+struct export *nbd_export_get(struct nbd_server *s, const void *name,
+			      size_t len);
+void nbd_export_put(struct nbd_server *s, struct export *x);
+/* The handshake is over: takes the caller's use of @x. False if the connection
+ * has to end instead; then it is still the caller's. */
+bool nbd_export_settle(struct nbd_conn *c, struct export *x);
+/* No request of @c is left: gives its use back, if it has settled. */
+void nbd_export_leave(struct nbd_conn *c);
+/* Deletes all, with their connections; admin held. */
+void nbd_exports_drop(struct nbd_server *s);
 
-/* Serves and replies. 0, or -errno when the client can't be answered. */
-int nbd_serve(struct nbd_conn *c, struct nbd_request *r);
+/* --- nbd_reply.c --- */
 
-/* --- nbd_reply.c; 0 or -errno --- */
+uint32_t nbd_errno(int rc);	/* NBD's; @rc is 0 or -errno */
 
+/* What follows returns 0 or -errno. */
 int nbd_reply(struct nbd_conn *c, const struct nbd_request *r,
 	      uint32_t error);
 /* The whole answer to a READ: r->buf holds all of it. */
@@ -260,5 +232,28 @@ void nbd_chunk_status(struct nbd_chunks *out, const struct nbd_request *r,
 int nbd_chunks_send(struct nbd_conn *c, struct nbd_chunks *out);
 /* Simple reply whose @len bytes of data follow by nbd_send(): out held. */
 int nbd_simple_head(struct nbd_conn *c, const struct nbd_request *r);
+
+/* --- nbd_serve.c --- */
+
+/* Serves and replies. 0, or -errno when the client can't be answered. */
+int nbd_serve(struct nbd_conn *c, struct nbd_request *r);
+
+/* --- nbd_request.c --- */
+
+/* The next request with (the last piece of) its data. 0, or -errno: there is
+ * none; -ENODATA if the client ended as it should. Turn held. */
+int nbd_request_read(struct nbd_worker *w, struct nbd_request *r);
+void nbd_request_release(struct nbd_worker *w, struct nbd_request *r);
+
+/* --- nbd_option.c --- */
+
+/* 0: c->export is set; else the connection is over, and why was said. */
+int nbd_handshake(struct nbd_conn *c);
+
+/* --- nbd_conn.c --- */
+
+struct nbd_conn *nbd_conn_new(struct nbd_server *s, int fd); /* takes @fd */
+int nbd_conn_start(struct nbd_conn *c);		/* 0 or -errno */
+void nbd_conn_free(struct nbd_conn *c);		/* done; waits for its end */
 
 #endif

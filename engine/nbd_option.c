@@ -135,7 +135,7 @@ static int settle(struct nbd_conn *c, struct export *x)
 {
 	if (c->contexts_of != x->serial)
 		c->contexts = 0;
-	if (nbd_conn_settle(c, x))
+	if (nbd_export_settle(c, x))
 		return SETTLED;
 	nbd_export_put(c->server, x);
 	return -ECANCELED;
@@ -436,12 +436,7 @@ static int greet(struct nbd_conn *c)
  * hangs up. */
 static void tell_end(struct nbd_conn *c, int rc)
 {
-	bool late;
-
-	lock_take(&c->server->lock);
-	late = c->late;
-	lock_drop(&c->server->lock);
-	if (late)
+	if (peer_is_late(&c->peer))
 		nbd_notice(c->server, c, "did not finish the handshake in "
 			   "time");
 	else if (rc == -EPIPE && !c->gone)

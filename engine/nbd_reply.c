@@ -1,6 +1,7 @@
 /* nbd_reply.c - answers on the wire: simple replies and structured chunks. See
  * nbd_impl.h. What belongs together goes out in one system call.
  */
+#include <errno.h>
 #include <string.h>
 
 #include "engine/nbd.h"
@@ -9,6 +10,28 @@
 
 #define SIMPLE_BYTES 16
 #define CHUNK_BYTES 20
+
+uint32_t nbd_errno(int rc)
+{
+	switch (-rc) {
+	case 0:
+		return 0;
+	case EPERM:
+	case EROFS:
+		return NBD_EPERM;
+	case ENOMEM:
+		return NBD_ENOMEM;
+	case EINVAL:
+		return NBD_EINVAL;
+	case ENOSPC:
+	case EDQUOT:
+	case EFBIG:
+		return NBD_ENOSPC;
+	case ECANCELED:
+		return NBD_ESHUTDOWN;
+	}
+	return NBD_EIO;
+}
 
 static int send_locked(struct nbd_conn *c, struct iovec *iov, int n)
 {

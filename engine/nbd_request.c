@@ -45,28 +45,6 @@ static const struct command *command_of(const struct nbd_request *r)
 	       &commands[r->type] : &none;
 }
 
-uint32_t nbd_errno(int rc)
-{
-	switch (-rc) {
-	case 0:
-		return 0;
-	case EPERM:
-	case EROFS:
-		return NBD_EPERM;
-	case ENOMEM:
-		return NBD_ENOMEM;
-	case EINVAL:
-		return NBD_EINVAL;
-	case ENOSPC:
-	case EDQUOT:
-	case EFBIG:
-		return NBD_ENOSPC;
-	case ECANCELED:
-		return NBD_ESHUTDOWN;
-	}
-	return NBD_EIO;
-}
-
 /* --- may it be asked? --- */
 
 /* The disk may have grown since it was looked at. */

@@ -157,7 +157,7 @@ static void add_worker(struct nbd_conn *c)
 		return;
 	nbd_worker_init(w, c);
 	if (w->small &&
-	    !thread_start(&w->thread, "nbd-io", nbd_worker_main, w))
+	    !thread_start(&w->thread, "nbd-io", c->work, w))
 		c->workers++;
 	else
 		nbd_worker_release(w);
