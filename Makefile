@@ -42,7 +42,8 @@ LIBS_cmocka = $(call lib,cmocka,-lcmocka)
 # room is linked with it and with the rooms before it, so a call upward does
 # not link. README.md tells what each is for, and `make lint` compares.
 ROOMS := engine/util engine/file engine/event engine/image engine/image/qcow2 \
-	engine/chain engine/job engine src/qmp src/console ui src
+	engine/chain engine/job engine \
+	src/qmp src/console src/process src/offline ui src/options src
 
 # upto ROOM: it and all before it, the highest first.
 upto = $(call upto_in,$(1),$(ROOMS),)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-#include "src/daemon_options.h"
+#include "src/options/daemon_options.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -6,7 +6,7 @@
 #include <stddef.h>
 
 #include "engine/engine.h"
-#include "src/daemon_options.h"
+#include "src/options/daemon_options.h"
 #include "ui/screen.h"
 
 enum options_result {

@@ -9,7 +9,7 @@
 #include <stddef.h>
 
 #include "engine/util/err.h"
-#include "src/monitors.h"
+#include "src/options/monitors.h"
 
 /* A QMP command that an option stands for. */
 struct daemon_command {

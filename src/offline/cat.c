@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-#include "src/cat.h"
+#include "src/offline/cat.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-#include "src/monitors.h"
+#include "src/options/monitors.h"
 
 #include <string.h>
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-#include "src/options.h"
+#include "src/options/options.h"
 
 #include <getopt.h>
 #include <stdio.h>

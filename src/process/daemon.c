@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-#include "src/daemon.h"
+#include "src/process/daemon.h"
 
 #include <errno.h>
 #include <fcntl.h>

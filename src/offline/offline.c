@@ -3,7 +3,7 @@
  * commit, info, cat. The last two look only: without locks, so that they work
  * beside a running user of the image.
  */
-#include "src/offline.h"
+#include "src/offline/offline.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -14,9 +14,9 @@
 #include <unistd.h>
 
 #include "engine/util/size.h"
-#include "src/cat.h"
 #include "src/console/console.h"
 #include "src/console/image_text.h"
+#include "src/offline/cat.h"
 
 #define DEVICE "image"
 

@@ -2,7 +2,7 @@
 #ifndef BLKMON_OFFLINE_H
 #define BLKMON_OFFLINE_H
 
-#include "src/signals.h"
+#include "src/process/signals.h"
 
 /* argv[0] is the subcommand's name. The exit status; -1 if there is no such
  * subcommand. */

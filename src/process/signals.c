@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-#include "src/signals.h"
+#include "src/process/signals.h"
 
 #include <errno.h>
 #include <poll.h>
