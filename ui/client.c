@@ -10,14 +10,11 @@
 #include "engine/util/bug.h"
 #include "engine/util/clock.h"
 #include "engine/util/mem.h"
+#include "ui/client.h"
 #include "ui/client_impl.h"
 
-void client_tell(struct client *c)
-{
-	eventfd_write(c->fd, 1);
-}
-
-void client_ask(struct client *c, bool reshape)
+/* Asks the watcher for a look. Lock held. */
+static void client_ask(struct client *c, bool reshape)
 {
 	c->asked++;
 	c->reshape |= reshape;
@@ -381,8 +378,8 @@ void client_show(struct client *c, const char *const *nodes, size_t n,
 	bool news = false;
 	struct map *map;
 
-	if (cells > MAP_CELLS)
-		cells = MAP_CELLS;
+	if (cells > STRIP_CELLS)
+		cells = STRIP_CELLS;
 	lock_take(&c->lock);
 	for (size_t i = 0; i < c->map_count; i++)
 		c->maps[i]->wanted = false;

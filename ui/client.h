@@ -21,8 +21,6 @@
 #include "ui/view.h"
 #include "ui/view_use.h"
 
-#define MAP_CELLS 512
-
 struct client;
 
 /* A line for the log, from the runner. */
@@ -66,7 +64,7 @@ void client_jobs(struct client *c, struct view_jobs *out);
 void client_uses(struct client *c, struct view_uses *out);
 void client_dismiss(struct client *c);
 /* These images are visible and have strips of @cells cells (at most
- * MAP_CELLS). */
+ * STRIP_CELLS). */
 void client_show(struct client *c, const char *const *nodes, size_t n,
 		 unsigned cells);
 /* The map of an image: how many cells were put into @cells (0: not known),

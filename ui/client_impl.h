@@ -3,9 +3,15 @@
 #define BLKMON_UI_CLIENT_IMPL_H
 
 #include <pthread.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/eventfd.h>
 
 #include "engine/util/thread.h"
-#include "ui/client.h"
+#include "src/console/console.h"
+#include "ui/strip.h"
+#include "ui/view.h"
+#include "ui/view_use.h"
 
 struct map {
 	char *node;
@@ -14,7 +20,7 @@ struct map {
 	unsigned tried;		/* cells that were asked for last */
 	bool wanted;		/* visible now */
 	bool stale;
-	struct strip_cell cells[MAP_CELLS];
+	struct strip_cell cells[STRIP_CELLS];
 };
 
 struct line {
@@ -47,9 +53,12 @@ struct client {
 	uint64_t asked, done;		/* requests to the watcher */
 };
 
-void client_tell(struct client *c);		/* the screen */
-/* Asks the watcher for a look. Lock held. */
-void client_ask(struct client *c, bool reshape);
+/* Tells the screen that there is something new. */
+static inline void client_tell(struct client *c)
+{
+	eventfd_write(c->fd, 1);
+}
+
 void client_watcher(void *client);		/* the thread */
 
 #endif

@@ -64,8 +64,8 @@ static struct columns columns(unsigned w)
 	take(&k.disk, &x, 5);
 	take(&k.holds, &x, 5);
 	k.strip = (struct column) { x + 1, w > x + 3 ? w - x - 3 : 1 };
-	if (k.strip.w > MAP_CELLS)
-		k.strip.w = MAP_CELLS;
+	if (k.strip.w > STRIP_CELLS)
+		k.strip.w = STRIP_CELLS;
 	return k;
 }
 
@@ -212,7 +212,7 @@ static void draw_holds(struct screen *s, const struct column *at, unsigned y,
 static void draw_strip(struct screen *s, const struct view_image *v,
 		       const struct columns *k, unsigned y)
 {
-	static struct strip_cell cells[MAP_CELLS];
+	static struct strip_cell cells[STRIP_CELLS];
 	struct canvas *c = &s->canvas;
 	uint64_t size = 0, held = 0;
 	unsigned n = client_map(s->client, v->node, cells, &size);

@@ -212,8 +212,9 @@ static int run_on_terminal(struct screen *s, struct interrupt *outer)
 	sigset_t set;
 	struct loop l = { .s = s, .outer = outer,
 			  .signals = open_signals(&set) };
+	const struct screen_options *o = s->options;
 
-	if (l.signals < 0 || tty_open(s->options)) {
+	if (l.signals < 0 || tty_open(o->theme, o->color, o->mouse)) {
 		fputs("blkmon: this terminal can't show the screen\n",
 		      stderr);
 		return -1;

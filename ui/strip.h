@@ -13,6 +13,8 @@
 
 #include "ui/theme.h"
 
+#define STRIP_CELLS 512		/* of the widest strip */
+
 struct strip_cell {
 	uint64_t data, zero, compressed;	/* bytes held */
 };

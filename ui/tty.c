@@ -204,7 +204,7 @@ static void forget_shown(void)
 	clear();
 }
 
-int tty_open(const struct screen_options *o)
+int tty_open(enum theme_name theme, bool color, bool mouse)
 {
 	unsigned w, h;
 
@@ -217,9 +217,9 @@ int tty_open(const struct screen_options *o)
 	/* newterm() has a handler for it that would do all of it again. */
 	signal(SIGTSTP, SIG_DFL);
 	tty.modern = is_modern();
-	tty.mouse = o->mouse;
-	tty.color = o->color && has_colors();
-	tty.theme = tty.color ? o->theme : THEME_MONO;
+	tty.mouse = mouse;
+	tty.color = color && has_colors();
+	tty.theme = tty.color ? theme : THEME_MONO;
 	raw();
 	noecho();
 	nonl();

@@ -9,14 +9,15 @@
 #include <stdbool.h>
 
 #include "ui/canvas.h"
-#include "ui/screen.h"
+#include "ui/theme.h"
 
 /* Does $TERM name a terminal that can address its cells? */
 bool tty_possible(void);
 
 /* Takes the terminal over; from here until tty_close() the terminal is put
- * right whatever ends the program, but for SIGKILL. 0, or -1. */
-int tty_open(const struct screen_options *o);
+ * right whatever ends the program, but for SIGKILL. @color: where the terminal
+ * has them; without, @theme is mono. 0, or -1. */
+int tty_open(enum theme_name theme, bool color, bool mouse);
 void tty_close(void);
 int tty_fd(void);
 void tty_size(unsigned *w, unsigned *h);
