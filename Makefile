@@ -35,7 +35,8 @@ ALL_LDFLAGS = -pthread $(if $(SAN),-fsanitize=$(SAN)) $(LDFLAGS)
 lib = $(shell $(PKG_CONFIG) --libs $(1) 2>/dev/null || echo $(2))
 LIBS_engine/image/qcow2 = $(call lib,zlib libzstd,-lz -lzstd)
 LIBS_src/qmp = $(call lib,jansson,-ljansson)
-LIBS_ui = $(call lib,readline,-lreadline) $(call lib,ncursesw,-lncursesw -ltinfo)
+LIBS_ui/tty = $(call lib,ncursesw,-lncursesw -ltinfo)
+LIBS_ui/prompt = $(call lib,readline,-lreadline)
 LIBS_cmocka = $(call lib,cmocka,-lcmocka)
 
 # A room is a folder and an archive. From the ground up: what is built in a
@@ -43,7 +44,9 @@ LIBS_cmocka = $(call lib,cmocka,-lcmocka)
 # not link. README.md tells what each is for, and `make lint` compares.
 ROOMS := engine/util engine/file engine/event engine/image engine/image/qcow2 \
 	engine/chain engine/job engine \
-	src/qmp src/console src/process src/offline ui src/options src
+	src/qmp src/console src/process src/offline \
+	ui/draw ui/keys ui/tty ui/view ui/client ui/prompt ui/pane ui/screen \
+	src/options src
 
 # upto ROOM: it and all before it, the highest first.
 upto = $(call upto_in,$(1),$(ROOMS),)

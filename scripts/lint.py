@@ -16,6 +16,7 @@ import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+UI = ("ui", "src/console", "src/qmp", "engine/util")
 TERMINAL = ("curses.h", "ncurses", "readline/", "term.h")
 
 # Rooms are the table in README.md, from the ground up: a room may include its
@@ -24,7 +25,8 @@ TERMINAL = ("curses.h", "ncurses", "readline/", "term.h")
 NARROW = (
     ("src/qmp", None, TERMINAL),
     ("src/console", ("src/console", "src/qmp", "engine/util"), TERMINAL),
-    ("ui", ("ui", "src/console", "src/qmp", "engine/util"), ()),
+    ("ui/tty", ("ui/draw", "engine/util"), ("readline/",)),
+    ("ui", UI, ("curses.h", "ncurses", "term.h")),
     ("src", None, TERMINAL),
     ("engine", None, TERMINAL + ("jansson.h",)),
 )

@@ -22,9 +22,9 @@
 #include "src/process/signals.h"
 #include "src/qmp/command.h"
 #include "src/qmp/error.h"
-#include "ui/keys.h"
-#include "ui/line.h"
-#include "ui/screen.h"
+#include "ui/keys/keys.h"
+#include "ui/prompt/line.h"
+#include "ui/screen/screen.h"
 
 enum { EXIT_WELL, EXIT_FAILED, EXIT_USAGE };
 

@@ -7,7 +7,7 @@
 
 #include "engine/engine.h"
 #include "src/options/daemon_options.h"
-#include "ui/screen.h"
+#include "ui/screen/screen.h"
 
 enum options_result {
 	OPTIONS_RUN,

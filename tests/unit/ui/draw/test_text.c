@@ -1,0 +1,170 @@
+/* test_text.c - widths, cutting, numbers in few columns; the canvas. */
+#include "tests/unit/ui/ui.h"
+
+#include "ui/draw/canvas.h"
+#include "ui/draw/strip.h"
+#include "ui/draw/text.h"
+
+#define MIB (1ull << 20)
+
+static void assert_fit(const char *text, unsigned columns, bool middle,
+		       bool ascii, const char *want)
+{
+	struct str out = STR_INIT;
+
+	if (middle)
+		text_fit_middle(&out, text, columns, ascii);
+	else
+		text_fit(&out, text, columns, ascii);
+	assert_string_equal(str_get(&out), want);
+	assert_true(text_columns(str_get(&out)) <= columns);
+	str_release(&out);
+}
+
+static void widths(void **state)
+{
+	(void)state;
+	assert_int_equal(text_columns(""), 0);
+	assert_int_equal(text_columns("abc"), 3);
+	assert_int_equal(text_columns("磁碟"), 4);
+	assert_int_equal(text_columns("é"), 1);
+	assert_int_equal(text_columns("e\xcc\x81"), 1);	/* combining */
+	assert_int_equal(text_columns("\xff\xfe"), 2);	/* not UTF-8 */
+	assert_int_equal(text_columns("a\xe2\x80\xae" "b"), 3);	/* bidi */
+	assert_int_equal(text_prefix("磁碟", 3), 3);
+	assert_int_equal(text_prefix("e\xcc\x81x", 1), 3);
+}
+
+static void cutting(void **state)
+{
+	(void)state;
+	assert_fit("overlay", 7, false, false, "overlay");
+	assert_fit("overlay", 5, false, false, "over…");
+	assert_fit("overlay", 5, false, true, "over~");
+	assert_fit("overlay-17.qcow2", 9, true, true, "over~cow2");
+	assert_fit("磁碟磁碟", 5, false, false, "磁碟…");
+	assert_fit("磁碟磁碟", 4, false, false, "磁…");
+	assert_fit("abc", 0, false, false, "");
+	assert_fit("abc", 1, true, true, "~");
+}
+
+static void assert_size(uint64_t bytes, const char *want)
+{
+	char buf[8];
+
+	assert_string_equal(text_size(bytes, buf, sizeof(buf)), want);
+}
+
+static void numbers(void **state)
+{
+	char buf[16];
+
+	(void)state;
+	assert_size(0, "0");
+	assert_size(999, "999");
+	assert_size(1000, "0.98K");
+	assert_size(64 * MIB, "64.0M");
+	assert_size(999 * MIB, "999M");
+	assert_size(1023 * MIB, "1.00G");
+	assert_size(UINT64_MAX, "16.0E");
+	assert_string_equal(text_seconds(5, buf, sizeof(buf)), "0:05");
+	assert_string_equal(text_seconds(3661, buf, sizeof(buf)), "1:01:01");
+	assert_string_equal(text_seconds(360000, buf, sizeof(buf)), "4d 4h");
+	text_seconds(UINT64_MAX, buf, sizeof(buf));
+}
+
+static void assert_cell(uint64_t data, uint64_t zero, uint64_t compressed,
+			bool ascii, const char *want)
+{
+	struct strip_cell cell = { data, zero, compressed };
+	enum style style;
+
+	assert_string_equal(strip_glyph(&cell, 800, ascii, &style), want);
+}
+
+/* Any byte shows, only all of them fill the cell, kinds differ in glyph. */
+static void strips(void **state)
+{
+	struct strip_cell two[] = { { 1, 0, 0 }, { 2, 0, 0 } };
+
+	(void)state;
+	assert_cell(0, 0, 0, false, "·");
+	assert_cell(0, 0, 0, true, " ");
+	assert_cell(1, 0, 0, false, "▁");
+	assert_cell(799, 0, 0, false, "▇");
+	assert_cell(800, 0, 0, false, "█");
+	assert_cell(800, 0, 0, true, "#");
+	assert_cell(400, 0, 0, true, "=");
+	assert_cell(0, 1, 0, false, "o");
+	assert_cell(0, 800, 0, false, "0");
+	assert_cell(0, 0, 100, false, "▒");
+	assert_cell(0, 0, 800, false, "▓");
+	assert_cell(0, 0, 800, true, "Z");
+	assert_cell(300, 400, 0, false, "0");
+	assert_int_equal(strip_scaled(two, 2, 0, 4).data, 1);
+	assert_int_equal(strip_scaled(two, 2, 3, 4).data, 2);
+	assert_int_equal(strip_scaled(two, 0, 3, 4).data, 0);
+}
+
+static void assert_screen(const struct canvas *c, const char *want)
+{
+	char text[4096] = "";
+	FILE *file = fmemopen(text, sizeof(text), "w");
+
+	canvas_write_text(c, file);
+	fclose(file);
+	assert_string_equal(text, want);
+}
+
+static void canvas_clips(void **state)
+{
+	struct canvas c;
+
+	(void)state;
+	canvas_init(&c, 6, 2);
+	assert_int_equal(canvas_put(&c, 4, 0, 9, STYLE_TEXT, "abc"), 2);
+	assert_int_equal(canvas_put(&c, 0, 1, 9, STYLE_TEXT, "磁碟碟碟"), 6);
+	assert_int_equal(canvas_put(&c, 6, 0, 9, STYLE_TEXT, "x"), 0);
+	assert_int_equal(canvas_put(&c, 0, 2, 9, STYLE_TEXT, "x"), 0);
+	assert_screen(&c, "    ab\n磁碟碟\n");
+	/* Half of a wide character is overwritten: the other half goes. */
+	canvas_put(&c, 1, 1, 1, STYLE_TEXT, "x");
+	canvas_put(&c, 2, 1, 1, STYLE_TEXT, "y");
+	assert_screen(&c, "    ab\n xy 碟\n");
+	/* A wide one that does not fit is left out. */
+	assert_int_equal(canvas_put(&c, 5, 0, 9, STYLE_TEXT, "磁"), 0);
+	canvas_put(&c, 0, 0, 9, STYLE_TEXT,
+		   "e\xcc\x81\xcc\x82\xcc\x83\xcc\x84");
+	assert_screen(&c, "e\xcc\x81\xcc\x82   ab\n xy 碟\n");
+	canvas_resize(&c, 1, 1);
+	assert_screen(&c, "\n");
+	canvas_resize(&c, 0, 0);
+	assert_screen(&c, "");
+	canvas_release(&c);
+}
+
+static void canvas_in_ascii(void **state)
+{
+	struct canvas c;
+
+	(void)state;
+	canvas_init(&c, 8, 1);
+	c.ascii = true;
+	canvas_put(&c, 0, 0, 9, STYLE_TEXT, "aé磁e\xcc\x81");
+	assert_screen(&c, "a???e\n");
+	canvas_release(&c);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(widths),
+		cmocka_unit_test(cutting),
+		cmocka_unit_test(numbers),
+		cmocka_unit_test(strips),
+		cmocka_unit_test(canvas_clips),
+		cmocka_unit_test(canvas_in_ascii),
+	};
+
+	return cmocka_run_group_tests(tests, utf8, NULL);
+}

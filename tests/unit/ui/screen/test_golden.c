@@ -1,0 +1,305 @@
+/* test_golden.c - whole screens, drawn without a display from the answers in
+ * tests/ui/fixtures, compared with tests/ui/golden.
+ *
+ * A screen that is meant to have changed: GOLDEN=write build/tests/ui/...
+ */
+#include "tests/unit/ui/fake_channel.h"
+#include "tests/unit/ui/ui.h"
+
+#include "ui/screen/replay.h"
+
+#define FIXTURES "tests/ui/fixtures/"
+#define GOLDEN "tests/ui/golden/"
+
+struct stage {
+	struct play play;
+	struct fake run, watch;
+	struct console console;
+	struct screen_options options;
+	struct screen screen;
+};
+
+static json_t *load(const char *name)
+{
+	char *path = mem_printf(FIXTURES "%s.json", name);
+	json_error_t error;
+	json_t *scenes = json_load_file(path, 0, &error);
+
+	if (!scenes)
+		fail_msg("%s: %s", path, error.text);
+	free(path);
+	return scenes;
+}
+
+static json_t *deep_chain(int n)
+{
+	json_t *nodes = json_array(), *links = json_array(), *node = NULL;
+	json_t *blocks;
+
+	for (int i = n; i--; ) {
+		char *name = mem_printf("n%d", i);
+		char *file = mem_printf("layer-%04d.qcow2", i);
+		char *below = i ? mem_printf("n%d", i - 1) : mem_dup("");
+
+		node = json_pack("{s:s, s:s, s:b, s:{s:s, s:I, s:I}}",
+				 "node-name", name, "drv", "qcow2", "ro",
+				 i < n - 1, "image", "filename", file,
+				 "virtual-size", (json_int_t)1 << 34,
+				 "actual-size", (json_int_t)i << 20);
+		json_array_append_new(nodes, node);
+		json_array_append_new(links, json_pack("{s:s, s:s}",
+			"node-name", name, "backing", below));
+		free(name);
+		free(file);
+		free(below);
+	}
+	blocks = json_pack("[{s:s, s:O}]", "device", "disk0", "inserted",
+			   json_array_get(nodes, 0));
+	return json_pack("[{s:{s:o, s:o, s:o}, s:{s:I}}]", "replies",
+			 "query-named-block-nodes", nodes, "query-block",
+			 blocks, "x-blkmon-query-links", links, "maps",
+			 "size", (json_int_t)1 << 34);
+}
+
+static void open_stage(struct stage *t, json_t *scenes, unsigned w,
+		       unsigned h, bool ascii)
+{
+	*t = (struct stage) {
+		.play.scenes = scenes,
+		.options = { .columns = w, .rows = h, .ascii = ascii,
+			     .script = "", .fixed_time = "12:00:00",
+			     .color = true },
+	};
+	lock_init(&t->play.lock);
+	fake_init(&t->run, &t->play);
+	fake_init(&t->watch, &t->play);
+	t->run.other = &t->watch;
+	t->run.silent = true;
+	console_init(&t->console, &t->run.channel);
+	t->run.silent = false;
+	fake_wake(&t->run);
+	screen_init(&t->screen, &t->options, &t->console, &t->watch.channel);
+}
+
+static void close_stage(struct stage *t)
+{
+	screen_release(&t->screen);
+	console_release(&t->console);
+	fake_release(&t->run);
+	fake_release(&t->watch);
+	lock_release(&t->play.lock);
+	json_decref(t->play.scenes);
+}
+
+static void perform(struct stage *t, const char *script)
+{
+	char *text = mem_dup(script), *save = NULL, *line;
+
+	for (line = strtok_r(text, "\n", &save); line;
+	     line = strtok_r(NULL, "\n", &save))
+		assert_int_equal(replay_line(&t->screen, line, NULL), 0);
+	free(text);
+	replay_settle(&t->screen, NULL);
+}
+
+static char *picture(struct stage *t, bool colors)
+{
+	char *text = NULL;
+	size_t size;
+	FILE *out = open_memstream(&text, &size);
+
+	if (colors)
+		canvas_write_ansi(&t->screen.canvas, THEME_MONO, out);
+	else
+		canvas_write_text(&t->screen.canvas, out);
+	fprintf(out, "cursor %d,%d\n", t->screen.canvas.cursor_x,
+		t->screen.canvas.cursor_y);
+	fclose(out);
+	return text;
+}
+
+static char *read_golden(const char *path)
+{
+	char *text = mem_alloc(1 << 20);
+	FILE *in = fopen(path, "r");
+
+	if (in) {
+		text[fread(text, 1, (1 << 20) - 1, in)] = '\0';
+		fclose(in);
+	}
+	return text;
+}
+
+static void compare(const char *name, const char *got)
+{
+	char *path = mem_printf(GOLDEN "%s.txt", name), *want;
+	const char *mode = getenv("GOLDEN");
+	FILE *out;
+
+	if (mode && !strcmp(mode, "write")) {
+		out = fopen(path, "w");
+		assert_non_null(out);
+		fputs(got, out);
+		fclose(out);
+	}
+	want = read_golden(path);
+	if (strcmp(got, want))
+		fail_msg("%s differs; the screen is now:\n%s", path, got);
+	free(want);
+	free(path);
+}
+
+#define LINE(text) "type # " text "\nkey Enter\n"
+#define LINES LINE("one") LINE("two") LINE("three") LINE("four") \
+	LINE("five") LINE("six") LINE("seven") LINE("eight") LINE("nine") \
+	LINE("ten") LINE("eleven") LINE("twelve") LINE("thirteen")
+
+struct scene {
+	const char *name, *fixture;
+	unsigned w, h;
+	bool ascii, colors;
+	const char *script;
+};
+
+static const struct scene scenes[] = {
+	{ "chains-80x24", "commit", 80, 24, false, false, "" },
+	{ "chains-60x16", "commit", 60, 16, false, false, "" },
+	{ "chains-120x40", "commit", 120, 40, false, false, "" },
+	{ "chains-ascii", "commit", 80, 24, true, false, "" },
+	{ "chains-mono", "commit", 60, 16, false, true, "key k" },
+	{ "too-small", "commit", 59, 16, false, false, "" },
+	{ "tiny", "commit", 1, 1, false, false, "key s Enter c y" },
+	{ "empty", "empty", 80, 24, false, false, "" },
+	{ "key-snapshot", "commit", 80, 24, false, false, "key s" },
+	{ "key-stream-whole", "commit", 80, 24, false, false, "key t" },
+	{ "key-stream-base", "commit", 80, 24, false, false, "key k k t" },
+	{ "key-commit-middle", "commit", 80, 24, false, false, "key k c" },
+	{ "key-commit-root", "commit", 80, 24, false, false, "key g c" },
+	{ "ask-commit", "commit", 80, 24, false, false, "key g c Enter" },
+	{ "ask-no", "commit", 80, 24, false, false, "key g c Enter Enter" },
+	{ "job-running", "commit", 80, 24, false, false,
+	  "key g c Enter y" },
+	{ "job-running-60x16", "commit", 60, 16, false, false,
+	  "key g c Enter y Tab" },
+	{ "job-running-ascii", "commit", 80, 24, true, false,
+	  "key g c Enter y" },
+	{ "key-speed", "commit", 80, 24, false, false,
+	  "key g c Enter y + +" },
+	{ "key-cancel", "commit", 80, 24, false, false,
+	  "key g c Enter y x Enter" },
+	{ "ask-quit", "commit", 80, 24, false, false,
+	  "key g c Enter y q" },
+	{ "job-ready", "commit", 80, 24, false, false,
+	  "key g c Enter y 0 Enter" },
+	{ "job-done", "commit", 80, 24, false, false,
+	  "key g c Enter y 0 Enter C Enter" },
+	{ "job-dismissed", "commit", 80, 24, false, false,
+	  "key g c Enter y 0 Enter C Enter d" },
+	{ "jobs-120x40", "jobs", 120, 40, false, false, "key Tab G" },
+	{ "jobs-zoom", "jobs", 80, 24, false, false, "key Tab z" },
+	{ "names-80x24", "family", 80, 24, false, false, "" },
+	{ "names-60x16", "family", 60, 16, false, false, "key g" },
+	{ "names-ascii", "family", 100, 24, true, false, "key G" },
+	{ "guests-80x24", "guests", 80, 24, false, false, "" },
+	{ "guests-60x16", "guests", 60, 16, false, false, "" },
+	{ "guests-ascii", "guests", 100, 24, true, false, "" },
+	{ "guests-of-one", "guest", 80, 24, false, false, "" },
+	{ "details", "family", 80, 24, false, false, "key g Enter" },
+	{ "help", "commit", 80, 24, false, false, "key ?" },
+	{ "help-end", "commit", 80, 24, true, false, "key ? G" },
+	{ "search-chains", "commit", 80, 24, false, false,
+	  "key /\ntype sn1" },
+	{ "search-found", "commit", 80, 24, false, false,
+	  "key /\ntype BASE\nkey Enter" },
+	{ "prompt-completes", "commit", 80, 24, false, false,
+	  "key :\ntype block_job_\nkey Tab" },
+	{ "prompt-device", "commit", 80, 24, false, false,
+	  "key :\ntype block_stream d\nkey Tab\ntype 0 s\nkey Tab" },
+	{ "prompt-long", "commit", 60, 16, false, false,
+	  "key :\ntype 0123456789 0123456789 0123456789 0123456789 ende" },
+	{ "prompt-wide", "commit", 80, 24, false, false,
+	  "key :\ntype info 磁碟é\nkey Left" },
+	{ "prompt-isearch", "commit", 80, 24, false, false,
+	  "key :\ntype # prüfung磁\nkey Enter C-r\ntype üf" },
+	{ "prompt-paste", "commit", 80, 24, false, false,
+	  "paste info status\033[2Jinfo version" },
+	{ "log-output", "commit", 80, 24, false, false,
+	  "key :\ntype info block-jobs\nkey Enter\ntype nosuch\nkey Enter" },
+	{ "log-filter", "jobs", 80, 24, false, false,
+	  "key :\ntype info status\nkey Enter Esc f" },
+	{ "log-frozen", "jobs", 60, 16, false, false,
+	  "key :\n" LINES "key PgUp" },
+	{ "log-search", "jobs", 80, 24, false, false,
+	  "key :\n" LINES "key Esc Tab Tab /\ntype FIVE" },
+};
+
+static void golden(void **state)
+{
+	const struct scene *scene = *state;
+	struct stage t;
+	char *got;
+
+	open_stage(&t, load(scene->fixture), scene->w, scene->h,
+		   scene->ascii);
+	perform(&t, scene->script);
+	got = picture(&t, scene->colors);
+	close_stage(&t);
+	compare(scene->name, got);
+	free(got);
+}
+
+static void thousand_layers(void **state)
+{
+	struct stage t;
+	char *got;
+
+	(void)state;
+	open_stage(&t, deep_chain(1000), 80, 24, false);
+	perform(&t, "key k k PgUp");
+	got = picture(&t, false);
+	compare("layers-1000", got);
+	free(got);
+	perform(&t, "key /\ntype layer-0042\nkey Enter");
+	got = picture(&t, false);
+	compare("layers-1000-found", got);
+	free(got);
+	close_stage(&t);
+}
+
+/* No size and no order of sizes is too much. */
+static void resizes(void **state)
+{
+	static const char *const sizes[] = {
+		"size 200x60", "size 0x0", "size 1x1", "size 60x16",
+		"size 80x3", "size 3x80", "size 300x200", "size 80x24",
+	};
+	struct stage t;
+
+	(void)state;
+	open_stage(&t, load("jobs"), 80, 24, false);
+	perform(&t, "size 1000x1000\nkey ?");
+	for (size_t i = 0; i < 200; i++) {
+		perform(&t, sizes[i % 8]);
+		if (i == 60)
+			perform(&t, "key Esc z");
+		if (i == 120)
+			perform(&t, "key Tab z :\ntype abc");
+	}
+	close_stage(&t);
+}
+
+int main(void)
+{
+	enum { N = sizeof(scenes) / sizeof(*scenes) };
+	struct CMUnitTest tests[N + 2] = {
+		cmocka_unit_test(thousand_layers),
+		cmocka_unit_test(resizes),
+	};
+
+	for (size_t i = 0; i < N; i++)
+		tests[i + 2] = (struct CMUnitTest) {
+			.name = scenes[i].name, .test_func = golden,
+			.initial_state = (void *)(uintptr_t)&scenes[i],
+		};
+	return cmocka_run_group_tests(tests, utf8, NULL);
+}

@@ -1,0 +1,393 @@
+/* test_view.c - from replies to the picture: trees, links, jobs. */
+#include "tests/unit/ui/ui.h"
+
+#include <time.h>
+
+#include "engine/util/clock.h"
+#include "ui/view/view.h"
+#include "ui/view/view_use.h"
+
+static json_t *parse(const char *text)
+{
+	json_error_t error;
+	json_t *value = json_loads(text, 0, &error);
+
+	if (!value)
+		fail_msg("%s", error.text);
+	return value;
+}
+
+/* "node<file<full backing" by blanks, newest first; "-" for no backing. */
+static json_t *nodes_of(const char *list)
+{
+	json_t *nodes = json_array();
+	char *text = strdup(list), *save = NULL;
+
+	for (char *w = strtok_r(text, " ", &save); w;
+	     w = strtok_r(NULL, " ", &save)) {
+		char *file = strchr(w, '<'), *backing;
+		json_t *image;
+
+		*file++ = '\0';
+		backing = strchr(file, '<');
+		*backing++ = '\0';
+		image = json_pack("{s:s, s:i}", "filename", file,
+				  "virtual-size", 65536);
+		if (*backing != '-') {
+			json_object_set_new(image, "backing-filename",
+					    json_string(backing));
+			json_object_set_new(image, "full-backing-filename",
+					    json_string(backing));
+		}
+		json_array_append_new(nodes, json_pack(
+			"{s:s, s:s, s:s, s:o}", "node-name", w, "drv",
+			"qcow2", "file", file, "image", image));
+	}
+	free(text);
+	return nodes;
+}
+
+static struct shape *shape_of(const char *nodes, const char *blocks,
+			      const char *links)
+{
+	json_t *n = nodes_of(nodes), *b = parse(blocks);
+	json_t *l = links ? parse(links) : NULL;
+	struct shape *shape = shape_new(b, n, l);
+
+	json_decref(n);
+	json_decref(b);
+	json_decref(l);
+	return shape;
+}
+
+static void assert_row(const struct shape *s, size_t i, const char *tree,
+		       const char *name)
+{
+	assert_true(i < s->n);
+	assert_string_equal(s->images[i].tree, tree);
+	assert_string_equal(s->images[i].name, name);
+}
+
+#define DISK0 "[{\"device\": \"disk0\", \"inserted\": {\"node-name\": \"n2\"}}]"
+
+static void chain(void **state)
+{
+	struct shape *s = shape_of("n0<base<- n1<d/sn1<base n2<sn2<d/sn1",
+				   DISK0, NULL);
+
+	(void)state;
+	assert_int_equal(s->n, 3);
+	assert_row(s, 0, "┬", "base");
+	assert_row(s, 1, "├", "sn1");
+	assert_row(s, 2, "└", "sn2");
+	assert_string_equal(s->images[2].drive, "disk0");
+	assert_null(s->images[0].drive);
+	assert_int_equal(s->images[2].backing, 1);
+	assert_int_equal(s->images[0].backing, -1);
+	assert_int_equal(s->images[0].top, 2);
+	assert_true(s->images[1].no_format);
+	assert_false(s->images[0].no_format);
+	assert_int_equal(shape_find(s, "n1"), 1);
+	assert_int_equal(shape_find(s, "x"), -1);
+	shape_put(s);
+}
+
+/* Names of nodes say how images lie on each other, whatever the files are
+ * called. */
+static void linked_by_name(void **state)
+{
+	struct shape *s = shape_of("n0<same<- n2<same<other", DISK0,
+		"[{\"node-name\": \"n2\", \"backing\": \"n0\"}, "
+		"{\"node-name\": \"n0\", \"backing\": \"\"}]");
+
+	(void)state;
+	assert_int_equal(s->n, 2);
+	assert_string_equal(s->images[0].node, "n0");
+	assert_int_equal(s->images[1].backing, 0);
+	shape_put(s);
+}
+
+/* A shared base is drawn once; a branch that goes on has a column. */
+static void branches(void **state)
+{
+	struct shape *s = shape_of("b2<b2<b1 b1<b1<base a2<a2<a1 a1<a1<base "
+				   "base<base<- lone<lone<-", "[]", NULL);
+
+	(void)state;
+	assert_int_equal(s->n, 6);
+	assert_row(s, 0, "─", "lone");
+	assert_row(s, 1, "┬", "base");
+	assert_row(s, 2, "├─┬", "a1");
+	assert_row(s, 3, "│ └", "a2");
+	assert_row(s, 4, "└─┬", "b1");
+	assert_row(s, 5, "  └", "b2");
+	assert_string_equal(s->images[2].tree_ascii, "|-+");
+	shape_put(s);
+}
+
+static void hostile(void **state)
+{
+	struct shape *s = shape_of(
+		"n2<\033[2Jevil\n<gone a<a<b b<b<a", DISK0, NULL);
+
+	(void)state;
+	/* A loop by file names ends somewhere; what is gone is shown. */
+	assert_int_equal(s->n, 5);
+	for (size_t i = 0; i < s->n; i++)
+		assert_null(strpbrk(s->images[i].name, "\033\n"));
+	assert_int_equal(shape_find(s, ""), -1);
+	for (size_t i = 0; i < s->n; i++)
+		if (!strcmp(s->images[i].name, "gone"))
+			assert_true(s->images[i].missing);
+	shape_put(s);
+}
+
+static void no_answer(void **state)
+{
+	struct shape *s = shape_new(NULL, NULL, NULL);
+
+	(void)state;
+	assert_int_equal(s->n, 0);
+	shape_put(s);
+}
+
+static struct shape *deep(int n)
+{
+	json_t *nodes = json_array(), *links = json_array();
+	struct shape *s;
+	char name[16], below[16];
+
+	for (int i = n; i--; ) {
+		snprintf(name, sizeof(name), "n%d", i);
+		snprintf(below, sizeof(below), "n%d", i - 1);
+		json_array_append_new(nodes, json_pack(
+			"{s:s, s:s, s:{s:s}}", "node-name", name, "drv",
+			"qcow2", "image", "filename", name));
+		json_array_append_new(links, json_pack("{s:s, s:s}",
+			"node-name", name, "backing", i ? below : ""));
+	}
+	s = shape_new(NULL, nodes, links);
+	json_decref(nodes);
+	json_decref(links);
+	return s;
+}
+
+static void thousand_layers(void **state)
+{
+	struct shape *s = deep(1000);
+
+	(void)state;
+	assert_int_equal(s->n, 1000);
+	assert_row(s, 0, "┬", "n0");
+	assert_row(s, 999, "└", "n999");
+	shape_put(s);
+}
+
+/* Of this thread, for a chain of @n images; the least of a few. */
+static uint64_t cpu_ns(int n)
+{
+	uint64_t least = UINT64_MAX;
+	struct timespec began, ended;
+
+	for (int i = 0; i < 5; i++) {
+		uint64_t ns;
+
+		clock_gettime(CLOCK_THREAD_CPUTIME_ID, &began);
+		shape_put(deep(n));
+		clock_gettime(CLOCK_THREAD_CPUTIME_ID, &ended);
+		ns = (uint64_t)(ended.tv_sec - began.tv_sec) * NS_PER_SEC +
+			(uint64_t)ended.tv_nsec - (uint64_t)began.tv_nsec;
+		least = ns < least ? ns : least;
+	}
+	return least;
+}
+
+/* Relative, so that it holds under a sanitizer: eight times the depth takes
+ * eight times as long, not sixty-four times. */
+static void depth_costs_no_square(void **state)
+{
+	uint64_t shallow = cpu_ns(500), deeper = cpu_ns(4000);
+
+	(void)state;
+	if (deeper > 24 * shallow)
+		fail_msg("500: %ju us, 4000: %ju us",
+			 (uintmax_t)shallow / 1000, (uintmax_t)deeper / 1000);
+}
+
+/* --- jobs --- */
+
+static struct view_jobs jobs;
+
+static void update(uint64_t done, uint64_t total, double seconds,
+		   const char *status)
+{
+	json_t *list = json_pack("[{s:s, s:s, s:I, s:I, s:I, s:I, s:I, s:s, "
+		"s:b, s:b, s:s}]", "device", "disk0", "type", "commit",
+		"len", (json_int_t)100, "offset", (json_int_t)0,
+		"done", (json_int_t)done, "total", (json_int_t)total,
+		"elapsed-ns", (json_int_t)(seconds * 1e9),
+		"status", status, "ready", !strcmp(status, "ready"),
+		"paused", !strcmp(status, "paused"), "io-status", "ok");
+
+	view_jobs_update(&jobs, list, NULL);
+	json_decref(list);
+}
+
+static void event(const char *name, const char *error)
+{
+	json_t *ev = json_pack("{s:s, s:{s:s, s:s, s:s*}}", "event", name,
+			       "data", "device", "disk0", "type", "commit",
+			       "error", error);
+
+	view_jobs_event(&jobs, ev);
+	json_decref(ev);
+}
+
+static int no_jobs(void **state)
+{
+	(void)state;
+	view_jobs_release(&jobs);
+	return 0;
+}
+
+static void progress_is_true(void **state)
+{
+	const struct view_job *job;
+	uint64_t eta;
+
+	(void)state;
+	update(0, 0, 0.1, "running");
+	job = &jobs.list[0];
+	assert_int_equal(view_job_percent(job), 0);
+	update(50, 100, 1.1, "running");
+	assert_int_equal(view_job_percent(job), 50);
+	assert_int_equal(view_job_rate(job), 50);
+	assert_true(view_job_eta(job, &eta));
+	assert_int_equal(eta, 1);
+	/* The guest made more to do: the bar stands, it never steps back. */
+	update(50, 200, 2, "running");
+	assert_int_equal(view_job_percent(job), 50);
+	/* 100 only when it is. */
+	update(200, 200, 3, "running");
+	assert_int_equal(view_job_percent(job), 99);
+	update(300, 200, 3, "running");
+	assert_int_equal(view_job_percent(job), 99);
+	assert_int_equal(job->len, 300);
+	update(300, 300, 4, "ready");
+	assert_int_equal(view_job_percent(job), 100);
+	assert_false(view_job_eta(job, &eta));
+}
+
+static void ends_stay(void **state)
+{
+	json_t *none = json_array();
+
+	(void)state;
+	update(10, 100, 1, "running");
+	event("BLOCK_JOB_CANCELLED", NULL);
+	view_jobs_update(&jobs, none, NULL);
+	view_jobs_settle(&jobs);
+	assert_int_equal(jobs.n, 1);
+	assert_int_equal(jobs.list[0].end, JOB_CANCELLED);
+	/* Another one of the same id is another job. */
+	update(10, 100, 1, "running");
+	event("BLOCK_JOB_COMPLETED", "No space left on device");
+	assert_int_equal(jobs.n, 2);
+	assert_int_equal(jobs.list[1].end, JOB_FAILED);
+	assert_string_equal(jobs.list[1].error, "No space left on device");
+	/* One that was over before anybody looked. */
+	event("BLOCK_JOB_COMPLETED", NULL);
+	assert_int_equal(jobs.n, 3);
+	assert_int_equal(jobs.list[2].end, JOB_DONE);
+	assert_int_equal(view_job_percent(&jobs.list[2]), 100);
+	/* One that is kept until it is dismissed is not a new one. */
+	update(10, 100, 1, "concluded");
+	assert_int_equal(jobs.n, 3);
+	view_jobs_dismiss(&jobs);
+	assert_int_equal(jobs.n, 0);
+	json_decref(none);
+}
+
+static void lost_event(void **state)
+{
+	json_t *none = json_array();
+
+	(void)state;
+	update(10, 100, 1, "running");
+	view_jobs_update(&jobs, none, NULL);
+	assert_int_equal(jobs.list[0].end, JOB_LIVES);
+	view_jobs_settle(&jobs);
+	assert_int_equal(jobs.list[0].end, JOB_GONE);
+	json_decref(none);
+}
+
+static void list_is_bounded(void **state)
+{
+	(void)state;
+	for (int i = 0; i < 1000; i++)
+		event("BLOCK_JOB_COMPLETED", NULL);
+	assert_true(jobs.n <= 64);
+}
+
+/* --- who uses the drives --- */
+
+static void look(struct view_uses *uses, int number, int scale, uint64_t ns)
+{
+	json_t *exports = json_pack("[{s:s, s:[{s:i, s:s, s:i, s:i, s:i, "
+		"s:i}]}]", "device", "disk0", "clients", "number", number,
+		"address", "pid\0337", "rd_bytes", scale * 1000, "wr_bytes",
+		0, "rd_operations", scale, "wr_operations", 0);
+	json_t *stats = json_pack("[{s:s, s:{s:i, s:i, s:i, s:i, s:i}}, "
+		"{s:s}]", "device", "disk0", "stats", "rd_bytes", 0,
+		"wr_bytes", scale * 500, "rd_operations", scale,
+		"wr_operations", scale, "wr_total_time_ns", scale * 400,
+		"device", "unused");
+	struct view_uses before = *uses;
+
+	view_uses_make(uses, &before, exports, stats, ns);
+	json_decref(exports);
+	json_decref(stats);
+}
+
+static void uses_are_differences(void **state)
+{
+	struct view_uses uses = { 0 };
+
+	(void)state;
+	look(&uses, 1, 10, NS_PER_SEC);
+	assert_int_equal(uses.n, 2);
+	assert_int_equal(uses.list[0].wr, 0);	/* nothing to compare with */
+	look(&uses, 1, 30, 3 * NS_PER_SEC);
+	assert_string_equal(uses.list[0].drive, "disk0");
+	assert_string_equal(uses.list[0].client, "");
+	assert_int_equal(uses.list[0].wr, 5000);
+	assert_int_equal(uses.list[0].ops, 20);
+	assert_int_equal(uses.list[0].latency_ns, 200);
+	assert_int_equal(uses.list[1].rd, 10000);
+	assert_int_equal(uses.list[1].latency_ns, 0);
+	assert_null(strchr(uses.list[1].client, '\033'));
+	/* Another client, and counters that began anew. */
+	look(&uses, 2, 5, 4 * NS_PER_SEC);
+	assert_int_equal(uses.list[0].wr, 0);
+	assert_int_equal(uses.list[1].rd, 0);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(chain),
+		cmocka_unit_test(linked_by_name),
+		cmocka_unit_test(branches),
+		cmocka_unit_test(hostile),
+		cmocka_unit_test(no_answer),
+		cmocka_unit_test(thousand_layers),
+		cmocka_unit_test(depth_costs_no_square),
+		cmocka_unit_test_teardown(progress_is_true, no_jobs),
+		cmocka_unit_test_teardown(ends_stay, no_jobs),
+		cmocka_unit_test_teardown(lost_event, no_jobs),
+		cmocka_unit_test_teardown(list_is_bounded, no_jobs),
+		cmocka_unit_test(uses_are_differences),
+	};
+
+	return cmocka_run_group_tests(tests, utf8, NULL);
+}

@@ -1,0 +1,75 @@
+/* client.h - two threads between the screen and its channels.
+ *
+ * The runner owns the console: it runs the lines of the prompt one after the
+ * other, and says what happens in words. The watcher has a channel of its own
+ * and keeps the picture: it asks for the shape after something changed it, for
+ * numbers a few times a second while a job moves, for maps of what is visible.
+ * So a command that takes long freezes neither the screen nor the bars.
+ *
+ * The calls here are the screen thread's. None of them waits for more than a
+ * leaf lock that is never held across a call of a channel.
+ */
+#ifndef BLKMON_UI_CLIENT_H
+#define BLKMON_UI_CLIENT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "src/console/console.h"
+#include "ui/draw/strip.h"
+#include "ui/view/view.h"
+#include "ui/view/view_use.h"
+
+struct client;
+
+/* A line for the log, from the runner. */
+struct client_line {
+	struct client_line *next;
+	enum console_kind kind;
+	bool error;		/* an answer that says that it failed */
+	uint64_t wall_us;
+	char text[];
+};
+
+/* @console's output and interrupt become the client's; both are borrowed.
+ * @watch: the watcher's channel, borrowed. */
+struct client *client_new(struct console *console, struct channel *watch);
+/* Ends the threads; a line that runs is interrupted first. */
+void client_free(struct client *c);
+
+/* Readable when there is something new; client_seen() makes it unreadable. */
+int client_fd(const struct client *c);
+void client_seen(struct client *c);
+
+/* Hands a line to the runner. */
+void client_run(struct client *c, const char *line);
+/* What Ctrl-C does to the line that runs. */
+void client_interrupt(struct client *c);
+bool client_busy(struct client *c);
+/* The console has seen the end of the program. */
+bool client_over(struct client *c);
+/* The console waits for more lines of a JSON object. */
+bool client_wants_more(struct client *c);
+/* All that was asked for is done and in the picture. */
+bool client_settled(struct client *c);
+/* Look at everything again. */
+void client_refresh(struct client *c);
+
+/* The lines since the last call, oldest first; the caller's, free() each. */
+struct client_line *client_lines(struct client *c);
+/* The newest shape, counted; NULL before the first. */
+struct shape *client_shape(struct client *c);
+void client_jobs(struct client *c, struct view_jobs *out);
+void client_uses(struct client *c, struct view_uses *out);
+void client_dismiss(struct client *c);
+/* These images are visible and have strips of @cells cells (at most
+ * STRIP_CELLS). */
+void client_show(struct client *c, const char *const *nodes, size_t n,
+		 unsigned cells);
+/* The map of an image: how many cells were put into @cells (0: not known),
+ * and the size of the disk that they are parts of. */
+unsigned client_map(struct client *c, const char *node,
+		    struct strip_cell *cells, uint64_t *size);
+
+#endif

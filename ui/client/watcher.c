@@ -1,0 +1,361 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * The thread that keeps the picture. It asks for no more than a fiftieth of
+ * the time that asking takes, so that a chain of thousands of images, or a map
+ * of millions of runs, is looked at more seldom rather than with more effort.
+ */
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+
+#include "engine/util/clock.h"
+#include "engine/util/mem.h"
+#include "src/console/fields.h"
+#include "ui/client/client_impl.h"
+
+#define NUMBERS_EVERY (250 * NS_PER_MS)
+#define READY_EVERY NS_PER_SEC
+#define MAPS_EVERY (400 * NS_PER_MS)
+#define SHAPE_EVERY NS_PER_SEC
+#define USES_EVERY NS_PER_SEC
+#define EFFORT 50
+
+struct due {
+	uint64_t at;		/* clock_ns() of the next look */
+};
+
+struct watcher {
+	struct client *c;
+	bool has_jobs, has_links, has_maps, has_uses; /* x-blkmon commands */
+	bool exports;		/* there are some */
+	bool written;		/* to drives, through those, of late */
+	struct shape *shape;
+	struct due numbers, maps, sizes, uses;
+};
+
+static json_t *ask(struct watcher *w, const char *name, json_t *args)
+{
+	json_t *reply = channel_call(w->c->watch, name, args);
+	json_t *value = json_incref(json_object_get(reply, "return"));
+
+	json_decref(reply);
+	return value;
+}
+
+static void learn_commands(struct watcher *w)
+{
+	json_t *list = ask(w, "query-commands", NULL), *entry;
+	size_t i;
+
+	json_array_foreach(list, i, entry) {
+		const char *name = field_str(entry, "name");
+
+		w->has_jobs |= !strcmp(name, "x-blkmon-query-jobs");
+		w->has_links |= !strcmp(name, "x-blkmon-query-links");
+		w->has_maps |= !strcmp(name, "x-blkmon-node-map");
+		w->has_uses |= !strcmp(name, "x-blkmon-query-exports");
+	}
+	json_decref(list);
+}
+
+static void set_due(struct due *due, uint64_t began, uint64_t every)
+{
+	uint64_t now = clock_ns(), effort = (now - began) * EFFORT;
+
+	due->at = now + (effort > every ? effort : every);
+}
+
+/* --- looks --- */
+
+static void look_at_shape(struct watcher *w)
+{
+	uint64_t began = clock_ns();
+	json_t *nodes = ask(w, "query-named-block-nodes",
+			    json_pack("{s:b}", "flat", 1));
+	json_t *blocks = ask(w, "query-block", NULL);
+	json_t *links = w->has_links ? ask(w, "x-blkmon-query-links", NULL) :
+		NULL;
+	json_t *status = ask(w, "query-status", NULL);
+	struct shape *shape = shape_new(blocks, nodes, links), *old;
+
+	shape->running = !status || field_bool(status, "running");
+	json_decref(nodes);
+	json_decref(blocks);
+	json_decref(links);
+	json_decref(status);
+	shape_put(w->shape);
+	w->shape = shape;
+	lock_take(&w->c->lock);
+	old = w->c->shape;
+	w->c->shape = shape_get(shape);
+	lock_drop(&w->c->lock);
+	shape_put(old);
+	set_due(&w->sizes, began, SHAPE_EVERY);
+}
+
+static bool anything_written(const struct view_uses *uses)
+{
+	for (size_t i = 0; i < uses->n; i++)
+		if (uses->list[i].wr)
+			return true;
+	return false;
+}
+
+/* Only where there are exports: nothing says that a client has come, so they
+ * are looked at all the time. */
+static void look_at_uses(struct watcher *w)
+{
+	uint64_t began = clock_ns();
+	json_t *exports, *stats = NULL;
+	struct view_uses uses;
+
+	if (!w->has_uses)
+		return;
+	exports = ask(w, "x-blkmon-query-exports", NULL);
+	w->exports = json_array_size(exports);
+	if (w->exports)
+		stats = ask(w, "query-blockstats", NULL);
+	lock_take(&w->c->lock);
+	view_uses_make(&uses, &w->c->uses, exports, stats, clock_ns());
+	w->c->uses = uses;
+	w->written = anything_written(&uses);
+	lock_drop(&w->c->lock);
+	json_decref(exports);
+	json_decref(stats);
+	set_due(&w->uses, began, USES_EVERY);
+}
+
+/* Events that leave images and drives as they are. */
+static bool keeps_shape(const json_t *event)
+{
+	static const char *const names[] = {
+		"BLOCK_JOB_READY", "BLOCK_JOB_PENDING", "BLOCK_JOB_ERROR",
+		"BLOCK_IO_ERROR", "BLOCK_WRITE_THRESHOLD", "SHUTDOWN",
+		"X_BLKMON_NOTICE", "JOB_STATUS_CHANGE",
+	};
+	const char *name = field_str(event, "event");
+
+	for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++)
+		if (!strcmp(names[i], name))
+			return true;
+	return false;
+}
+
+/* True if there was an event. */
+static bool take_events(struct watcher *w, bool *reshape)
+{
+	bool any = false;
+	json_t *event;
+
+	while ((event = channel_next_event(w->c->watch, 0))) {
+		lock_take(&w->c->lock);
+		view_jobs_event(&w->c->jobs, event);
+		lock_drop(&w->c->lock);
+		*reshape |= !keeps_shape(event);
+		any = true;
+		json_decref(event);
+	}
+	return any;
+}
+
+static void look_at_jobs(struct watcher *w, bool *reshape)
+{
+	uint64_t began = clock_ns();
+	json_t *reply = ask(w, w->has_jobs ? "x-blkmon-query-jobs" :
+			    "query-block-jobs", NULL);
+	bool ready = true;
+
+	lock_take(&w->c->lock);
+	view_jobs_update(&w->c->jobs, reply, w->shape);
+	lock_drop(&w->c->lock);
+	json_decref(reply);
+	take_events(w, reshape);
+	lock_take(&w->c->lock);
+	view_jobs_settle(&w->c->jobs);
+	for (size_t i = 0; i < w->c->jobs.n; i++)
+		ready &= !view_job_moves(&w->c->jobs.list[i]) ||
+			w->c->jobs.list[i].ready;
+	lock_drop(&w->c->lock);
+	set_due(&w->numbers, began, ready ? READY_EVERY : NUMBERS_EVERY);
+}
+
+static bool jobs_move(struct watcher *w)
+{
+	bool moves = false;
+
+	lock_take(&w->c->lock);
+	for (size_t i = 0; i < w->c->jobs.n; i++)
+		moves |= view_job_moves(&w->c->jobs.list[i]);
+	lock_drop(&w->c->lock);
+	return moves;
+}
+
+/* --- maps --- */
+
+static void fill(struct strip_cell *cells, unsigned n, const json_t *reply)
+{
+	const json_t *data = json_object_get(reply, "data");
+	const json_t *zero = json_object_get(reply, "zero");
+	const json_t *compressed = json_object_get(reply, "compressed");
+
+	for (unsigned i = 0; i < n; i++)
+		cells[i] = (struct strip_cell) {
+			.data = (uint64_t)json_integer_value(
+				json_array_get(data, i)),
+			.zero = (uint64_t)json_integer_value(
+				json_array_get(zero, i)),
+			.compressed = (uint64_t)json_integer_value(
+				json_array_get(compressed, i)),
+		};
+}
+
+/* The image may have gone, or the map can't be read: then there is none. */
+static void look_at_map(struct watcher *w, const char *node, unsigned cells)
+{
+	json_t *reply = w->has_maps && *node ? ask(w, "x-blkmon-node-map",
+		json_pack("{s:s, s:i}", "node-name", node, "cells",
+			  (int)cells)) : NULL;
+
+	lock_take(&w->c->lock);
+	for (size_t i = 0; i < w->c->map_count; i++) {
+		struct map *map = w->c->maps[i];
+
+		if (strcmp(map->node, node))
+			continue;
+		map->tried = cells;
+		map->stale = false;
+		map->n = reply ? cells : 0;
+		map->size = field_u64(reply, "size");
+		fill(map->cells, map->n, reply);
+	}
+	lock_drop(&w->c->lock);
+	json_decref(reply);
+}
+
+struct wish {
+	char **nodes;
+	size_t n;
+	unsigned cells;
+};
+
+static struct wish visible_maps(struct watcher *w, bool all)
+{
+	struct wish wish = { 0 };
+
+	lock_take(&w->c->lock);
+	wish.nodes = mem_alloc((w->c->map_count + 1) * sizeof(*wish.nodes));
+	wish.cells = w->c->cells;
+	for (size_t i = 0; i < w->c->map_count; i++) {
+		struct map *map = w->c->maps[i];
+
+		map->stale |= all;
+		if (map->wanted && map->stale)
+			wish.nodes[wish.n++] = mem_dup(map->node);
+	}
+	lock_drop(&w->c->lock);
+	return wish;
+}
+
+static void look_at_maps(struct watcher *w, bool all)
+{
+	uint64_t began = clock_ns();
+	struct wish wish = visible_maps(w, all);
+
+	for (size_t i = 0; i < wish.n; i++) {
+		look_at_map(w, wish.nodes[i], wish.cells);
+		free(wish.nodes[i]);
+	}
+	free(wish.nodes);
+	if (all)
+		set_due(&w->maps, began, MAPS_EVERY);
+}
+
+/* --- the loop --- */
+
+static int timeout_ms(const struct watcher *w, bool moves)
+{
+	uint64_t now = clock_ns(), at = UINT64_MAX;
+
+	if (w->exports)
+		at = w->uses.at;
+	if (moves && w->numbers.at < at)
+		at = w->numbers.at;
+	if (moves && w->maps.at < at)
+		at = w->maps.at;
+	if (moves && w->sizes.at < at)
+		at = w->sizes.at;
+	if (at == UINT64_MAX)
+		return -1;
+	return at > now ? (int)((at - now) / NS_PER_MS) + 1 : 0;
+}
+
+static void wait(const struct watcher *w, int timeout)
+{
+	struct pollfd fds[] = {
+		{ .fd = w->c->watch_fd, .events = POLLIN },
+		{ .fd = channel_event_fd(w->c->watch), .events = POLLIN },
+	};
+	eventfd_t count;
+
+	if (poll(fds, 2, timeout) > 0 && fds[0].revents)
+		eventfd_read(w->c->watch_fd, &count);
+}
+
+/* What the screen has asked for by now: its number. */
+static uint64_t take_requests(struct watcher *w, bool *reshape, bool *stop)
+{
+	uint64_t asked;
+
+	lock_take(&w->c->lock);
+	asked = w->c->asked;
+	*reshape |= w->c->reshape;
+	w->c->reshape = false;
+	*stop = w->c->stop;
+	lock_drop(&w->c->lock);
+	return asked;
+}
+
+/* One look at all that is due. */
+static void look(struct watcher *w, bool news, bool reshape, bool moves)
+{
+	uint64_t now = clock_ns();
+	bool changes, later = false;
+
+	if (reshape || (w->exports && now >= w->uses.at))
+		look_at_uses(w);
+	changes = moves || w->written;
+	if (reshape || (changes && now >= w->sizes.at))
+		look_at_shape(w);
+	if (news || reshape || (moves && now >= w->numbers.at))
+		look_at_jobs(w, &later);
+	look_at_maps(w, reshape || (changes && now >= w->maps.at));
+	if (later) {
+		look_at_shape(w);
+		look_at_maps(w, true);
+	}
+}
+
+void client_watcher(void *client)
+{
+	struct watcher w = { .c = client };
+	bool stop = false;
+
+	learn_commands(&w);
+	while (!stop) {
+		bool reshape = false, news;
+		uint64_t asked;
+
+		wait(&w, timeout_ms(&w, jobs_move(&w)));
+		news = take_events(&w, &reshape);
+		asked = take_requests(&w, &reshape, &stop);
+		if (stop)
+			break;
+		look(&w, news, reshape, jobs_move(&w));
+		lock_take(&w.c->lock);
+		w.c->done = asked;
+		client_tell(w.c);
+		lock_drop(&w.c->lock);
+	}
+	shape_put(w.shape);
+}

@@ -1,0 +1,158 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "ui/draw/text.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <strings.h>
+
+/* Reorders or hides what stands around it; a last line of defence, as names
+ * come here escaped. */
+static bool is_unsafe(wchar_t wc)
+{
+	return (wc >= 0x200b && wc <= 0x200f) ||
+		(wc >= 0x2028 && wc <= 0x202e) ||
+		(wc >= 0x2060 && wc <= 0x206f) || wc == 0x61c ||
+		wc == 0xfeff || wc == 0xad || wc == 0x180e ||
+		(wc >= 0xe0000 && wc <= 0xe007f);
+}
+
+unsigned text_next(const char **s, wchar_t *wc)
+{
+	mbstate_t state = { 0 };
+	size_t len = mbrtowc(wc, *s, strlen(*s), &state);
+	int width;
+
+	if (len == 0 || len == (size_t)-1 || len == (size_t)-2) {
+		*wc = L'?';
+		*s += 1;
+		return 1;
+	}
+	*s += len;
+	width = wcwidth(*wc);
+	if (width < 0 || is_unsafe(*wc)) {
+		*wc = L'?';
+		return 1;
+	}
+	return (unsigned)width;
+}
+
+unsigned text_columns_upto(const char *s, size_t bytes)
+{
+	const char *end = s + bytes;
+	unsigned columns = 0;
+	wchar_t wc;
+
+	while (*s && s < end)
+		columns += text_next(&s, &wc);
+	return columns;
+}
+
+unsigned text_columns(const char *s)
+{
+	return text_columns_upto(s, strlen(s));
+}
+
+size_t text_prefix(const char *s, unsigned columns)
+{
+	const char *start = s, *fits = s;
+	wchar_t wc;
+
+	while (*s) {
+		unsigned width = text_next(&s, &wc);
+
+		if (width > columns)
+			break;
+		columns -= width;
+		fits = s;
+	}
+	return (size_t)(fits - start);
+}
+
+/* The rest of @s that takes at most @columns. */
+static const char *suffix(const char *s, unsigned columns)
+{
+	unsigned all = text_columns(s);
+	wchar_t wc;
+
+	while (all > columns)
+		all -= text_next(&s, &wc);
+	return s;
+}
+
+void text_fit(struct str *out, const char *s, unsigned columns, bool ascii)
+{
+	if (text_columns(s) <= columns) {
+		str_add(out, s);
+	} else if (columns) {
+		str_add_mem(out, s, text_prefix(s, columns - 1));
+		str_add(out, ascii ? "~" : "…");
+	}
+}
+
+void text_fit_middle(struct str *out, const char *s, unsigned columns,
+		     bool ascii)
+{
+	unsigned head;
+
+	if (text_columns(s) <= columns) {
+		str_add(out, s);
+	} else if (columns) {
+		head = (columns - 1) / 2;
+		str_add_mem(out, s, text_prefix(s, head));
+		str_add(out, ascii ? "~" : "…");
+		str_add(out, suffix(s, columns - 1 - head));
+	}
+}
+
+char *text_safe(const char *name)
+{
+	struct str safe = STR_INIT;
+
+	str_add_safe(&safe, name);
+	return str_detach(&safe);
+}
+
+const char *text_base_name(const char *path)
+{
+	const char *slash = strrchr(path, '/');
+
+	return slash && slash[1] ? slash + 1 : path;
+}
+
+const char *text_find(const char *hay, const char *needle)
+{
+	return strcasestr(hay, needle);
+}
+
+char *text_size(uint64_t bytes, char *buf, size_t len)
+{
+	static const char units[] = "BKMGTPE";
+	double v = (double)bytes;
+	unsigned u = 0;
+
+	/* What would round up to 1000 is written in the next unit. */
+	while (v >= 999.5 && u < sizeof(units) - 2) {
+		v /= 1024;
+		u++;
+	}
+	if (u == 0)
+		snprintf(buf, len, "%.0f", v);
+	else
+		snprintf(buf, len, "%.*f%c", v < 9.995 ? 2 : v < 99.95 ? 1 : 0,
+			 v, units[u]);
+	return buf;
+}
+
+char *text_seconds(uint64_t seconds, char *buf, size_t len)
+{
+	unsigned long long s = seconds % 60, m = seconds / 60 % 60,
+			   h = seconds / 3600;
+
+	if (h >= 48)
+		snprintf(buf, len, "%llud %lluh", h / 24 % 100000, h % 24);
+	else if (h)
+		snprintf(buf, len, "%llu:%02llu:%02llu", h, m, s);
+	else
+		snprintf(buf, len, "%llu:%02llu", m, s);
+	return buf;
+}

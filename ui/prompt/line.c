@@ -1,0 +1,238 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * readline's callback interface keeps its state in globals, and so its one
+ * user here may do the same.
+ */
+#include "ui/prompt/line.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include <readline/readline.h>
+
+#include "engine/util/mem.h"
+#include "src/console/complete.h"
+#include "ui/prompt/history.h"
+
+#define PROMPT "(blkmon) "
+#define PROMPT_MORE "> "
+
+static struct {
+	struct console *console;
+	bool typing;		/* the prompt stands and keys are read */
+	bool done;
+	char *entered;		/* a line that was finished; NULL none */
+	bool end_of_input;
+	struct completion completion;
+} line;
+
+/* --- output --- */
+
+static void write_text(void *arg, enum console_kind kind, const char *text)
+{
+	(void)arg;
+	if (line.typing)
+		rl_clear_visible_line();
+	if (kind == CONSOLE_FAILURE)
+		fputs("** ", stdout);
+	else if (kind == CONSOLE_EVENT)
+		fputs("-- ", stdout);
+	fputs(text, stdout);
+	fflush(stdout);
+	if (line.typing) {
+		rl_on_new_line();
+		rl_redisplay();
+	}
+}
+
+/* --- completion --- */
+
+static char *next_match(const char *text, int state)
+{
+	static size_t next;
+
+	(void)text;
+	if (!state)
+		next = 0;
+	if (next >= line.completion.n)
+		return NULL;
+	return strdup(line.completion.words[next++]);
+}
+
+static char **complete(const char *text, int start, int end)
+{
+	char **matches;
+
+	(void)end;
+	complete_line(line.console, rl_line_buffer, (size_t)start, text,
+		      &line.completion);
+	rl_attempted_completion_over = !line.completion.files;
+	matches = rl_completion_matches(text, next_match);
+	completion_release(&line.completion);
+	return matches;
+}
+
+/* --- leaving --- */
+
+static size_t running_jobs(void)
+{
+	const struct watch *w = &line.console->watch;
+	size_t n = 0;
+
+	for (size_t i = 0; i < w->n; i++)
+		n += !watch_is_over(&w->jobs[i]);
+	return n;
+}
+
+static void take_answer(char *text)
+{
+	rl_callback_handler_remove();
+	line.typing = false;
+	line.end_of_input = !text;
+	line.entered = text ? text : strdup("");
+}
+
+static bool read_line(const char *prompt);
+
+/* Quitting with running jobs is asked for. The end of input is a yes: there
+ * may be nobody any more. */
+static bool may_quit(void)
+{
+	size_t n = running_jobs();
+	char *prompt;
+	bool yes;
+
+	if (!n)
+		return true;
+	prompt = mem_printf("%zu job%s still run%s and would be cancelled. "
+			    "Quit? [y/N] ", n, n > 1 ? "s" : "",
+			    n > 1 ? "" : "s");
+	yes = read_line(prompt) && (line.end_of_input ||
+		*line.entered == 'y' || *line.entered == 'Y');
+	free(line.entered);
+	line.entered = NULL;
+	free(prompt);
+	return yes;
+}
+
+static bool is_quit(const char *text)
+{
+	size_t len;
+
+	text += strspn(text, " \t");
+	len = strcspn(text, " \t");
+	return (len == 4 && !memcmp(text, "quit", 4)) ||
+		(len == 1 && *text == 'q');
+}
+
+/* --- keys, events, signals --- */
+
+/* Ctrl-C drops what is being typed; it never ends a job or the program. */
+static void take_interrupt(void)
+{
+	struct interrupt *interrupt = line.console->interrupt;
+	eventfd_t count;
+
+	eventfd_read(interrupt->fd, &count);
+	if (interrupt->signal != SIGINT) {
+		line.done = true;
+		return;
+	}
+	interrupt->signal = 0;
+	if (!line.typing)
+		return;
+	rl_callback_sigcleanup();
+	rl_replace_line("", 0);
+	fputs("^C\n", stdout);
+	rl_on_new_line();
+	rl_redisplay();
+}
+
+static void poll_once(void)
+{
+	struct console *c = line.console;
+	struct pollfd fds[] = {
+		{ .fd = STDIN_FILENO, .events = POLLIN },
+		{ .fd = channel_event_fd(c->channel), .events = POLLIN },
+		{ .fd = c->interrupt->fd, .events = POLLIN },
+	};
+
+	if (poll(fds, 3, -1) < 0)
+		return;
+	if (fds[2].revents)
+		take_interrupt();
+	if (fds[1].revents)
+		console_events(c, 0);
+	if (fds[0].revents && !line.done)
+		rl_callback_read_char();
+	line.done |= c->quit;
+}
+
+/* True with a line in line.entered; false when it is over. */
+static bool read_line(const char *prompt)
+{
+	/* Left over from a Ctrl-D, it would add an empty line to each. */
+	rl_eof_found = 0;
+	rl_callback_handler_install(prompt, take_answer);
+	line.typing = true;
+	while (!line.entered && !line.done)
+		poll_once();
+	if (line.typing) {
+		rl_callback_handler_remove();
+		putchar('\n');
+	}
+	line.typing = false;
+	return line.entered != NULL;
+}
+
+static void run_line(char *text)
+{
+	struct console *c = line.console;
+
+	if (line.end_of_input || (is_quit(text) && running_jobs())) {
+		line.done = may_quit();
+		return;
+	}
+	history_remember(text);
+	console_run(c, text);
+	/* A Ctrl-C that ended a wait has done its work. */
+	if (console_interrupted(c))
+		take_interrupt();
+	line.done |= c->quit;
+}
+
+void line_init(struct console *console)
+{
+	line.console = console;
+	console->write = write_text;
+	rl_readline_name = "blkmon";
+	rl_catch_signals = 0;
+	/* ~/.inputrc, read later, may say otherwise. */
+	rl_variable_bind("show-all-if-ambiguous", "on");
+	rl_attempted_completion_function = complete;
+	rl_completer_word_break_characters = " \t\n\"";
+	rl_completer_quote_characters = "\"";
+}
+
+void line_run(void)
+{
+	char *text;
+
+	history_load();
+	console_print(line.console, CONSOLE_NOTICE,
+		      "blkmon - type 'help' for the commands");
+	while (!line.done && read_line(console_is_pending(line.console) ?
+				       PROMPT_MORE : PROMPT)) {
+		text = line.entered;
+		line.entered = NULL;
+		run_line(text);
+		free(text);
+	}
+	history_save();
+}

@@ -1,0 +1,320 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * Two rows a job: what it is and how it stands, then how far it is.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "engine/util/clock.h"
+#include "engine/util/mem.h"
+#include "ui/draw/text.h"
+#include "ui/screen/screen_impl.h"
+
+#define JOB_ROWS 2u
+
+static unsigned visible(const struct screen *s)
+{
+	unsigned h = s->layout.pane[PANE_JOBS].h;
+
+	return h > 1 ? (h - 1) / JOB_ROWS : 0;
+}
+
+const struct view_job *jobs_selected(const struct screen *s)
+{
+	return s->jobs_pane.selected < s->jobs.n ?
+		&s->jobs.list[s->jobs_pane.selected] : NULL;
+}
+
+const struct view_job *jobs_find(const struct screen *s, const char *id)
+{
+	for (size_t i = s->jobs.n; i--; )
+		if (s->jobs.list[i].end == JOB_LIVES &&
+		    !strcmp(s->jobs.list[i].id, id))
+			return &s->jobs.list[i];
+	return NULL;
+}
+
+size_t jobs_living(const struct screen *s)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < s->jobs.n; i++)
+		n += s->jobs.list[i].end == JOB_LIVES;
+	return n;
+}
+
+/* One that works on this image, or on its drive. */
+static const struct view_job *job_of_image(const struct screen *s,
+					   const struct view_image *v)
+{
+	const struct view_job *job;
+	const char *drive = v->top >= 0 ? s->shape->images[v->top].drive :
+		NULL;
+
+	for (size_t i = s->jobs.n; i--; ) {
+		job = &s->jobs.list[i];
+		if (job->end == JOB_LIVES && *v->node &&
+		    (!strcmp(job->top, v->node) || !strcmp(job->base,
+							   v->node)))
+			return job;
+	}
+	return drive ? jobs_find(s, drive) : NULL;
+}
+
+const struct view_job *jobs_meant(const struct screen *s)
+{
+	const struct view_image *v = chains_selected(s);
+	const struct view_job *job = NULL;
+	enum pane pane = s->focus == PANE_PROMPT ? s->back : s->focus;
+
+	if (pane == PANE_JOBS)
+		job = jobs_selected(s);
+	else if (pane == PANE_CHAINS && v)
+		job = job_of_image(s, v);
+	if (job && job->end == JOB_LIVES)
+		return job;
+	/* Where only one job runs, that one is meant. */
+	for (size_t i = 0; i < s->jobs.n && jobs_living(s) == 1; i++)
+		if (s->jobs.list[i].end == JOB_LIVES)
+			return &s->jobs.list[i];
+	return NULL;
+}
+
+/* --- drawing --- */
+
+static void add_ready_words(const struct view_job *job, struct str *out)
+{
+	str_addf(out, "READY: C goes over to %s, x stays here",
+		 *job->to_name ? job->to_name : "the base");
+}
+
+/* How it stands, in words. */
+static enum style state_words(const struct view_job *job, struct str *out)
+{
+	char buf[16];
+
+	switch (job->end) {
+	case JOB_DONE:
+		str_add(out, "done");
+		if (job->elapsed_ns)
+			str_addf(out, " in %s", text_seconds(job->elapsed_ns /
+				 NS_PER_SEC, buf, sizeof(buf)));
+		return STYLE_GOOD;
+	case JOB_CANCELLED:
+		str_addf(out, "cancelled at %u%%", view_job_percent(job));
+		return STYLE_WARN;
+	case JOB_FAILED:
+		str_addf(out, "FAILED: %s", job->error);
+		return STYLE_BAD;
+	case JOB_GONE:
+		str_add(out, "ended, nobody said how");
+		return STYLE_WARN;
+	case JOB_LIVES:
+		break;
+	}
+	if (job->failed_io && job->paused) {
+		str_add(out, "STOPPED by an error: p tries again");
+		return STYLE_BAD;
+	}
+	if (job->paused) {
+		str_add(out, "PAUSED: p goes on");
+		return STYLE_WARN;
+	}
+	if (job->ready) {
+		add_ready_words(job, out);
+		return STYLE_WARN;
+	}
+	str_add(out, job->status);
+	if (job->speed)
+		str_addf(out, ", at most %s/s", text_size(job->speed, buf,
+							   sizeof(buf)));
+	return STYLE_TEXT;
+}
+
+/* What it is, from where to where. */
+static void draw_kind(struct screen *s, const struct view_job *job,
+		      unsigned y, unsigned end)
+{
+	struct canvas *c = &s->canvas;
+	struct str id = STR_INIT;
+	unsigned x = 2, images = 0;
+
+	if (*job->from_name)
+		images += text_columns(job->from_name) + 1;
+	if (*job->to_name)
+		images += text_columns(job->to_name) + 3;
+	x += canvas_putf(c, x, y, end - x, STYLE_STRONG, "%s ", job->type);
+	text_fit(&id, job->id, end > x + images + 8 ? end - x - images - 2 :
+		 8, c->ascii);
+	x += canvas_putf(c, x, y, end - x, STYLE_DRIVE, "%s ", str_get(&id));
+	str_release(&id);
+	if (*job->from_name && x < end)
+		x += canvas_putf(c, x, y, end - x, STYLE_TEXT, " %s",
+				 job->from_name);
+	if (*job->to_name && x < end)
+		canvas_putf(c, x, y, end - x, STYLE_TEXT, " %s %s",
+			    theme_glyph(GLYPH_ARROW, c->ascii),
+			    job->to_name);
+}
+
+static void draw_first_row(struct screen *s, const struct view_job *job,
+			   unsigned y)
+{
+	struct canvas *c = &s->canvas;
+	struct str text = STR_INIT;
+	enum style style = state_words(job, &text);
+	unsigned used = canvas_put_right(c, c->w - 1, y, c->w * 2 / 3, style,
+					 str_get(&text));
+
+	draw_kind(s, job, y, c->w - used - 2);
+	str_release(&text);
+}
+
+static void draw_bar(struct screen *s, const struct view_job *job, unsigned x,
+		     unsigned y, unsigned w)
+{
+	struct canvas *c = &s->canvas;
+	enum style style = job->end == JOB_FAILED ? STYLE_BAD :
+		job->end == JOB_LIVES && job->paused ? STYLE_WARN :
+		STYLE_PROGRESS;
+	double share = view_job_percent(job) == 100 ? 1 : job->share;
+	unsigned eighths = (unsigned)(share * w * 8), full = eighths / 8;
+
+	canvas_repeat(c, x, y, w, STYLE_PROGRESS_REST,
+		      theme_glyph(GLYPH_PROGRESS_REST, c->ascii));
+	canvas_repeat(c, x, y, full, style, theme_bar(8, c->ascii));
+	if (eighths % 8 && full < w)
+		canvas_put(c, x + full, y, 1, style,
+			   theme_bar(eighths % 8, c->ascii));
+}
+
+/* "24.0M of 64.0M  12.1M/s  0:03 left" */
+static void number_words(const struct view_job *job, struct str *out)
+{
+	char a[16], b[16];
+	uint64_t rate = view_job_rate(job), eta;
+
+	str_addf(out, "%s of %s", text_size(job->done, a, sizeof(a)),
+		 text_size(job->len, b, sizeof(b)));
+	if (job->end != JOB_LIVES)
+		return;
+	if (rate && !job->paused && !job->ready)
+		str_addf(out, "  %s/s", text_size(rate, a, sizeof(a)));
+	if (view_job_eta(job, &eta))
+		str_addf(out, "  %s left", text_seconds(eta, a, sizeof(a)));
+}
+
+static void draw_second_row(struct screen *s, const struct view_job *job,
+			    unsigned y)
+{
+	struct canvas *c = &s->canvas;
+	unsigned x = c->w < 70 ? c->w * 3 / 10 : c->w * 2 / 5;
+	struct str text = STR_INIT;
+
+	draw_bar(s, job, 2, y, x - 3);
+	canvas_putf(c, x, y, 5, STYLE_STRONG, "%4u%%",
+		    view_job_percent(job));
+	number_words(job, &text);
+	canvas_put(c, x + 7, y, c->w - x - 8, STYLE_TEXT, str_get(&text));
+	str_release(&text);
+}
+
+static void clamp(struct screen *s)
+{
+	struct jobs_pane *p = &s->jobs_pane;
+	unsigned h = visible(s);
+
+	if (p->selected >= s->jobs.n)
+		p->selected = s->jobs.n ? s->jobs.n - 1 : 0;
+	if (p->selected < p->first)
+		p->first = p->selected;
+	if (h && p->selected >= p->first + h)
+		p->first = p->selected - h + 1;
+	if (p->first + h > s->jobs.n)
+		p->first = s->jobs.n > h ? s->jobs.n - h : 0;
+}
+
+static char *head_note(const struct screen *s)
+{
+	size_t over = s->jobs.n - jobs_living(s);
+
+	if (!s->jobs.n)
+		return mem_dup("none; s, t, c on an image start one");
+	if (s->jobs.n > visible(s))
+		return mem_printf("%zu/%zu", s->jobs_pane.selected + 1,
+				  s->jobs.n);
+	return over ? mem_printf("%zu finished: d dismisses", over) :
+		mem_dup("");
+}
+
+void jobs_draw(struct screen *s)
+{
+	struct area area = s->layout.pane[PANE_JOBS];
+	char *note;
+
+	if (!area.h)
+		return;
+	clamp(s);
+	note = head_note(s);
+	layout_head(s, PANE_JOBS, "Jobs", note);
+	free(note);
+	for (unsigned i = 0; i < visible(s); i++) {
+		size_t at = s->jobs_pane.first + i;
+		unsigned y = area.y + 1 + i * JOB_ROWS;
+
+		if (at >= s->jobs.n)
+			return;
+		draw_first_row(s, &s->jobs.list[at], y);
+		draw_second_row(s, &s->jobs.list[at], y + 1);
+		if (at != s->jobs_pane.selected)
+			continue;
+		canvas_put(&s->canvas, 0, y, 1, STYLE_DRIVE,
+			   s->canvas.ascii ? ">" : "▸");
+		if (s->focus == PANE_JOBS)
+			canvas_select(&s->canvas, 0, y, s->canvas.w);
+	}
+}
+
+/* --- moving --- */
+
+static void move(struct screen *s, int64_t by)
+{
+	int64_t to = (int64_t)s->jobs_pane.selected + by;
+
+	s->jobs_pane.selected = to < 0 ? 0 : (size_t)to;
+	clamp(s);
+}
+
+bool jobs_act(struct screen *s, enum action action)
+{
+	int64_t all = (int64_t)s->jobs.n;
+
+	switch (action) {
+	case ACTION_UP:
+		move(s, -1);
+		return true;
+	case ACTION_DOWN:
+		move(s, 1);
+		return true;
+	case ACTION_PAGE_UP:
+		move(s, -(int64_t)visible(s));
+		return true;
+	case ACTION_PAGE_DOWN:
+		move(s, visible(s));
+		return true;
+	case ACTION_FIRST:
+		move(s, -all);
+		return true;
+	case ACTION_LAST:
+		move(s, all);
+		return true;
+	default:
+		return false;
+	}
+}
+
+void jobs_click(struct screen *s, unsigned row)
+{
+	s->jobs_pane.selected = s->jobs_pane.first + row / JOB_ROWS;
+	clamp(s);
+}

@@ -1,0 +1,519 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * readline inside the screen: bytes of whole keys go in, the line is drawn by
+ * us. Completion asks the picture that the screen has, never a channel, so it
+ * can't wait for one; names of files come from a thread, and when they are
+ * there the key is pressed again.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <wchar.h>
+
+#include <readline/readline.h>
+
+#include "engine/util/list.h"
+#include "engine/util/mem.h"
+#include "src/console/complete.h"
+#include "src/console/fields.h"
+#include "ui/draw/text.h"
+#include "ui/prompt/folder.h"
+#include "ui/prompt/history.h"
+#include "ui/screen/screen_impl.h"
+
+#define PROMPT "(blkmon) "
+#define PROMPT_MORE "> "
+
+/* A channel that answers from the picture. */
+struct picture {
+	struct channel channel;
+	struct screen *screen;
+};
+
+static struct {
+	struct screen *screen;
+	FILE *null;
+	struct str bytes;	/* for readline to read */
+	size_t used;
+	struct picture picture;
+	struct console console;	/* completes words, runs nothing */
+	struct completion completion;
+	struct folder *folder;	/* awaited; NULL none */
+	char *awaiting;		/* the line then, up to the cursor */
+	char *note;
+	char *written;		/* the line as an action wrote it */
+	bool searching;
+	char *kept;		/* the line while a search is typed */
+	unsigned first;		/* columns that are scrolled out */
+} prompt;
+
+/* --- completion --- */
+
+static json_t *picture_jobs(const struct screen *s)
+{
+	json_t *list = json_array();
+
+	for (size_t i = 0; i < s->jobs.n; i++)
+		if (s->jobs.list[i].end == JOB_LIVES)
+			json_array_append_new(list, json_pack("{s:s}", "id",
+					      s->jobs.list[i].id));
+	return list;
+}
+
+static json_t *picture_execute(struct channel *c, json_t *request)
+{
+	const struct screen *s = container_of(c, struct picture,
+					      channel)->screen;
+	const char *name = field_str(request, "execute");
+	json_t *value = NULL;
+
+	if (!strcmp(name, "query-jobs"))
+		value = picture_jobs(s);
+	else if (s->shape && !strcmp(name, "query-block"))
+		value = json_incref(s->shape->blocks);
+	else if (s->shape && !strcmp(name, "query-named-block-nodes"))
+		value = json_incref(s->shape->nodes);
+	json_decref(request);
+	if (value)
+		return json_pack("{s:o}", "return", value);
+	return json_pack("{s:{s:s, s:s}}", "error", "class",
+			 "CommandNotFound", "desc", "not in the picture");
+}
+
+static json_t *picture_next_event(struct channel *c, uint64_t deadline)
+{
+	(void)c;
+	(void)deadline;
+	return NULL;
+}
+
+static int picture_event_fd(struct channel *c)
+{
+	(void)c;
+	return -1;
+}
+
+static const struct channel_ops picture_ops = {
+	.execute = picture_execute,
+	.next_event = picture_next_event,
+	.event_fd = picture_event_fd,
+};
+
+static char *next_match(const char *text, int state)
+{
+	static size_t next;
+
+	(void)text;
+	if (!state)
+		next = 0;
+	if (next >= prompt.completion.n)
+		return NULL;
+	return strdup(prompt.completion.words[next++]);
+}
+
+static void forget_folder(void)
+{
+	folder_put(prompt.folder);
+	free(prompt.awaiting);
+	prompt.folder = NULL;
+	prompt.awaiting = NULL;
+}
+
+static void await_files(const char *text)
+{
+	if (prompt.folder) {
+		screen_message(prompt.screen, "the folder of %s is still being "
+			       "read", folder_part(prompt.folder));
+		return;
+	}
+	prompt.folder = folder_read(text, client_fd(prompt.screen->client));
+	if (prompt.folder)
+		prompt.awaiting = mem_printf("%.*s", rl_point,
+					     rl_line_buffer);
+}
+
+static void offer_files(const char *text)
+{
+	struct completion *out = &prompt.completion;
+	char *const *names;
+	size_t n;
+
+	if (!prompt.folder || !folder_is_read(prompt.folder) ||
+	    strcmp(folder_part(prompt.folder), text)) {
+		await_files(text);
+		return;
+	}
+	n = folder_names(prompt.folder, &names);
+	out->words = mem_grow(out->words, out->n + n, sizeof(*out->words));
+	for (size_t i = 0; i < n; i++)
+		out->words[out->n++] = mem_dup(names[i]);
+	forget_folder();
+}
+
+static char **complete(const char *text, int start, int end)
+{
+	char **matches;
+
+	(void)end;
+	rl_attempted_completion_over = 1;
+	if (prompt.searching)
+		return NULL;
+	complete_line(&prompt.console, rl_line_buffer, (size_t)start, text,
+		      &prompt.completion);
+	if (prompt.completion.files)
+		offer_files(text);
+	matches = rl_completion_matches(text, next_match);
+	completion_release(&prompt.completion);
+	/* Behind a folder's "/" its files are typed, no blank. */
+	if (matches && !matches[1] && **matches &&
+	    matches[0][strlen(*matches) - 1] == '/')
+		rl_completion_append_character = '\0';
+	return matches;
+}
+
+/* All of them in the log, in columns. */
+static void show_matches(char **matches, int n, int longest)
+{
+	unsigned width = (unsigned)longest + 2;
+	unsigned fit = (prompt.screen->canvas.w - 12) / width;
+	struct str line = STR_INIT;
+
+	if (!fit)
+		fit = 1;
+	for (int i = 1; i <= n; i++) {
+		char *safe = text_safe(matches[i]);
+
+		str_add(&line, safe);
+		for (unsigned w = text_columns(safe); w < width; w++)
+			str_add_char(&line, ' ');
+		free(safe);
+		if ((unsigned)i % fit && i < n)
+			continue;
+		screen_say(prompt.screen, LOG_SCREEN, "%s", str_get(&line));
+		str_clear(&line);
+	}
+	str_release(&line);
+}
+
+/* --- readline --- */
+
+static int get_byte(FILE *file)
+{
+	(void)file;
+	if (prompt.used == prompt.bytes.len)
+		return EOF;
+	return (unsigned char)prompt.bytes.s[prompt.used++];
+}
+
+static int has_byte(void)
+{
+	return prompt.used < prompt.bytes.len;
+}
+
+static void nothing(void)
+{
+}
+
+static void forget_written(void)
+{
+	free(prompt.note);
+	free(prompt.written);
+	prompt.note = prompt.written = NULL;
+}
+
+static const char *label(void)
+{
+	return client_wants_more(prompt.screen->client) ? PROMPT_MORE :
+		PROMPT;
+}
+
+/* Back from a search to the line that was there before. */
+static void end_search(void)
+{
+	prompt.searching = false;
+	rl_set_prompt(label());
+	rl_replace_line(prompt.kept ? prompt.kept : "", 1);
+	rl_point = rl_end;
+	free(prompt.kept);
+	prompt.kept = NULL;
+	screen_focus(prompt.screen, prompt.screen->search_pane);
+}
+
+static void accept(char *line)
+{
+	bool written = prompt_is_written();
+
+	if (prompt.searching) {
+		free(line);
+		end_search();
+		return;
+	}
+	if (!line)	/* an end of input is no command */
+		return;
+	forget_written();
+	history_remember(line);
+	if (written)
+		screen_focus(prompt.screen, prompt.screen->back);
+	screen_line(prompt.screen, line);
+	free(line);
+}
+
+static void set_up_readline(void)
+{
+	prompt.null = fopen("/dev/null", "r+e");
+	rl_readline_name = "blkmon";
+	rl_instream = rl_outstream = prompt.null;
+	rl_catch_signals = rl_catch_sigwinch = 0;
+	rl_change_environment = 0;
+	rl_prep_term_function = NULL;
+	rl_deprep_term_function = NULL;
+	rl_getc_function = get_byte;
+	rl_input_available_hook = has_byte;
+	rl_redisplay_function = nothing;
+	rl_attempted_completion_function = complete;
+	rl_completion_display_matches_hook = show_matches;
+	rl_completer_word_break_characters = " \t\n\"";
+	rl_completer_quote_characters = "\"";
+	rl_initialize();
+	rl_variable_bind("bell-style", "none");
+	rl_variable_bind("enable-bracketed-paste", "off");
+	rl_variable_bind("show-all-if-ambiguous", "on");
+}
+
+/* Without a display every run is like the other: no history, no inputrc. */
+void prompt_init(struct screen *s)
+{
+	prompt.screen = s;
+	if (s->options->script)
+		setenv("INPUTRC", "/dev/null", 1);
+	prompt.picture = (struct picture) { { &picture_ops }, s };
+	set_up_readline();
+	console_init(&prompt.console, &prompt.picture.channel);
+	/* readline begins at the end of the history that is there now. */
+	if (!s->options->script)
+		history_load();
+	rl_callback_handler_install(PROMPT, accept);
+}
+
+void prompt_release(void)
+{
+	prompt_cancel();
+	if (!prompt.screen->options->script)
+		history_save();
+	rl_callback_handler_remove();
+	forget_folder();
+	console_release(&prompt.console);
+	str_release(&prompt.bytes);
+	forget_written();
+	free(prompt.kept);
+	fclose(prompt.null);
+	memset(&prompt, 0, sizeof(prompt));
+}
+
+void prompt_feed(const char *bytes, size_t len)
+{
+	if (prompt.used == prompt.bytes.len) {
+		str_clear(&prompt.bytes);
+		prompt.used = 0;
+	}
+	str_add_mem(&prompt.bytes, bytes, len);
+	while (has_byte())
+		rl_callback_read_char();
+	if (prompt.note && !prompt_is_written()) {
+		free(prompt.note);
+		prompt.note = NULL;
+	}
+	if (!prompt.searching)
+		return;
+	free(prompt.screen->search);
+	prompt.screen->search = mem_dup(rl_line_buffer);
+	if (!rl_end)
+		return;
+	if (prompt.screen->search_pane == PANE_LOG)
+		log_search(prompt.screen, rl_line_buffer, 1, true);
+	else
+		chains_search(prompt.screen, rl_line_buffer, 1, true);
+}
+
+bool prompt_is_waiting(void)
+{
+	return prompt.folder;
+}
+
+/* Where something else was typed meanwhile, nobody wants the names. */
+void prompt_news(void)
+{
+	bool same;
+
+	if (!prompt.folder || !folder_is_read(prompt.folder))
+		return;
+	same = prompt.screen->focus == PANE_PROMPT &&
+		(int)strlen(prompt.awaiting) == rl_point &&
+		str_has_prefix(rl_line_buffer, prompt.awaiting);
+	if (same)
+		prompt_feed("\t", 1);
+	forget_folder();
+}
+
+/* Pasted lines stay in the line until Enter; controls are dropped. */
+void prompt_paste(const char *text, size_t len)
+{
+	struct str clean = STR_INIT;
+
+	for (size_t i = 0; i < len; i++) {
+		unsigned char c = (unsigned char)text[i];
+
+		if (c == '\r')
+			c = '\n';
+		if (c == '\t')
+			c = ' ';
+		if (c == '\n' || (c >= ' ' && c != 127))
+			str_add_char(&clean, (char)c);
+	}
+	rl_insert_text(str_get(&clean));
+	str_release(&clean);
+}
+
+void prompt_set(const char *line, const char *note)
+{
+	if (prompt.searching)
+		end_search();
+	rl_replace_line(line, 1);
+	rl_point = rl_end;
+	forget_written();
+	prompt.written = mem_dup(line);
+	prompt.note = mem_dup(note);
+}
+
+const char *prompt_line(void)
+{
+	return rl_line_buffer;
+}
+
+const char *prompt_note(void)
+{
+	return prompt.note ? prompt.note : "";
+}
+
+bool prompt_is_written(void)
+{
+	return prompt.written && !strcmp(prompt.written, rl_line_buffer);
+}
+
+bool prompt_is_searching(void)
+{
+	return prompt.searching;
+}
+
+bool prompt_takes_escape(void)
+{
+	return rl_editing_mode == 0 ||
+		RL_ISSTATE(RL_STATE_ISEARCH | RL_STATE_NSEARCH);
+}
+
+void prompt_search(const char *name)
+{
+	free(prompt.kept);
+	prompt.kept = mem_dup(rl_line_buffer);
+	prompt.searching = true;
+	rl_replace_line("", 1);
+	rl_set_prompt(name);
+}
+
+void prompt_cancel(void)
+{
+	if (RL_ISSTATE(RL_STATE_ISEARCH | RL_STATE_NSEARCH))
+		prompt_feed("\007", 1);
+	if (prompt.searching) {
+		end_search();
+		return;
+	}
+	rl_replace_line("", 1);
+	forget_written();
+}
+
+/* --- drawing --- */
+
+/* The line as it is shown: newlines of a paste as a sign, other controls as
+ * "^X"; *cursor: columns in front of the cursor. */
+static void shown_line(struct str *out, unsigned *cursor, bool ascii)
+{
+	const char *s = rl_line_buffer;
+
+	*cursor = 0;
+	for (int i = 0; i < rl_end; i++) {
+		unsigned char c = (unsigned char)s[i];
+
+		if (i == rl_point)
+			*cursor = text_columns(str_get(out));
+		if (c == '\n')
+			str_add(out, theme_glyph(GLYPH_RETURN, ascii));
+		else if (c < ' ' || c == 127)
+			str_addf(out, "^%c", c ^ 64);
+		else
+			str_add_char(out, (char)c);
+	}
+	if (rl_point == rl_end)
+		*cursor = text_columns(str_get(out));
+}
+
+/* What is typed, scrolled so that the cursor shows; cursor and text are in
+ * columns, never in bytes. */
+static void draw_line(struct screen *s, unsigned x, unsigned y, bool focus)
+{
+	struct canvas *c = &s->canvas;
+	unsigned room = c->w > x + 1 ? c->w - x - 1 : 1, cursor, all, from;
+	struct str line = STR_INIT;
+	const char *text;
+	wchar_t wc;
+
+	shown_line(&line, &cursor, c->ascii);
+	text = str_get(&line);
+	all = text_columns(text);
+	if (prompt.first > cursor)
+		prompt.first = cursor;
+	if (cursor >= prompt.first + room)
+		prompt.first = cursor - room + 1;
+	if (prompt.first && all < prompt.first + room)
+		prompt.first = all > room ? all - room + 1 : 0;
+	for (from = 0; from < prompt.first && *text; )
+		from += text_next(&text, &wc);
+	canvas_put(c, x, y, room, focus ? STYLE_TEXT : STYLE_DIM, text);
+	if (prompt.first)
+		canvas_glyph(c, x, y, STYLE_DIM, GLYPH_ELLIPSIS);
+	if (focus) {
+		c->cursor_x = (int)(x + cursor - from);
+		c->cursor_y = (int)y;
+	}
+	str_release(&line);
+}
+
+static void draw_question(struct screen *s, unsigned y)
+{
+	struct canvas *c = &s->canvas;
+	unsigned x = canvas_put(c, 1, y, c->w - 2, STYLE_WARN,
+				s->ask.question);
+
+	c->cursor_x = (int)(1 + x);
+	c->cursor_y = (int)y;
+}
+
+void prompt_draw(struct screen *s)
+{
+	struct canvas *c = &s->canvas;
+	unsigned y = s->layout.pane[PANE_PROMPT].y, x = 0;
+	bool focus = s->focus == PANE_PROMPT;
+	const char *name;
+
+	if (s->ask.question) {
+		draw_question(s, y);
+		return;
+	}
+	if (!prompt.searching && !RL_ISSTATE(RL_STATE_ISEARCH |
+					     RL_STATE_NSEARCH))
+		rl_set_prompt(label());
+	name = rl_display_prompt ? rl_display_prompt : "";
+	x += canvas_put(c, x, y, c->w / 2, focus ? STYLE_COMMAND : STYLE_DIM,
+			name);
+	draw_line(s, x, y, focus);
+}

@@ -1,0 +1,123 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * The guided first minute of the demo: one sentence at a time about what is
+ * to be seen, and the key to press. A step is over when what it asks for has
+ * happened, however it was done; Esc leaves the tour.
+ */
+#include <string.h>
+
+#include "ui/draw/text.h"
+#include "ui/screen/screen_impl.h"
+
+#define TOUR_ROWS 2u
+
+static const struct view_job *job(const struct screen *s)
+{
+	for (size_t i = s->jobs.n; i--; )
+		if (s->jobs.list[i].end == JOB_LIVES)
+			return &s->jobs.list[i];
+	return NULL;
+}
+
+static bool is_faster(const struct screen *s)
+{
+	return !job(s) || job(s)->speed != 1u << 20;
+}
+
+static bool is_paused(const struct screen *s)
+{
+	return !job(s) || job(s)->paused;
+}
+
+static bool goes_on(const struct screen *s)
+{
+	return !job(s) || !job(s)->paused;
+}
+
+static bool is_ready(const struct screen *s)
+{
+	return !job(s) || job(s)->ready;
+}
+
+static bool is_over(const struct screen *s)
+{
+	return !job(s);
+}
+
+static bool has_snapshot(const struct screen *s)
+{
+	return s->shape && s->shape->n > 1;
+}
+
+static bool shows_details(const struct screen *s)
+{
+	return s->overlay.on;
+}
+
+static bool never(const struct screen *s)
+{
+	(void)s;
+	return false;
+}
+
+static const struct {
+	const char *text;
+	bool (*done)(const struct screen *s);
+} steps[] = {
+	{ "disk0 is sn2 on sn1 on base, and a commit pours both into base: "
+	  "watch base's map fill. It is slow on purpose. Press + and Enter.",
+	  is_faster },
+	{ "The key wrote a command into the prompt, and Enter ran it: all "
+	  "keys work so. Now p and Enter lets the job stand still.",
+	  is_paused },
+	{ "The guest would not have noticed. p and Enter again, and it goes "
+	  "on.", goes_on },
+	{ "When base holds everything the job says READY, and keeps up with "
+	  "the guest until you decide. (0 and Enter: no limit.)", is_ready },
+	{ "READY. C and Enter: disk0 goes over to base alone. (x would end "
+	  "the job and leave disk0 where it is.)", is_over },
+	{ "disk0 is one image again. s and Enter takes a snapshot: a new "
+	  "layer on top, base is kept as it is now.", has_snapshot },
+	{ "Enter shows all about the selected image; Tab walks the panes; ? "
+	  "lists the keys.", shows_details },
+	{ "That was the tour. t streams, c commits, : types, q leaves; Esc "
+	  "takes this line away.", never },
+};
+
+#define STEPS (sizeof(steps) / sizeof(*steps))
+
+unsigned tour_rows(const struct screen *s)
+{
+	return s->step ? TOUR_ROWS : 0;
+}
+
+/* The first step is about a job that may not be there yet. */
+void tour_update(struct screen *s)
+{
+	if (s->step == 1 && !s->jobs.n)
+		return;
+	if (s->step && s->shape && steps[s->step - 1].done(s))
+		s->step++;
+}
+
+void tour_draw(struct screen *s)
+{
+	struct canvas *c = &s->canvas;
+	unsigned y = s->layout.tour.y, used, room;
+	const char *text;
+	size_t first;
+
+	if (!s->step || !s->layout.tour.h)
+		return;
+	for (unsigned i = 0; i < TOUR_ROWS; i++)
+		canvas_repeat(c, 0, y + i, c->w, STYLE_TOUR, " ");
+	used = canvas_putf(c, 1, y, c->w, STYLE_TOUR, "%u/%zu  ", s->step,
+			   STEPS) + 1;
+	room = c->w - used - 1;
+	text = steps[s->step - 1].text;
+	first = text_prefix(text, room);
+	while (text[first] && first && text[first - 1] != ' ')
+		first--;
+	canvas_putf(c, used, y, room, STYLE_TOUR, "%.*s", (int)first, text);
+	canvas_put(c, used, y + 1, room, STYLE_TOUR, text + first);
+}

@@ -1,0 +1,384 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "ui/tty/tty.h"
+
+#include <errno.h>
+#include <langinfo.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <termios.h>
+#include <unistd.h>
+
+#define NCURSES_WIDECHAR 1
+#include <curses.h>
+#include <term.h>
+
+#include "engine/util/bug.h"
+#include "engine/util/mem.h"
+#include "engine/util/str.h"
+
+#define PASTE_ON "\033[?2004h"
+#define PASTE_OFF "\033[?2004l"
+#define MOUSE_ON "\033[?1000h\033[?1006h"
+#define MOUSE_OFF "\033[?1006l\033[?1000l"
+
+static struct {
+	SCREEN *screen;
+	enum theme_name theme;
+	bool color, mouse, modern;	/* modern: knows xterm's sequences */
+	struct canvas shown;		/* what is on the terminal */
+	struct termios before;
+	char restore[256];		/* bytes that put it right */
+	volatile sig_atomic_t restore_len;
+} tty;
+
+static bool is_one_of(const char *word, const char *const *list)
+{
+	for (; *list; list++)
+		if (str_has_prefix(word, *list))
+			return true;
+	return false;
+}
+
+static const char *term(void)
+{
+	const char *name = getenv("TERM");
+
+	return name ? name : "";
+}
+
+static bool is_modern(void)
+{
+	static const char *const names[] = {
+		"xterm", "screen", "tmux", "rxvt", "alacritty", "foot",
+		"kitty", "st-", "konsole", "gnome", "vte", "wezterm",
+		"contour", "ghostty", "iterm", "putty", "mintty", NULL,
+	};
+
+	return is_one_of(term(), names);
+}
+
+bool tty_is_ascii(void)
+{
+	static const char *const names[] = {
+		"linux", "vt1", "vt2", "ansi", "cons", NULL,
+	};
+
+	return strcmp(nl_langinfo(CODESET), "UTF-8") ||
+		is_one_of(term(), names);
+}
+
+bool tty_possible(void)
+{
+	bool can;
+	int err;
+
+	if (setupterm(NULL, STDOUT_FILENO, &err) != OK)
+		return false;
+	can = cursor_address && clear_screen;
+	del_curterm(cur_term);
+	return can;
+}
+
+/* --- whatever ends us --- */
+
+/* A capability without its paddings ("$<5>"). */
+static void add_capability(struct str *out, const char *cap)
+{
+	for (; cap && cap != (char *)-1 && *cap; cap++) {
+		if (cap[0] == '$' && cap[1] == '<') {
+			cap = strchr(cap, '>');
+			if (!cap)
+				return;
+			continue;
+		}
+		str_add_char(out, *cap);
+	}
+}
+
+static void prepare_restore(void)
+{
+	struct str out = STR_INIT;
+
+	if (tty.modern)
+		str_add(&out, MOUSE_OFF PASTE_OFF);
+	add_capability(&out, exit_attribute_mode);
+	add_capability(&out, cursor_normal);
+	add_capability(&out, exit_ca_mode);
+	if (!exit_ca_mode)
+		str_add(&out, "\r\n");
+	if (out.len < sizeof(tty.restore)) {
+		memcpy(tty.restore, str_get(&out), out.len);
+		tty.restore_len = (sig_atomic_t)out.len;
+	}
+	str_release(&out);
+}
+
+/* From any thread and from signal handlers. */
+static void restore(void)
+{
+	sig_atomic_t len = tty.restore_len;
+
+	tty.restore_len = 0;
+	if (!len)
+		return;
+	if (write(STDOUT_FILENO, tty.restore, (size_t)len) < 0)
+		return;
+	tcsetattr(STDIN_FILENO, TCSADRAIN, &tty.before);
+}
+
+static const int crash_signals[] = { SIGSEGV, SIGBUS, SIGFPE, SIGILL,
+				     SIGABRT };
+#define CRASH_SIGNALS (sizeof(crash_signals) / sizeof(*crash_signals))
+
+/* What happened to them before: the default, or a sanitizer's report. */
+static struct sigaction crash_before[CRASH_SIGNALS];
+
+static void unguard_crashes(void)
+{
+	for (size_t i = 0; i < CRASH_SIGNALS; i++)
+		sigaction(crash_signals[i], &crash_before[i], NULL);
+	bug_set_hook(NULL);
+}
+
+/* With the terminal in order it happens again, and is what it was. */
+static void crash(int sig)
+{
+	restore();
+	unguard_crashes();
+	raise(sig);
+}
+
+static void guard_crashes(void)
+{
+	struct sigaction action = { .sa_handler = crash,
+				    .sa_flags = SA_NODEFER };
+
+	for (size_t i = 0; i < CRASH_SIGNALS; i++)
+		sigaction(crash_signals[i], &action, &crash_before[i]);
+	bug_set_hook(restore);
+}
+
+/* --- taking over --- */
+
+static void set_up_pairs(void)
+{
+	start_color();
+	use_default_colors();
+	for (int i = 0; i < STYLE_COUNT * 2; i++) {
+		struct look look = theme_look(tty.theme,
+			(enum style)(i / 2), i % 2, COLORS);
+
+		init_pair((short)(i + 1), look.fg, look.bg);
+	}
+}
+
+static void send(const char *bytes)
+{
+	size_t len = strlen(bytes);
+
+	if (write(STDOUT_FILENO, bytes, len) != (ssize_t)len)
+		return;
+}
+
+static void modes_on(void)
+{
+	if (!tty.modern)
+		return;
+	send(PASTE_ON);
+	if (tty.mouse)
+		send(MOUSE_ON);
+}
+
+static void modes_off(void)
+{
+	if (tty.modern)
+		send(MOUSE_OFF PASTE_OFF);
+}
+
+static void forget_shown(void)
+{
+	canvas_clear(&tty.shown);
+	clear();
+}
+
+int tty_open(enum theme_name theme, bool color, bool mouse)
+{
+	unsigned w, h;
+
+	tcgetattr(STDIN_FILENO, &tty.before);
+	/* A library that ends the program because TERM is unknown, or that
+	 * waits for the rest of an escape sequence, is not wanted. */
+	tty.screen = newterm(NULL, stdout, stdin);
+	if (!tty.screen)
+		return -1;
+	/* newterm() has a handler for it that would do all of it again. */
+	signal(SIGTSTP, SIG_DFL);
+	tty.modern = is_modern();
+	tty.mouse = mouse;
+	tty.color = color && has_colors();
+	tty.theme = tty.color ? theme : THEME_MONO;
+	raw();
+	noecho();
+	nonl();
+	if (tty.color)
+		set_up_pairs();
+	tty_size(&w, &h);
+	canvas_init(&tty.shown, w, h);
+	prepare_restore();
+	guard_crashes();
+	refresh();
+	modes_on();
+	return 0;
+}
+
+void tty_close(void)
+{
+	modes_off();
+	if (tty.modern)
+		send("\033]2;\007");
+	endwin();
+	tty.restore_len = 0;
+	unguard_crashes();
+	delscreen(tty.screen);
+	canvas_release(&tty.shown);
+}
+
+int tty_fd(void)
+{
+	return STDIN_FILENO;
+}
+
+void tty_size(unsigned *w, unsigned *h)
+{
+	struct winsize size = { 0 };
+
+	if (ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) || !size.ws_col ||
+	    !size.ws_row) {
+		*w = (unsigned)COLS;
+		*h = (unsigned)LINES;
+		return;
+	}
+	*w = size.ws_col;
+	*h = size.ws_row;
+}
+
+void tty_resize(unsigned w, unsigned h)
+{
+	resizeterm((int)h, (int)w);
+	canvas_resize(&tty.shown, w, h);
+	clear();
+}
+
+/* --- painting --- */
+
+static attr_t attributes(enum style style, bool selected)
+{
+	unsigned attr = theme_look(tty.theme, style, selected,
+				   tty.color ? COLORS : 256).attr;
+	attr_t out = A_NORMAL;
+
+	if (attr & LOOK_BOLD)
+		out |= A_BOLD;
+	if (attr & LOOK_DIM)
+		out |= A_DIM;
+	if (attr & LOOK_REVERSE)
+		out |= A_REVERSE;
+	if (attr & LOOK_UNDERLINE)
+		out |= A_UNDERLINE;
+	return out;
+}
+
+static void paint_cell(const struct cell *cell, unsigned x, unsigned y)
+{
+	wchar_t text[CELL_CHARS + 1] = { 0 };
+	short pair = tty.color ? (short)(cell->style * 2 + cell->selected +
+					 1) : 0;
+	cchar_t ch;
+
+	if (!cell->width)
+		return;
+	memcpy(text, cell->ch, sizeof(cell->ch));
+	setcchar(&ch, text, attributes(cell->style, cell->selected), pair,
+		 NULL);
+	mvadd_wch((int)y, (int)x, &ch);
+}
+
+void tty_paint(const struct canvas *c, bool anew)
+{
+	if (anew)
+		forget_shown();
+	for (unsigned y = 0; y < c->h; y++)
+		for (unsigned x = 0; x < c->w; x++) {
+			size_t i = (size_t)y * c->w + x;
+
+			if (cell_equal(&tty.shown.cells[i], &c->cells[i]))
+				continue;
+			paint_cell(&c->cells[i], x, y);
+		}
+	memcpy(tty.shown.cells, c->cells, (size_t)c->w * c->h *
+	       sizeof(*c->cells));
+	curs_set(c->cursor_x >= 0);
+	if (c->cursor_x >= 0)
+		move(c->cursor_y, c->cursor_x);
+	if (anew)
+		clearok(stdscr, TRUE);
+	wnoutrefresh(stdscr);
+	doupdate();
+}
+
+/* --- others on the same terminal --- */
+
+void tty_suspend(void)
+{
+	sigset_t stop;
+
+	modes_off();
+	endwin();
+	sigemptyset(&stop);
+	sigaddset(&stop, SIGTSTP);
+	pthread_sigmask(SIG_UNBLOCK, &stop, NULL);
+	/* All of the job, as the terminal would do it: whoever started us
+	 * and waits must stop as well, or the shell never hears of it. */
+	kill(0, SIGTSTP);
+	pthread_sigmask(SIG_BLOCK, &stop, NULL);
+	tty_resume();
+}
+
+void tty_resume(void)
+{
+	unsigned w, h;
+
+	reset_prog_mode();
+	refresh();
+	modes_on();
+	tty_size(&w, &h);
+	tty_resize(w, h);
+}
+
+void tty_bell(void)
+{
+	send("\007");
+}
+
+void tty_notify(const char *text)
+{
+	struct str out = STR_INIT;
+
+	str_addf(&out, "\033]9;%s\007", text);
+	if (tty.modern)
+		send(str_get(&out));
+	str_release(&out);
+}
+
+void tty_title(const char *text)
+{
+	struct str out = STR_INIT;
+
+	str_addf(&out, "\033]2;%s\007", text);
+	if (tty.modern)
+		send(str_get(&out));
+	str_release(&out);
+}

@@ -1,0 +1,398 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * From replies to a tree. A chain without branches stays in one column, as
+ * deep as it may be; only where images share a base does the tree grow wider.
+ */
+#include "ui/view/view.h"
+
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "engine/util/mem.h"
+#include "src/console/fields.h"
+#include "ui/draw/text.h"
+#include "ui/draw/theme.h"
+
+/* An image while the tree is made; indices into builder.list, -1 none. */
+struct seedling {
+	struct view_image image;
+	int backing, child, sibling;
+};
+
+struct builder {
+	struct seedling *list;
+	size_t n;
+	struct shape *shape;	/* under construction */
+	int *place;		/* where list[i] stands in shape->images */
+};
+
+/* --- images from replies --- */
+
+/* Nodes of a QEMU that are no images: files, filters. */
+static bool is_image(const json_t *node)
+{
+	static const char *const others[] = {
+		"file", "host_device", "nbd", "commit_top", "mirror_top",
+		"copy-before-write", "preallocate", "throttle",
+	};
+	const char *drv = field_str(node, "drv");
+
+	for (size_t i = 0; i < sizeof(others) / sizeof(*others); i++)
+		if (!strcmp(drv, others[i]))
+			return false;
+	return true;
+}
+
+static bool is_corrupt(const json_t *image)
+{
+	return field_bool(json_object_get(json_object_get(image,
+			  "format-specific"), "data"), "corrupt");
+}
+
+static struct seedling *add(struct builder *b)
+{
+	struct seedling *s = &b->list[b->n++];
+
+	*s = (struct seedling) { .backing = -1, .child = -1, .sibling = -1 };
+	return s;
+}
+
+static void set_names(struct view_image *v, const char *node,
+		      const char *path)
+{
+	v->node = mem_dup(node);
+	v->file = mem_dup(path);
+	v->path = text_safe(path);
+	v->name = text_safe(text_base_name(path));
+}
+
+static void add_node(struct builder *b, const json_t *node)
+{
+	const json_t *image = json_object_get(node, "image");
+	struct view_image *v = &add(b)->image;
+
+	set_names(v, field_str(node, "node-name"),
+		  field_str(image, "filename"));
+	v->format = mem_dup(field_str(node, "drv"));
+	v->size = field_u64(image, "virtual-size");
+	v->disk = field_u64(image, "actual-size");
+	v->read_only = field_bool(node, "ro");
+	v->compressed = field_bool(image, "compressed");
+	v->dirty = field_bool(image, "dirty-flag");
+	v->encrypted = field_bool(image, "encrypted");
+	v->corrupt = is_corrupt(image);
+	v->no_format = *field_str(image, "backing-filename") &&
+		!*field_str(image, "backing-filename-format");
+	v->snapshots = (unsigned)json_array_size(
+		json_object_get(image, "snapshots"));
+	v->image = image;
+}
+
+/* Replies list the newest first; the picture has the oldest first. */
+static void add_nodes(struct builder *b, const json_t *nodes)
+{
+	for (size_t i = json_array_size(nodes); i--; ) {
+		const json_t *node = json_array_get(nodes, i);
+
+		if (is_image(node))
+			add_node(b, node);
+	}
+}
+
+/* --- who lies on whom --- */
+
+/* Searches from @near on and then from the start, for neighbours in a chain
+ * are neighbours in the lists. */
+static int find(const struct builder *b, const char *word, bool by_file,
+		size_t near)
+{
+	for (size_t i = 0; i < b->n; i++) {
+		size_t at = (near + i) % b->n;
+		const struct view_image *v = &b->list[at].image;
+
+		if (!strcmp(by_file ? v->file : v->node, word))
+			return (int)at;
+	}
+	return -1;
+}
+
+static void link_by_name(struct builder *b, const json_t *links)
+{
+	size_t near = 0;
+	int at, below;
+
+	for (size_t i = json_array_size(links); i--; ) {
+		const json_t *link = json_array_get(links, i);
+		const char *backing = field_str(link, "backing");
+
+		at = find(b, field_str(link, "node-name"), false, near);
+		if (at < 0 || !*backing)
+			continue;
+		near = (size_t)at + 1;
+		below = find(b, backing, false, (size_t)at ? (size_t)at - 1 :
+			     0);
+		b->list[at].backing = below;
+	}
+}
+
+static void link_by_file(struct builder *b)
+{
+	for (size_t i = 0; i < b->n; i++) {
+		const char *file = field_str(b->list[i].image.image,
+					     "full-backing-filename");
+		b->list[i].backing = *file ? find(b, file, true, i + 1) : -1;
+	}
+}
+
+/* File names can say that images lie on each other in a ring: it is cut. */
+static void cut_rings(struct builder *b)
+{
+	size_t *walk = mem_alloc((b->n + 1) * sizeof(*walk));
+
+	for (size_t i = 0; i < b->n; i++)
+		for (int at = (int)i; at >= 0 && !walk[at]; ) {
+			int below = b->list[at].backing;
+
+			walk[at] = i + 1;
+			if (below >= 0 && walk[below] == i + 1)
+				b->list[at].backing = -1;
+			at = b->list[at].backing;
+		}
+	free(walk);
+}
+
+/* A backing file that a header names and nobody has opened. */
+static void add_missing(struct builder *b)
+{
+	for (size_t i = 0, n = b->n; i < n; i++) {
+		const char *file = field_str(b->list[i].image.image,
+					     "backing-filename");
+		struct view_image *v;
+
+		if (b->list[i].backing >= 0 || !*file)
+			continue;
+		v = &add(b)->image;
+		set_names(v, "", file);
+		v->format = mem_dup("");
+		v->missing = true;
+		b->list[i].backing = (int)b->n - 1;
+	}
+}
+
+static void link_children(struct builder *b)
+{
+	for (size_t i = b->n; i--; ) {
+		struct seedling *s = &b->list[i];
+
+		if (s->backing < 0)
+			continue;
+		s->sibling = b->list[s->backing].child;
+		b->list[s->backing].child = (int)i;
+	}
+}
+
+/* --- the tree as text --- */
+
+struct prefix {
+	struct str text[2];	/* UTF-8, ASCII */
+};
+
+static void prefix_add(struct prefix *p, enum glyph glyph)
+{
+	for (int ascii = 0; ascii < 2; ascii++)
+		str_add(&p->text[ascii], theme_glyph(glyph, ascii));
+}
+
+static void prefix_cut(struct prefix *p, const size_t len[2])
+{
+	for (int ascii = 0; ascii < 2; ascii++) {
+		p->text[ascii].len = len[ascii];
+		p->text[ascii].s[len[ascii]] = '\0';
+	}
+}
+
+static char *tree_text(const struct prefix *p, bool ascii, enum glyph glyph)
+{
+	return mem_printf("%s%s", str_get(&p->text[ascii]),
+			  theme_glyph(glyph, ascii));
+}
+
+static void emit(struct builder *b, int i, const struct prefix *p,
+		 enum glyph glyph)
+{
+	struct shape *shape = b->shape;
+	struct view_image *v = &shape->images[shape->n];
+
+	*v = b->list[i].image;
+	v->backing = b->list[i].backing;	/* still in the old numbers */
+	v->tree = tree_text(p, false, glyph);
+	v->tree_ascii = tree_text(p, true, glyph);
+	b->place[i] = (int)shape->n++;
+}
+
+static void place_run(struct builder *b, int i, struct prefix *p,
+		      struct prefix *rest);
+
+/* Two or more overlays of one image, each the start of a run. */
+static void place_branches(struct builder *b, int first,
+			   struct prefix *rest)
+{
+	size_t len[2] = { rest->text[0].len, rest->text[1].len };
+	struct prefix p = { { STR_INIT, STR_INIT } };
+
+	for (int i = first; i >= 0; i = b->list[i].sibling) {
+		bool last = b->list[i].sibling < 0;
+
+		for (int ascii = 0; ascii < 2; ascii++) {
+			str_clear(&p.text[ascii]);
+			str_add(&p.text[ascii], str_get(&rest->text[ascii]));
+			str_add(&rest->text[ascii], last ? "  " :
+				theme_glyph(GLYPH_TREE_LINE, ascii));
+		}
+		prefix_add(&p, last ? GLYPH_TREE_BRANCH_LAST :
+			   GLYPH_TREE_BRANCH);
+		place_run(b, i, &p, rest);
+		prefix_cut(rest, len);
+	}
+	str_release(&p.text[0]);
+	str_release(&p.text[1]);
+}
+
+/* The image @i and all above it. @p stands in front of the first line, @rest
+ * in front of the others. */
+static void place_run(struct builder *b, int i, struct prefix *p,
+		      struct prefix *rest)
+{
+	int child = b->list[i].child;
+
+	emit(b, i, p, child < 0 ? GLYPH_TREE_ONLY : GLYPH_TREE_FIRST);
+	while (child >= 0 && b->list[child].sibling < 0) {
+		i = child;
+		child = b->list[i].child;
+		emit(b, i, rest, child < 0 ? GLYPH_TREE_LAST :
+		     GLYPH_TREE_MIDDLE);
+	}
+	if (child >= 0)
+		place_branches(b, child, rest);
+}
+
+static void place_all(struct builder *b)
+{
+	struct prefix p = { { STR_INIT, STR_INIT } }, rest = p;
+
+	/* So that there is memory to cut. */
+	for (int ascii = 0; ascii < 2; ascii++)
+		str_add(&rest.text[ascii], "");
+	for (size_t i = 0; i < b->n; i++)
+		if (b->list[i].backing < 0)
+			place_run(b, (int)i, &p, &rest);
+	for (size_t i = 0; i < b->shape->n; i++) {
+		struct view_image *v = &b->shape->images[i];
+
+		v->backing = v->backing < 0 ? -1 : b->place[v->backing];
+		v->top = -1;
+	}
+	str_release(&rest.text[0]);
+	str_release(&rest.text[1]);
+}
+
+/* --- drives --- */
+
+static int drive_image(const struct shape *shape, const json_t *inserted)
+{
+	const char *node = field_str(inserted, "node-name");
+	const char *file = field_str(inserted, "file");
+
+	for (size_t i = 0; i < shape->n; i++)
+		if (*node ? !strcmp(shape->images[i].node, node) :
+		    !strcmp(shape->images[i].file, file))
+			return (int)i;
+	return -1;
+}
+
+static void add_drives(struct shape *shape)
+{
+	json_t *drive;
+	size_t k;
+
+	json_array_foreach(shape->blocks, k, drive) {
+		int top = drive_image(shape, json_object_get(drive,
+							     "inserted"));
+
+		shape->drives++;
+		if (top < 0)
+			continue;
+		free(shape->images[top].drive);
+		shape->images[top].drive = text_safe(field_str(drive,
+							       "device"));
+		for (int i = top; i >= 0 && shape->images[i].top < 0;
+		     i = shape->images[i].backing)
+			shape->images[i].top = top;
+	}
+}
+
+struct shape *shape_new(json_t *blocks, json_t *nodes, const json_t *links)
+{
+	struct shape *shape = mem_alloc(sizeof(*shape));
+	struct builder b = { .shape = shape };
+
+	shape->refs = 1;
+	shape->running = true;
+	shape->blocks = json_incref(blocks);
+	shape->nodes = json_incref(nodes);
+	/* Each may lie on one that is missing. */
+	b.list = mem_alloc((2 * json_array_size(nodes) + 1) *
+			   sizeof(*b.list));
+	add_nodes(&b, nodes);
+	if (links)
+		link_by_name(&b, links);
+	else
+		link_by_file(&b);
+	cut_rings(&b);
+	add_missing(&b);
+	link_children(&b);
+	shape->images = mem_alloc((b.n + 1) * sizeof(*shape->images));
+	b.place = mem_alloc((b.n + 1) * sizeof(*b.place));
+	place_all(&b);
+	add_drives(shape);
+	free(b.place);
+	free(b.list);
+	return shape;
+}
+
+struct shape *shape_get(struct shape *shape)
+{
+	shape->refs++;
+	return shape;
+}
+
+void shape_put(struct shape *shape)
+{
+	if (!shape || --shape->refs)
+		return;
+	for (size_t i = 0; i < shape->n; i++) {
+		struct view_image *v = &shape->images[i];
+
+		free(v->node);
+		free(v->name);
+		free(v->path);
+		free(v->file);
+		free(v->tree);
+		free(v->tree_ascii);
+		free(v->drive);
+		free(v->format);
+	}
+	json_decref(shape->blocks);
+	json_decref(shape->nodes);
+	free(shape->images);
+	free(shape);
+}
+
+int shape_find(const struct shape *shape, const char *node)
+{
+	for (size_t i = 0; shape && *node && i < shape->n; i++)
+		if (!strcmp(shape->images[i].node, node))
+			return (int)i;
+	return -1;
+}

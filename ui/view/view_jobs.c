@@ -1,0 +1,270 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "engine/util/clock.h"
+#include "engine/util/mem.h"
+#include "src/console/fields.h"
+#include "ui/draw/text.h"
+#include "ui/view/view.h"
+
+#define JOBS_KEPT 64
+#define RATE_WINDOW (5 * NS_PER_SEC)
+
+void view_jobs_release(struct view_jobs *jobs)
+{
+	free(jobs->list);
+	*jobs = (struct view_jobs) { 0 };
+}
+
+static void copy_text(char *to, size_t size, const char *from)
+{
+	char *safe = text_safe(from);
+
+	snprintf(to, size, "%s", safe);
+	free(safe);
+}
+
+#define COPY(to, from) copy_text(to, sizeof(to), from)
+
+/* The newest of that id that is not over. */
+static struct view_job *find(const struct view_jobs *jobs, const char *id)
+{
+	for (size_t i = jobs->n; i--; )
+		if (!strcmp(jobs->list[i].id, id) &&
+		    jobs->list[i].end == JOB_LIVES)
+			return &jobs->list[i];
+	return NULL;
+}
+
+static void name_images(struct view_job *job, const struct shape *shape)
+{
+	bool stream = !strcmp(job->type, "stream");
+	int top = shape_find(shape, job->top);
+	int base = shape_find(shape, job->base);
+
+	if (top < 0 || job->from_name[0])
+		return;
+	/* A stream pulls up what lies between base and top. */
+	if (stream) {
+		int below = shape->images[top].backing;
+
+		COPY(job->to_name, shape->images[top].name);
+		if (below >= 0 && below != base)
+			COPY(job->from_name, shape->images[below].name);
+	} else if (base >= 0) {
+		COPY(job->from_name, shape->images[top].name);
+		COPY(job->to_name, shape->images[base].name);
+	}
+}
+
+static void take_sample(struct view_job *job)
+{
+	unsigned n = job->sample_count;
+
+	if (n && job->elapsed_ns <= job->samples[n - 1].ns)
+		return;
+	while (n && (n == JOB_SAMPLES ||
+		     (n > 1 && job->elapsed_ns - job->samples[1].ns >=
+		      RATE_WINDOW)))
+		memmove(job->samples, job->samples + 1,
+			--n * sizeof(*job->samples));
+	job->samples[n].ns = job->elapsed_ns;
+	job->samples[n].done = job->done;
+	job->sample_count = n + 1;
+}
+
+/* Real work where it is known, else what QMP has: a position. */
+static void take_numbers(struct view_job *job, const json_t *entry)
+{
+	bool work = json_object_get(entry, "done") != NULL;
+	double share;
+
+	job->len = field_u64(entry, work ? "total" : "len");
+	job->done = field_u64(entry, work ? "done" : "offset");
+	if (job->done > job->len)
+		job->len = job->done;
+	job->speed = field_u64(entry, "speed");
+	job->elapsed_ns = field_u64(entry, "elapsed-ns");
+	job->paused = field_bool(entry, "paused");
+	job->ready = field_bool(entry, "ready");
+	job->failed_io = strcmp(field_str(entry, "io-status"), "ok") != 0;
+	COPY(job->status, field_str(entry, "status"));
+	share = job->ready ? 1 : job->len ?
+		(double)job->done / (double)job->len : 0;
+	if (share > job->share)
+		job->share = share;
+	take_sample(job);
+}
+
+static void forget_oldest_end(struct view_jobs *jobs)
+{
+	for (size_t i = 0; i < jobs->n; i++)
+		if (jobs->list[i].end != JOB_LIVES) {
+			memmove(jobs->list + i, jobs->list + i + 1,
+				(--jobs->n - i) * sizeof(*jobs->list));
+			return;
+		}
+}
+
+static struct view_job *add(struct view_jobs *jobs, const json_t *entry)
+{
+	struct view_job *job;
+
+	if (jobs->n >= JOBS_KEPT)
+		forget_oldest_end(jobs);
+	jobs->list = mem_grow(jobs->list, jobs->n + 1, sizeof(*jobs->list));
+	job = &jobs->list[jobs->n++];
+	*job = (struct view_job) { 0 };
+	COPY(job->id, field_str(entry, "device"));
+	COPY(job->type, field_str(entry, "type"));
+	return job;
+}
+
+void view_jobs_settle(struct view_jobs *jobs)
+{
+	for (size_t i = 0; i < jobs->n; i++) {
+		struct view_job *job = &jobs->list[i];
+
+		if (!job->listed && job->end == JOB_LIVES)
+			job->end = JOB_GONE;
+	}
+}
+
+/* One that is over but must be dismissed is listed still. */
+static bool is_kept(const struct view_jobs *jobs, const json_t *entry)
+{
+	if (strcmp(field_str(entry, "status"), "concluded"))
+		return false;
+	for (size_t i = 0; i < jobs->n; i++)
+		if (!strcmp(jobs->list[i].id, field_str(entry, "device")))
+			return true;
+	return false;
+}
+
+bool view_jobs_update(struct view_jobs *jobs, const json_t *reply,
+		      const struct shape *shape)
+{
+	bool grown = false;
+
+	for (size_t i = 0; i < jobs->n; i++)
+		jobs->list[i].listed = false;
+	/* Newest first; the picture has the oldest first. */
+	for (size_t i = json_array_size(reply); i--; ) {
+		const json_t *entry = json_array_get(reply, i);
+		struct view_job *job = find(jobs, field_str(entry, "device"));
+
+		if (!job && is_kept(jobs, entry))
+			continue;
+		if (!job) {
+			job = add(jobs, entry);
+			grown = true;
+		}
+		job->listed = true;
+		COPY(job->top, field_str(entry, "top-node"));
+		COPY(job->base, field_str(entry, "base-node"));
+		take_numbers(job, entry);
+		name_images(job, shape);
+	}
+	return grown;
+}
+
+static void end_job(struct view_job *job, const json_t *data,
+		    enum view_end end)
+{
+	const char *error = field_str(data, "error");
+
+	if (*error)
+		end = JOB_FAILED;
+	COPY(job->error, error);
+	job->end = end;
+	if (end != JOB_DONE)
+		return;
+	job->share = 1;
+	if (job->len)
+		job->done = job->len;
+}
+
+void view_jobs_event(struct view_jobs *jobs, const json_t *event)
+{
+	const char *name = field_str(event, "event");
+	const json_t *data = json_object_get(event, "data");
+	bool completed = !strcmp(name, "BLOCK_JOB_COMPLETED");
+	struct view_job *job;
+
+	if (!completed && strcmp(name, "BLOCK_JOB_CANCELLED"))
+		return;
+	job = find(jobs, field_str(data, "device"));
+	if (!job) {	/* begun and ended between two looks */
+		job = add(jobs, data);
+		job->speed = field_u64(data, "speed");
+		job->len = field_u64(data, "len");
+		job->done = field_u64(data, "offset");
+		job->share = job->len ? (double)job->done /
+			(double)job->len : 0;
+	}
+	end_job(job, data, completed ? JOB_DONE : JOB_CANCELLED);
+}
+
+void view_jobs_dismiss(struct view_jobs *jobs)
+{
+	size_t kept = 0;
+
+	for (size_t i = 0; i < jobs->n; i++)
+		if (jobs->list[i].end == JOB_LIVES)
+			jobs->list[kept++] = jobs->list[i];
+	jobs->n = kept;
+}
+
+void view_jobs_copy(struct view_jobs *to, const struct view_jobs *from)
+{
+	to->list = mem_grow(to->list, from->n + 1, sizeof(*to->list));
+	if (from->n)
+		memcpy(to->list, from->list, from->n * sizeof(*to->list));
+	to->n = from->n;
+}
+
+uint64_t view_job_rate(const struct view_job *job)
+{
+	const unsigned n = job->sample_count;
+	uint64_t ns, done;
+
+	if (!n)
+		return 0;
+	if (n == 1) {
+		ns = job->samples[0].ns;
+		done = job->samples[0].done;
+	} else {
+		ns = job->samples[n - 1].ns - job->samples[0].ns;
+		done = job->samples[n - 1].done - job->samples[0].done;
+	}
+	if (!ns || (int64_t)done < 0)
+		return 0;
+	return (uint64_t)((double)done * (double)NS_PER_SEC / (double)ns);
+}
+
+bool view_job_eta(const struct view_job *job, uint64_t *seconds)
+{
+	uint64_t rate = view_job_rate(job);
+
+	if (!rate || job->end != JOB_LIVES || job->paused || job->ready ||
+	    job->done >= job->len)
+		return false;
+	*seconds = (job->len - job->done + rate - 1) / rate;
+	return true;
+}
+
+unsigned view_job_percent(const struct view_job *job)
+{
+	unsigned percent = (unsigned)(job->share * 100);
+
+	if (job->ready || job->end == JOB_DONE)
+		return 100;
+	return percent > 99 ? 99 : percent;
+}
+
+bool view_job_moves(const struct view_job *job)
+{
+	return job->end == JOB_LIVES && !job->paused;
+}
