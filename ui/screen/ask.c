@@ -127,6 +127,17 @@ void ask_release(struct screen *s)
 	s->ask = (struct ask) { 0 };
 }
 
+void ask_draw(struct screen *s)
+{
+	struct canvas *c = &s->canvas;
+	unsigned y = s->layout.pane[PANE_PROMPT].y;
+	unsigned x = canvas_put(c, 1, y, c->w - 2, STYLE_WARN,
+				s->ask.question);
+
+	c->cursor_x = (int)(1 + x);
+	c->cursor_y = (int)y;
+}
+
 void ask_key(struct screen *s, const struct key *key)
 {
 	char *line = s->ask.line;

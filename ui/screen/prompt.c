@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * readline inside the screen: bytes of whole keys go in, the line is drawn by
- * us. Completion asks the picture that the screen has, never a channel, so it
+ * Completion asks the picture that the screen has, never a channel, so it
  * can't wait for one; names of files come from a thread, and when they are
  * there the key is pressed again.
  */
+#include "ui/screen/prompt.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,30 +13,20 @@
 
 #include <readline/readline.h>
 
-#include "engine/util/list.h"
 #include "engine/util/mem.h"
 #include "src/console/complete.h"
-#include "src/console/fields.h"
 #include "ui/draw/text.h"
 #include "ui/prompt/folder.h"
 #include "ui/prompt/history.h"
-#include "ui/screen/screen_impl.h"
 
 #define PROMPT "(blkmon) "
 #define PROMPT_MORE "> "
 
-/* A channel that answers from the picture. */
-struct picture {
-	struct channel channel;
-	struct screen *screen;
-};
-
 static struct {
-	struct screen *screen;
+	struct prompt_host host;
 	FILE *null;
 	struct str bytes;	/* for readline to read */
 	size_t used;
-	struct picture picture;
 	struct console console;	/* completes words, runs nothing */
 	struct completion completion;
 	struct folder *folder;	/* awaited; NULL none */
@@ -45,59 +36,10 @@ static struct {
 	bool searching;
 	char *kept;		/* the line while a search is typed */
 	unsigned first;		/* columns that are scrolled out */
+	const char *label;	/* in front of the line */
 } prompt;
 
 /* --- completion --- */
-
-static json_t *picture_jobs(const struct screen *s)
-{
-	json_t *list = json_array();
-
-	for (size_t i = 0; i < s->jobs.n; i++)
-		if (s->jobs.list[i].end == JOB_LIVES)
-			json_array_append_new(list, json_pack("{s:s}", "id",
-					      s->jobs.list[i].id));
-	return list;
-}
-
-static json_t *picture_execute(struct channel *c, json_t *request)
-{
-	const struct screen *s = container_of(c, struct picture,
-					      channel)->screen;
-	const char *name = field_str(request, "execute");
-	json_t *value = NULL;
-
-	if (!strcmp(name, "query-jobs"))
-		value = picture_jobs(s);
-	else if (s->shape && !strcmp(name, "query-block"))
-		value = json_incref(s->shape->blocks);
-	else if (s->shape && !strcmp(name, "query-named-block-nodes"))
-		value = json_incref(s->shape->nodes);
-	json_decref(request);
-	if (value)
-		return json_pack("{s:o}", "return", value);
-	return json_pack("{s:{s:s, s:s}}", "error", "class",
-			 "CommandNotFound", "desc", "not in the picture");
-}
-
-static json_t *picture_next_event(struct channel *c, uint64_t deadline)
-{
-	(void)c;
-	(void)deadline;
-	return NULL;
-}
-
-static int picture_event_fd(struct channel *c)
-{
-	(void)c;
-	return -1;
-}
-
-static const struct channel_ops picture_ops = {
-	.execute = picture_execute,
-	.next_event = picture_next_event,
-	.event_fd = picture_event_fd,
-};
 
 static char *next_match(const char *text, int state)
 {
@@ -119,14 +61,17 @@ static void forget_folder(void)
 	prompt.awaiting = NULL;
 }
 
-static void await_files(const char *text)
+static void await_files(const char *part)
 {
 	if (prompt.folder) {
-		screen_message(prompt.screen, "the folder of %s is still being "
-			       "read", folder_part(prompt.folder));
+		char *text = mem_printf("the folder of %s is still being read",
+					folder_part(prompt.folder));
+
+		prompt.host.ops->message(prompt.host.arg, text);
+		free(text);
 		return;
 	}
-	prompt.folder = folder_read(text, client_fd(prompt.screen->client));
+	prompt.folder = folder_read(part, prompt.host.news_fd);
 	if (prompt.folder)
 		prompt.awaiting = mem_printf("%.*s", rl_point,
 					     rl_line_buffer);
@@ -175,7 +120,7 @@ static char **complete(const char *text, int start, int end)
 static void show_matches(char **matches, int n, int longest)
 {
 	unsigned width = (unsigned)longest + 2;
-	unsigned fit = (prompt.screen->canvas.w - 12) / width;
+	unsigned fit = (prompt.host.canvas->w - 12) / width;
 	struct str line = STR_INIT;
 
 	if (!fit)
@@ -189,7 +134,7 @@ static void show_matches(char **matches, int n, int longest)
 		free(safe);
 		if ((unsigned)i % fit && i < n)
 			continue;
-		screen_say(prompt.screen, LOG_SCREEN, "%s", str_get(&line));
+		prompt.host.ops->say(prompt.host.arg, str_get(&line));
 		str_clear(&line);
 	}
 	str_release(&line);
@@ -221,22 +166,16 @@ static void forget_written(void)
 	prompt.note = prompt.written = NULL;
 }
 
-static const char *label(void)
-{
-	return client_wants_more(prompt.screen->client) ? PROMPT_MORE :
-		PROMPT;
-}
-
 /* Back from a search to the line that was there before. */
 static void end_search(void)
 {
 	prompt.searching = false;
-	rl_set_prompt(label());
+	rl_set_prompt(prompt.label);
 	rl_replace_line(prompt.kept ? prompt.kept : "", 1);
 	rl_point = rl_end;
 	free(prompt.kept);
 	prompt.kept = NULL;
-	screen_focus(prompt.screen, prompt.screen->search_pane);
+	prompt.host.ops->search_over(prompt.host.arg);
 }
 
 static void accept(char *line)
@@ -252,9 +191,7 @@ static void accept(char *line)
 		return;
 	forget_written();
 	history_remember(line);
-	if (written)
-		screen_focus(prompt.screen, prompt.screen->back);
-	screen_line(prompt.screen, line);
+	prompt.host.ops->line(prompt.host.arg, line, written);
 	free(line);
 }
 
@@ -281,16 +218,16 @@ static void set_up_readline(void)
 }
 
 /* Without a display every run is like the other: no history, no inputrc. */
-void prompt_init(struct screen *s)
+void prompt_init(const struct prompt_host *host)
 {
-	prompt.screen = s;
-	if (s->options->script)
+	prompt.host = *host;
+	prompt.label = PROMPT;
+	if (host->plain)
 		setenv("INPUTRC", "/dev/null", 1);
-	prompt.picture = (struct picture) { { &picture_ops }, s };
 	set_up_readline();
-	console_init(&prompt.console, &prompt.picture.channel);
+	console_init(&prompt.console, host->picture);
 	/* readline begins at the end of the history that is there now. */
-	if (!s->options->script)
+	if (!host->plain)
 		history_load();
 	rl_callback_handler_install(PROMPT, accept);
 }
@@ -298,7 +235,7 @@ void prompt_init(struct screen *s)
 void prompt_release(void)
 {
 	prompt_cancel();
-	if (!prompt.screen->options->script)
+	if (!prompt.host.plain)
 		history_save();
 	rl_callback_handler_remove();
 	forget_folder();
@@ -323,16 +260,8 @@ void prompt_feed(const char *bytes, size_t len)
 		free(prompt.note);
 		prompt.note = NULL;
 	}
-	if (!prompt.searching)
-		return;
-	free(prompt.screen->search);
-	prompt.screen->search = mem_dup(rl_line_buffer);
-	if (!rl_end)
-		return;
-	if (prompt.screen->search_pane == PANE_LOG)
-		log_search(prompt.screen, rl_line_buffer, 1, true);
-	else
-		chains_search(prompt.screen, rl_line_buffer, 1, true);
+	if (prompt.searching)
+		prompt.host.ops->search(prompt.host.arg, rl_line_buffer);
 }
 
 bool prompt_is_waiting(void)
@@ -341,14 +270,13 @@ bool prompt_is_waiting(void)
 }
 
 /* Where something else was typed meanwhile, nobody wants the names. */
-void prompt_news(void)
+void prompt_news(bool focus)
 {
 	bool same;
 
 	if (!prompt.folder || !folder_is_read(prompt.folder))
 		return;
-	same = prompt.screen->focus == PANE_PROMPT &&
-		(int)strlen(prompt.awaiting) == rl_point &&
+	same = focus && (int)strlen(prompt.awaiting) == rl_point &&
 		str_has_prefix(rl_line_buffer, prompt.awaiting);
 	if (same)
 		prompt_feed("\t", 1);
@@ -459,9 +387,8 @@ static void shown_line(struct str *out, unsigned *cursor, bool ascii)
 
 /* What is typed, scrolled so that the cursor shows; cursor and text are in
  * columns, never in bytes. */
-static void draw_line(struct screen *s, unsigned x, unsigned y, bool focus)
+static void draw_line(struct canvas *c, unsigned x, unsigned y, bool focus)
 {
-	struct canvas *c = &s->canvas;
 	unsigned room = c->w > x + 1 ? c->w - x - 1 : 1, cursor, all, from;
 	struct str line = STR_INIT;
 	const char *text;
@@ -488,32 +415,18 @@ static void draw_line(struct screen *s, unsigned x, unsigned y, bool focus)
 	str_release(&line);
 }
 
-static void draw_question(struct screen *s, unsigned y)
+void prompt_draw(unsigned y, bool focus, bool more)
 {
-	struct canvas *c = &s->canvas;
-	unsigned x = canvas_put(c, 1, y, c->w - 2, STYLE_WARN,
-				s->ask.question);
-
-	c->cursor_x = (int)(1 + x);
-	c->cursor_y = (int)y;
-}
-
-void prompt_draw(struct screen *s)
-{
-	struct canvas *c = &s->canvas;
-	unsigned y = s->layout.pane[PANE_PROMPT].y, x = 0;
-	bool focus = s->focus == PANE_PROMPT;
+	struct canvas *c = prompt.host.canvas;
 	const char *name;
+	unsigned x = 0;
 
-	if (s->ask.question) {
-		draw_question(s, y);
-		return;
-	}
+	prompt.label = more ? PROMPT_MORE : PROMPT;
 	if (!prompt.searching && !RL_ISSTATE(RL_STATE_ISEARCH |
 					     RL_STATE_NSEARCH))
-		rl_set_prompt(label());
+		rl_set_prompt(prompt.label);
 	name = rl_display_prompt ? rl_display_prompt : "";
 	x += canvas_put(c, x, y, c->w / 2, focus ? STYLE_COMMAND : STYLE_DIM,
 			name);
-	draw_line(s, x, y, focus);
+	draw_line(c, x, y, focus);
 }

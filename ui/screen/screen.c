@@ -14,6 +14,71 @@
 #include "ui/draw/text.h"
 #include "ui/screen/screen_impl.h"
 
+/* --- what the prompt tells --- */
+
+static void take_line(void *arg, const char *line, bool written)
+{
+	struct screen *s = arg;
+
+	if (written)
+		screen_focus(s, s->back);
+	screen_line(s, line);
+}
+
+static void take_search(void *arg, const char *text)
+{
+	struct screen *s = arg;
+
+	free(s->search);
+	s->search = mem_dup(text);
+	if (!*text)
+		return;
+	if (s->search_pane == PANE_LOG)
+		log_search(s, text, 1, true);
+	else
+		chains_search(s, text, 1, true);
+}
+
+static void search_is_over(void *arg)
+{
+	struct screen *s = arg;
+
+	screen_focus(s, s->search_pane);
+}
+
+static void say_for_prompt(void *arg, const char *text)
+{
+	screen_say(arg, LOG_SCREEN, "%s", text);
+}
+
+static void message_for_prompt(void *arg, const char *text)
+{
+	screen_message(arg, "%s", text);
+}
+
+static const struct prompt_ops prompt_ops = {
+	.line = take_line,
+	.search = take_search,
+	.search_over = search_is_over,
+	.say = say_for_prompt,
+	.message = message_for_prompt,
+};
+
+static void open_prompt(struct screen *s)
+{
+	struct prompt_host host = {
+		.ops = &prompt_ops, .arg = s, .canvas = &s->canvas,
+		.picture = &s->picture.channel,
+		.news_fd = client_fd(s->client),
+		.plain = s->options->script,
+	};
+
+	picture_init(&s->picture, &s->jobs, &s->shape);
+	prompt_init(&host);
+}
+
+/* --- beginning and end --- */
+
 void screen_init(struct screen *s, const struct screen_options *o,
 		 struct console *console, struct channel *watch)
 {
@@ -25,7 +90,7 @@ void screen_init(struct screen *s, const struct screen_options *o,
 	s->canvas.ascii = o->ascii;
 	log_init(&s->log);
 	s->client = client_new(console, watch);
-	prompt_init(s);
+	open_prompt(s);
 }
 
 void screen_release(struct screen *s)
@@ -152,7 +217,7 @@ void screen_update(struct screen *s)
 	size_t jobs = s->jobs.n;
 
 	client_seen(s->client);
-	prompt_news();
+	prompt_news(s->focus == PANE_PROMPT);
 	take_lines(s);
 	take_shape(s);
 	client_jobs(s->client, &s->jobs);
@@ -350,7 +415,11 @@ void screen_draw(struct screen *s)
 	jobs_draw(s);
 	log_draw(s);
 	tour_draw(s);
-	prompt_draw(s);
+	if (s->ask.question)
+		ask_draw(s);
+	else
+		prompt_draw(s->layout.pane[PANE_PROMPT].y, s->focus ==
+			    PANE_PROMPT, client_wants_more(s->client));
 	layout_bars(s);
 	overlay_draw(s);
 	if (s->overlay.on)

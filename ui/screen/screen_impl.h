@@ -8,7 +8,9 @@
 #include "ui/keys/input.h"
 #include "ui/keys/keys.h"
 #include "ui/pane/log.h"
+#include "ui/screen/prompt.h"
 #include "ui/screen/screen.h"
+#include "ui/view/picture.h"
 #include "ui/view/view.h"
 
 #define SCREEN_COLUMNS 60	/* what it needs at least */
@@ -63,6 +65,7 @@ struct screen {
 	struct shape *shape;		/* NULL before the first */
 	struct view_jobs jobs;
 	struct view_uses uses;
+	struct picture picture;		/* of the same, for the prompt */
 	struct log log;
 	struct input input;
 	enum pane focus, back;		/* back: where a line returns to */
@@ -147,6 +150,7 @@ void action_run(struct screen *s, enum action action);
 /* ask.c: true if the line is asked about before it runs. */
 bool ask_first(struct screen *s, const char *line);
 void ask_key(struct screen *s, const struct key *key);
+void ask_draw(struct screen *s);
 void ask_release(struct screen *s);
 
 /* overlay.c */
@@ -160,23 +164,5 @@ void overlay_close(struct screen *s);
 void tour_draw(struct screen *s);
 void tour_update(struct screen *s);
 unsigned tour_rows(const struct screen *s);
-
-/* prompt.c: readline keeps its state in globals, so there is one. */
-void prompt_init(struct screen *s);
-void prompt_release(void);
-void prompt_feed(const char *bytes, size_t len);
-bool prompt_is_waiting(void);		/* for names of files */
-void prompt_news(void);			/* they may be there */
-void prompt_paste(const char *text, size_t len);
-/* Replaces the line; @note says what it would do. */
-void prompt_set(const char *line, const char *note);
-const char *prompt_line(void);
-const char *prompt_note(void);		/* "" none */
-bool prompt_is_written(void);		/* by an action, and not edited */
-bool prompt_is_searching(void);		/* for text in a pane */
-bool prompt_takes_escape(void);		/* readline has a use for Esc */
-void prompt_search(const char *label);
-void prompt_cancel(void);		/* drops line or search */
-void prompt_draw(struct screen *s);
 
 #endif
