@@ -26,7 +26,8 @@ NARROW = (
     ("src/qmp", None, TERMINAL),
     ("src/console", ("src/console", "src/qmp", "engine/util"), TERMINAL),
     ("ui/tty", ("ui/draw", "engine/util"), ("readline/",)),
-    ("ui", UI, ("curses.h", "ncurses", "term.h")),
+    ("ui/prompt", UI, ("curses.h", "ncurses", "term.h")),
+    ("ui", UI, TERMINAL),
     ("src", None, TERMINAL),
     ("engine", None, TERMINAL + ("jansson.h",)),
 )

@@ -8,7 +8,7 @@
 #include "ui/keys/input.h"
 #include "ui/keys/keys.h"
 #include "ui/pane/log.h"
-#include "ui/screen/prompt.h"
+#include "ui/prompt/prompt.h"
 #include "ui/screen/screen.h"
 #include "ui/view/picture.h"
 #include "ui/view/view.h"

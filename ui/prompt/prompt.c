@@ -4,7 +4,7 @@
  * can't wait for one; names of files come from a thread, and when they are
  * there the key is pressed again.
  */
-#include "ui/screen/prompt.h"
+#include "ui/prompt/prompt.h"
 
 #include <stdio.h>
 #include <stdlib.h>
