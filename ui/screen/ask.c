@@ -3,11 +3,12 @@
  * Questions before what can't be taken back: cancel, commit, and quit while
  * jobs run. The default is no.
  */
+#include "ui/screen/ask.h"
+
 #include <stdlib.h>
 #include <string.h>
 
 #include "engine/util/mem.h"
-#include "ui/screen/screen_impl.h"
 
 struct words {
 	char *text;		/* the line, cut up */
@@ -33,14 +34,14 @@ static void split(struct words *w, const char *line)
 			*c = '_';
 }
 
-static void set(struct screen *s, char *question, char *what)
+static void set(struct ask *a, struct sheet *s, char *question, char *what)
 {
-	s->ask.question = question;
-	screen_message(s, "%s", what);
+	a->question = question;
+	sheet_message(s, "%s", what);
 	free(what);
 }
 
-static void ask_cancel(struct screen *s, const char *id)
+static void ask_cancel(struct ask *a, struct sheet *s, const char *id)
 {
 	const struct view_job *job = jobs_find(s, id);
 	char *what;
@@ -57,39 +58,39 @@ static void ask_cancel(struct screen *s, const char *id)
 		what = mem_printf("The chain stays as it is; %s alone, or "
 				  "under other overlays, is spoilt.",
 				  *job->to_name ? job->to_name : "the base");
-	set(s, job ? mem_printf("Cancel %s %s at %u%%? [y/N] ", job->type, id,
-				view_job_percent(job)) :
+	set(a, s, job ? mem_printf("Cancel %s %s at %u%%? [y/N] ", job->type,
+				   id, view_job_percent(job)) :
 	    mem_printf("Cancel job %s? [y/N] ", id), what);
 }
 
-static void ask_commit(struct screen *s, const struct words *w)
+static void ask_commit(struct ask *a, struct sheet *s, const struct words *w)
 {
 	const char *drive = w->n > 1 ? w->word[1] : "";
 
 	if (w->n > 3)
-		set(s, mem_printf("Commit %s down into %s? [y/N] ",
-				  w->word[3], w->word[2]),
+		set(a, s, mem_printf("Commit %s down into %s? [y/N] ",
+				     w->word[3], w->word[2]),
 		    mem_printf("%s changes; the images between the two are "
 			       "no use any more.", w->word[2]));
 	else
-		set(s, mem_printf("Commit all of %s down into %s? [y/N] ",
-				  drive, w->n > 2 ? w->word[2] :
-				  "its lowest image"),
+		set(a, s, mem_printf("Commit all of %s down into %s? [y/N] ",
+				     drive, w->n > 2 ? w->word[2] :
+				     "its lowest image"),
 		    mem_printf("%s changes; %s goes over to it when you "
 			       "complete the job.", w->n > 2 ? w->word[2] :
 			       "It", drive));
 }
 
-static void ask_commit_sync(struct screen *s, const char *drive)
+static void ask_commit_sync(struct ask *a, struct sheet *s, const char *drive)
 {
-	set(s, mem_printf("Commit %s into its backing file? [y/N] ", drive),
+	set(a, s, mem_printf("Commit %s into its backing file? [y/N] ", drive),
 	    mem_dup("At once, and nothing can stop it; the active layer is "
 		    "empty then."));
 }
 
-static void ask_quit(struct screen *s, size_t n)
+static void ask_quit(struct ask *a, struct sheet *s, size_t n)
 {
-	set(s, mem_printf("Quit? [y/N] "),
+	set(a, s, mem_printf("Quit? [y/N] "),
 	    mem_printf("%zu job%s would be cancelled; READY ones don't go "
 		       "over to their base.", n, n == 1 ? "" : "s"));
 }
@@ -99,55 +100,54 @@ static bool is_word(const struct words *w, const char *name)
 	return !strcmp(w->word[0], name);
 }
 
-bool ask_first(struct screen *s, const char *line)
+bool ask_first(struct ask *a, struct sheet *s, const char *line)
 {
 	struct words w = { 0 };
 
 	split(&w, line);
 	if (is_word(&w, "block_job_cancel"))
-		ask_cancel(s, w.n > 1 ? w.word[1] : "");
+		ask_cancel(a, s, w.n > 1 ? w.word[1] : "");
 	else if (is_word(&w, "block_commit") ||
 		 is_word(&w, "__com.redhat_block_commit"))
-		ask_commit(s, &w);
+		ask_commit(a, s, &w);
 	else if (is_word(&w, "commit"))
-		ask_commit_sync(s, w.n > 1 ? w.word[1] : "");
+		ask_commit_sync(a, s, w.n > 1 ? w.word[1] : "");
 	else if ((is_word(&w, "quit") || is_word(&w, "q")) && jobs_living(s))
-		ask_quit(s, jobs_living(s));
+		ask_quit(a, s, jobs_living(s));
 	free(w.text);
-	if (!s->ask.question)
+	if (!a->question)
 		return false;
-	s->ask.line = mem_dup(line);
+	a->line = mem_dup(line);
 	return true;
 }
 
-void ask_release(struct screen *s)
+void ask_release(struct ask *a)
 {
-	free(s->ask.question);
-	free(s->ask.line);
-	s->ask = (struct ask) { 0 };
+	free(a->question);
+	free(a->line);
+	*a = (struct ask) { 0 };
 }
 
-void ask_draw(struct screen *s)
+void ask_draw(const struct ask *a, struct sheet *s)
 {
 	struct canvas *c = &s->canvas;
 	unsigned y = s->layout.pane[PANE_PROMPT].y;
 	unsigned x = canvas_put(c, 1, y, c->w - 2, STYLE_WARN,
-				s->ask.question);
+				a->question);
 
 	c->cursor_x = (int)(1 + x);
 	c->cursor_y = (int)y;
 }
 
-void ask_key(struct screen *s, const struct key *key)
+char *ask_key(struct ask *a, struct sheet *s, const struct key *key, bool *yes)
 {
-	char *line = s->ask.line;
-	bool yes = key->code == 'y' || key->code == 'Y';
+	char *line = a->line;
 
 	if (key->code == KEY_MOUSE || key->code == KEY_CTRL_L)
-		return;
-	s->ask.line = NULL;
-	ask_release(s);
-	screen_message(s, "%s", "");
-	screen_answer(s, line, yes);
-	free(line);
+		return NULL;
+	a->line = NULL;
+	ask_release(a);
+	sheet_message(s, "%s", "");
+	*yes = key->code == 'y' || key->code == 'Y';
+	return line;
 }

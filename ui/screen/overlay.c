@@ -9,24 +9,15 @@
 #include "engine/util/mem.h"
 #include "src/console/image_text.h"
 #include "ui/draw/text.h"
-#include "ui/screen/screen_impl.h"
+#include "ui/screen/sheet.h"
 
-static void open_overlay(struct screen *s, char *title)
+static void open_overlay(struct sheet *s, char *title)
 {
 	struct overlay *o = &s->overlay;
 
-	overlay_close(s);
+	sheet_uncover(s);
 	o->on = true;
 	o->title = title;
-}
-
-void overlay_close(struct screen *s)
-{
-	struct overlay *o = &s->overlay;
-
-	free(o->title);
-	str_release(&o->text);
-	*o = (struct overlay) { 0 };
 }
 
 static void add_signs(struct str *out, bool ascii)
@@ -45,7 +36,7 @@ static void add_signs(struct str *out, bool ascii)
 		 ascii ? "z Z" : "▒ ▓", ascii ? "blank" : "·");
 }
 
-void overlay_help(struct screen *s)
+void overlay_help(struct sheet *s)
 {
 	struct str *out = &s->overlay.text;
 
@@ -74,7 +65,7 @@ void overlay_help(struct screen *s)
 	add_signs(out, s->canvas.ascii);
 }
 
-void overlay_details(struct screen *s, const struct view_image *v)
+void overlay_details(struct sheet *s, const struct view_image *v)
 {
 	struct str *out = &s->overlay.text, words = STR_INIT, raw = STR_INIT;
 
@@ -110,7 +101,7 @@ static void scroll(struct overlay *o, int64_t by)
 	o->first = (unsigned)(to < 0 ? 0 : to > last ? last : to);
 }
 
-void overlay_key(struct screen *s, const struct key *key)
+bool overlay_key(struct sheet *s, const struct key *key)
 {
 	struct overlay *o = &s->overlay;
 	enum action action = key_action(key->code, PANE_CHAINS);
@@ -121,8 +112,8 @@ void overlay_key(struct screen *s, const struct key *key)
 		else if (key->mouse == MOUSE_WHEEL_DOWN)
 			scroll(o, 3);
 		else if (key->mouse == MOUSE_PRESS)
-			overlay_close(s);
-		return;
+			sheet_uncover(s);
+		return true;
 	}
 	if (action == ACTION_UP || action == ACTION_DOWN)
 		scroll(o, action == ACTION_UP ? -1 : 1);
@@ -134,9 +125,10 @@ void overlay_key(struct screen *s, const struct key *key)
 		scroll(o, action == ACTION_FIRST ? -(int64_t)o->lines :
 		       (int64_t)o->lines);
 	else if (action == ACTION_SUSPEND || action == ACTION_REDRAW)
-		action_run(s, action);
+		return false;
 	else
-		overlay_close(s);
+		sheet_uncover(s);
+	return true;
 }
 
 static unsigned count_lines(const char *text)
@@ -148,7 +140,7 @@ static unsigned count_lines(const char *text)
 	return n;
 }
 
-void overlay_draw(struct screen *s)
+void overlay_draw(struct sheet *s)
 {
 	struct overlay *o = &s->overlay;
 	struct canvas *c = &s->canvas;

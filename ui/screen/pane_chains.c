@@ -4,7 +4,7 @@
 
 #include "engine/util/mem.h"
 #include "ui/draw/text.h"
-#include "ui/screen/screen_impl.h"
+#include "ui/screen/sheet.h"
 
 #define HEAD_ROWS 2u	/* title and names of the columns */
 
@@ -15,13 +15,13 @@ struct columns {
 	} name, marks, format, size, disk, holds, strip;
 };
 
-static size_t count(const struct screen *s)
+static size_t count(const struct sheet *s)
 {
 	return s->shape ? s->shape->n : 0;
 }
 
 /* Below the images, who uses them: what those leave, or half of all. */
-static unsigned use_rows(const struct screen *s)
+static unsigned use_rows(const struct sheet *s)
 {
 	unsigned h = s->layout.pane[PANE_CHAINS].h;
 	unsigned all = h > HEAD_ROWS ? h - HEAD_ROWS : 0;
@@ -31,14 +31,14 @@ static unsigned use_rows(const struct screen *s)
 	return s->uses.n < most ? (unsigned)s->uses.n : most;
 }
 
-static unsigned rows(const struct screen *s)
+static unsigned rows(const struct sheet *s)
 {
 	unsigned h = s->layout.pane[PANE_CHAINS].h;
 
 	return h > HEAD_ROWS ? h - HEAD_ROWS - use_rows(s) : 0;
 }
 
-const struct view_image *chains_selected(const struct screen *s)
+const struct view_image *chains_selected(const struct sheet *s)
 {
 	return s->chains.selected < count(s) ?
 		&s->shape->images[s->chains.selected] : NULL;
@@ -76,7 +76,7 @@ struct mark {
 	const char *words;
 };
 
-static bool is_job_image(const struct screen *s, const struct view_image *v,
+static bool is_job_image(const struct sheet *s, const struct view_image *v,
 			 bool top, const char **id)
 {
 	for (size_t i = 0; i < s->jobs.n; i++) {
@@ -124,7 +124,7 @@ static void add_words(struct str *out, const char *fmt, const char *arg)
 	str_addf(out, "%s%s", fmt, arg);
 }
 
-void chains_words(const struct screen *s, const struct view_image *v,
+void chains_words(const struct sheet *s, const struct view_image *v,
 		  struct str *out)
 {
 	struct mark list[16];
@@ -143,7 +143,7 @@ void chains_words(const struct screen *s, const struct view_image *v,
 
 /* --- drawing --- */
 
-static void draw_marks(struct screen *s, const struct view_image *v,
+static void draw_marks(struct sheet *s, const struct view_image *v,
 		       const struct column *at, unsigned y)
 {
 	struct mark list[16];
@@ -166,7 +166,7 @@ static void draw_marks(struct screen *s, const struct view_image *v,
 
 /* Tree, name and drive in one column; the drive is never cut off, the tree
  * shows its end. */
-static void draw_name(struct screen *s, const struct view_image *v,
+static void draw_name(struct sheet *s, const struct view_image *v,
 		      const struct column *at, unsigned y)
 {
 	struct canvas *c = &s->canvas;
@@ -196,7 +196,7 @@ static void draw_name(struct screen *s, const struct view_image *v,
 	str_release(&name);
 }
 
-static void draw_holds(struct screen *s, const struct column *at, unsigned y,
+static void draw_holds(struct sheet *s, const struct column *at, unsigned y,
 		       uint64_t held, uint64_t size)
 {
 	double percent = size ? (double)held * 100 / (double)size : 0;
@@ -209,7 +209,7 @@ static void draw_holds(struct screen *s, const struct column *at, unsigned y,
 	free(text);
 }
 
-static void draw_strip(struct screen *s, const struct view_image *v,
+static void draw_strip(struct sheet *s, const struct view_image *v,
 		       const struct columns *k, unsigned y)
 {
 	static struct strip_cell cells[STRIP_CELLS];
@@ -239,7 +239,7 @@ static void draw_strip(struct screen *s, const struct view_image *v,
 	}
 }
 
-static void draw_row(struct screen *s, size_t i, const struct columns *k,
+static void draw_row(struct sheet *s, size_t i, const struct columns *k,
 		     unsigned y)
 {
 	const struct view_image *v = &s->shape->images[i];
@@ -269,7 +269,7 @@ static void draw_row(struct screen *s, size_t i, const struct columns *k,
 		canvas_select(c, 0, y, c->w);
 }
 
-static void draw_column_names(struct screen *s, const struct columns *k,
+static void draw_column_names(struct sheet *s, const struct columns *k,
 			      unsigned y)
 {
 	struct canvas *c = &s->canvas;
@@ -292,7 +292,7 @@ static void draw_column_names(struct screen *s, const struct columns *k,
 }
 
 /* The maps that will be seen. */
-static void want_maps(struct screen *s, unsigned cells, size_t n)
+static void want_maps(struct sheet *s, unsigned cells, size_t n)
 {
 	const char **nodes = mem_alloc((n + 1) * sizeof(*nodes));
 	size_t wanted = 0;
@@ -305,7 +305,7 @@ static void want_maps(struct screen *s, unsigned cells, size_t n)
 }
 
 /* "disk0  read 12.1M/s  write 0/s  310 req/s  0.41 ms each" */
-static void draw_use(struct screen *s, const struct view_use *use,
+static void draw_use(struct sheet *s, const struct view_use *use,
 		     unsigned y)
 {
 	struct canvas *c = &s->canvas;
@@ -329,13 +329,13 @@ static void draw_use(struct screen *s, const struct view_use *use,
 	str_release(&text);
 }
 
-static void draw_uses(struct screen *s, unsigned y)
+static void draw_uses(struct sheet *s, unsigned y)
 {
 	for (unsigned i = 0; i < use_rows(s); i++)
 		draw_use(s, &s->uses.list[i], y + i);
 }
 
-static void scroll_to_selected(struct screen *s)
+static void scroll_to_selected(struct sheet *s)
 {
 	struct chains_pane *p = &s->chains;
 	unsigned h = rows(s);
@@ -348,7 +348,7 @@ static void scroll_to_selected(struct screen *s)
 		p->first = count(s) > h ? count(s) - h : 0;
 }
 
-static char *head_note(const struct screen *s)
+static char *head_note(const struct sheet *s)
 {
 	const struct view_image *v = chains_selected(s);
 	struct str note = STR_INIT;
@@ -368,7 +368,7 @@ static char *head_note(const struct screen *s)
 	return str_detach(&note);
 }
 
-void chains_draw(struct screen *s)
+void chains_draw(struct sheet *s)
 {
 	struct area area = s->layout.pane[PANE_CHAINS];
 	struct columns k = columns(s->canvas.w);
@@ -404,7 +404,7 @@ void chains_draw(struct screen *s)
 
 /* --- moving --- */
 
-static void choose(struct screen *s, size_t i)
+static void choose(struct sheet *s, size_t i)
 {
 	struct chains_pane *p = &s->chains;
 	const struct view_image *v;
@@ -419,7 +419,7 @@ static void choose(struct screen *s, size_t i)
 	p->drive = mem_dup(v->drive);
 }
 
-static int find_drive(const struct screen *s, const char *drive)
+static int find_drive(const struct sheet *s, const char *drive)
 {
 	for (size_t i = 0; i < count(s); i++)
 		if (s->shape->images[i].drive &&
@@ -431,7 +431,7 @@ static int find_drive(const struct screen *s, const char *drive)
 /* The same image stays selected; a drive's active layer goes on to be that
  * (a snapshot puts another in its place). Where it has gone, an active layer
  * is a good place to be. */
-void chains_update(struct screen *s)
+void chains_update(struct sheet *s)
 {
 	int at = s->chains.drive ? find_drive(s, s->chains.drive) : -1;
 
@@ -442,14 +442,14 @@ void chains_update(struct screen *s)
 	choose(s, at < 0 ? s->chains.selected : (size_t)at);
 }
 
-static void move(struct screen *s, int64_t by)
+static void move(struct sheet *s, int64_t by)
 {
 	int64_t to = (int64_t)s->chains.selected + by;
 
 	choose(s, to < 0 ? 0 : (size_t)to);
 }
 
-bool chains_act(struct screen *s, enum action action)
+bool chains_act(struct sheet *s, enum action action)
 {
 	const struct view_image *v = chains_selected(s);
 	int64_t page = rows(s) > 1 ? rows(s) - 1 : 1;
@@ -486,7 +486,7 @@ bool chains_act(struct screen *s, enum action action)
 	}
 }
 
-void chains_click(struct screen *s, unsigned row)
+void chains_click(struct sheet *s, unsigned row)
 {
 	if (s->chains.first + row < count(s))
 		choose(s, s->chains.first + row);
@@ -499,7 +499,7 @@ static bool matches(const struct view_image *v, const char *text)
 }
 
 /* Round the list, from the selected one on: itself included if @here. */
-void chains_search(struct screen *s, const char *text, int step, bool here)
+void chains_search(struct sheet *s, const char *text, int step, bool here)
 {
 	size_t n = count(s);
 
@@ -512,5 +512,5 @@ void chains_search(struct screen *s, const char *text, int step, bool here)
 		choose(s, at);
 		return;
 	}
-	screen_message(s, "no image matches '%s'", text);
+	sheet_message(s, "no image matches '%s'", text);
 }

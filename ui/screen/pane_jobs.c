@@ -8,24 +8,24 @@
 #include "engine/util/clock.h"
 #include "engine/util/mem.h"
 #include "ui/draw/text.h"
-#include "ui/screen/screen_impl.h"
+#include "ui/screen/sheet.h"
 
 #define JOB_ROWS 2u
 
-static unsigned visible(const struct screen *s)
+static unsigned visible(const struct sheet *s)
 {
 	unsigned h = s->layout.pane[PANE_JOBS].h;
 
 	return h > 1 ? (h - 1) / JOB_ROWS : 0;
 }
 
-const struct view_job *jobs_selected(const struct screen *s)
+const struct view_job *jobs_selected(const struct sheet *s)
 {
 	return s->jobs_pane.selected < s->jobs.n ?
 		&s->jobs.list[s->jobs_pane.selected] : NULL;
 }
 
-const struct view_job *jobs_find(const struct screen *s, const char *id)
+const struct view_job *jobs_find(const struct sheet *s, const char *id)
 {
 	for (size_t i = s->jobs.n; i--; )
 		if (s->jobs.list[i].end == JOB_LIVES &&
@@ -34,50 +34,13 @@ const struct view_job *jobs_find(const struct screen *s, const char *id)
 	return NULL;
 }
 
-size_t jobs_living(const struct screen *s)
+size_t jobs_living(const struct sheet *s)
 {
 	size_t n = 0;
 
 	for (size_t i = 0; i < s->jobs.n; i++)
 		n += s->jobs.list[i].end == JOB_LIVES;
 	return n;
-}
-
-/* One that works on this image, or on its drive. */
-static const struct view_job *job_of_image(const struct screen *s,
-					   const struct view_image *v)
-{
-	const struct view_job *job;
-	const char *drive = v->top >= 0 ? s->shape->images[v->top].drive :
-		NULL;
-
-	for (size_t i = s->jobs.n; i--; ) {
-		job = &s->jobs.list[i];
-		if (job->end == JOB_LIVES && *v->node &&
-		    (!strcmp(job->top, v->node) || !strcmp(job->base,
-							   v->node)))
-			return job;
-	}
-	return drive ? jobs_find(s, drive) : NULL;
-}
-
-const struct view_job *jobs_meant(const struct screen *s)
-{
-	const struct view_image *v = chains_selected(s);
-	const struct view_job *job = NULL;
-	enum pane pane = s->focus == PANE_PROMPT ? s->back : s->focus;
-
-	if (pane == PANE_JOBS)
-		job = jobs_selected(s);
-	else if (pane == PANE_CHAINS && v)
-		job = job_of_image(s, v);
-	if (job && job->end == JOB_LIVES)
-		return job;
-	/* Where only one job runs, that one is meant. */
-	for (size_t i = 0; i < s->jobs.n && jobs_living(s) == 1; i++)
-		if (s->jobs.list[i].end == JOB_LIVES)
-			return &s->jobs.list[i];
-	return NULL;
 }
 
 /* --- drawing --- */
@@ -132,7 +95,7 @@ static enum style state_words(const struct view_job *job, struct str *out)
 }
 
 /* What it is, from where to where. */
-static void draw_kind(struct screen *s, const struct view_job *job,
+static void draw_kind(struct sheet *s, const struct view_job *job,
 		      unsigned y, unsigned end)
 {
 	struct canvas *c = &s->canvas;
@@ -157,7 +120,7 @@ static void draw_kind(struct screen *s, const struct view_job *job,
 			    job->to_name);
 }
 
-static void draw_first_row(struct screen *s, const struct view_job *job,
+static void draw_first_row(struct sheet *s, const struct view_job *job,
 			   unsigned y)
 {
 	struct canvas *c = &s->canvas;
@@ -170,7 +133,7 @@ static void draw_first_row(struct screen *s, const struct view_job *job,
 	str_release(&text);
 }
 
-static void draw_bar(struct screen *s, const struct view_job *job, unsigned x,
+static void draw_bar(struct sheet *s, const struct view_job *job, unsigned x,
 		     unsigned y, unsigned w)
 {
 	struct canvas *c = &s->canvas;
@@ -204,7 +167,7 @@ static void number_words(const struct view_job *job, struct str *out)
 		str_addf(out, "  %s left", text_seconds(eta, a, sizeof(a)));
 }
 
-static void draw_second_row(struct screen *s, const struct view_job *job,
+static void draw_second_row(struct sheet *s, const struct view_job *job,
 			    unsigned y)
 {
 	struct canvas *c = &s->canvas;
@@ -219,7 +182,7 @@ static void draw_second_row(struct screen *s, const struct view_job *job,
 	str_release(&text);
 }
 
-static void clamp(struct screen *s)
+static void clamp(struct sheet *s)
 {
 	struct jobs_pane *p = &s->jobs_pane;
 	unsigned h = visible(s);
@@ -234,7 +197,7 @@ static void clamp(struct screen *s)
 		p->first = s->jobs.n > h ? s->jobs.n - h : 0;
 }
 
-static char *head_note(const struct screen *s)
+static char *head_note(const struct sheet *s)
 {
 	size_t over = s->jobs.n - jobs_living(s);
 
@@ -247,7 +210,7 @@ static char *head_note(const struct screen *s)
 		mem_dup("");
 }
 
-void jobs_draw(struct screen *s)
+void jobs_draw(struct sheet *s)
 {
 	struct area area = s->layout.pane[PANE_JOBS];
 	char *note;
@@ -277,7 +240,7 @@ void jobs_draw(struct screen *s)
 
 /* --- moving --- */
 
-static void move(struct screen *s, int64_t by)
+static void move(struct sheet *s, int64_t by)
 {
 	int64_t to = (int64_t)s->jobs_pane.selected + by;
 
@@ -285,7 +248,7 @@ static void move(struct screen *s, int64_t by)
 	clamp(s);
 }
 
-bool jobs_act(struct screen *s, enum action action)
+bool jobs_act(struct sheet *s, enum action action)
 {
 	int64_t all = (int64_t)s->jobs.n;
 
@@ -313,7 +276,7 @@ bool jobs_act(struct screen *s, enum action action)
 	}
 }
 
-void jobs_click(struct screen *s, unsigned row)
+void jobs_click(struct sheet *s, unsigned row)
 {
 	s->jobs_pane.selected = s->jobs_pane.first + row / JOB_ROWS;
 	clamp(s);

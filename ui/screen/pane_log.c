@@ -10,7 +10,7 @@
 
 #include "engine/util/mem.h"
 #include "ui/draw/text.h"
-#include "ui/screen/screen_impl.h"
+#include "ui/screen/sheet.h"
 
 #define TIME_COLUMNS 9u
 
@@ -39,19 +39,19 @@ static const char *line_sign(enum log_kind kind)
 	}
 }
 
-static void time_text(const struct screen *s, uint64_t wall_us, char *buf,
+static void time_text(const struct sheet *s, uint64_t wall_us, char *buf,
 		      size_t len)
 {
 	time_t t = (time_t)(wall_us / 1000000);
 	struct tm tm;
 
-	if (s->options->fixed_time)
-		snprintf(buf, len, "%s", s->options->fixed_time);
+	if (s->fixed_time)
+		snprintf(buf, len, "%s", s->fixed_time);
 	else
 		strftime(buf, len, "%H:%M:%S", localtime_r(&t, &tm));
 }
 
-static unsigned text_width_of_log(const struct screen *s)
+static unsigned text_width_of_log(const struct sheet *s)
 {
 	return s->canvas.w > TIME_COLUMNS + 4 ?
 		s->canvas.w - TIME_COLUMNS - 2 : 1;
@@ -82,7 +82,7 @@ static unsigned row_count(const char *text, unsigned width)
 	return n;
 }
 
-static void mark_matches(struct screen *s, const char *row, size_t len,
+static void mark_matches(struct sheet *s, const char *row, size_t len,
 			 unsigned x, unsigned y)
 {
 	char *text = mem_printf("%.*s", (int)len, row);
@@ -106,7 +106,7 @@ static void mark_matches(struct screen *s, const char *row, size_t len,
 
 /* Draws the rows of a line whose last is at @y; those above @top are left
  * out. */
-static void draw_line(struct screen *s, const struct log_line *line,
+static void draw_line(struct sheet *s, const struct log_line *line,
 		      const char *text, int y, int top)
 {
 	unsigned width = text_width_of_log(s);
@@ -133,13 +133,13 @@ static void draw_line(struct screen *s, const struct log_line *line,
 	}
 }
 
-static uint64_t bottom(const struct screen *s)
+static uint64_t bottom(const struct sheet *s)
 {
 	return s->log_pane.follow || s->log_pane.bottom > log_end(&s->log) ?
 		log_end(&s->log) : s->log_pane.bottom;
 }
 
-static void draw_lines(struct screen *s, unsigned first, unsigned h)
+static void draw_lines(struct sheet *s, unsigned first, unsigned h)
 {
 	uint64_t at = bottom(s);
 	int y = (int)(first + h), top = (int)first;
@@ -159,7 +159,7 @@ static void draw_lines(struct screen *s, unsigned first, unsigned h)
 	}
 }
 
-static char *head_note(const struct screen *s)
+static char *head_note(const struct sheet *s)
 {
 	struct str note = STR_INIT;
 	uint64_t later = log_end(&s->log) - bottom(s);
@@ -176,7 +176,7 @@ static char *head_note(const struct screen *s)
 	return str_detach(&note);
 }
 
-void log_draw(struct screen *s)
+void log_draw(struct sheet *s)
 {
 	struct area area = s->layout.pane[PANE_LOG];
 	char *note;
@@ -192,7 +192,7 @@ void log_draw(struct screen *s)
 /* --- moving --- */
 
 /* By @n lines that pass the filter; at the end it follows again. */
-static void scroll(struct screen *s, int64_t n)
+static void scroll(struct sheet *s, int64_t n)
 {
 	struct log_pane *p = &s->log_pane;
 	uint64_t at = bottom(s);
@@ -215,7 +215,7 @@ static void scroll(struct screen *s, int64_t n)
 		p->follow = true;
 }
 
-static void first_page(struct screen *s)
+static void first_page(struct sheet *s)
 {
 	struct log_pane *p = &s->log_pane;
 	uint64_t at = s->log.number;
@@ -229,7 +229,7 @@ static void first_page(struct screen *s)
 	p->follow = at == log_end(&s->log);
 }
 
-static void toggle_follow(struct screen *s)
+static void toggle_follow(struct sheet *s)
 {
 	struct log_pane *p = &s->log_pane;
 
@@ -237,7 +237,7 @@ static void toggle_follow(struct screen *s)
 	p->follow = !p->follow;
 }
 
-bool log_act(struct screen *s, enum action action)
+bool log_act(struct sheet *s, enum action action)
 {
 	int64_t page = s->log_pane.page > 1 ? s->log_pane.page - 1 : 1;
 
@@ -273,7 +273,7 @@ bool log_act(struct screen *s, enum action action)
 
 /* Backward is the natural way: what is looked for has been. @step 1 goes
  * backward, -1 forward. */
-void log_search(struct screen *s, const char *text, int step, bool here)
+void log_search(struct sheet *s, const char *text, int step, bool here)
 {
 	uint64_t at = bottom(s), found;
 
@@ -282,7 +282,7 @@ void log_search(struct screen *s, const char *text, int step, bool here)
 	found = here ? at - 1 : step > 0 ? at - 2 : at;
 	if ((!here && step > 0 && at < 2) ||
 	    !log_seek(&s->log, &found, -step, text)) {
-		screen_message(s, "no %s line of the log matches '%s'",
+		sheet_message(s, "no %s line of the log matches '%s'",
 			       step > 0 ? "earlier" : "later", text);
 		return;
 	}

@@ -8,6 +8,8 @@
 #include <string.h>
 #include <sys/eventfd.h>
 
+#include "ui/screen/screen.h"
+
 static void wait_news(struct screen *s, struct interrupt *outer)
 {
 	struct pollfd fds[] = {
@@ -78,14 +80,14 @@ static int resize(struct screen *s, const char *size)
 
 	if (sscanf(size, "%ux%u", &w, &h) != 2 || w > 1000 || h > 1000)
 		return fault("no size", size);
-	canvas_resize(&s->canvas, w, h);
+	canvas_resize(&s->sheet.canvas, w, h);
 	return 0;
 }
 
 static bool is_in_state(const struct screen *s, const char *id,
 			const char *state)
 {
-	const struct view_job *job = jobs_find(s, id);
+	const struct view_job *job = jobs_find(&s->sheet, id);
 
 	unsigned percent;
 
@@ -172,7 +174,7 @@ int replay_run(struct screen *s, struct interrupt *outer)
 	fclose(file);
 	if (!rc && s->options->screenshot) {
 		replay_settle(s, outer);
-		rc = canvas_save(&s->canvas, s->options->theme,
+		rc = canvas_save(&s->sheet.canvas, s->options->theme,
 				 s->options->screenshot) ? -1 : 0;
 	}
 	return rc;

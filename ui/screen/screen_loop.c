@@ -16,6 +16,7 @@
 #include "engine/util/clock.h"
 #include "engine/util/mem.h"
 #include "ui/screen/replay.h"
+#include "ui/screen/screen.h"
 #include "ui/screen/screen_impl.h"
 #include "ui/tty/tty.h"
 
@@ -53,7 +54,7 @@ static void resize(struct loop *l)
 
 	tty_size(&w, &h);
 	tty_resize(w, h);
-	canvas_resize(&l->s->canvas, w, h);
+	canvas_resize(&l->s->sheet.canvas, w, h);
 	l->anew = true;
 }
 
@@ -146,13 +147,13 @@ static bool wait(struct loop *l)
 
 /* --- telling the terminal --- */
 
-static char *title(const struct screen *s)
+static char *title(const struct view_jobs *jobs)
 {
 	const struct view_job *job = NULL;
 
-	for (size_t i = 0; i < s->jobs.n; i++)
-		if (s->jobs.list[i].end == JOB_LIVES)
-			job = &s->jobs.list[i];
+	for (size_t i = 0; i < jobs->n; i++)
+		if (jobs->list[i].end == JOB_LIVES)
+			job = &jobs->list[i];
 	if (!job)
 		return mem_dup("blkmon");
 	if (job->ready)
@@ -165,7 +166,7 @@ static char *title(const struct screen *s)
 static void tell(struct loop *l)
 {
 	struct screen *s = l->s;
-	char *now = title(s);
+	char *now = title(&s->sheet.jobs);
 
 	if (!s->title || strcmp(s->title, now)) {
 		free(s->title);
@@ -184,7 +185,7 @@ static void tell(struct loop *l)
 static void paint(struct loop *l)
 {
 	screen_draw(l->s);
-	tty_paint(&l->s->canvas, l->anew);
+	tty_paint(&l->s->sheet.canvas, l->anew);
 	tell(l);
 	l->drawn = clock_ns();
 	l->dirty = l->anew = false;
@@ -232,8 +233,8 @@ static int open_log(struct screen *s)
 
 	if (!name)
 		return 0;
-	s->log.file = fopen(name, "ae");
-	if (s->log.file)
+	s->sheet.log.file = fopen(name, "ae");
+	if (s->sheet.log.file)
 		return 0;
 	fprintf(stderr, "blkmon: Could not open '%s': %s\n", name,
 		strerror(errno));

@@ -7,11 +7,11 @@
 #include <string.h>
 
 #include "ui/draw/text.h"
-#include "ui/screen/screen_impl.h"
+#include "ui/screen/sheet.h"
 
 #define TOUR_ROWS 2u
 
-static const struct view_job *job(const struct screen *s)
+static const struct view_job *job(const struct sheet *s)
 {
 	for (size_t i = s->jobs.n; i--; )
 		if (s->jobs.list[i].end == JOB_LIVES)
@@ -19,42 +19,42 @@ static const struct view_job *job(const struct screen *s)
 	return NULL;
 }
 
-static bool is_faster(const struct screen *s)
+static bool is_faster(const struct sheet *s)
 {
 	return !job(s) || job(s)->speed != 1u << 20;
 }
 
-static bool is_paused(const struct screen *s)
+static bool is_paused(const struct sheet *s)
 {
 	return !job(s) || job(s)->paused;
 }
 
-static bool goes_on(const struct screen *s)
+static bool goes_on(const struct sheet *s)
 {
 	return !job(s) || !job(s)->paused;
 }
 
-static bool is_ready(const struct screen *s)
+static bool is_ready(const struct sheet *s)
 {
 	return !job(s) || job(s)->ready;
 }
 
-static bool is_over(const struct screen *s)
+static bool is_over(const struct sheet *s)
 {
 	return !job(s);
 }
 
-static bool has_snapshot(const struct screen *s)
+static bool has_snapshot(const struct sheet *s)
 {
 	return s->shape && s->shape->n > 1;
 }
 
-static bool shows_details(const struct screen *s)
+static bool shows_details(const struct sheet *s)
 {
 	return s->overlay.on;
 }
 
-static bool never(const struct screen *s)
+static bool never(const struct sheet *s)
 {
 	(void)s;
 	return false;
@@ -62,7 +62,7 @@ static bool never(const struct screen *s)
 
 static const struct {
 	const char *text;
-	bool (*done)(const struct screen *s);
+	bool (*done)(const struct sheet *s);
 } steps[] = {
 	{ "disk0 is sn2 on sn1 on base, and a commit pours both into base: "
 	  "watch base's map fill. It is slow on purpose. Press + and Enter.",
@@ -86,13 +86,13 @@ static const struct {
 
 #define STEPS (sizeof(steps) / sizeof(*steps))
 
-unsigned tour_rows(const struct screen *s)
+unsigned tour_rows(const struct sheet *s)
 {
 	return s->step ? TOUR_ROWS : 0;
 }
 
 /* The first step is about a job that may not be there yet. */
-void tour_update(struct screen *s)
+void tour_update(struct sheet *s)
 {
 	if (s->step == 1 && !s->jobs.n)
 		return;
@@ -100,7 +100,7 @@ void tour_update(struct screen *s)
 		s->step++;
 }
 
-void tour_draw(struct screen *s)
+void tour_draw(struct sheet *s)
 {
 	struct canvas *c = &s->canvas;
 	unsigned y = s->layout.tour.y, used, room;

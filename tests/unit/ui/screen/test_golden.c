@@ -7,6 +7,7 @@
 #include "tests/unit/ui/ui.h"
 
 #include "ui/screen/replay.h"
+#include "ui/screen/screen.h"
 
 #define FIXTURES "tests/ui/fixtures/"
 #define GOLDEN "tests/ui/golden/"
@@ -109,11 +110,11 @@ static char *picture(struct stage *t, bool colors)
 	FILE *out = open_memstream(&text, &size);
 
 	if (colors)
-		canvas_write_ansi(&t->screen.canvas, THEME_MONO, out);
+		canvas_write_ansi(&t->screen.sheet.canvas, THEME_MONO, out);
 	else
-		canvas_write_text(&t->screen.canvas, out);
-	fprintf(out, "cursor %d,%d\n", t->screen.canvas.cursor_x,
-		t->screen.canvas.cursor_y);
+		canvas_write_text(&t->screen.sheet.canvas, out);
+	fprintf(out, "cursor %d,%d\n", t->screen.sheet.canvas.cursor_x,
+		t->screen.sheet.canvas.cursor_y);
 	fclose(out);
 	return text;
 }

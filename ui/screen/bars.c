@@ -1,0 +1,149 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "ui/screen/bars.h"
+
+#include "ui/draw/text.h"
+#include "ui/prompt/prompt.h"
+
+/* --- the first line --- */
+
+static const char *plural(size_t n)
+{
+	return n == 1 ? "" : "s";
+}
+
+static void job_summary(const struct sheet *s, struct str *out)
+{
+	size_t n = jobs_living(s), ready = 0;
+
+	for (size_t i = 0; i < s->jobs.n; i++)
+		ready += s->jobs.list[i].end == JOB_LIVES &&
+			s->jobs.list[i].ready;
+	if (n)
+		str_addf(out, "%zu job%s", n, plural(n));
+	if (ready)
+		str_addf(out, "%s READY", n > 1 ? " some" : "");
+}
+
+static void draw_title(struct sheet *s)
+{
+	struct canvas *c = &s->canvas;
+	struct str text = STR_INIT;
+	size_t images = s->shape ? s->shape->n : 0;
+	unsigned drives = s->shape ? s->shape->drives : 0;
+
+	canvas_repeat(c, 0, 0, c->w, STYLE_BAR_TITLE, " ");
+	str_addf(&text, " blkmon   %zu image%s, %u drive%s", images,
+		 plural(images), drives, plural(drives));
+	if (s->shape && !s->shape->running)
+		str_add(&text, "   guest I/O STOPPED");
+	canvas_put(c, 0, 0, c->w, STYLE_BAR_TITLE, str_get(&text));
+	str_clear(&text);
+	job_summary(s, &text);
+	if (client_busy(s->client))
+		str_addf(&text, "%s%s", text.len ? ", " : "",
+			 "a command runs (C-c ends a wait)");
+	if (text.len)
+		str_add_char(&text, ' ');
+	canvas_put_right(c, c->w, 0, c->w / 2, STYLE_BAR_TITLE,
+			 str_get(&text));
+	str_release(&text);
+}
+
+/* --- the last line --- */
+
+/* Draws the hint of a row at @x; its columns, 0 if it has none there. */
+static unsigned draw_hint(struct sheet *s, const struct key_row *row,
+			  unsigned x)
+{
+	struct canvas *c = &s->canvas;
+	unsigned y = s->layout.hints.y, need;
+
+	if (!row->hint || !(row->hint_where >> s->focus & 1))
+		return 0;
+	need = text_columns(row->name) + text_columns(row->hint) + 3;
+	if (x + need > c->w + 2)
+		return 0;
+	x += canvas_put(c, x, y, c->w, STYLE_KEY, row->name) + 1;
+	canvas_put(c, x, y, c->w, STYLE_HINT, row->hint);
+	return need;
+}
+
+static void draw_prompt_hints(struct sheet *s)
+{
+	const char *note = prompt_note();
+	unsigned y = s->layout.hints.y, x = 1;
+	struct canvas *c = &s->canvas;
+
+	if (prompt_is_searching()) {
+		canvas_put(c, 1, y, c->w, STYLE_HINT,
+			   "Enter keeps the match, n and N go on; Esc goes "
+			   "back");
+		return;
+	}
+	if (!*note)
+		return;
+	x += canvas_put(c, x, y, c->w, STYLE_KEY, "Enter") + 1;
+	canvas_put(c, x, y, c->w - x, STYLE_WARN, note);
+}
+
+static void draw_hints(struct sheet *s)
+{
+	struct canvas *c = &s->canvas;
+	unsigned y = s->layout.hints.y, x = 1;
+
+	if (s->message) {
+		canvas_put(c, 1, y, c->w - 1, STYLE_WARN, s->message);
+		return;
+	}
+	if (s->focus == PANE_PROMPT &&
+	    (prompt_is_searching() || *prompt_note())) {
+		draw_prompt_hints(s);
+		return;
+	}
+	if (s->focus == PANE_PROMPT) {
+		x += canvas_put(c, x, y, c->w, STYLE_KEY, "Tab") + 1;
+		x += canvas_put(c, x, y, c->w, STYLE_HINT, "Complete") + 2;
+		x += canvas_put(c, x, y, c->w, STYLE_KEY, "Esc") + 1;
+		x += canvas_put(c, x, y, c->w, STYLE_HINT, "Back") + 2;
+		x += canvas_put(c, x, y, c->w, STYLE_KEY, "C-r") + 1;
+		x += canvas_put(c, x, y, c->w, STYLE_HINT, "History") + 2;
+	}
+	for (unsigned i = 0; i < key_row_count; i++)
+		x += draw_hint(s, &key_rows[i], x);
+}
+
+void bars_draw(struct sheet *s)
+{
+	draw_title(s);
+	draw_hints(s);
+}
+
+void bars_too_small(struct sheet *s)
+{
+	struct canvas *c = &s->canvas;
+
+	canvas_putf(c, 0, c->h / 2, c->w, STYLE_WARN,
+		    "%ux%u is too small: %dx%d", c->w, c->h, SHEET_COLUMNS,
+		    SHEET_ROWS);
+}
+
+enum action bars_hint_at(const struct sheet *s, unsigned at)
+{
+	unsigned x = 1, need;
+
+	if (s->message || s->focus == PANE_PROMPT)
+		return ACTION_NONE;
+	for (unsigned i = 0; i < key_row_count; i++) {
+		const struct key_row *row = &key_rows[i];
+
+		if (!row->hint || !(row->hint_where >> s->focus & 1))
+			continue;
+		need = text_columns(row->name) + text_columns(row->hint) + 3;
+		if (x + need > s->canvas.w + 2)
+			continue;
+		if (at >= x && at < x + need)
+			return row->action;
+		x += need;
+	}
+	return ACTION_NONE;
+}

@@ -1,0 +1,393 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "ui/screen/compose.h"
+
+#include <ctype.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "engine/util/mem.h"
+#include "ui/draw/text.h"
+#include "ui/prompt/prompt.h"
+
+#define MIB (1u << 20)
+#define SLOWEST (64u << 10)
+
+/* --- writing a line --- */
+
+/* A word as the prompt reads it: quoted where it must be. */
+static void add_word(struct str *line, const char *word)
+{
+	bool quote = !*word || strpbrk(word, " \t\"\\\n\r");
+
+	str_add(line, quote ? " \"" : " ");
+	for (; *word; word++) {
+		if (*word == '\n' || *word == '\r') {
+			str_add(line, *word == '\n' ? "\\n" : "\\r");
+			continue;
+		}
+		if (quote && (*word == '"' || *word == '\\'))
+			str_add_char(line, '\\');
+		str_add_char(line, *word);
+	}
+	if (quote)
+		str_add_char(line, '"');
+}
+
+/* Takes both. */
+static void write_line(struct sheet *s, struct str *line, struct str *note)
+{
+	prompt_set(str_get(line), str_get(note));
+	sheet_focus(s, PANE_PROMPT);
+	str_release(line);
+	str_release(note);
+}
+
+static const struct view_image *image_meant(struct sheet *s)
+{
+	const struct view_image *v = chains_selected(s);
+
+	if (!v || v->top < 0) {
+		sheet_message(s, "select an image that a drive uses");
+		return NULL;
+	}
+	return v;
+}
+
+/* The image that lies on the selected one towards the drive. */
+static const struct view_image *active_of(const struct sheet *s,
+					  const struct view_image *v)
+{
+	return &s->shape->images[v->top];
+}
+
+static const struct view_image *below(const struct sheet *s,
+				      const struct view_image *v)
+{
+	return v->backing >= 0 ? &s->shape->images[v->backing] : NULL;
+}
+
+/* --- snapshot --- */
+
+static bool is_taken(const struct sheet *s, const char *file)
+{
+	for (size_t i = 0; i < s->shape->n; i++)
+		if (!strcmp(s->shape->images[i].file, file))
+			return true;
+	return false;
+}
+
+/* "sn2" gives "sn3", "a-1.qcow2" gives "a-2.qcow2", "disk.img" gives
+ * "disk-1.img"; beside the active layer. */
+static char *next_file(const struct sheet *s, const char *file)
+{
+	const char *name = text_base_name(file), *end = strrchr(name, '.');
+	const char *digits;
+	unsigned long number;
+	char *next = NULL;
+
+	if (!end || end == name)
+		end = name + strlen(name);
+	for (digits = end; digits > name &&
+	     isdigit((unsigned char)digits[-1]); digits--)
+		;
+	if (end - digits > 9)
+		digits = end;
+	number = digits < end ? strtoul(digits, NULL, 10) : 0;
+	do {
+		free(next);
+		next = mem_printf("%.*s%s%lu%s", (int)(digits - file), file,
+				  digits < end ? "" : "-", ++number, end);
+	} while (is_taken(s, next));
+	return next;
+}
+
+static void snapshot(struct sheet *s)
+{
+	const struct view_image *v = image_meant(s), *top;
+	struct str line = STR_INIT, note = STR_INIT;
+	char *file;
+
+	if (!v)
+		return;
+	top = active_of(s, v);
+	file = next_file(s, top->file);
+	str_add(&line, "snapshot_blkdev");
+	add_word(&line, top->drive);
+	add_word(&line, file);
+	str_addf(&note, "puts a new image on %s, which becomes read-only",
+		 top->name);
+	free(file);
+	write_line(s, &line, &note);
+}
+
+/* --- stream and commit --- */
+
+static void stream(struct sheet *s)
+{
+	const struct view_image *v = image_meant(s), *top;
+	struct str line = STR_INIT, note = STR_INIT;
+
+	if (!v)
+		return;
+	top = active_of(s, v);
+	if (top->backing < 0) {
+		sheet_message(s, "%s stands alone: there is nothing to "
+			       "stream", top->name);
+		return;
+	}
+	str_add(&line, "block_stream");
+	add_word(&line, top->drive);
+	str_add(&line, " 0");
+	if (v == top) {
+		str_addf(&note, "pulls the whole chain up into %s, which "
+			 "then stands alone", top->name);
+	} else {
+		add_word(&line, v->file);
+		str_addf(&note, "pulls what lies above %s up into %s",
+			 v->name, top->name);
+	}
+	write_line(s, &line, &note);
+}
+
+static void commit(struct sheet *s)
+{
+	const struct view_image *v = image_meant(s), *top, *base;
+	struct str line = STR_INIT, note = STR_INIT;
+
+	if (!v)
+		return;
+	top = active_of(s, v);
+	base = below(s, v);
+	if (top->backing < 0) {
+		sheet_message(s, "%s stands alone: there is nothing to "
+			       "commit to", top->name);
+		return;
+	}
+	str_add(&line, "block_commit");
+	add_word(&line, top->drive);
+	add_word(&line, base ? base->file : v->file);
+	if (base && v != top)
+		add_word(&line, v->file);
+	if (base)
+		str_addf(&note, "pushes %s down into %s", v->name,
+			 base->name);
+	else
+		str_addf(&note, "pushes everything above down into %s",
+			 v->name);
+	write_line(s, &line, &note);
+}
+
+/* --- jobs --- */
+
+/* One that works on this image, or on its drive. */
+static const struct view_job *job_of_image(const struct sheet *s,
+					   const struct view_image *v)
+{
+	const struct view_job *job;
+	const char *drive = v->top >= 0 ? s->shape->images[v->top].drive :
+		NULL;
+
+	for (size_t i = s->jobs.n; i--; ) {
+		job = &s->jobs.list[i];
+		if (job->end == JOB_LIVES && *v->node &&
+		    (!strcmp(job->top, v->node) || !strcmp(job->base,
+							   v->node)))
+			return job;
+	}
+	return drive ? jobs_find(s, drive) : NULL;
+}
+
+static const struct view_job *find_meant(const struct sheet *s)
+{
+	const struct view_image *v = chains_selected(s);
+	const struct view_job *job = NULL;
+	enum pane pane = s->focus == PANE_PROMPT ? s->back : s->focus;
+
+	if (pane == PANE_JOBS)
+		job = jobs_selected(s);
+	else if (pane == PANE_CHAINS && v)
+		job = job_of_image(s, v);
+	if (job && job->end == JOB_LIVES)
+		return job;
+	/* Where only one job runs, that one is meant. */
+	for (size_t i = 0; i < s->jobs.n && jobs_living(s) == 1; i++)
+		if (s->jobs.list[i].end == JOB_LIVES)
+			return &s->jobs.list[i];
+	return NULL;
+}
+
+static const struct view_job *job_meant(struct sheet *s)
+{
+	const struct view_job *job = find_meant(s);
+
+	if (!job)
+		sheet_message(s, "no job runs here");
+	return job;
+}
+
+static void job_line(struct sheet *s, const char *command,
+		     const struct view_job *job, const char *words)
+{
+	struct str line = STR_INIT, note = STR_INIT;
+
+	str_add(&line, command);
+	add_word(&line, job->id);
+	str_add(&note, words);
+	write_line(s, &line, &note);
+}
+
+static void cancel(struct sheet *s)
+{
+	const struct view_job *job = job_meant(s);
+
+	if (!job)
+		return;
+	job_line(s, job->paused ? "block_job_cancel -f" : "block_job_cancel",
+		 job, job->ready ? "ends the job; the drive stays where it is"
+		 : "stops the job; the chain stays as it is");
+}
+
+static void pause_or_resume(struct sheet *s)
+{
+	const struct view_job *job = job_meant(s);
+
+	if (job)
+		job_line(s, job->paused ? "block_job_resume" :
+			 "block_job_pause", job, job->paused ?
+			 "lets the job go on" : "lets the job stand still");
+}
+
+static void complete(struct sheet *s)
+{
+	const struct view_job *job = job_meant(s);
+
+	if (!job)
+		return;
+	if (!strcmp(job->status, "pending")) {
+		struct str line = STR_INIT, note = STR_INIT;
+
+		str_addf(&line, "block-job-finalize id=%s", job->id);
+		str_add(&note, "lets the job take effect");
+		write_line(s, &line, &note);
+	} else if (!job->ready) {
+		sheet_message(s, "job %s is not READY: a %s ends by itself "
+			       "or gets ready first", job->id, job->type);
+	} else {
+		job_line(s, "block_job_complete", job,
+			 "the drive goes over to the base");
+	}
+}
+
+static void add_speed(struct str *out, uint64_t speed)
+{
+	if (speed % MIB)
+		str_addf(out, " %lluK", (unsigned long long)speed >> 10);
+	else
+		str_addf(out, " %llu%s", (unsigned long long)speed >> 20,
+			 speed ? "M" : "");
+}
+
+static uint64_t slower(const struct view_job *job)
+{
+	uint64_t speed = job->speed ? job->speed : view_job_rate(job);
+
+	speed /= 2;
+	/* Of a rate, whole MiB are enough. */
+	if (!job->speed && speed >= MIB)
+		speed -= speed % MIB;
+	speed -= speed % 1024;
+	return speed < SLOWEST ? SLOWEST : speed;
+}
+
+/* The speed in the line that is being changed by keys, else the job's. */
+static uint64_t speed_in_prompt(const struct view_job *job)
+{
+	const char *word = strrchr(prompt_line(), ' ');
+	uint64_t speed;
+	char *end;
+
+	if (!prompt_is_written() ||
+	    !str_has_prefix(prompt_line(), "block_job_set_speed") || !word)
+		return job->speed;
+	speed = strtoull(word + 1, &end, 10);
+	return *end == 'K' ? speed << 10 : speed << 20;
+}
+
+static void set_speed(struct sheet *s, enum action action)
+{
+	const struct view_job *found = job_meant(s);
+	struct str line = STR_INIT, note = STR_INIT;
+	struct view_job job;
+	uint64_t speed = 0;
+	char buf[16];
+
+	if (!found)
+		return;
+	job = *found;
+	job.speed = speed_in_prompt(found);
+	if (action == ACTION_SLOWER)
+		speed = slower(&job);
+	else if (action == ACTION_FASTER && !job.speed) {
+		sheet_message(s, "job %s has no limit", job.id);
+		return;
+	} else if (action == ACTION_FASTER)
+		speed = job.speed * 2;
+	str_add(&line, "block_job_set_speed");
+	add_word(&line, job.id);
+	add_speed(&line, speed);
+	if (speed)
+		str_addf(&note, "at most %s bytes a second; + and - change "
+			 "it", text_size(speed, buf, sizeof(buf)));
+	else
+		str_add(&note, "as fast as it can");
+	write_line(s, &line, &note);
+}
+
+/* Jobs that the engine keeps until they are dismissed need a command. */
+static void dismiss(struct sheet *s)
+{
+	const struct view_job *job = jobs_selected(s);
+	struct str line = STR_INIT, note = STR_INIT;
+
+	if (job && job->listed && job->end != JOB_LIVES) {
+		str_addf(&line, "block-job-dismiss id=%s", job->id);
+		str_add(&note, "takes the job off the list");
+		write_line(s, &line, &note);
+		return;
+	}
+	client_dismiss(s->client);
+}
+
+bool compose_line(struct sheet *s, enum action action)
+{
+	switch (action) {
+	case ACTION_SNAPSHOT:
+		snapshot(s);
+		return true;
+	case ACTION_STREAM:
+		stream(s);
+		return true;
+	case ACTION_COMMIT:
+		commit(s);
+		return true;
+	case ACTION_CANCEL:
+		cancel(s);
+		return true;
+	case ACTION_PAUSE:
+		pause_or_resume(s);
+		return true;
+	case ACTION_COMPLETE:
+		complete(s);
+		return true;
+	case ACTION_FASTER:
+	case ACTION_SLOWER:
+	case ACTION_UNLIMITED:
+		set_speed(s, action);
+		return true;
+	case ACTION_DISMISS:
+		dismiss(s);
+		return true;
+	default:
+		return false;
+	}
+}

@@ -1,0 +1,14 @@
+/* compose.h - keys that change something.
+ *
+ * They write the line that does it into the prompt, filled in from what is
+ * selected, and say what it would do; Enter runs it.
+ */
+#ifndef BLKMON_UI_COMPOSE_H
+#define BLKMON_UI_COMPOSE_H
+
+#include "ui/screen/sheet.h"
+
+/* False if @action changes nothing: then nothing was written. */
+bool compose_line(struct sheet *s, enum action action);
+
+#endif

@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "ui/screen/bars.h"
+#include "ui/screen/screen_impl.h"
+
+static bool is_in(const struct area *area, unsigned y)
+{
+	return y >= area->y && y < area->y + area->h;
+}
+
+static void wheel(struct screen *s, enum pane pane, enum action action)
+{
+	enum pane focus = s->sheet.focus;
+
+	s->sheet.focus = pane;
+	for (int i = 0; i < 3; i++)
+		action_run(s, action);
+	s->sheet.focus = focus;
+}
+
+void mouse_key(struct screen *s, const struct key *key)
+{
+	const struct layout *l = &s->sheet.layout;
+	enum pane pane = 0;
+
+	if (l->too_small || key->mouse == MOUSE_OTHER)
+		return;
+	if (is_in(&l->hints, key->y)) {
+		if (key->mouse == MOUSE_PRESS)
+			action_run(s, bars_hint_at(&s->sheet, key->x));
+		return;
+	}
+	while (pane < PANE_COUNT && !is_in(&l->pane[pane], key->y))
+		pane++;
+	if (pane == PANE_COUNT)
+		return;
+	if (key->mouse != MOUSE_PRESS) {
+		if (pane != PANE_PROMPT)
+			wheel(s, pane, key->mouse == MOUSE_WHEEL_UP ?
+			      ACTION_UP : ACTION_DOWN);
+		return;
+	}
+	sheet_focus(&s->sheet, pane);
+	if (pane == PANE_CHAINS && key->y >= l->pane[pane].y + 2)
+		chains_click(&s->sheet, key->y - l->pane[pane].y - 2);
+	if (pane == PANE_JOBS && key->y > l->pane[pane].y)
+		jobs_click(&s->sheet, key->y - l->pane[pane].y - 1);
+}

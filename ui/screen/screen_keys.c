@@ -1,0 +1,276 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * Keys and news: what comes in, and who gets it.
+ */
+#include <stdlib.h>
+
+#include "engine/util/mem.h"
+#include "ui/screen/screen.h"
+#include "ui/screen/screen_impl.h"
+
+/* --- what the prompt tells --- */
+
+static void take_line(void *arg, const char *line, bool written)
+{
+	struct screen *s = arg;
+
+	if (written)
+		sheet_focus(&s->sheet, s->sheet.back);
+	screen_line(s, line);
+}
+
+static void take_search(void *arg, const char *text)
+{
+	struct sheet *s = &((struct screen *)arg)->sheet;
+
+	free(s->search);
+	s->search = mem_dup(text);
+	if (!*text)
+		return;
+	if (s->search_pane == PANE_LOG)
+		log_search(s, text, 1, true);
+	else
+		chains_search(s, text, 1, true);
+}
+
+static void search_is_over(void *arg)
+{
+	struct screen *s = arg;
+
+	sheet_focus(&s->sheet, s->sheet.search_pane);
+}
+
+static void say_for_prompt(void *arg, const char *text)
+{
+	struct screen *s = arg;
+
+	sheet_say(&s->sheet, LOG_SCREEN, "%s", text);
+}
+
+static void message_for_prompt(void *arg, const char *text)
+{
+	struct screen *s = arg;
+
+	sheet_message(&s->sheet, "%s", text);
+}
+
+static const struct prompt_ops prompt_ops = {
+	.line = take_line,
+	.search = take_search,
+	.search_over = search_is_over,
+	.say = say_for_prompt,
+	.message = message_for_prompt,
+};
+
+static void open_prompt(struct screen *s)
+{
+	struct prompt_host host = {
+		.ops = &prompt_ops, .arg = s, .canvas = &s->sheet.canvas,
+		.picture = &s->picture.channel,
+		.news_fd = client_fd(s->client),
+		.plain = s->options->script,
+	};
+
+	picture_init(&s->picture, &s->sheet.jobs, &s->sheet.shape);
+	prompt_init(&host);
+}
+
+/* --- beginning and end --- */
+
+void screen_init(struct screen *s, const struct screen_options *o,
+		 struct console *console, struct channel *watch)
+{
+	*s = (struct screen) { .options = o };
+	sheet_init(&s->sheet, o->columns, o->rows, o->ascii);
+	s->sheet.fixed_time = o->fixed_time;
+	s->sheet.step = o->tour;
+	s->client = s->sheet.client = client_new(console, watch);
+	open_prompt(s);
+}
+
+void screen_release(struct screen *s)
+{
+	prompt_release();
+	client_free(s->client);
+	ask_release(&s->ask);
+	sheet_release(&s->sheet);
+	input_release(&s->input);
+	str_release(&s->held);
+	free(s->title);
+}
+
+/* --- what the client has --- */
+
+static enum log_kind log_kind_of(const struct client_line *line)
+{
+	switch (line->kind) {
+	case CONSOLE_NOTICE:
+		return LOG_NOTICE;
+	case CONSOLE_EVENT:
+	case CONSOLE_JSON_EVENT:
+		return LOG_EVENT;
+	case CONSOLE_FAILURE:
+		return LOG_FAILURE;
+	default:
+		return line->error ? LOG_ERROR : LOG_OUTPUT;
+	}
+}
+
+static void take_lines(struct screen *s)
+{
+	struct client_line *line = client_lines(s->client), *next;
+
+	for (; line; line = next) {
+		next = line->next;
+		log_add(&s->sheet.log, line->wall_us, log_kind_of(line),
+			line->text);
+		free(line);
+	}
+}
+
+static void take_shape(struct screen *s)
+{
+	struct shape *shape = client_shape(s->client);
+
+	if (shape == s->sheet.shape) {
+		shape_put(shape);
+		return;
+	}
+	shape_put(s->sheet.shape);
+	s->sheet.shape = shape;
+	chains_update(&s->sheet);
+}
+
+/* Rings once for each job that ends, and when one gets ready. */
+static void hear_ends(struct screen *s)
+{
+	const struct view_jobs *jobs = &s->sheet.jobs;
+	size_t ended = jobs->n - jobs_living(&s->sheet);
+
+	for (size_t i = 0; i < jobs->n; i++)
+		ended += jobs->list[i].end == JOB_LIVES &&
+			jobs->list[i].ready;
+	s->ring |= ended > s->ended;
+	s->ended = ended;
+}
+
+void screen_update(struct screen *s)
+{
+	size_t jobs = s->sheet.jobs.n;
+
+	client_seen(s->client);
+	prompt_news(s->sheet.focus == PANE_PROMPT);
+	take_lines(s);
+	take_shape(s);
+	client_jobs(s->client, &s->sheet.jobs);
+	client_uses(s->client, &s->sheet.uses);
+	if (s->sheet.jobs.n > jobs)
+		s->sheet.jobs_pane.selected = s->sheet.jobs.n - 1;
+	hear_ends(s);
+	tour_update(&s->sheet);
+	s->over |= client_over(s->client);
+}
+
+/* --- keys --- */
+
+static void leave_prompt(struct screen *s)
+{
+	if (prompt_is_searching() || *prompt_note())
+		prompt_cancel();
+	if (s->sheet.focus == PANE_PROMPT)
+		sheet_focus(&s->sheet, s->sheet.back);
+}
+
+/* Keys that readline does not get. */
+static bool prompt_key(struct screen *s, const struct key *key)
+{
+	enum action action = key_action(key->code, PANE_PROMPT);
+	bool speeds = prompt_is_written() &&
+		str_has_prefix(prompt_line(), "block_job_set_speed");
+
+	if (action != ACTION_NONE) {
+		action_run(s, action);
+		return true;
+	}
+	if (speeds && (key->code == '+' || key->code == '-')) {
+		action_run(s, key->code == '+' ? ACTION_FASTER :
+			   ACTION_SLOWER);
+		return true;
+	}
+	if (key->code == KEY_ESC && !prompt_takes_escape()) {
+		leave_prompt(s);
+		return true;
+	}
+	if (key->code == KEY_CTRL_D && !*prompt_line()) {
+		action_run(s, ACTION_QUIT);
+		return true;
+	}
+	/* An empty line is no command: Enter just stays. */
+	return false;
+}
+
+static void pane_key(struct screen *s, const struct key *key)
+{
+	enum action action = key_action(key->code, s->sheet.focus);
+
+	if (key->code == KEY_ESC)
+		s->sheet.step = 0;
+	else if (action != ACTION_NONE)
+		action_run(s, action);
+	else if (key->code < KEY_NAMED)
+		sheet_message(&s->sheet, "no such key here: ? lists the keys, "
+			      ": goes to the prompt");
+}
+
+static void answer(struct screen *s, const struct key *key)
+{
+	bool yes = false;
+	char *line = ask_key(&s->ask, &s->sheet, key, &yes);
+
+	if (line)
+		screen_answer(s, line, yes);
+	free(line);
+}
+
+static void handle_key(struct screen *s, const struct key *key)
+{
+	if (s->ask.question) {
+		answer(s, key);
+		return;
+	}
+	if (key->code != KEY_MOUSE || key->mouse != MOUSE_OTHER)
+		sheet_message(&s->sheet, "%s", "");
+	if (s->sheet.overlay.on) {
+		if (!overlay_key(&s->sheet, key))
+			action_run(s, key_action(key->code, PANE_CHAINS));
+	} else if (key->code == KEY_MOUSE) {
+		mouse_key(s, key);
+	} else if (key->code == KEY_PASTE) {
+		sheet_focus(&s->sheet, PANE_PROMPT);
+		prompt_paste(key->bytes, key->len);
+	} else if (s->sheet.focus != PANE_PROMPT) {
+		pane_key(s, key);
+	} else if (!prompt_key(s, key)) {
+		prompt_feed(key->bytes, key->len);
+	}
+}
+
+void screen_bytes(struct screen *s, const char *bytes, size_t len)
+{
+	input_add(&s->input, bytes, len);
+}
+
+bool screen_pump(struct screen *s, bool flush)
+{
+	struct key key;
+	bool any = false;
+
+	while (!s->over && input_next(&s->input, &key, flush)) {
+		/* A key moves the selection by the layout of now. */
+		layout_make(&s->sheet);
+		handle_key(s, &key);
+		tour_update(&s->sheet);
+		any = true;
+	}
+	return any;
+}

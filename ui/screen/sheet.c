@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "ui/screen/sheet.h"
+
+#include <stdarg.h>
+#include <stdlib.h>
+
+#include "engine/util/clock.h"
+
+void sheet_init(struct sheet *s, unsigned columns, unsigned rows, bool ascii)
+{
+	*s = (struct sheet) {
+		.focus = PANE_CHAINS, .log_pane.follow = true,
+	};
+	canvas_init(&s->canvas, columns, rows);
+	s->canvas.ascii = ascii;
+	log_init(&s->log);
+}
+
+void sheet_release(struct sheet *s)
+{
+	sheet_uncover(s);
+	shape_put(s->shape);
+	view_jobs_release(&s->jobs);
+	log_release(&s->log);
+	canvas_release(&s->canvas);
+	free(s->chains.node);
+	free(s->chains.drive);
+	free(s->search);
+	free(s->message);
+}
+
+void sheet_uncover(struct sheet *s)
+{
+	struct overlay *o = &s->overlay;
+
+	free(o->title);
+	str_release(&o->text);
+	*o = (struct overlay) { 0 };
+}
+
+void sheet_say(struct sheet *s, enum log_kind kind, const char *fmt, ...)
+{
+	struct str text = STR_INIT;
+	va_list ap;
+
+	va_start(ap, fmt);
+	str_addv(&text, fmt, ap);
+	va_end(ap);
+	log_add(&s->log, clock_wall_us(), kind, str_get(&text));
+	str_release(&text);
+}
+
+void sheet_message(struct sheet *s, const char *fmt, ...)
+{
+	struct str text = STR_INIT;
+	va_list ap;
+
+	va_start(ap, fmt);
+	str_addv(&text, fmt, ap);
+	va_end(ap);
+	free(s->message);
+	s->message = text.len ? str_detach(&text) : NULL;
+	str_release(&text);
+}
+
+void sheet_focus(struct sheet *s, enum pane pane)
+{
+	if (pane == PANE_PROMPT && s->focus != PANE_PROMPT)
+		s->back = s->focus;
+	s->focus = pane;
+}
