@@ -2,7 +2,7 @@
 #ifndef BLKMON_UI_ASK_H
 #define BLKMON_UI_ASK_H
 
-#include "ui/screen/sheet.h"
+#include "ui/pane/sheet.h"
 
 struct ask {
 	char *question, *line;	/* NULL: none */

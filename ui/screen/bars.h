@@ -2,7 +2,7 @@
 #ifndef BLKMON_UI_BARS_H
 #define BLKMON_UI_BARS_H
 
-#include "ui/screen/sheet.h"
+#include "ui/pane/sheet.h"
 
 void bars_draw(struct sheet *s);
 void bars_too_small(struct sheet *s);	/* in place of everything */

@@ -6,7 +6,7 @@
 #ifndef BLKMON_UI_COMPOSE_H
 #define BLKMON_UI_COMPOSE_H
 
-#include "ui/screen/sheet.h"
+#include "ui/pane/sheet.h"
 
 /* False if @action changes nothing: then nothing was written. */
 bool compose_line(struct sheet *s, enum action action);

@@ -15,9 +15,9 @@
 #include "ui/client/client.h"
 #include "ui/keys/input.h"
 #include "ui/keys/keys.h"
+#include "ui/pane/sheet.h"
 #include "ui/prompt/prompt.h"
 #include "ui/screen/ask.h"
-#include "ui/screen/sheet.h"
 #include "ui/view/picture.h"
 
 struct screen_options;

@@ -4,7 +4,7 @@
  * strips and bars say more the longer they are.
  */
 #include "ui/draw/text.h"
-#include "ui/screen/sheet.h"
+#include "ui/pane/sheet.h"
 
 #define LOG_LEAST 4u	/* rows, with its head */
 

@@ -10,7 +10,7 @@
 
 #include "engine/util/mem.h"
 #include "ui/draw/text.h"
-#include "ui/screen/sheet.h"
+#include "ui/pane/sheet.h"
 
 #define TIME_COLUMNS 9u
 

@@ -8,7 +8,7 @@
 #include "engine/util/clock.h"
 #include "engine/util/mem.h"
 #include "ui/draw/text.h"
-#include "ui/screen/sheet.h"
+#include "ui/pane/sheet.h"
 
 #define JOB_ROWS 2u
 

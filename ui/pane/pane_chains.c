@@ -4,7 +4,7 @@
 
 #include "engine/util/mem.h"
 #include "ui/draw/text.h"
-#include "ui/screen/sheet.h"
+#include "ui/pane/sheet.h"
 
 #define HEAD_ROWS 2u	/* title and names of the columns */
 

@@ -7,7 +7,7 @@
 #include <string.h>
 
 #include "ui/draw/text.h"
-#include "ui/screen/sheet.h"
+#include "ui/pane/sheet.h"
 
 #define TOUR_ROWS 2u
 

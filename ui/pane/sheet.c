@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-#include "ui/screen/sheet.h"
+#include "ui/pane/sheet.h"
 
 #include <stdarg.h>
 #include <stdlib.h>

@@ -9,7 +9,7 @@
 #include "engine/util/mem.h"
 #include "src/console/image_text.h"
 #include "ui/draw/text.h"
-#include "ui/screen/sheet.h"
+#include "ui/pane/sheet.h"
 
 static void open_overlay(struct sheet *s, char *title)
 {
