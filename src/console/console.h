@@ -1,9 +1,10 @@
 /* console.h - a line in, text out: HMP, qmp-shell and JSON at one prompt.
  *
- * Speaks to a channel only, so it serves a remote QEMU as well. It prints
- * nothing itself: text goes to the front end that made it, in whole lines
- * fit for a terminal (control and bidi characters are shown escaped). One
- * thread at a time.
+ * Here is what commands are made with, and events; console_run.h takes the
+ * lines. It speaks to a channel only, so it serves a remote QEMU as well. It
+ * prints nothing itself: text goes to the front end that made it, in whole
+ * lines fit for a terminal (control and bidi characters are shown escaped).
+ * One thread at a time.
  */
 #ifndef BLKMON_CONSOLE_CONSOLE_H
 #define BLKMON_CONSOLE_CONSOLE_H
@@ -14,25 +15,13 @@
 #include <stdint.h>
 
 #include "engine/util/str.h"
+#include "src/console/console_kind.h"
+#include "src/console/interrupt.h"
 #include "src/console/watch.h"
 #include "src/qmp/channel.h"
 #include "src/qmp/json_stream.h"
 
 #define CONSOLE_HISTORY 64
-
-enum console_kind {
-	CONSOLE_OUT,		/* what a command prints */
-	CONSOLE_NOTICE,		/* a line for the operator */
-	CONSOLE_EVENT,		/* something happened, in words */
-	CONSOLE_JSON_EVENT,	/* the same, when qmp_capabilities asked */
-	CONSOLE_FAILURE,	/* a job failed */
-};
-
-/* A request to stop what one is doing, set by signals. */
-struct interrupt {
-	int fd;			/* readable once a signal came; -1 none */
-	_Atomic int signal;	/* which one; 0 none */
-};
 
 struct console {
 	struct channel *channel;	/* borrowed */
@@ -57,11 +46,6 @@ struct console {
 void console_init(struct console *c, struct channel *channel);
 void console_release(struct console *c);
 
-/* Runs one line (without its newline). 0, or -1 if what it asked for failed;
- * the reason is printed. A blank line and a comment are nothing. */
-int console_run(struct console *c, const char *line);
-/* The same for HMP alone, whatever the line looks like. */
-int console_run_hmp(struct console *c, const char *line);
 /* More lines are needed to finish a JSON object or a transaction. */
 bool console_is_pending(const struct console *c);
 
@@ -83,6 +67,10 @@ json_t *console_query(struct console *c, const char *name, json_t *args);
 int console_do(struct console *c, const char *name, json_t *args);
 /* The same without printing: the whole reply. */
 json_t *console_call(struct console *c, const char *name, json_t *args);
+/* Sends a request (takes it) and prints the reply as JSON. 0, or -1 if that
+ * says that it failed. */
 int console_request(struct console *c, json_t *request);
+/* Prints a reply as JSON (takes it); the same. */
+int console_reply(struct console *c, json_t *reply);
 
 #endif

@@ -3,6 +3,7 @@
 
 #include "engine/util/mem.h"
 #include "src/console/console.h"
+#include "src/console/console_run.h"
 
 static void collect(void *arg, enum console_kind kind, const char *line)
 {

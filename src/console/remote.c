@@ -7,6 +7,7 @@
 #include "engine/util/mem.h"
 #include "engine/util/str.h"
 #include "src/console/console.h"
+#include "src/console/console_run.h"
 
 /* A longer line is left out, with a word about it. */
 #define LINE_MAX_BYTES (1u << 20)

@@ -6,7 +6,7 @@
 #include <stdbool.h>
 
 #include "engine/util/str.h"
-#include "src/console/console.h"
+#include "src/console/console_kind.h"
 
 /* Adds one line to @text (nothing for events that are no news to a person);
  * returns what kind of line it is. */

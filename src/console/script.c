@@ -7,6 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "src/console/console_run.h"
 #include "src/console/wait.h"
 
 /* One line; also bounds what a stray binary file costs. */

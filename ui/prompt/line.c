@@ -18,6 +18,7 @@
 
 #include "engine/util/mem.h"
 #include "src/console/complete.h"
+#include "src/console/console_run.h"
 #include "ui/prompt/history.h"
 
 #define PROMPT "(blkmon) "

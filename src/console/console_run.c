@@ -1,0 +1,168 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "src/console/console_run.h"
+
+#include <ctype.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "engine/util/mem.h"
+#include "src/console/console.h"
+#include "src/console/hmp.h"
+#include "src/console/syntax.h"
+
+static void remember(struct console *c, const char *line)
+{
+	if (c->history_len == CONSOLE_HISTORY) {
+		free(c->history[0]);
+		memmove(c->history, c->history + 1,
+			--c->history_len * sizeof(*c->history));
+	}
+	c->history[c->history_len++] = mem_dup(line);
+}
+
+static int run_row(struct console *c, const struct hmp_command *cmd,
+		   json_t *args)
+{
+	if (!cmd->qmp)
+		return cmd->run(c, args);
+	return console_do(c, cmd->qmp, json_incref(args));
+}
+
+/* @word is the command's, @rest what follows it. */
+static int run_hmp(struct console *c, const struct hmp_command *table,
+		   const char *word, size_t len, const char *rest)
+{
+	bool info = table == hmp_info_commands;
+	const struct hmp_command *cmd = hmp_find(table, word, len);
+	struct str error = STR_INIT;
+	char *typed;
+	json_t *args;
+	int rc = -1;
+
+	if (!cmd) {
+		console_printf(c, "unknown command: '%s%.*s'\n",
+			       info ? "info " : "", (int)len, word);
+		return -1;
+	}
+	typed = mem_printf("%.*s", (int)len, word);
+	args = hmp_parse(cmd, typed, info, rest, &error);
+	console_printf(c, "%s", str_get(&error));
+	if (args)
+		rc = run_row(c, cmd, args);
+	json_decref(args);
+	str_release(&error);
+	free(typed);
+	return rc;
+}
+
+/* A command word ends at white space or a slash. */
+static size_t word_len(const char *s)
+{
+	size_t len = strcspn(s, " \t\n\v\f\r/");
+
+	return len ? len : *s == '/';
+}
+
+static int run_hmp_line(struct console *c, const char *line)
+{
+	size_t len = word_len(line), info_len;
+	const char *rest = line + len;
+
+	if (len == 4 && !memcmp(line, "info", 4)) {
+		while (isspace((unsigned char)*rest))
+			rest++;
+		info_len = word_len(rest);
+		if (info_len)
+			return run_hmp(c, hmp_info_commands, rest, info_len,
+				       rest + info_len);
+	}
+	return run_hmp(c, hmp_commands, line, len, rest);
+}
+
+static int json_fault(struct console *c, const struct err *err)
+{
+	return console_reply(c, json_pack("{s:{s:s, s:s}}", "error", "class",
+					  "GenericError", "desc", err->text));
+}
+
+/* Runs the objects of a line, or more of one that others began. */
+static int run_json(struct console *c, const char *line)
+{
+	char *text = mem_printf("%s\n", line);
+	const char *rest = text;
+	size_t len = strlen(text);
+	json_t *request;
+	int rc = 0;
+
+	while (!c->quit) {
+		struct err err = ERR_INIT;
+
+		if (!json_stream_next(&c->json, &rest, &len, &request, &err))
+			break;
+		if (request ? console_request(c, request) :
+			      json_fault(c, &err))
+			rc = -1;
+	}
+	free(text);
+	return rc;
+}
+
+/* Takes @request, which may be NULL, and what is wrong with it. */
+static int run_request(struct console *c, json_t *request, struct str *error)
+{
+	int rc = error->len ? -1 : 0;
+
+	console_printf(c, "%s", str_get(error));
+	if (request)
+		rc = console_request(c, request);
+	str_release(error);
+	return rc;
+}
+
+static int run_shell(struct console *c, const char *line)
+{
+	struct str error = STR_INIT;
+	json_t *request = syntax_shell(line, &error);
+
+	return run_request(c, request, &error);
+}
+
+static int run_transaction(struct console *c, const char *line)
+{
+	struct str error = STR_INIT;
+	json_t *request = syntax_transaction(&c->actions, line, &error);
+
+	return run_request(c, request, &error);
+}
+
+int console_run_hmp(struct console *c, const char *line)
+{
+	while (isspace((unsigned char)*line))
+		line++;
+	if (!*line)
+		return 0;
+	remember(c, line);
+	return run_hmp_line(c, line);
+}
+
+int console_run(struct console *c, const char *line)
+{
+	console_events(c, 0);
+	if (json_stream_is_open(&c->json))
+		return run_json(c, line);
+	while (isspace((unsigned char)*line))
+		line++;
+	if (!*line || *line == '#')
+		return 0;
+	remember(c, line);
+	switch (syntax_of(c, line)) {
+	case SYNTAX_JSON:
+		return run_json(c, line);
+	case SYNTAX_SHELL:
+		return run_shell(c, line);
+	case SYNTAX_TRANSACTION:
+		return run_transaction(c, line);
+	default:
+		return run_hmp_line(c, line);
+	}
+}
