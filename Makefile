@@ -43,7 +43,7 @@ LIBS_cmocka = $(call lib,cmocka,-lcmocka)
 # room is linked with it and with the rooms before it, so a call upward does
 # not link. README.md tells what each is for, and `make lint` compares.
 ROOMS := engine/util engine/file engine/event engine/image engine/image/qcow2 \
-	engine/chain engine/job engine \
+	engine/chain engine/job engine engine/nbd \
 	src/qmp src/console src/process src/offline \
 	ui/draw ui/keys ui/tty ui/view ui/client ui/prompt ui/pane ui/screen \
 	src/options src

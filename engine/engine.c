@@ -11,7 +11,6 @@
 #include "engine/chain/drive.h"
 #include "engine/engine_impl.h"
 #include "engine/chain/graph.h"
-#include "engine/nbd_server.h"
 #include "engine/chain/node_io.h"
 #include "engine/util/bytes.h"
 #include "engine/util/mem.h"
@@ -30,7 +29,6 @@ struct engine *engine_new(void)
 	e->pool = pool_new(COPY_WORKERS);
 	vm_init(&e->vm, &e->graph);
 	jobs_init(&e->jobs, &e->graph, &e->events, e->pool);
-	e->nbd = nbd_server_new(e);
 	list_init(&e->protocols);
 	return e;
 }
@@ -39,7 +37,6 @@ int engine_sync(struct engine *e, struct err *err)
 {
 	int result = 0;
 
-	nbd_server_quit(e->nbd);
 	job_cancel_all(&e->jobs);
 	rwlock_write(&e->graph.lock);
 	list_for_each(link, &e->graph.nodes) {
@@ -56,7 +53,6 @@ int engine_sync(struct engine *e, struct err *err)
 
 void engine_free(struct engine *e)
 {
-	nbd_server_free(e->nbd);
 	job_cancel_all(&e->jobs);
 	rwlock_write(&e->graph.lock);
 	list_for_each_safe(link, &e->graph.roots)
@@ -75,25 +71,6 @@ void engine_free(struct engine *e)
 struct event_ring *engine_events(struct engine *e)
 {
 	return &e->events;
-}
-
-struct node *engine_find(struct engine *e, const char *device,
-			 struct drive **drive, struct err *err)
-{
-	struct drive *d = drive_find(&e->graph, device);
-	struct node *node = d ? d->root.node : graph_find(&e->graph, device);
-
-	if (!d && node)
-		d = drive_of(node);
-	if (drive)
-		*drive = d;
-	if (!node && d)
-		err_set(err, ERR_GENERIC, "Device '%s' has no medium", device);
-	else if (!node)
-		err_set(err, ERR_DEVICE_NOT_FOUND,
-			"Cannot find device='%s' nor node-name='%s'", device,
-			device);
-	return node;
 }
 
 /* --- drives --- */

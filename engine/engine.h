@@ -25,12 +25,12 @@
 struct engine;
 
 struct engine *engine_new(void);
-/* Stops the NBD server, cancels all jobs (force) and makes all images durable:
- * 0, or -1 and the first that can't be. Whoever wants to know calls it before
- * engine_free(), and writes nothing in between. */
+/* Cancels all jobs (force) and makes all images durable: 0, or -1 and the
+ * first that can't be. Whoever wants to know calls it before engine_free(),
+ * and writes nothing in between. */
 int engine_sync(struct engine *engine, struct err *err);
-/* Stops the NBD server, cancels all jobs (force), flushes and closes all
- * images. */
+/* Cancels all jobs (force), flushes and closes all images. No disk (disk.h) is
+ * open. */
 void engine_free(struct engine *engine);
 struct event_ring *engine_events(struct engine *engine);
 
@@ -207,72 +207,6 @@ struct map_cell {
 int engine_node_map(struct engine *e, const char *node_name,
 		    struct map_cell *cells, size_t n, uint64_t *size,
 		    bool *exact, struct err *err);
-
-/* --- guests over the network: the NBD server and what it exports --- */
-
-struct nbd_options {
-	const char *path;		/* Unix socket, or NULL: */
-	const char *host, *port;	/* host NULL or "": loopback */
-	unsigned max_connections;	/* 0: 100 */
-};
-/* "NBD server already running", "Failed to bind socket to PATH: REASON". */
-int engine_nbd_start(struct engine *e, const struct nbd_options *o,
-		     struct err *err);
-/* Waits for requests in flight, ends all connections, deletes all exports.
- * "NBD server not running". */
-int engine_nbd_stop(struct engine *e, struct err *err);
-
-struct export_options {
-	const char *id;
-	const char *device, *node_name;	/* one of them; the other NULL */
-	const char *name;		/* NULL: device or node_name */
-	const char *description;	/* or NULL */
-	bool writable;
-	bool or_read_only;		/* writable where that is possible */
-};
-/* "NBD server not running", "Block export id 'x' is already in use", "Cannot
- * export read-only node as writable". */
-int engine_export_add(struct engine *e, const struct export_options *o,
-		      struct err *err);
-/* Waits for requests in flight, ends its connections if @hard, else is refused
- * while there are any. EVENT_EXPORT_DELETED. "Export 'x' is not found". */
-int engine_export_del(struct engine *e, const char *id, bool hard,
-		      struct err *err);
-
-/* What NBD clients asked for. */
-struct nbd_counts {
-	uint64_t rd_bytes, wr_bytes, rd_ops, wr_ops;
-	uint64_t requests;		/* of all kinds */
-};
-
-struct export_info {
-	char id[128];
-	char *name;
-	char drive[128];		/* "" if it is no drive's */
-	char node[NODE_NAME_MAX];	/* the image it is just now */
-	bool writable, shutting_down;
-	unsigned clients;
-	struct nbd_counts counts;
-};
-/* All exports, newest first. */
-void engine_query_exports(struct engine *e, struct export_info **out,
-			  size_t *n);
-void export_info_free(struct export_info *info, size_t n);
-
-struct nbd_client_info {
-	uint64_t number;		/* counts from 1 */
-	char peer[80];			/* "pid 4711", "127.0.0.1:5000" */
-	char export[128];		/* its id; "" during the handshake */
-	struct nbd_counts counts;
-};
-struct nbd_info {
-	bool running;
-	char address[256];		/* "unix:PATH", "HOST:PORT" */
-	unsigned max_connections;
-	struct nbd_client_info *client;	/* oldest first; free() */
-	size_t clients;
-};
-void engine_query_nbd(struct engine *e, struct nbd_info *out);
 
 /* --- queries: copies, freed by the caller with the call named --- */
 

@@ -19,7 +19,6 @@ struct engine {
 	struct vm vm;
 	struct jobs jobs;
 	struct list protocols;		/* blockdev.c; graph lock */
-	struct nbd_server *nbd;
 	unsigned next_drive;		/* for disk0, disk1; graph write-held */
 };
 

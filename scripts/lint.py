@@ -172,22 +172,25 @@ def check_includes(path, lines, rooms):
 
 
 def check_circles(sources, rooms):
-    """Files that include each other, a .c standing for its .h."""
-    graph = {}
+    """Rooms that know each other, however many are in between."""
+    knows = {folder: set() for folder in rooms}
     for path, lines in sources.items():
-        if room_of(path, rooms):
-            stem = path[:-2]
-            graph.setdefault(stem, set()).update(
-                name[:-2] for _, system, name in includes(lines)
-                if not system and name[:-2] != stem)
+        room = room_of(path, rooms)
+        for _, system, name in includes(lines) if room else ():
+            other = room_of(name, rooms)
+            if not system and other and other is not room:
+                knows[room.folder].add(other.folder)
+    # What knows none of the rest is in no circle, nor what none of it knows.
     while True:
-        leaves = [s for s, to in graph.items() if not to & graph.keys()]
-        if not leaves:
+        known = set().union(*knows.values())
+        out = [r for r, to in knows.items()
+               if not to & knows.keys() or r not in known]
+        if not out:
             break
-        for leaf in leaves:
-            del graph[leaf]
-    if graph:
-        say("a circle of includes: " + ", ".join(sorted(graph)))
+        for room in out:
+            del knows[room]
+    if knows:
+        say("a circle between rooms: " + ", ".join(knows))
 
 
 def function_lengths(lines):
@@ -269,6 +272,7 @@ def main():
     for path, lines in sources.items():
         check_width(path, lines)
         check_includes(path, lines, rooms)
+    check_circles(sources, rooms)
     check_sizes(sources)
     scripts = [p for p, s in files.items()
                if s and re.match("#!.*sh$", s[0])]

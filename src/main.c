@@ -22,6 +22,7 @@
 #include "src/process/signals.h"
 #include "src/qmp/command.h"
 #include "src/qmp/error.h"
+#include "src/qmp/machine.h"
 #include "ui/keys/keys.h"
 #include "ui/prompt/line.h"
 #include "ui/screen/screen.h"
@@ -31,7 +32,7 @@ enum { EXIT_WELL, EXIT_FAILED, EXIT_USAGE };
 struct program {
 	struct options options;
 	struct signals signals;
-	struct engine *engine;
+	struct machine *machine;
 	struct channel *channel;
 	struct console console;
 	struct server *server;		/* NULL: no way in from outside */
@@ -80,7 +81,7 @@ static int open_monitors(struct program *p)
 
 	if (!monitors_count(&p->options.daemon.monitors))
 		return 0;
-	p->server = server_new(p->engine);
+	p->server = server_new(p->machine);
 	if (monitors_open(&p->options.daemon.monitors, p->server, &err) ||
 	    server_start(p->server, &err))
 		return complain(&err);
@@ -95,7 +96,7 @@ static int open_all(struct program *p)
 	struct err err = ERR_INIT;
 
 	for (size_t i = 0; i < o->drive_count; i++)
-		if (engine_add_drive(p->engine, &o->drives[i], &err))
+		if (engine_add_drive(p->machine->engine, &o->drives[i], &err))
 			return complain(&err);
 	for (size_t i = 0; i < d->command_count; i++)
 		if (run_command(p, &d->commands[i]))
@@ -118,9 +119,9 @@ static void close_monitors(struct program *p)
 		return;
 	if (!p->console.quit && !p->signals.ended) {
 		snprintf(ev.text, sizeof(ev.text), "host-ui");
-		event_publish(engine_events(p->engine), &ev);
+		event_publish(engine_events(p->machine->engine), &ev);
 	}
-	engine_cancel_all(p->engine);
+	engine_cancel_all(p->machine->engine);
 	server_free(p->server);
 }
 
@@ -208,7 +209,7 @@ static int run_line(struct program *p)
 
 static int run_screen(struct program *p)
 {
-	struct channel *watch = channel_local_new(p->engine);
+	struct channel *watch = channel_local_new(p->machine);
 	int rc = -1;
 
 	BUG_ON(!watch);
@@ -250,21 +251,21 @@ static int run_console(struct program *p)
 	if (signals_start(&p->signals, &err))
 		return complain(&err);
 	qmp_human_line = human_line;
-	p->engine = engine_new();
-	signals_attach(&p->signals, p->engine);
-	p->channel = channel_local_new(p->engine);
+	p->machine = machine_new();
+	signals_attach(&p->signals, p->machine->engine);
+	p->channel = channel_local_new(p->machine);
 	BUG_ON(!p->channel);
 	console_init(&p->console, p->channel);
 	p->console.interrupt = &p->signals.interrupt;
 	p->console.pretty = p->options.pretty;
 	status = run_front_end(p);
 	close_monitors(p);
-	if (engine_sync(p->engine, &err))
+	if (machine_sync(p->machine, &err))
 		status = complain(&err);
 	console_release(&p->console);
 	channel_free(p->channel);
 	signals_detach(&p->signals);
-	engine_free(p->engine);
+	machine_free(p->machine);
 	pidfile_remove(&p->pidfile);
 	return status;
 }

@@ -41,16 +41,6 @@ void copy_free(struct copy *c)
 	 (array) = mem_grow((array), (cap), sizeof(*(array))), \
 	 &(array)[(count)++]))
 
-void part_fail(struct part *part, int rc, bool reading, struct node *culprit)
-{
-	int none = 0;
-
-	if (!atomic_compare_exchange_strong(&part->rc, &none, rc))
-		return;
-	part->reading = reading;
-	part->culprit = culprit;
-}
-
 /* --- segments --- */
 
 static bool can_clone(const struct segment *s, const struct file *to)

@@ -15,6 +15,16 @@
 #include "engine/util/clock.h"
 #include "engine/util/mem.h"
 
+void part_fail(struct part *part, int rc, bool reading, struct node *culprit)
+{
+	int none = 0;
+
+	if (!atomic_compare_exchange_strong(&part->rc, &none, rc))
+		return;
+	part->reading = reading;
+	part->culprit = culprit;
+}
+
 static uint64_t source_host(const struct segment *s)
 {
 	return s->run.host + (s->off - s->run.off);

@@ -11,9 +11,9 @@ static void collect(void *arg, enum console_kind kind, const char *line)
 		str_add(arg, line);
 }
 
-char *human_line(struct engine *engine, const char *line)
+char *human_line(struct machine *machine, const char *line)
 {
-	struct channel *channel = channel_local_new(engine);
+	struct channel *channel = channel_local_new(machine);
 	struct str text = STR_INIT;
 	struct console console;
 

@@ -46,9 +46,9 @@ static void prompt(struct remote *r)
 		conn_write(r->conn, text, strlen(text));
 }
 
-static void *open_conn(struct conn *conn, struct engine *engine, bool pretty)
+static void *open_conn(struct conn *conn, struct machine *machine, bool pretty)
 {
-	struct channel *channel = channel_local_new(engine);
+	struct channel *channel = channel_local_new(machine);
 	struct remote *r;
 
 	if (!channel)

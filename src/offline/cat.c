@@ -110,7 +110,7 @@ static int end_output(struct cat *c, struct err *err)
 }
 
 /* The only drive's. */
-static uint64_t disk_size(struct engine *engine)
+static uint64_t cat_size(struct engine *engine)
 {
 	struct node_info *nodes;
 	uint64_t size = 0;
@@ -133,7 +133,7 @@ int cat_image(struct engine *engine, const char *device, uint64_t offset,
 		.buf = buf_new(PIECE), .zeroes = buf_new(PIECE),
 		.sparse = can_seek(),
 	};
-	uint64_t size = disk_size(engine), end;
+	uint64_t size = cat_size(engine), end;
 	int rc = -1;
 
 	if (!c.buf || !c.zeroes) {

@@ -17,11 +17,12 @@
 #include "src/console/console.h"
 #include "src/console/image_text.h"
 #include "src/offline/cat.h"
+#include "src/qmp/machine.h"
 
 #define DEVICE "image"
 
 struct offline {
-	struct engine *engine;
+	struct machine *machine;
 	struct signals *signals;
 	struct node_options node;	/* how to open the image */
 	/* options */
@@ -52,14 +53,14 @@ static int add_image(struct offline *o, struct err *err)
 {
 	struct drive_options drive = { .id = DEVICE, .node = o->node };
 
-	return engine_add_drive(o->engine, &drive, err);
+	return engine_add_drive(o->machine->engine, &drive, err);
 }
 
 /* --- info --- */
 
 static json_t *first_image(struct offline *o)
 {
-	struct channel *channel = channel_local_new(o->engine);
+	struct channel *channel = channel_local_new(o->machine);
 	json_t *reply = channel_call(channel, "query-block", NULL);
 	json_t *entry = json_array_get(json_object_get(reply, "return"), 0);
 	json_t *image = json_object_get(json_object_get(entry, "inserted"),
@@ -137,7 +138,7 @@ static int run_cat(struct offline *o)
 	struct err err = ERR_INIT;
 
 	if (add_image(o, &err) ||
-	    cat_image(o->engine, DEVICE, o->offset, o->length,
+	    cat_image(o->machine->engine, DEVICE, o->offset, o->length,
 		      &o->signals->interrupt, &err))
 		return fail(&err);
 	return 0;
@@ -181,7 +182,7 @@ static int run_commit(struct offline *o)
 	o->bar = o->bar && isatty(STDERR_FILENO);
 	o->percent = -1;
 	rc = add_image(o, &err) ||
-		engine_commit_offline(o->engine, DEVICE, o->base,
+		engine_commit_offline(o->machine->engine, DEVICE, o->base,
 				      progress, o, &err);
 	if (o->bar)
 		fputc('\n', stderr);
@@ -337,13 +338,13 @@ static int run(const struct subcommand *sub, int argc, char **argv,
 		return print_help(sub);
 	if (signals_start(signals, &err))
 		return fail(&err);
-	o.engine = engine_new();
-	signals_attach(signals, o.engine);
+	o.machine = machine_new();
+	signals_attach(signals, o.machine->engine);
 	status = sub->run(&o);
-	if (engine_sync(o.engine, &err))
+	if (machine_sync(o.machine, &err))
 		status = fail(&err);
 	signals_detach(signals);
-	engine_free(o.engine);
+	machine_free(o.machine);
 	if (fflush(stdout) || ferror(stdout))
 		status = 1;
 	return status;

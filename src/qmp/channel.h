@@ -14,7 +14,7 @@
 #include <stdint.h>
 
 struct channel;
-struct engine;
+struct machine;
 
 struct channel_ops {
 	json_t *(*execute)(struct channel *c, json_t *request);
@@ -29,7 +29,7 @@ struct channel {		/* embedded by its kinds */
 
 /* Onto the engine of this process (borrowed). Events from now on. NULL if no
  * descriptor is left. */
-struct channel *channel_local_new(struct engine *engine);
+struct channel *channel_local_new(struct machine *machine);
 void channel_free(struct channel *c);
 
 /* Sends {"execute": name, "arguments": args} (takes @args; NULL for none) and

@@ -26,9 +26,10 @@ static const struct qmp_command *const tables[] = {
 
 #define TABLES (sizeof(tables) / sizeof(*tables))
 
-void qmp_context_init(struct qmp_context *ctx, struct engine *engine)
+void qmp_context_init(struct qmp_context *ctx, struct machine *machine)
 {
-	ctx->engine = engine;
+	ctx->machine = machine;
+	ctx->engine = machine->engine;
 	ctx->notices = json_array();
 }
 

@@ -12,10 +12,12 @@
 
 #include "engine/engine.h"
 #include "src/qmp/args.h"
+#include "src/qmp/machine.h"
 
 /* Where a request comes from. */
 struct qmp_context {
-	struct engine *engine;		/* borrowed */
+	struct machine *machine;	/* borrowed, and its engine */
+	struct engine *engine;
 	json_t *notices;		/* array of strings for the operator,
 					   oldest first; owned */
 };
@@ -45,7 +47,7 @@ extern const struct qmp_command qmp_transaction_commands[];
 extern const struct qmp_command qmp_export_commands[];
 extern const struct qmp_command qmp_client_commands[];
 
-void qmp_context_init(struct qmp_context *ctx, struct engine *engine);
+void qmp_context_init(struct qmp_context *ctx, struct machine *machine);
 void qmp_context_release(struct qmp_context *ctx);
 /* A line for the operator at this connection. */
 void qmp_notice(struct qmp_context *ctx, const char *text);
@@ -69,7 +71,7 @@ json_t *qmp_execute(struct qmp_context *ctx, json_t *request);
 /* What runs one HMP line for human-monitor-command: its output with "\n", the
  * caller's. It belongs to the floor above, which sets it before the first
  * request; until then the command is refused. */
-extern char *(*qmp_human_line)(struct engine *engine, const char *line);
+extern char *(*qmp_human_line)(struct machine *machine, const char *line);
 
 /* {} for 0; for anything else NULL, the error being set. */
 json_t *qmp_done(int rc);

@@ -19,7 +19,7 @@
 /* At the end: without progress for so long, the rest is given up. */
 #define LINGER_MS 1000
 
-void conn_notice(struct engine *engine, const struct conn *c, const char *fmt,
+void conn_notice(struct machine *machine, const struct conn *c, const char *fmt,
 		 ...)
 {
 	struct event ev = { .type = EVENT_NOTICE };
@@ -34,7 +34,7 @@ void conn_notice(struct engine *engine, const struct conn *c, const char *fmt,
 	va_end(ap);
 	snprintf(ev.text, sizeof(ev.text), "%s", str_get(&line));
 	str_release(&line);
-	event_publish(engine_events(engine), &ev);
+	event_publish(engine_events(machine->engine), &ev);
 }
 
 /* --- output --- */
@@ -104,7 +104,7 @@ void conn_write(struct conn *c, const char *text, size_t len)
 	if (unsent(c) <= CONN_QUEUE)
 		return;
 	c->gone = true;
-	conn_notice(c->engine, c, "does not read what it is sent: dropped "
+	conn_notice(c->machine, c, "does not read what it is sent: dropped "
 		    "with %zu MiB unread", unsent(c) >> 20);
 }
 
@@ -185,7 +185,7 @@ static void serve(void *arg)
 {
 	struct conn *c = arg;
 
-	c->talk = c->protocol->open(c, c->engine, c->pretty);
+	c->talk = c->protocol->open(c, c->machine, c->pretty);
 	if (c->talk) {
 		while (serve_once(c))
 			;
@@ -193,7 +193,7 @@ static void serve(void *arg)
 		linger(c);
 		c->protocol->close(c->talk);
 	} else {
-		conn_notice(c->engine, c, "can't be served: no descriptor "
+		conn_notice(c->machine, c, "can't be served: no descriptor "
 			    "left");
 	}
 	if (!c->is_stdio)

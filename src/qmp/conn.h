@@ -10,9 +10,9 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#include "engine/engine.h"
 #include "engine/util/listener.h"
 #include "engine/util/str.h"
+#include "src/qmp/machine.h"
 
 #define CONN_QUEUE (16u << 20)
 
@@ -22,7 +22,7 @@ struct conn;
 struct conn_protocol {
 	const char *name;	/* for the log */
 	/* NULL: not possible now. */
-	void *(*open)(struct conn *conn, struct engine *engine, bool pretty);
+	void *(*open)(struct conn *conn, struct machine *machine, bool pretty);
 	void (*input)(void *talk, const char *data, size_t len);
 	/* Is called when @event_fd is readable, and once more at the end. */
 	void (*events)(void *talk);
@@ -40,7 +40,7 @@ int conn_peer(const struct conn *conn);
 struct conn {
 	struct peer peer;
 	/* Set by who makes it. */
-	struct engine *engine;		/* borrowed */
+	struct machine *machine;		/* borrowed */
 	const struct conn_protocol *protocol;
 	bool pretty;
 	int in, out;			/* one socket, or 0 and 1 */
@@ -64,7 +64,7 @@ int conn_start(struct conn *c);
 void conn_free(struct conn *c);
 
 /* A line for the operator, about @c; NULL: about them all. */
-void conn_notice(struct engine *engine, const struct conn *c, const char *fmt,
+void conn_notice(struct machine *machine, const struct conn *c, const char *fmt,
 		 ...) __attribute__((format(printf, 3, 4)));
 
 #endif

@@ -87,15 +87,15 @@ static const struct channel_ops local_ops = {
 	.free = local_free,
 };
 
-struct channel *channel_local_new(struct engine *engine)
+struct channel *channel_local_new(struct machine *machine)
 {
 	struct local *l = mem_alloc(sizeof(*l));
 
-	if (event_listen(engine_events(engine), &l->listener)) {
+	if (event_listen(engine_events(machine->engine), &l->listener)) {
 		free(l);
 		return NULL;
 	}
 	l->channel.ops = &local_ops;
-	qmp_context_init(&l->ctx, engine);
+	qmp_context_init(&l->ctx, machine);
 	return &l->channel;
 }

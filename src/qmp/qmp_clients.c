@@ -50,13 +50,14 @@ static json_t *export(const struct export_info *x, const struct nbd_info *nbd)
 {
 	json_t *entry = json_pack("{s:o, s:o, s:s, s:o, s:b, s:b, s:o}",
 		"id", qmp_text(x->id), "name", qmp_text(x->name),
-		"node-name", x->node, "address", qmp_text(nbd->address),
+		"node-name", x->names.node, "address", qmp_text(nbd->address),
 		"writable", (int)x->writable,
 		"shutting-down", (int)x->shutting_down,
 		"clients", clients_of(nbd, x->id));
 
-	if (*x->drive)
-		json_object_set_new(entry, "device", json_string(x->drive));
+	if (*x->names.drive)
+		json_object_set_new(entry, "device",
+				    json_string(x->names.drive));
 	return counted(entry, &x->counts);
 }
 
@@ -69,8 +70,8 @@ static json_t *query(struct qmp_context *ctx, json_t *args, struct err *err)
 
 	(void)args;
 	(void)err;
-	engine_query_exports(ctx->engine, &exports, &n);
-	engine_query_nbd(ctx->engine, &nbd);
+	nbd_query_exports(ctx->machine->nbd, &exports, &n);
+	nbd_query_server(ctx->machine->nbd, &nbd);
 	for (size_t i = 0; i < n; i++)
 		json_array_append_new(list, export(&exports[i], &nbd));
 	free(nbd.client);

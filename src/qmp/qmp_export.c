@@ -48,7 +48,7 @@ static json_t *start(struct qmp_context *ctx, json_t *args, struct err *err)
 			"expects uint32_t");
 	else if (!read_address(json_object_get(args, "addr"), &o, err)) {
 		o.max_connections = (unsigned)most;
-		return qmp_done(engine_nbd_start(ctx->engine, &o, err));
+		return qmp_done(nbd_server_start(ctx->machine->nbd, &o, err));
 	}
 	return NULL;
 }
@@ -56,7 +56,7 @@ static json_t *start(struct qmp_context *ctx, json_t *args, struct err *err)
 static json_t *stop(struct qmp_context *ctx, json_t *args, struct err *err)
 {
 	(void)args;
-	return qmp_done(engine_nbd_stop(ctx->engine, err));
+	return qmp_done(nbd_server_stop(ctx->machine->nbd, err));
 }
 
 /* --- exports --- */
@@ -72,7 +72,7 @@ static json_t *add(struct qmp_context *ctx, json_t *args, struct err *err)
 		.or_read_only = true,
 	};
 
-	return qmp_done(engine_export_add(ctx->engine, &o, err));
+	return qmp_done(nbd_export_add(ctx->machine->nbd, &o, err));
 }
 
 /* What QEMU's lines say of threads is accepted and left to blkmon. */
@@ -87,7 +87,7 @@ static json_t *export_add(struct qmp_context *ctx, json_t *args,
 		.writable = args_bool(args, "writable", false),
 	};
 
-	return qmp_done(engine_export_add(ctx->engine, &o, err));
+	return qmp_done(nbd_export_add(ctx->machine->nbd, &o, err));
 }
 
 /* nbd-server-remove calls it "name", block-export-del "id". */
@@ -96,7 +96,7 @@ static json_t *export_del(struct qmp_context *ctx, json_t *args,
 {
 	const char *id = args_str(args, "id"), *mode = args_str(args, "mode");
 
-	return qmp_done(engine_export_del(ctx->engine,
+	return qmp_done(nbd_export_del(ctx->machine->nbd,
 					  id ? id : args_str(args, "name"),
 					  mode && !strcmp(mode, "hard"),
 					  err));
@@ -110,10 +110,10 @@ static json_t *query(struct qmp_context *ctx, json_t *args, struct err *err)
 
 	(void)args;
 	(void)err;
-	engine_query_exports(ctx->engine, &info, &n);
+	nbd_query_exports(ctx->machine->nbd, &info, &n);
 	for (size_t i = 0; i < n; i++)
 		json_array_append_new(list, json_pack(
-			"{s:s, s:b, s:s, s:o}", "node-name", info[i].node,
+			"{s:s, s:b, s:s, s:o}", "node-name", info[i].names.node,
 			"shutting-down", (int)info[i].shutting_down,
 			"type", "nbd", "id", qmp_text(info[i].id)));
 	export_info_free(info, n);

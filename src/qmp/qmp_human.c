@@ -9,7 +9,7 @@
 #include "src/qmp/command.h"
 #include "src/qmp/text.h"
 
-char *(*qmp_human_line)(struct engine *engine, const char *line);
+char *(*qmp_human_line)(struct machine *machine, const char *line);
 
 static json_t *with_carriage_returns(const char *text)
 {
@@ -35,7 +35,7 @@ static json_t *human(struct qmp_context *ctx, json_t *args, struct err *err)
 		err_set(err, ERR_NOT_SUPPORTED, "Not supported");
 		return NULL;
 	}
-	text = qmp_human_line(ctx->engine, args_str(args, "command-line"));
+	text = qmp_human_line(ctx->machine, args_str(args, "command-line"));
 	value = with_carriage_returns(text);
 	free(text);
 	return value;

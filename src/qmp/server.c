@@ -29,7 +29,7 @@ struct manner {
 };
 
 struct server {
-	struct engine *engine;
+	struct machine *machine;
 	struct listener listener;
 	struct list manners;
 	int stop;			/* eventfd: the connections end */
@@ -50,7 +50,7 @@ static struct conn *new_conn(struct server *s, int in, int out,
 	struct conn *c = mem_alloc(sizeof(*c));
 
 	*c = (struct conn) {
-		.engine = s->engine, .protocol = protocol, .pretty = pretty,
+		.machine = s->machine, .protocol = protocol, .pretty = pretty,
 		.in = in, .out = out, .in_ended = -1,
 	};
 	return c;
@@ -80,7 +80,7 @@ static void say(void *arg, const struct peer *p, const char *text)
 {
 	struct server *s = arg;
 
-	conn_notice(s->engine, p ? conn_of(p) : NULL, p ? "%s" :
+	conn_notice(s->machine, p ? conn_of(p) : NULL, p ? "%s" :
 		    "monitors: %s", text);
 }
 
@@ -247,11 +247,11 @@ int server_add(struct server *s, const struct server_way *way,
 
 /* --- its life --- */
 
-struct server *server_new(struct engine *engine)
+struct server *server_new(struct machine *machine)
 {
 	struct server *s = mem_alloc(sizeof(*s));
 
-	s->engine = engine;
+	s->machine = machine;
 	s->stop = s->stdin_ended = -1;
 	listener_init(&s->listener, &listener_ops, s);
 	list_init(&s->manners);

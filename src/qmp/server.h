@@ -14,7 +14,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#include "engine/engine.h"
+#include "src/qmp/machine.h"
 
 #define SERVER_CLIENTS 100
 
@@ -31,7 +31,7 @@ struct server_way {
 	bool pretty;
 };
 
-struct server *server_new(struct engine *engine);	/* borrowed */
+struct server *server_new(struct machine *machine);	/* borrowed */
 /* 0, or -1 with the path and the reason. A socket is made with mode 0600; a
  * stale one is replaced, one that somebody listens at is an error. */
 int server_add(struct server *s, const struct server_way *way,

@@ -127,9 +127,9 @@ static void write_conn(void *arg, const char *text, size_t len)
 	conn_write(arg, text, len);
 }
 
-static void *open_conn(struct conn *conn, struct engine *engine, bool pretty)
+static void *open_conn(struct conn *conn, struct machine *machine, bool pretty)
 {
-	struct channel *channel = channel_local_new(engine);
+	struct channel *channel = channel_local_new(machine);
 
 	return channel ? session_new(channel, pretty, write_conn, conn) : NULL;
 }

@@ -11,8 +11,8 @@
 #include <sys/socket.h>
 #include <sys/un.h>
 
-#include "engine/nbd.h"
-#include "engine/nbd_impl.h"
+#include "engine/nbd/nbd.h"
+#include "engine/nbd/nbd_impl.h"
 #include "engine/util/bytes.h"
 #include "engine/util/clock.h"
 
@@ -20,11 +20,27 @@
 
 /* --- the server --- */
 
+static struct nbd_server *server;
+
+static inline int enter_with_server(void **state)
+{
+	if (enter(state))
+		return -1;
+	server = nbd_server_new(engine);
+	return 0;
+}
+
+static inline int leave_with_server(void **state)
+{
+	nbd_server_free(server);
+	return leave(state);
+}
+
 static inline void serve_at(const char *path, unsigned most)
 {
 	struct nbd_options o = { .path = path, .max_connections = most };
 
-	if (engine_nbd_start(engine, &o, &err))
+	if (nbd_server_start(server, &o, &err))
 		fail_msg("%s", err.text);
 }
 
@@ -34,13 +50,13 @@ static inline void export_it(const char *id, const char *device,
 	struct export_options o = { .id = id, .name = id,
 				    .device = device, .writable = writable };
 
-	if (engine_export_add(engine, &o, &err))
+	if (nbd_export_add(server, &o, &err))
 		fail_msg("%s", err.text);
 }
 
 static inline int enter_serving(void **state)
 {
-	if (enter(state))
+	if (enter_with_server(state))
 		return -1;
 	serve_at("sock", 0);
 	export_it("disk0", "disk0", true);

@@ -19,7 +19,7 @@
 #define SIZE (4u << 20)
 
 struct world {
-	struct engine *engine;
+	struct machine *machine;
 	struct channel *channel;
 };
 
@@ -35,10 +35,10 @@ static int enter(void **state)
 	if (fd < 0 || ftruncate(fd, SIZE))
 		return -1;
 	close(fd);
-	w.engine = engine_new();
-	w.channel = channel_local_new(w.engine);
+	w.machine = machine_new();
+	w.channel = channel_local_new(w.machine);
 	*state = &w;
-	return engine_add_drive(w.engine, &o, &err);
+	return engine_add_drive(w.machine->engine, &o, &err);
 }
 
 static int leave(void **state)
@@ -46,7 +46,7 @@ static int leave(void **state)
 	struct world *w = *state;
 
 	channel_free(w->channel);
-	engine_free(w->engine);
+	machine_free(w->machine);
 	scratch_clear();
 	return 0;
 }

@@ -24,7 +24,7 @@
 #define PATIENCE_MS 60000
 
 struct world {
-	struct engine *engine;
+	struct machine *machine;
 	struct server *server;
 	struct channel *channel;
 };
@@ -51,11 +51,11 @@ static int enter(void **state)
 	if (fd < 0 || ftruncate(fd, 1 << 20))
 		return -1;
 	close(fd);
-	w.engine = engine_new();
-	w.channel = channel_local_new(w.engine);
-	w.server = server_new(w.engine);
+	w.machine = machine_new();
+	w.channel = channel_local_new(w.machine);
+	w.server = server_new(w.machine);
 	*state = &w;
-	return engine_add_drive(w.engine, &o, &err) ||
+	return engine_add_drive(w.machine->engine, &o, &err) ||
 		listen_at(&w, "qmp", &err) ||
 		server_start(w.server, &err);
 }
@@ -67,7 +67,7 @@ static int leave(void **state)
 	if (w->server)
 		server_free(w->server);
 	channel_free(w->channel);
-	engine_free(w->engine);
+	machine_free(w->machine);
 	scratch_clear();
 	return 0;
 }
@@ -312,7 +312,7 @@ static void the_end(void **state)
 	w->server = NULL;
 	/* What stood behind quit was left alone. */
 	assert_true(has_ended(fd));
-	assert_int_equal(engine_vm_state(w->engine), VM_RUNNING);
+	assert_int_equal(engine_vm_state(w->machine->engine), VM_RUNNING);
 	assert_int_equal(access("qmp", F_OK), -1);
 	close(fd);
 }
@@ -336,7 +336,7 @@ static void what_is_there_already(void **state)
 	struct err err = ERR_INIT;
 	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 
-	other.server = server_new(w->engine);
+	other.server = server_new(w->machine);
 	assert_int_equal(listen_at(&other, "qmp", &err), -1);
 	assert_string_equal(err.text, "Failed to bind socket to qmp: "
 			    "Address already in use");
@@ -362,7 +362,7 @@ static void tcp_is_for_this_machine(void **state)
 		.kind = SERVER_TCP, .host = "0.0.0.0", .port = "0",
 		.protocol = &session_protocol,
 	};
-	struct server *server = server_new(w->engine);
+	struct server *server = server_new(w->machine);
 	struct err err = ERR_INIT;
 
 	assert_int_equal(server_add(server, &way, &err), -1);
@@ -375,7 +375,7 @@ static void tcp_is_for_this_machine(void **state)
 static void descriptors(void **state)
 {
 	struct world *w = *state;
-	struct server *server = server_new(w->engine);
+	struct server *server = server_new(w->machine);
 	struct server_way way = {
 		.kind = SERVER_FD, .protocol = &session_protocol,
 		.connect = true,

@@ -5,8 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "engine/nbd.h"
-#include "engine/nbd_impl.h"
+#include "engine/nbd/nbd.h"
+#include "engine/nbd/nbd_impl.h"
 #include "engine/util/bytes.h"
 #include "engine/util/mem.h"
 #include "engine/util/str.h"
@@ -121,7 +121,7 @@ static uint16_t transmission_flags(const struct nbd_conn *c,
 			 NBD_FLAG_SEND_FUA | NBD_FLAG_CAN_MULTI_CONN |
 			 NBD_FLAG_SEND_CACHE;
 
-	if (x->writable)
+	if (disk_is_writable(x->disk))
 		flags |= NBD_FLAG_SEND_TRIM | NBD_FLAG_SEND_WRITE_ZEROES |
 			 NBD_FLAG_SEND_FAST_ZERO;
 	else
@@ -146,7 +146,7 @@ static int send_export_name(struct nbd_conn *c, struct export *x)
 	uint8_t head[10 + 124] = { 0 };
 	struct iovec iov = { head, c->no_zeroes ? 10 : sizeof(head) };
 
-	c->size = export_size(x);
+	c->size = disk_size(x->disk);
 	put_be64(head, c->size);
 	put_be16(head + 8, transmission_flags(c, x));
 	return nbd_send(c, &iov, 1);
@@ -175,7 +175,7 @@ static int info_export(const struct option *o, struct export *x)
 {
 	uint8_t b[12];
 
-	o->conn->size = export_size(x);
+	o->conn->size = disk_size(x->disk);
 	put_be16(b, NBD_INFO_EXPORT);
 	put_be64(b + 2, o->conn->size);
 	put_be16(b + 10, transmission_flags(o->conn, x));
@@ -188,7 +188,7 @@ static int info_block_size(const struct option *o, struct export *x)
 
 	put_be16(b, NBD_INFO_BLOCK_SIZE);
 	put_be32(b + 2, 1);
-	put_be32(b + 6, export_block(x));
+	put_be32(b + 6, disk_block(x->disk));
 	put_be32(b + 10, NBD_REQUEST_MAX);
 	return reply(o, NBD_REP_INFO, b, sizeof(b), NULL, 0);
 }
@@ -258,7 +258,7 @@ static int option_list(struct option *o)
 
 	if (o->len)
 		return invalid(o, "has data");
-	engine_query_exports(o->conn->server->engine, &info, &n);
+	nbd_query_exports(o->conn->server, &info, &n);
 	for (size_t i = n; i-- && !rc;) {
 		put_be32(len, (uint32_t)strlen(info[i].name));
 		rc = reply(o, NBD_REP_SERVER, len, sizeof(len), info[i].name,

@@ -14,7 +14,7 @@ static int enter_logged(void **state)
 static int leave_logged(void **state)
 {
 	event_unlisten(&log_lines);
-	return leave(state);
+	return leave_with_server(state);
 }
 
 /* Is the server there still, and well? */
@@ -96,7 +96,7 @@ static void test_info(void **state)
 	struct answer a;
 
 	(void)state;
-	assert_int_equal(engine_export_add(engine, &o, &err), 0);
+	assert_int_equal(nbd_export_add(server, &o, &err), 0);
 	put_option(fd, NBD_OPT_INFO, asked, sizeof(asked));
 	assert_int_equal(get_info(fd, NBD_INFO_EXPORT, &a), 12);
 	assert_true(get_be64(a.data + 2) == 8 * MIB);
@@ -378,7 +378,7 @@ static void test_deadline(void **state)
 	uint8_t hello[18];
 
 	(void)state;
-	engine->nbd->handshake_ns = NS_PER_SEC / 5;
+	server->handshake_ns = NS_PER_SEC / 5;
 	silent = dial("sock");
 	must_get(silent, hello, sizeof(hello));
 	/* Their time may be over before they have said what they have to. */
@@ -394,7 +394,7 @@ static void test_deadline(void **state)
 	assert_hung_up(slow);
 	for (unsigned i = 0; i < 3; i++)
 		assert_noticed(&log_lines, "did not finish the handshake");
-	engine->nbd->handshake_ns = 60 * NS_PER_SEC;
+	server->handshake_ns = 60 * NS_PER_SEC;
 	assert_serves();
 }
 

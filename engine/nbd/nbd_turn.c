@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <sys/resource.h>
 
-#include "engine/nbd_impl.h"
+#include "engine/nbd/nbd_impl.h"
 #include "engine/util/bytes.h"
 #include "engine/util/clock.h"
 #include "engine/util/mem.h"

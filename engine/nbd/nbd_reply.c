@@ -4,8 +4,8 @@
 #include <errno.h>
 #include <string.h>
 
-#include "engine/nbd.h"
-#include "engine/nbd_impl.h"
+#include "engine/nbd/nbd.h"
+#include "engine/nbd/nbd_impl.h"
 #include "engine/util/bytes.h"
 
 #define SIMPLE_BYTES 16

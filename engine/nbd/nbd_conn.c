@@ -5,7 +5,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "engine/nbd_impl.h"
+#include "engine/nbd/nbd_impl.h"
 #include "engine/util/mem.h"
 
 /* --- the life of a thread --- */
@@ -42,7 +42,7 @@ static void worker_main(void *arg)
 {
 	struct nbd_worker *w = arg;
 
-	drive_serve(&w->conn->gone);
+	disk_serve(&w->conn->gone);
 	while (nbd_turn_take(w) && !serve_next(w))
 		;
 }

@@ -28,8 +28,7 @@
 #include <stdint.h>
 #include <sys/uio.h>
 
-#include "engine/engine_impl.h"
-#include "engine/export.h"
+#include "engine/nbd/export.h"
 #include "engine/util/list.h"
 #include "engine/util/listener.h"
 #include "engine/util/thread.h"

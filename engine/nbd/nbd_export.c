@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "engine/nbd_impl.h"
+#include "engine/nbd/nbd_impl.h"
 #include "engine/util/clock.h"
 #include "engine/util/mem.h"
 
@@ -150,10 +150,9 @@ static int add(struct nbd_server *s, const struct export_options *o,
 	return rc;
 }
 
-int engine_export_add(struct engine *e, const struct export_options *o,
-		      struct err *err)
+int nbd_export_add(struct nbd_server *s, const struct export_options *o,
+		   struct err *err)
 {
-	struct nbd_server *s = e->nbd;
 	int rc;
 
 	lock_take(&s->admin);
@@ -200,11 +199,11 @@ static void drop(struct nbd_server *s, struct export *x)
 {
 	struct event ev = { .type = EVENT_EXPORT_DELETED };
 
-	export_recall(x);
+	disk_recall(x->disk);
 	wait_unused(s, x);
 	snprintf(ev.id, sizeof(ev.id), "%s", x->id);
 	export_free(x);
-	event_publish(&s->engine->events, &ev);
+	event_publish(engine_events(s->engine), &ev);
 }
 
 void nbd_exports_drop(struct nbd_server *s)
@@ -240,10 +239,9 @@ static struct export *close_export(struct nbd_server *s, const char *id,
 	return x;
 }
 
-int engine_export_del(struct engine *e, const char *id, bool hard,
-		      struct err *err)
+int nbd_export_del(struct nbd_server *s, const char *id, bool hard,
+		   struct err *err)
 {
-	struct nbd_server *s = e->nbd;
 	struct export *x;
 
 	lock_take(&s->admin);
@@ -269,28 +267,22 @@ struct nbd_counts nbd_counts(const struct nbd_tally *t)
  * that lock, and was taken before. */
 static void fill(struct export_info *info, const struct export *x)
 {
-	const struct node *node = x->drive ? x->drive->root.node : x->node;
-
 	memcpy(info->id, x->id, sizeof(info->id));
 	info->name = mem_dup(x->name);
-	if (x->drive)
-		snprintf(info->drive, sizeof(info->drive), "%s",
-			 x->drive->root.id);
-	memcpy(info->node, node->name, sizeof(info->node));
-	info->writable = x->writable;
+	disk_names(x->disk, &info->names);
+	info->writable = disk_is_writable(x->disk);
 	info->shutting_down = x->closing;
 	info->clients = x->users;
 	info->counts = nbd_counts(&x->tally);
 }
 
-void engine_query_exports(struct engine *e, struct export_info **out,
-			  size_t *n)
+void nbd_query_exports(struct nbd_server *s, struct export_info **out,
+		       size_t *n)
 {
-	struct nbd_server *s = e->nbd;
 	size_t i = 0;
 
 	*n = 0;
-	rwlock_read(&e->graph.lock);
+	disks_hold(s->engine);
 	lock_take(&s->lock);
 	list_for_each(link, &s->exports)
 		++*n;
@@ -298,7 +290,7 @@ void engine_query_exports(struct engine *e, struct export_info **out,
 	list_for_each(link, &s->exports)
 		fill(&(*out)[i++], export_at(link));
 	lock_drop(&s->lock);
-	rwlock_drop(&e->graph.lock);
+	disks_let_go(s->engine);
 }
 
 void export_info_free(struct export_info *info, size_t n)

@@ -4,8 +4,8 @@
 #include <errno.h>
 #include <stdlib.h>
 
-#include "engine/nbd.h"
-#include "engine/nbd_impl.h"
+#include "engine/nbd/nbd.h"
+#include "engine/nbd/nbd_impl.h"
 #include "engine/util/bytes.h"
 #include "engine/util/mem.h"
 
@@ -18,7 +18,7 @@
 
 static int read_whole(struct nbd_conn *c, struct nbd_request *r)
 {
-	int rc = export_read(c->export, r->off, r->len, r->buf);
+	int rc = disk_read(c->export->disk, r->off, r->len, r->buf);
 
 	return rc ? nbd_reply(c, r, nbd_errno(rc)) : nbd_reply_data(c, r);
 }
@@ -34,7 +34,7 @@ static int send_simple_pieces(struct nbd_conn *c, struct nbd_request *r)
 
 		n = (uint32_t)min_u64(r->len - at, NBD_PIECE);
 		iov.iov_len = n;
-		rc = export_read(c->export, r->off + at, n, r->buf);
+		rc = disk_read(c->export->disk, r->off + at, n, r->buf);
 		if (!rc)
 			rc = nbd_send(c, &iov, 1);
 	}
@@ -70,7 +70,7 @@ static int read_extents(struct nbd_conn *c, struct nbd_request *r,
 		if (extent[i].zero) {
 			nbd_chunk_hole(out, r, off, len, done);
 		} else {
-			rc = export_read(c->export, off, len, buf);
+			rc = disk_read(c->export->disk, off, len, buf);
 			nbd_chunk_data(out, r, off, buf, len, done);
 			buf += len;
 		}
@@ -88,7 +88,7 @@ static int read_sparse(struct nbd_conn *c, struct nbd_request *r)
 	size_t n;
 
 	while (at < r->len) {
-		int rc = export_extents(c->export, r->off + at,
+		int rc = disk_extents(c->export->disk, r->off + at,
 					min_u64(r->len - at, NBD_PIECE),
 					extent, NBD_CHUNKS, &n);
 
@@ -116,7 +116,7 @@ static int serve_read(struct nbd_conn *c, struct nbd_request *r)
 
 static int serve_write(struct nbd_conn *c, struct nbd_request *r)
 {
-	int rc = export_write(c->export, r->off + r->done, r->len - r->done,
+	int rc = disk_write(c->export->disk, r->off + r->done, r->len - r->done,
 			      r->buf, r->flags & NBD_CMD_FLAG_FUA);
 
 	return nbd_reply(c, r, nbd_errno(rc));
@@ -124,17 +124,17 @@ static int serve_write(struct nbd_conn *c, struct nbd_request *r)
 
 static int serve_flush(struct nbd_conn *c, struct nbd_request *r)
 {
-	return nbd_reply(c, r, nbd_errno(export_flush(c->export)));
+	return nbd_reply(c, r, nbd_errno(disk_flush(c->export->disk)));
 }
 
 static int flush_if_asked(struct nbd_conn *c, const struct nbd_request *r)
 {
-	return r->flags & NBD_CMD_FLAG_FUA ? export_flush(c->export) : 0;
+	return r->flags & NBD_CMD_FLAG_FUA ? disk_flush(c->export->disk) : 0;
 }
 
 static int serve_trim(struct nbd_conn *c, struct nbd_request *r)
 {
-	int rc = export_discard(c->export, r->off, r->len);
+	int rc = disk_discard(c->export->disk, r->off, r->len);
 
 	if (!rc)
 		rc = flush_if_asked(c, r);
@@ -144,7 +144,7 @@ static int serve_trim(struct nbd_conn *c, struct nbd_request *r)
 static int serve_zeroes(struct nbd_conn *c, struct nbd_request *r)
 {
 	bool fast = r->flags & NBD_CMD_FLAG_FAST_ZERO;
-	int rc = export_zero(c->export, r->off, r->len,
+	int rc = disk_zero(c->export->disk, r->off, r->len,
 			     !(r->flags & NBD_CMD_FLAG_NO_HOLE), fast);
 
 	if (fast && rc == -EOPNOTSUPP)
@@ -161,7 +161,7 @@ static int serve_cache(struct nbd_conn *c, struct nbd_request *r)
 
 	for (uint32_t at = 0, n; at < r->len && !rc; at += n) {
 		n = (uint32_t)min_u64(r->len - at, NBD_PIECE);
-		rc = export_read(c->export, r->off + at, n, r->buf);
+		rc = disk_read(c->export->disk, r->off + at, n, r->buf);
 	}
 	return nbd_reply(c, r, nbd_errno(rc));
 }
@@ -223,7 +223,7 @@ static int serve_status(struct nbd_conn *c, struct nbd_request *r)
 	size_t max = r->flags & NBD_CMD_FLAG_REQ_ONE ? 1 : STATUS_EXTENTS, n;
 	struct extent *x = mem_try(max, sizeof(*x));
 	uint8_t *body = mem_try(max * NBD_CONTEXTS, 8);
-	int rc = x && body ? export_extents(c->export, r->off, r->len, x,
+	int rc = x && body ? disk_extents(c->export->disk, r->off, r->len, x,
 					    max, &n) : -ENOMEM;
 
 	rc = rc ? nbd_reply(c, r, nbd_errno(rc)) :

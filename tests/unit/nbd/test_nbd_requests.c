@@ -48,7 +48,7 @@ static int leave_both(void **state)
 {
 	for (unsigned i = 0; i < NBD_THREADS; i++)
 		sem_post(&let_go);
-	return leave(state);
+	return leave_with_server(state);
 }
 
 /* --- simple replies --- */

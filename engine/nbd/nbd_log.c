@@ -3,7 +3,7 @@
  */
 #include <stdarg.h>
 
-#include "engine/nbd_impl.h"
+#include "engine/nbd/nbd_impl.h"
 #include "engine/util/clock.h"
 #include "engine/util/str.h"
 

@@ -12,7 +12,7 @@ static struct event_listener events;
 
 static int enter_heard(void **state)
 {
-	int rc = enter(state);
+	int rc = enter_with_server(state);
 
 	return rc ? rc : event_listen(engine_events(engine), &events);
 }
@@ -20,7 +20,7 @@ static int enter_heard(void **state)
 static int leave_heard(void **state)
 {
 	event_unlisten(&events);
-	return leave(state);
+	return leave_with_server(state);
 }
 
 static int enter_ready(void **state)
@@ -61,47 +61,47 @@ static void test_start_stop(void **state)
 	struct stat st;
 
 	(void)state;
-	assert_words(engine_nbd_stop(engine, &err), "NBD server not running");
+	assert_words(nbd_server_stop(server, &err), "NBD server not running");
 	umask(0);
-	assert_int_equal(engine_nbd_start(engine, &o, &err), 0);
+	assert_int_equal(nbd_server_start(server, &o, &err), 0);
 	umask(022);
 	assert_int_equal(stat("sock", &st), 0);
 	assert_int_equal(st.st_mode & 0777, 0600);
-	assert_words(engine_nbd_start(engine, &o, &err),
+	assert_words(nbd_server_start(server, &o, &err),
 		     "NBD server already running");
-	assert_int_equal(engine_nbd_stop(engine, &err), 0);
+	assert_int_equal(nbd_server_stop(server, &err), 0);
 	assert_int_equal(stat("sock", &st), -1);
 	o.path = "nosuch/dir/x";
-	assert_words(engine_nbd_start(engine, &o, &err),
+	assert_words(nbd_server_start(server, &o, &err),
 		     "Failed to bind socket to nosuch/dir/x: "
 		     "No such file or directory");
 }
 
 static void test_stale_and_live(void **state)
 {
-	struct engine *other = engine_new();
+	struct nbd_server *other = nbd_server_new(engine);
 	struct nbd_options o = { .path = "sock" };
 	struct stat before, after;
 
 	(void)state;
 	serve_at("sock", 0);
-	assert_words(engine_nbd_start(other, &o, &err),
+	assert_words(nbd_server_start(other, &o, &err),
 		     "Failed to bind socket to sock: Address already in use");
 	/* as after a crash: the name is there, nobody answers */
 	assert_int_equal(link("sock", "left"), 0);
-	assert_int_equal(engine_nbd_stop(engine, &err), 0);
+	assert_int_equal(nbd_server_stop(server, &err), 0);
 	assert_int_equal(stat("left", &before), 0);
 	o.path = "left";
-	assert_int_equal(engine_nbd_start(other, &o, &err), 0);
+	assert_int_equal(nbd_server_start(other, &o, &err), 0);
 	/* somebody else's is left alone */
 	assert_int_equal(rename("left", "away"), 0);
 	run("touch left");
-	assert_int_equal(engine_nbd_stop(other, &err), 0);
+	assert_int_equal(nbd_server_stop(other, &err), 0);
 	assert_int_equal(stat("left", &after), 0);
-	assert_words(engine_nbd_start(other, &o, &err),
+	assert_words(nbd_server_start(other, &o, &err),
 		     "Failed to bind socket to left: Address already in use");
 	assert_int_equal(stat("left", &after), 0);
-	engine_free(other);
+	nbd_server_free(other);
 }
 
 /* That of the TCP socket of this program that listens. */
@@ -134,21 +134,21 @@ static void test_tcp(void **state)
 	int fd;
 
 	(void)state;
-	assert_int_equal(engine_nbd_start(engine, &o, &err), 0);
+	assert_int_equal(nbd_server_start(server, &o, &err), 0);
 	at.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
 	at.sin_port = listening_port();
 	fd = socket(AF_INET, SOCK_STREAM, 0);
 	assert_int_equal(connect(fd, (void *)&at, sizeof(at)), 0);
 	must_get(fd, hello, sizeof(hello));
-	engine_query_nbd(engine, &info);
+	nbd_query_server(server, &info);
 	assert_string_equal(info.address, "127.0.0.1:0");
 	assert_int_equal(info.clients, 1);
 	assert_true(str_has_prefix(info.client[0].peer, "127.0.0.1:"));
 	free(info.client);
 	close(fd);
-	assert_int_equal(engine_nbd_stop(engine, &err), 0);
+	assert_int_equal(nbd_server_stop(server, &err), 0);
 	o.port = "nosuchservice";
-	assert_int_equal(engine_nbd_start(engine, &o, &err), -1);
+	assert_int_equal(nbd_server_start(server, &o, &err), -1);
 	assert_true(str_has_prefix(err.text, "address resolution failed for "
 				   "127.0.0.1:nosuchservice: "));
 }
@@ -162,7 +162,7 @@ static int add_export(const char *id, const char *device, const char *node,
 				    .node_name = node, .name = name,
 				    .writable = writable };
 
-	return engine_export_add(engine, &o, &err);
+	return nbd_export_add(server, &o, &err);
 }
 
 static void test_export_errors(void **state)
@@ -174,7 +174,7 @@ static void test_export_errors(void **state)
 	assert_words(add_export("e0", "disk0", NULL, NULL, false),
 		     "NBD server not running");
 	serve_at("sock", 0);
-	assert_words(engine_export_del(engine, "e0", false, &err),
+	assert_words(nbd_export_del(server, "e0", false, &err),
 		     "Export 'e0' is not found");
 	export_it("e0", "disk0", true);
 	assert_words(add_export("e0", "disk0", NULL, "y", false),
@@ -217,7 +217,7 @@ static void test_export_below(void **state)
 		     "Cannot export read-only node as writable");
 	assert_int_equal(add_export("e0", NULL, base, NULL, false), 0);
 	assert_int_equal(add_export("e1", NULL, "top", NULL, true), 0);
-	assert_int_equal(engine_export_add(engine, &x, &err), 0);
+	assert_int_equal(nbd_export_add(server, &x, &err), 0);
 	fd = dial_export(base, true);
 	assert_disk(fd, 0, MIB, 0x11);
 	assert_int_equal(do_chunked(fd, NBD_CMD_READ, 0, 8 * MIB, 1),
@@ -228,19 +228,19 @@ static void test_export_below(void **state)
 	fd = dial_export("top", true);
 	assert_disk(fd, 0, MIB, 0x22);
 	hang_up(fd);
-	engine_query_exports(engine, &info, &n);
+	nbd_query_exports(server, &info, &n);
 	assert_int_equal(n, 3);
 	assert_string_equal(info[2].id, "e0");
-	assert_string_equal(info[2].node, base);
-	assert_string_equal(info[2].drive, "");
+	assert_string_equal(info[2].names.node, base);
+	assert_string_equal(info[2].names.drive, "");
 	assert_int_equal(info[2].counts.rd_bytes, MIB);
 	assert_false(info[2].writable);
 	assert_string_equal(info[1].name, "top");
-	assert_string_equal(info[1].drive, "disk0");
+	assert_string_equal(info[1].names.drive, "disk0");
 	assert_true(info[1].writable);
 	assert_true(info[0].writable);
 	export_info_free(info, n);
-	assert_int_equal(engine_nbd_stop(engine, &err), 0);
+	assert_int_equal(nbd_server_stop(server, &err), 0);
 	assert_deleted("e2");
 	assert_deleted("e1");
 	assert_deleted("e0");
@@ -254,9 +254,9 @@ static void test_delete(void **state)
 	export_it("x", "disk0", false);
 	other = dial_export("x", true);
 	assert_disk(fd, 0, 512, 0);
-	assert_words(engine_export_del(engine, "disk0", false, &err),
+	assert_words(nbd_export_del(server, "disk0", false, &err),
 		     "export 'disk0' still in use");
-	assert_int_equal(engine_export_del(engine, "disk0", true, &err), 0);
+	assert_int_equal(nbd_export_del(server, "disk0", true, &err), 0);
 	assert_deleted("disk0");
 	assert_hung_up(fd);
 	assert_disk(other, 0, 512, 0);
@@ -277,7 +277,7 @@ static void test_query(void **state)
 	(void)state;
 	assert_int_equal(do_write(fd, 0, 0, 4096, 1), 0);
 	assert_disk(fd, 0, 1000, 1);
-	engine_query_nbd(engine, &nbd);
+	nbd_query_server(server, &nbd);
 	assert_true(nbd.running);
 	assert_string_equal(nbd.address, "unix:sock");
 	assert_int_equal(nbd.max_connections, 100);
@@ -291,7 +291,7 @@ static void test_query(void **state)
 	assert_int_equal(nbd.client->counts.requests, 2);
 	assert_true(str_has_prefix(nbd.client->peer, "pid "));
 	free(nbd.client);
-	engine_query_exports(engine, &info, &n);
+	nbd_query_exports(server, &info, &n);
 	assert_int_equal(n, 1);
 	assert_int_equal(info->clients, 1);
 	assert_int_equal(info->counts.wr_bytes, 4096);
@@ -312,10 +312,10 @@ static void test_stop_ends_all(void **state)
 	half = dial_export("disk0", true);
 	put_request(half, NBD_CMD_WRITE, 0, 0, 0, MIB);
 	must_put(half, "half", 4);
-	engine->nbd->drain_ns = NS_PER_SEC / 5;
+	server->drain_ns = NS_PER_SEC / 5;
 	for (unsigned i = 0; i < 40; i++)
 		put_request(unread, NBD_CMD_READ, NBD_CMD_FLAG_DF, i, 0, MIB);
-	assert_int_equal(engine_nbd_stop(engine, &err), 0);
+	assert_int_equal(nbd_server_stop(server, &err), 0);
 	assert_noticed(&events, "clients did not read their answers in time");
 	assert_hung_up(idle);
 	close(silent);
@@ -334,7 +334,7 @@ static void await_requests(uint64_t n)
 	while (begun < n) {
 		struct nbd_info info;
 
-		engine_query_nbd(engine, &info);
+		nbd_query_server(server, &info);
 		begun = info.clients ? info.client->counts.requests : 0;
 		free(info.client);
 		sched_yield();
@@ -353,7 +353,7 @@ static void test_stop_while_stopped(void **state)
 	engine_stop(engine);
 	put_write(fd, 0, 0, 4096, 1);
 	await_requests(1);
-	assert_int_equal(engine_export_del(engine, "disk0", true, &err), 0);
+	assert_int_equal(nbd_export_del(server, "disk0", true, &err), 0);
 	while (event_next(&events, &ev, 0, &lost))
 		;
 	assert_int_equal(chunk_error(fd, 0), NBD_ESHUTDOWN);
@@ -413,7 +413,7 @@ static void test_stalled(void **state)
 		assert_int_equal(do_write(fd, 0, 2 * MIB, MIB, (int)i), 0);
 	assert_disk(fd, 2 * MIB, MIB, 99);
 	assert_disk(fd, 0, MIB, 1);
-	assert_true(engine->nbd->shared <= NBD_SHARED_MAX);
+	assert_true(server->shared <= NBD_SHARED_MAX);
 	hang_up(fd);
 	for (unsigned i = 0; i < 40; i++)
 		close(lazy[i]);
@@ -425,8 +425,8 @@ static void test_memory_comes_back(void **state)
 	int fd;
 
 	test_stalled(state);
-	assert_int_equal(engine_nbd_stop(engine, &err), 0);
-	assert_int_equal(engine->nbd->shared, 0);
+	assert_int_equal(nbd_server_stop(server, &err), 0);
+	assert_int_equal(server->shared, 0);
 	serve_at("sock", 0);
 	export_it("disk0", "disk0", true);
 	fd = dial_export("disk0", true);
@@ -528,7 +528,8 @@ static void test_writers(void **state)
 	}
 	for (unsigned i = 0; i < WRITERS; i++)
 		pthread_join(writer[i].thread, NULL);
-	assert_int_equal(engine_nbd_stop(engine, &err), 0);
+	assert_int_equal(nbd_server_stop(server, &err), 0);
+	nbd_server_quit(server);
 	assert_int_equal(engine_sync(engine, &err), 0);
 	run("qemu-img check -q -U layer4");
 	serve_at("sock", 0);
@@ -592,7 +593,8 @@ static void test_babble(void **state)
 	assert_int_equal(do_write(fd, 0, 0, 8 * MIB, 3), 0);
 	assert_disk(fd, 0, 8 * MIB, 3);
 	hang_up(fd);
-	assert_int_equal(engine_nbd_stop(engine, &err), 0);
+	assert_int_equal(nbd_server_stop(server, &err), 0);
+	nbd_server_quit(server);
 	assert_int_equal(engine_sync(engine, &err), 0);
 	run("qemu-img check -q -U base");
 	serve_at("sock", 0);

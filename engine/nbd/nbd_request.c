@@ -4,8 +4,8 @@
 #include <errno.h>
 #include <stdlib.h>
 
-#include "engine/nbd.h"
-#include "engine/nbd_impl.h"
+#include "engine/nbd/nbd.h"
+#include "engine/nbd/nbd_impl.h"
 #include "engine/util/bytes.h"
 #include "engine/util/mem.h"
 
@@ -52,7 +52,7 @@ static bool is_on_disk(struct nbd_conn *c, const struct nbd_request *r)
 {
 	if (r->off <= c->size && r->len <= c->size - r->off)
 		return true;
-	c->size = export_size(c->export);
+	c->size = disk_size(c->export->disk);
 	return r->off <= c->size && r->len <= c->size - r->off;
 }
 
@@ -78,7 +78,7 @@ static uint32_t check(struct nbd_conn *c, const struct nbd_request *r)
 
 	if (!cmd->known || !flags_fit(c, r, cmd))
 		return NBD_EINVAL;
-	if (cmd->changes && !c->export->writable)
+	if (cmd->changes && !disk_is_writable(c->export->disk))
 		return NBD_EPERM;
 	if (!cmd->has_range)
 		return r->off || r->len ? NBD_EINVAL : 0;
@@ -191,8 +191,9 @@ static int recv_pieces(struct nbd_conn *c, struct nbd_request *r)
 
 		if (rc)
 			return rc;
-		r->error = nbd_errno(export_write(c->export, r->off + r->done,
-						  NBD_PIECE, r->buf, false));
+		r->error = nbd_errno(disk_write(c->export->disk,
+						r->off + r->done, NBD_PIECE,
+						r->buf, false));
 		r->done += NBD_PIECE;
 	}
 	if (r->error)
@@ -232,7 +233,7 @@ static void refused(struct nbd_conn *c, const struct nbd_request *r)
 	};
 
 	if (command_of(r)->known)
-		export_refused(c->export, kind[r->type]);
+		disk_refused(c->export->disk, kind[r->type]);
 	nbd_notice(c->server, c, "request %u refused: flags 0x%x, %u bytes at "
 		   "%llu", r->type, r->flags, r->len,
 		   (unsigned long long)r->off);

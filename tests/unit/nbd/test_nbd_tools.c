@@ -173,13 +173,14 @@ static void test_fio(void **state)
 	if (rc)
 		run("cat fio.out");
 	assert_int_equal(rc, 0);
-	assert_int_equal(engine_nbd_stop(engine, &err), 0);
+	assert_int_equal(nbd_server_stop(server, &err), 0);
 	settle();
 	run("qemu-img check -q -U b5");
 	serve_at("sock", 0);
 }
 
-#define TEST(name) cmocka_unit_test_setup_teardown(name, enter_tools, leave)
+#define TEST(name) cmocka_unit_test_setup_teardown(name, enter_tools, \
+						   leave_with_server)
 
 int main(void)
 {

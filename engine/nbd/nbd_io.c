@@ -3,7 +3,7 @@
 #include <string.h>
 #include <sys/socket.h>
 
-#include "engine/nbd_impl.h"
+#include "engine/nbd/nbd_impl.h"
 #include "engine/util/bytes.h"
 
 /* --- input --- */

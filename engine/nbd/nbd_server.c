@@ -1,13 +1,13 @@
 /* nbd_server.c - start and stop, and what is asked about all of it. See
  * nbd_server.h and nbd_impl.h.
  */
-#include "engine/nbd_server.h"
+#include "engine/nbd/nbd_server.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "engine/nbd_impl.h"
+#include "engine/nbd/nbd_impl.h"
 #include "engine/util/bug.h"
 #include "engine/util/bytes.h"
 #include "engine/util/clock.h"
@@ -127,10 +127,9 @@ static int start(struct nbd_server *s, const struct nbd_options *o,
 	return err_sys(err, rc, "Could not start the NBD server");
 }
 
-int engine_nbd_start(struct engine *e, const struct nbd_options *o,
+int nbd_server_start(struct nbd_server *s, const struct nbd_options *o,
 		     struct err *err)
 {
-	struct nbd_server *s = e->nbd;
 	int rc;
 
 	lock_take(&s->admin);
@@ -161,9 +160,8 @@ static void stop(struct nbd_server *s)
 		free(s->spare[--s->spares]);
 }
 
-int engine_nbd_stop(struct engine *e, struct err *err)
+int nbd_server_stop(struct nbd_server *s, struct err *err)
 {
-	struct nbd_server *s = e->nbd;
 	int rc = 0;
 
 	lock_take(&s->admin);
@@ -207,9 +205,8 @@ static void fill_client(struct nbd_client_info *info, struct nbd_conn *c)
 			 c->export->id);
 }
 
-void engine_query_nbd(struct engine *e, struct nbd_info *out)
+void nbd_query_server(struct nbd_server *s, struct nbd_info *out)
 {
-	struct nbd_server *s = e->nbd;
 	struct listener *l = &s->listener;
 
 	lock_take(&l->lock);

@@ -1,0 +1,59 @@
+/* export.c - see export.h. */
+#include "engine/nbd/export.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "engine/nbd/nbd.h"
+#include "engine/util/mem.h"
+
+static int check_words(const struct export_options *o, const char *name,
+		       struct err *err)
+{
+	if (!*o->id || strlen(o->id) >= sizeof(((struct export *)0)->id))
+		return err_set(err, ERR_GENERIC, "Invalid block export id");
+	if (strlen(name) > NBD_STRING_MAX)
+		return err_set(err, ERR_GENERIC,
+			       "export name '%.64s...' too long", name);
+	if (o->description && strlen(o->description) > NBD_STRING_MAX)
+		return err_set(err, ERR_GENERIC,
+			       "description '%.64s...' too long",
+			       o->description);
+	return 0;
+}
+
+struct export *export_new(struct engine *e, const struct export_options *o,
+			  struct err *err)
+{
+	const struct disk_options options = {
+		.device = o->device, .node_name = o->node_name,
+		.writable = o->writable, .or_read_only = o->or_read_only,
+	};
+	const char *name = o->name ? o->name : o->device ? o->device :
+			   o->node_name;
+	struct disk *disk;
+	struct export *x;
+
+	if (check_words(o, name, err))
+		return NULL;
+	disk = disk_open(e, &options, err);
+	if (!disk)
+		return NULL;
+	x = mem_alloc(sizeof(*x));
+	x->disk = disk;
+	snprintf(x->id, sizeof(x->id), "%s", o->id);
+	x->name = mem_dup(name);
+	x->description = mem_dup(o->description);
+	list_init(&x->conns);
+	list_init(&x->link);
+	return x;
+}
+
+void export_free(struct export *x)
+{
+	disk_close(x->disk);
+	free(x->description);
+	free(x->name);
+	free(x);
+}

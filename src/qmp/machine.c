@@ -1,0 +1,28 @@
+/* machine.c - see machine.h. */
+#include "src/qmp/machine.h"
+
+#include <stdlib.h>
+
+#include "engine/util/mem.h"
+
+struct machine *machine_new(void)
+{
+	struct machine *m = mem_alloc(sizeof(*m));
+
+	m->engine = engine_new();
+	m->nbd = nbd_server_new(m->engine);
+	return m;
+}
+
+int machine_sync(struct machine *m, struct err *err)
+{
+	nbd_server_quit(m->nbd);
+	return engine_sync(m->engine, err);
+}
+
+void machine_free(struct machine *m)
+{
+	nbd_server_free(m->nbd);
+	engine_free(m->engine);
+	free(m);
+}
