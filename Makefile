@@ -44,7 +44,9 @@ LIBS_cmocka = $(call lib,cmocka,-lcmocka)
 # not link. README.md tells what each is for, and `make lint` compares.
 ROOMS := engine/util engine/file engine/event engine/image engine/image/qcow2 \
 	engine/chain engine/job engine engine/nbd \
-	src/qmp src/console src/process src/offline \
+	src/qmp \
+	src/console src/console/hmp src/console/line src/console/front \
+	src/process src/offline \
 	ui/draw ui/keys ui/tty ui/view ui/client ui/prompt ui/pane ui/screen \
 	src/options src
 
@@ -111,15 +113,16 @@ tests: $(UNIT)
 
 # Fuzzers are clang's and are built in a folder of their own.
 FUZZ_TIME = 60
+FUZZ_ROOM := src/console/line
 FUZZ := $(patsubst tests/fuzz/%.c,fuzz/%,$(wildcard tests/fuzz/fuzz_*.c))
 FUZZ_BUILD = B=build-fuzz CC=clang CFLAGS='-O1 -g' \
 	SAN=fuzzer-no-link,address,undefined fuzzers
 
 $(addprefix $(B)/,$(FUZZ)): $(B)/fuzz/%: $(B)/obj/tests/fuzz/%.o \
-		$(call archives,src/console)
+		$(call archives,$(FUZZ_ROOM))
 	@mkdir -p $(@D)
 	@echo "  LD      $@"
-	@$(CC) $(ALL_LDFLAGS) -fsanitize=fuzzer -o $@ $^ $(call libs,src/console)
+	@$(CC) $(ALL_LDFLAGS) -fsanitize=fuzzer -o $@ $^ $(call libs,$(FUZZ_ROOM))
 
 fuzzers: $(addprefix $(B)/,$(FUZZ))
 	@:

@@ -12,10 +12,10 @@
 #include <unistd.h>
 
 #include "engine/util/bug.h"
-#include "src/console/hmp.h"
-#include "src/console/human.h"
-#include "src/console/script.h"
-#include "src/console/serve.h"
+#include "src/console/front/human.h"
+#include "src/console/front/script.h"
+#include "src/console/front/serve.h"
+#include "src/console/hmp/hmp.h"
 #include "src/offline/offline.h"
 #include "src/options/options.h"
 #include "src/process/daemon.h"

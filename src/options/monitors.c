@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "engine/util/mem.h"
-#include "src/console/remote.h"
+#include "src/console/front/remote.h"
 #include "src/qmp/args.h"
 #include "src/qmp/keyval.h"
 #include "src/qmp/session.h"

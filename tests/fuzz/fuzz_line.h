@@ -8,7 +8,7 @@
 #include "engine/util/bug.h"
 #include "engine/util/str.h"
 #include "src/console/console.h"
-#include "src/console/console_run.h"
+#include "src/console/line/console_run.h"
 #include "tests/fuzz/null_channel.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);

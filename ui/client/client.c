@@ -10,7 +10,7 @@
 #include "engine/util/bug.h"
 #include "engine/util/clock.h"
 #include "engine/util/mem.h"
-#include "src/console/console_run.h"
+#include "src/console/line/console_run.h"
 #include "ui/client/client.h"
 #include "ui/client/client_impl.h"
 

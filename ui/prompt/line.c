@@ -17,8 +17,8 @@
 #include <readline/readline.h>
 
 #include "engine/util/mem.h"
-#include "src/console/complete.h"
-#include "src/console/console_run.h"
+#include "src/console/line/complete.h"
+#include "src/console/line/console_run.h"
 #include "ui/prompt/history.h"
 
 #define PROMPT "(blkmon) "

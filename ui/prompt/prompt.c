@@ -14,7 +14,7 @@
 #include <readline/readline.h>
 
 #include "engine/util/mem.h"
-#include "src/console/complete.h"
+#include "src/console/line/complete.h"
 #include "ui/draw/text.h"
 #include "ui/prompt/folder.h"
 #include "ui/prompt/history.h"

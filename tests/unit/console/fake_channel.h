@@ -21,7 +21,7 @@
 
 #include "engine/util/list.h"
 #include "src/console/console.h"
-#include "src/console/console_run.h"
+#include "src/console/line/console_run.h"
 
 struct fake {
 	struct channel channel;

@@ -6,7 +6,7 @@
 
 #include <cmocka.h>
 
-#include "src/console/hmp.h"
+#include "src/console/hmp/hmp.h"
 #include "tests/unit/console/fake_channel.h"
 
 #define IMAGE_BASE "'image': {'filename': '/images/base', 'format': " \

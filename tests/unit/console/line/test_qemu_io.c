@@ -1,6 +1,6 @@
 /* test_qemu_io.c - the words of qemu-io: requests they make, lines they
  * print (recorded from qemu-io 7.2). */
-#include "src/console/hmp.h"
+#include "src/console/hmp/hmp.h"
 #include "src/console/image_text.h"
 #include "tests/unit/console/fake_channel.h"
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-#include "src/console/console_run.h"
+#include "src/console/line/console_run.h"
 
 #include <ctype.h>
 #include <stdlib.h>
@@ -7,8 +7,8 @@
 
 #include "engine/util/mem.h"
 #include "src/console/console.h"
-#include "src/console/hmp.h"
-#include "src/console/syntax.h"
+#include "src/console/hmp/hmp.h"
+#include "src/console/line/syntax.h"
 
 static void remember(struct console *c, const char *line)
 {

@@ -12,7 +12,7 @@
 #include "engine/util/size.h"
 #include "src/console/console.h"
 #include "src/console/fields.h"
-#include "src/console/hmp.h"
+#include "src/console/hmp/hmp.h"
 #include "src/console/image_text.h"
 
 #define WORDS_MAX 32

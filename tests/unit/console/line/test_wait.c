@@ -6,7 +6,7 @@
 
 #include <cmocka.h>
 
-#include "src/console/wait.h"
+#include "src/console/hmp/wait.h"
 #include "tests/unit/console/fake_channel.h"
 
 #define STATUS(id, status) "{'event': 'JOB_STATUS_CHANGE', 'data': {'id': '" \

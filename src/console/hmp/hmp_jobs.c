@@ -6,7 +6,7 @@
 
 #include "src/console/console.h"
 #include "src/console/fields.h"
-#include "src/console/hmp.h"
+#include "src/console/hmp/hmp.h"
 
 /* An argument that is there, even if only to be skipped over as "". */
 static void pass(json_t *to, const json_t *from, const char *key)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include <string.h>
 
-#include "src/console/hmp.h"
+#include "src/console/hmp/hmp.h"
 
 const struct hmp_command hmp_commands[] = {
 	{

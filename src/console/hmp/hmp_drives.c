@@ -9,7 +9,7 @@
 #include "engine/util/mem.h"
 #include "src/console/console.h"
 #include "src/console/fields.h"
-#include "src/console/hmp.h"
+#include "src/console/hmp/hmp.h"
 
 /* Up to a comma, or the end; a doubled comma is one. *text goes behind it. */
 static char *next_option(const char **text)

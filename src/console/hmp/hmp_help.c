@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "src/console/console.h"
-#include "src/console/hmp.h"
+#include "src/console/hmp/hmp.h"
 
 #define SPACE " \t"
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-#include "src/console/script.h"
+#include "src/console/front/script.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -7,8 +7,8 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "src/console/console_run.h"
-#include "src/console/wait.h"
+#include "src/console/hmp/wait.h"
+#include "src/console/line/console_run.h"
 
 /* One line; also bounds what a stray binary file costs. */
 #define LINE_MAX_BYTES (1u << 20)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-#include "src/console/remote.h"
+#include "src/console/front/remote.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -7,7 +7,7 @@
 #include "engine/util/mem.h"
 #include "engine/util/str.h"
 #include "src/console/console.h"
-#include "src/console/console_run.h"
+#include "src/console/line/console_run.h"
 
 /* A longer line is left out, with a word about it. */
 #define LINE_MAX_BYTES (1u << 20)

@@ -6,7 +6,7 @@
 
 #include "src/console/console.h"
 #include "src/console/fields.h"
-#include "src/console/hmp.h"
+#include "src/console/hmp/hmp.h"
 #include "src/console/image_text.h"
 
 /* The end of a query: 0, or -1 if it failed and @value is NULL. */

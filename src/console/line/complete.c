@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-#include "src/console/complete.h"
+#include "src/console/line/complete.h"
 
 #include <stdlib.h>
 #include <string.h>
 
 #include "engine/util/mem.h"
 #include "src/console/fields.h"
-#include "src/console/hmp.h"
+#include "src/console/hmp/hmp.h"
 
 #define SPACE " \t"
 

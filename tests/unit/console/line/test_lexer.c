@@ -7,7 +7,7 @@
 
 #include <cmocka.h>
 
-#include "src/console/hmp.h"
+#include "src/console/hmp/hmp.h"
 #include "tests/unit/console/fake_channel.h"
 
 #define TRY(cmd) "Try \"help " cmd "\" for more information\n"

@@ -8,7 +8,7 @@
 #include <string.h>
 
 #include "engine/util/size.h"
-#include "src/console/hmp.h"
+#include "src/console/hmp/hmp.h"
 #include "src/qmp/text.h"
 
 struct lexer {

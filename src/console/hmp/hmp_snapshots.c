@@ -7,7 +7,7 @@
 
 #include "src/console/console.h"
 #include "src/console/fields.h"
-#include "src/console/hmp.h"
+#include "src/console/hmp/hmp.h"
 #include "src/console/image_text.h"
 
 static bool can_snapshot(const json_t *device)

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-#include "src/console/human.h"
+#include "src/console/front/human.h"
 
 #include "engine/util/mem.h"
 #include "src/console/console.h"
-#include "src/console/console_run.h"
+#include "src/console/line/console_run.h"
 
 static void collect(void *arg, enum console_kind kind, const char *line)
 {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-#include "src/console/syntax.h"
+#include "src/console/line/syntax.h"
 
 #include <ctype.h>
 #include <errno.h>
@@ -9,7 +9,7 @@
 
 #include "engine/util/mem.h"
 #include "src/console/console.h"
-#include "src/console/hmp.h"
+#include "src/console/hmp/hmp.h"
 
 #define SPACE " \t\n\v\f\r"
 #define TRANSACTION "transaction("

@@ -3,7 +3,7 @@
  * `wait`: the script's way to wait for jobs, and what the end of a script
  * does with those that still run.
  */
-#include "src/console/wait.h"
+#include "src/console/hmp/wait.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -12,7 +12,7 @@
 #include "engine/util/clock.h"
 #include "engine/util/mem.h"
 #include "src/console/fields.h"
-#include "src/console/hmp.h"
+#include "src/console/hmp/hmp.h"
 
 /* A job that was told to end and refused is told again. */
 #define AGAIN_NS (20 * NS_PER_MS)

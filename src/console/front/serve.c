@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-#include "src/console/serve.h"
+#include "src/console/front/serve.h"
 
 #include <poll.h>
 #include <stdint.h>
 #include <stdio.h>
 
-#include "src/console/wait.h"
+#include "src/console/hmp/wait.h"
 
 static void write_line(void *arg, enum console_kind kind, const char *line)
 {
