@@ -4,7 +4,7 @@
 
 lint.py CFLAGS...: prints one line for each fault, nothing when there is none,
 and exits with 1 if it printed something. lint.py --rooms: the rooms, with
-what is in them.
+what is in them. lint.py --text: only what needs no compiler.
 """
 
 import os
@@ -158,10 +158,23 @@ def includes(lines):
             yield n, m[1] == "<", m[2]
 
 
+def check_test(path, lines, rooms):
+    """A unit test knows all of its room and of the rooms before it."""
+    folder = str(Path(path).parent.relative_to("tests/unit"))
+    room = next((r for r in rooms.values() if r.folder.split("/", 1)[-1] ==
+                 folder or r.folder == folder), None)
+    for n, system, name in includes(lines):
+        other = None if system else room_of(name, rooms)
+        if room and other and other.number > room.number:
+            say(f"{path}:{n}: a test of {room.folder}/ may not include {name}")
+
+
 def check_includes(path, lines, rooms):
     room = room_of(path, rooms)
     if not room:
-        if not path.startswith("tests/"):
+        if path.startswith("tests/unit/"):
+            check_test(path, lines, rooms)
+        elif not path.startswith("tests/"):
             say(f"{path}: is in no room")
         return
     for n, system, name in includes(lines):
@@ -276,7 +289,8 @@ def main():
     check_sizes(sources)
     scripts = [p for p, s in files.items()
                if s and re.match("#!.*sh$", s[0])]
-    check_tools(sources, scripts, sys.argv[1:])
+    if sys.argv[1:] != ["--text"]:
+        check_tools(sources, scripts, sys.argv[1:])
     return 1 if faults else 0
 
 

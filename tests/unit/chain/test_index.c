@@ -3,7 +3,6 @@
 #include "tests/unit/scratch.h"
 
 #include "engine/chain/graph.h"
-#include "engine/job/job.h"
 #include "engine/chain/plan.h"
 
 static struct graph graph;

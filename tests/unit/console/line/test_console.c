@@ -7,7 +7,7 @@
 #include <cmocka.h>
 
 #include "src/console/hmp/hmp.h"
-#include "tests/unit/console/fake_channel.h"
+#include "tests/unit/console_channel.h"
 
 #define IMAGE_BASE "'image': {'filename': '/images/base', 'format': " \
 	"'qcow2', 'virtual-size': 67108864, 'actual-size': 8650752, " \

@@ -8,7 +8,7 @@
 #include <cmocka.h>
 
 #include "src/console/hmp/hmp.h"
-#include "tests/unit/console/fake_channel.h"
+#include "tests/unit/console_channel.h"
 
 #define TRY(cmd) "Try \"help " cmd "\" for more information\n"
 #define SPEED "block_job_set_speed"

@@ -2,7 +2,7 @@
  * print (recorded from qemu-io 7.2). */
 #include "src/console/hmp/hmp.h"
 #include "src/console/image_text.h"
-#include "tests/unit/console/fake_channel.h"
+#include "tests/unit/console_channel.h"
 
 static int enter(void **state)
 {

@@ -7,7 +7,7 @@
 #include <cmocka.h>
 
 #include "src/console/hmp/wait.h"
-#include "tests/unit/console/fake_channel.h"
+#include "tests/unit/console_channel.h"
 
 #define STATUS(id, status) "{'event': 'JOB_STATUS_CHANGE', 'data': {'id': '" \
 	id "', 'status': '" status "'}}"

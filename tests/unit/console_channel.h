@@ -1,4 +1,4 @@
-/* fake_channel.h - a channel without an engine: replies are laid ready by
+/* console_channel.h - a channel without an engine: replies are laid ready by
  * command name, requests are kept, events are queued by the test; and a
  * console on it whose output is one string.
  *
