@@ -1,8 +1,11 @@
 /* event.h - happenings, pushed to whoever listens.
  *
- * A bounded ring; publishing never waits. Each listener has a cursor of its
- * own and an eventfd to poll; one who falls behind by more than the ring is
- * told how many he lost. Thread-safe; leaf lock.
+ * Publishing never waits. What is published waits for each listener who was
+ * there, until he takes it; each has an eventfd to poll. For one who is far
+ * behind, an error of a job or of a guest, and a line about it, that says no
+ * more than one that he has not taken yet is joined with that: it counts in
+ * @more. Beyond EVENT_MOST the oldest is dropped, and he is told how many
+ * were. Thread-safe; leaf lock.
  */
 #ifndef BLKMON_EVENT_H
 #define BLKMON_EVENT_H
@@ -45,23 +48,26 @@ struct event {
 	const char *action;	/* "report" | "ignore" | "stop" */
 	uint64_t len, offset, speed;
 	bool nospace, fatal, has_offset;
-	char text[512];
+	uint64_t more;		/* of the same kind were joined with it */
+	char text[512];		/* the last: what waits is as long as this */
 };
 
-#define EVENT_RING 4096
+#define EVENT_MOST 65536	/* wait for one listener */
+#define EVENT_FLOOD 1024	/* who is so many behind gets them joined */
 
-struct event_ring {
-	struct lock lock;	/* leaf */
+struct event_ring {		/* of listeners */
+	struct lock lock;	/* leaf; guards all, and the listeners */
 	struct cond more;
-	struct event *ring;
 	uint64_t next;		/* seq of the next event */
 	struct list listeners;
 };
 
 struct event_listener {
 	struct event_ring *ring;
-	uint64_t next;
 	int fd;			/* readable while events wait */
+	struct list waiting;	/* oldest first */
+	unsigned count;		/* of them */
+	uint64_t lost;		/* before the first of them */
 	struct list link;
 };
 
@@ -77,7 +83,7 @@ void event_notice(struct event_ring *ring, const char *fmt, ...)
 int event_listen(struct event_ring *ring, struct event_listener *l);
 void event_unlisten(struct event_listener *l);
 /* The next event, waiting until clock_ns() reaches @deadline (0: don't).
- * True if there was one. *lost counts what fell out of the ring before it. */
+ * True if there was one. *lost counts what was dropped before it. */
 bool event_next(struct event_listener *l, struct event *ev, uint64_t deadline,
 		uint64_t *lost);
 

@@ -31,11 +31,22 @@ static void pending(const json_t *data, struct str *text)
 		 field_str(data, "id"), field_str(data, "type"));
 }
 
+/* Of a flood; see channel_next_event(). */
+static void add_more(const json_t *data, struct str *text)
+{
+	uint64_t more = field_u64(data, "x-blkmon-more");
+
+	if (more)
+		str_addf(text, " (and %llu more like this)",
+			 (unsigned long long)more);
+}
+
 static void job_error(const json_t *data, struct str *text)
 {
 	str_addf(text, "job '%s': %s error (action: %s)",
 		 field_str(data, "device"), field_str(data, "operation"),
 		 field_str(data, "action"));
+	add_more(data, text);
 }
 
 static void io_error(const json_t *data, struct str *text)
@@ -46,6 +57,7 @@ static void io_error(const json_t *data, struct str *text)
 		 field_str(data, "device"), field_str(data, "operation"),
 		 field_str(data, "reason"),
 		 stops ? "; the guest stands still until cont" : "");
+	add_more(data, text);
 }
 
 static void threshold(const json_t *data, struct str *text)
@@ -63,6 +75,7 @@ static void corrupted(const json_t *data, struct str *text)
 static void notice(const json_t *data, struct str *text)
 {
 	str_add(text, field_str(data, "text"));
+	add_more(data, text);
 }
 
 static void lost(const json_t *data, struct str *text)
@@ -102,5 +115,5 @@ enum console_kind say_event_text(const json_t *event, struct str *text)
 
 bool say_is_private(const json_t *event)
 {
-	return str_has_prefix(field_str(event, "event"), "X_BLKMON_");
+	return !strcmp(field_str(event, "event"), "X_BLKMON_NOTICE");
 }

@@ -11,7 +11,7 @@
 /* Adds one line to @text (nothing for events that are no news to a person);
  * returns what kind of line it is. */
 enum console_kind say_event_text(const json_t *event, struct str *text);
-/* An event of blkmon's own, which is not QMP's. */
+/* A line for the operator, which is no event of QMP's. */
 bool say_is_private(const json_t *event);
 
 #endif

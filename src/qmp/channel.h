@@ -45,8 +45,10 @@ const char *channel_error(const json_t *reply);
 
 /* The next event as on the wire ({"timestamp", "event", "data"}), the
  * caller's; NULL if none came until clock_ns() reaches @deadline (0: don't
- * wait). Besides QMP's events there is X_BLKMON_NOTICE {"text"}: a line for
- * the operator, which sockets do not pass on. */
+ * wait). Besides QMP's events there are X_BLKMON_NOTICE {"text"}, a line for
+ * the operator, which sockets do not pass on, and X_BLKMON_LOST {"count"}:
+ * who asks too seldom has lost so many. Errors that say the same are joined
+ * for him before: "x-blkmon-more" in their data counts them. */
 json_t *channel_next_event(struct channel *c, uint64_t deadline);
 /* Readable while events wait; for poll(). */
 int channel_event_fd(struct channel *c);

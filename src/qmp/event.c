@@ -2,6 +2,7 @@
 #include "src/qmp/event.h"
 
 #include <stdbool.h>
+#include <string.h>
 
 #include "engine/util/bug.h"
 #include "src/qmp/text.h"
@@ -33,10 +34,20 @@ static json_t *job_pending(const struct event *ev)
 	return json_pack("{s:s, s:s}", "type", ev->kind, "id", ev->id);
 }
 
+/* For a client who was far behind: it stands for so many more. */
+static json_t *with_more(json_t *data, const struct event *ev)
+{
+	if (ev->more)
+		json_object_set_new(data, "x-blkmon-more",
+				    json_integer((json_int_t)ev->more));
+	return data;
+}
+
 static json_t *job_error(const struct event *ev)
 {
-	return json_pack("{s:s, s:s, s:s}", "device", ev->id, "operation",
-			 ev->operation, "action", ev->action);
+	return with_more(json_pack("{s:s, s:s, s:s}", "device", ev->id,
+				   "operation", ev->operation, "action",
+				   ev->action), ev);
 }
 
 static json_t *io_error(const struct event *ev)
@@ -49,7 +60,7 @@ static json_t *io_error(const struct event *ev)
 
 	if (ev->node[0])
 		json_object_set_new(data, "node-name", json_string(ev->node));
-	return data;
+	return with_more(data, ev);
 }
 
 static json_t *threshold(const struct event *ev)
@@ -94,9 +105,10 @@ static json_t *export_deleted(const struct event *ev)
 
 static json_t *notice(const struct event *ev)
 {
-	return json_pack("{s:o}", "text", qmp_text(ev->text));
+	return with_more(json_pack("{s:o}", "text", qmp_text(ev->text)), ev);
 }
 
+#define MORE "*x-blkmon-more:i"
 #define NUMBERS "type:s,device:s,len:i,offset:i,speed:i"
 
 static const struct {
@@ -115,11 +127,12 @@ static const struct {
 				job_pending },
 	[EVENT_JOB_ERROR] = { "BLOCK_JOB_ERROR", "device:s,"
 			      "operation:e=read|write,"
-			      "action:e=ignore|report|stop", job_error },
+			      "action:e=ignore|report|stop,"
+			      MORE, job_error },
 	[EVENT_IO_ERROR] = { "BLOCK_IO_ERROR", "device:s,*node-name:s,"
 			     "operation:e=read|write,"
-			     "action:e=ignore|report|stop,*nospace:b,reason:s",
-			     io_error },
+			     "action:e=ignore|report|stop,*nospace:b,reason:s,"
+			     MORE, io_error },
 	[EVENT_THRESHOLD] = { "BLOCK_WRITE_THRESHOLD", "node-name:s,"
 			      "amount-exceeded:i,write-threshold:i",
 			      threshold },
@@ -131,8 +144,11 @@ static const struct {
 	[EVENT_RESUME] = { "RESUME", "", none },
 	[EVENT_SHUTDOWN] = { "SHUTDOWN", "guest:b,reason:s",
 			     shutdown_reason },
-	[EVENT_NOTICE] = { "X_BLKMON_NOTICE", "text:s", notice },
+	[EVENT_NOTICE] = { "X_BLKMON_NOTICE", "text:s," MORE, notice },
 };
+
+/* The only one that is not the engine's. */
+#define LOST "X_BLKMON_LOST"
 
 /* Notices are for the operator here; they do not go over a wire. */
 void qmp_event_each(void (*fn)(const char *name, const char *members,
@@ -141,6 +157,18 @@ void qmp_event_each(void (*fn)(const char *name, const char *members,
 	for (size_t i = 0; i < sizeof(kinds) / sizeof(*kinds); i++)
 		if (kinds[i].name && i != EVENT_NOTICE)
 			fn(kinds[i].name, kinds[i].members, arg);
+	fn(LOST, "count:i", arg);
+}
+
+json_t *qmp_event_lost(uint64_t wall_us, uint64_t count)
+{
+	return qmp_event_new(wall_us, LOST,
+			     json_pack("{s:I}", "count", (json_int_t)count));
+}
+
+bool qmp_event_is_private(const char *name)
+{
+	return !strcmp(name, kinds[EVENT_NOTICE].name);
 }
 
 json_t *qmp_event_new(uint64_t wall_us, const char *name, json_t *data)

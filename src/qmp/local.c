@@ -40,14 +40,6 @@ static json_t *take_notice(struct local *l)
 	return ev;
 }
 
-/* What fell out of the ring is told, so that nobody waits for it. */
-static json_t *tell_lost(struct local *l, json_t *next, uint64_t lost)
-{
-	l->held = next;
-	return qmp_event_new(clock_wall_us(), "X_BLKMON_LOST",
-			     json_pack("{s:I}", "count", (json_int_t)lost));
-}
-
 static json_t *local_next_event(struct channel *c, uint64_t deadline)
 {
 	struct local *l = local_of(c);
@@ -62,7 +54,10 @@ static json_t *local_next_event(struct channel *c, uint64_t deadline)
 		return take_notice(l);
 	if (!event_next(&l->listener, &ev, deadline, &lost))
 		return NULL;
-	return lost ? tell_lost(l, qmp_event(&ev), lost) : qmp_event(&ev);
+	if (!lost)
+		return qmp_event(&ev);
+	l->held = qmp_event(&ev);
+	return qmp_event_lost(clock_wall_us(), lost);
 }
 
 static int local_event_fd(struct channel *c)

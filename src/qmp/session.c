@@ -7,6 +7,7 @@
 #include "engine/util/mem.h"
 #include "engine/util/str.h"
 #include "src/qmp/command.h"
+#include "src/qmp/event.h"
 #include "src/qmp/version.h"
 
 /* Takes @value. Lines end in CR LF, those of an indented object too. */
@@ -51,11 +52,6 @@ void session_free(struct session *s)
 	free(s);
 }
 
-static bool is_private(const char *event)
-{
-	return str_has_prefix(event, "X_BLKMON_");
-}
-
 void session_events(struct session *s)
 {
 	json_t *event;
@@ -65,7 +61,7 @@ void session_events(struct session *s)
 								     "event"));
 
 		s->over |= !strcmp(name, "SHUTDOWN");
-		if (s->negotiated && !is_private(name))
+		if (s->negotiated && !qmp_event_is_private(name))
 			say(s, event);
 		else
 			json_decref(event);

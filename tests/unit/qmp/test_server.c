@@ -183,6 +183,103 @@ static void events_are_for_the_negotiated(void **state)
 	close(b);
 }
 
+/* --- what happens while a command runs --- */
+
+static void keep_text(void *arg, const char *text, size_t len)
+{
+	str_add_mem(arg, text, len);
+}
+
+/* A conversation whose thread does what the test does; *out is what it
+ * says. */
+static struct session *open_session(struct world *w, struct str *out)
+{
+	static const char start[] = "{\"execute\":\"qmp_capabilities\"}";
+	struct session *s = session_new(channel_local_new(w->machine), false,
+					keep_text, out);
+
+	session_input(s, start, sizeof(start) - 1);
+	str_clear(out);
+	return s;
+}
+
+static void publish(struct world *w, enum event_type type, const char *id,
+		    unsigned n)
+{
+	struct event ev = { .type = type, .status = "created",
+			    .operation = "read", .action = "ignore" };
+
+	for (unsigned i = 0; i < n; i++) {
+		snprintf(ev.id, sizeof(ev.id), "%s%.0u", id,
+			 type == EVENT_JOB_STATUS ? i : 0);
+		event_publish(engine_events(w->machine->engine), &ev);
+	}
+}
+
+/* How often it stands there, each time behind the one before. */
+static unsigned times(const struct str *out, const char *part)
+{
+	unsigned n = 0;
+
+	for (const char *at = str_get(out); (at = strstr(at, part)); n++)
+		at += strlen(part);
+	return n;
+}
+
+static void who_is_busy_gets_all_events(void **state)
+{
+	enum { N = 40000 };
+	struct str out = STR_INIT;
+	struct session *s = open_session(*state, &out);
+
+	publish(*state, EVENT_JOB_STATUS, "j", N);
+	session_events(s);
+	assert_int_equal(times(&out, "JOB_STATUS_CHANGE"), N);
+	assert_int_equal(times(&out, "X_BLKMON"), 0);
+	session_free(s);
+	str_release(&out);
+}
+
+/* The sum is right, and what was before and after the flood is there. */
+static void errors_are_joined_for_who_is_busy(void **state)
+{
+	enum { N = 500000 };
+	struct str out = STR_INIT;
+	struct session *s = open_session(*state, &out);
+	unsigned sum;
+	char *at;
+
+	publish(*state, EVENT_JOB_STATUS, "before", 1);
+	publish(*state, EVENT_JOB_ERROR, "j", N);
+	publish(*state, EVENT_JOB_STATUS, "behind", 1);
+	session_events(s);
+	assert_int_equal(times(&out, "before"), 1);
+	assert_int_equal(times(&out, "behind"), 1);
+	assert_int_equal(times(&out, "X_BLKMON"), 0);
+	sum = times(&out, "BLOCK_JOB_ERROR");
+	assert_true(sum <= EVENT_FLOOD);
+	at = strstr(str_get(&out), "\"x-blkmon-more\": ");
+	assert_non_null(at);
+	sum += (unsigned)atoi(at + strlen("\"x-blkmon-more\": "));
+	assert_int_equal(sum, N);
+	session_free(s);
+	str_release(&out);
+}
+
+static void what_is_lost_is_told(void **state)
+{
+	struct str out = STR_INIT;
+	struct session *s = open_session(*state, &out);
+
+	publish(*state, EVENT_JOB_STATUS, "j", EVENT_MOST + 77);
+	session_events(s);
+	assert_int_equal(times(&out, "JOB_STATUS_CHANGE"), EVENT_MOST);
+	assert_int_equal(times(&out, "\"X_BLKMON_LOST\", \"data\": "
+			       "{\"count\": 77}"), 1);
+	session_free(s);
+	str_release(&out);
+}
+
 /* Half a connection: what was asked is answered. */
 static void answers_behind_the_end_of_input(void **state)
 {
@@ -404,6 +501,12 @@ int main(void)
 		cmocka_unit_test_setup_teardown(negotiation, enter, leave),
 		cmocka_unit_test_setup_teardown(
 			events_are_for_the_negotiated, enter, leave),
+		cmocka_unit_test_setup_teardown(who_is_busy_gets_all_events,
+						enter, leave),
+		cmocka_unit_test_setup_teardown(
+			errors_are_joined_for_who_is_busy, enter, leave),
+		cmocka_unit_test_setup_teardown(what_is_lost_is_told, enter,
+						leave),
 		cmocka_unit_test_setup_teardown(
 			answers_behind_the_end_of_input, enter, leave),
 		cmocka_unit_test_setup_teardown(one_who_does_not_read, enter,
