@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -16,7 +17,10 @@
 #include "engine/util/thread.h"
 
 #define INPUT_BYTES 16384
-/* At the end: without progress for so long, the rest is given up. */
+/* More memory than this is not kept for the next time. */
+#define QUEUE_KEPT (1u << 20)
+/* A client who takes nothing for so long does not read; at the end, sooner. */
+#define STALL_MS 5000
 #define LINGER_MS 1000
 
 void conn_notice(struct machine *machine, const struct conn *c, const char *fmt,
@@ -78,7 +82,10 @@ static void flush_queue(struct conn *c)
 		else if (n == 0 || errno != EINTR)
 			c->gone = true;
 	}
-	str_clear(&c->queue);
+	if (c->queue.cap > QUEUE_KEPT)
+		str_release(&c->queue);
+	else
+		str_clear(&c->queue);
 	c->sent = 0;
 }
 
@@ -94,6 +101,44 @@ static void drop_sent(struct conn *c)
 	c->sent = 0;
 }
 
+/* What lies in the socket and is not read yet; 0 where that is not known. */
+static int unread(const struct conn *c)
+{
+	int bytes = 0;
+
+	return ioctl(c->out, TIOCOUTQ, &bytes) ? 0 : bytes;
+}
+
+/* Waits until more can be sent or something was read. False if nothing was for
+ * too long. */
+static bool is_read(const struct conn *c)
+{
+	enum { OUT, STOP, FDS };
+	struct pollfd fds[FDS] = {
+		[OUT] = { .fd = c->out, .events = POLLOUT },
+		[STOP] = { .fd = c->stop, .events = POLLIN },
+	};
+	int before = unread(c), n = poll(fds, FDS, STALL_MS);
+
+	if (fds[STOP].revents)
+		n = poll(&fds[OUT], 1, LINGER_MS);
+	return n || unread(c) < before;
+}
+
+/* One who reads gets all of it, however much. */
+static void make_room(struct conn *c)
+{
+	while (unsent(c) > CONN_QUEUE && !c->gone) {
+		if (is_read(c)) {
+			flush_queue(c);
+			continue;
+		}
+		c->gone = true;
+		conn_notice(c->machine, c, "does not read what it is sent: "
+			    "dropped with %zu MiB unread", unsent(c) >> 20);
+	}
+}
+
 void conn_write(struct conn *c, const char *text, size_t len)
 {
 	if (c->gone)
@@ -101,11 +146,7 @@ void conn_write(struct conn *c, const char *text, size_t len)
 	drop_sent(c);
 	str_add_mem(&c->queue, text, len);
 	flush_queue(c);
-	if (unsent(c) <= CONN_QUEUE)
-		return;
-	c->gone = true;
-	conn_notice(c->machine, c, "does not read what it is sent: dropped "
-		    "with %zu MiB unread", unsent(c) >> 20);
+	make_room(c);
 }
 
 int conn_peer(const struct conn *c)

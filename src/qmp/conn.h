@@ -14,7 +14,7 @@
 #include "engine/util/str.h"
 #include "src/qmp/machine.h"
 
-#define CONN_QUEUE (16u << 20)
+#define CONN_QUEUE (16u << 20)	/* bytes */
 
 struct conn;
 
@@ -30,7 +30,9 @@ struct conn_protocol {
 	void (*close)(void *talk);
 };
 
-/* Sends, now or later. */
+/* Sends, now or later. What is not read is queued; with more than CONN_QUEUE
+ * bytes there it waits as long as the client goes on reading, and ends the
+ * connection when he does not. */
 void conn_write(struct conn *conn, const char *text, size_t len);
 /* Its socket, to see whether the other end is there; -1: it is stdio. */
 int conn_peer(const struct conn *conn);

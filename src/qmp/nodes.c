@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include "src/qmp/nodes.h"
 
+#include <stdlib.h>
 #include <string.h>
 
+#include "engine/util/mem.h"
 #include "src/qmp/text.h"
 
 #define US_PER_SEC 1000000ull
@@ -11,10 +13,14 @@
 void nodes_init(struct nodes *nodes, struct engine *engine)
 {
 	engine_query_nodes(engine, &nodes->list, &nodes->n);
+	nodes->chain = mem_alloc((nodes->n + 1) * sizeof(*nodes->chain));
 }
 
 void nodes_release(struct nodes *nodes)
 {
+	for (size_t i = 0; i < nodes->n; i++)
+		json_decref(nodes->chain[i]);
+	free(nodes->chain);
 	node_info_free(nodes->list, nodes->n);
 }
 
@@ -134,18 +140,23 @@ static json_t *image_info(const struct image_info *image)
 	return info;
 }
 
-/* The image and, nested in "backing-image", those below it. */
+/* The image and, nested in "backing-image", those below it; borrowed. Each is
+ * made once: nested in all that stand on it they would be the square of the
+ * chain's length. */
 static json_t *image_chain(const struct nodes *nodes,
 			   const struct node_info *node)
 {
-	json_t *top = image_info(&node->image), *above = top, *info;
+	json_t **chain = &nodes->chain[node - nodes->list];
+	const struct node_info *below;
 
-	while ((node = nodes_find(nodes, node->backing))) {
-		info = image_info(&node->image);
-		json_object_set_new(above, "backing-image", info);
-		above = info;
-	}
-	return top;
+	if (*chain)
+		return *chain;
+	*chain = image_info(&node->image);
+	below = nodes_find(nodes, node->backing);
+	if (below)
+		json_object_set(*chain, "backing-image",
+				image_chain(nodes, below));
+	return *chain;
 }
 
 static void add_limits(json_t *info)
@@ -181,7 +192,9 @@ json_t *nodes_device_info(const struct nodes *nodes,
 	add_limits(info);
 	json_object_set_new(info, "cache", cache_info(node->cache));
 	set_int(info, "write_threshold", node->write_threshold);
-	json_object_set_new(info, "image", flat ? image_info(&node->image) :
-			    image_chain(nodes, node));
+	if (flat)
+		json_object_set_new(info, "image", image_info(&node->image));
+	else
+		json_object_set(info, "image", image_chain(nodes, node));
 	return info;
 }

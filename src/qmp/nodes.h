@@ -12,6 +12,9 @@
 struct nodes {
 	struct node_info *list;
 	size_t n;
+	json_t **chain;		/* of each, its ImageInfo with those below, or
+				   NULL: made when it is wanted, and shared by
+				   all that lie on it */
 };
 
 void nodes_init(struct nodes *nodes, struct engine *engine);
@@ -22,7 +25,8 @@ const struct node_info *nodes_find(const struct nodes *nodes,
 
 /* SnapshotInfo. */
 json_t *nodes_snapshot(const struct snapshot_info *s);
-/* BlockDeviceInfo of 7.2. @flat: without the images below. */
+/* BlockDeviceInfo of 7.2. @flat: without the images below. What is nested in
+ * it is shared, so it must not be changed. */
 json_t *nodes_device_info(const struct nodes *nodes,
 			  const struct node_info *node, bool flat);
 

@@ -3,8 +3,8 @@
  *
  * Each connection has a thread of its own, so that nobody waits for another's
  * command. Output that is not read is queued, and input is read on meanwhile;
- * a client with more than 16 MiB unread is dropped with a line for the
- * operator. At most 100 clients.
+ * a client with more than 16 MiB unread has to go on reading, or is dropped
+ * after some seconds, with a line for the operator. At most 100 clients.
  *
  * A server is made, given its ways in, started and freed by one thread.
  */

@@ -10,23 +10,52 @@
 #include "src/qmp/event.h"
 #include "src/qmp/version.h"
 
-/* Takes @value. Lines end in CR LF, those of an indented object too. */
+/* An object goes out in pieces: of a large one there is no text as a whole. */
+#define PIECE_BYTES (64u << 10)
+
+struct piece {
+	struct session *session;
+	struct str text;
+};
+
+static void send_piece(struct piece *p)
+{
+	p->session->write(p->session->arg, p->text.s, p->text.len);
+	str_clear(&p->text);
+}
+
+/* Lines end in CR LF, those of an indented object too. */
+static void add_line_end(struct piece *p)
+{
+	str_add(&p->text, "\r\n");
+}
+
+static int add_text(const char *text, size_t len, void *arg)
+{
+	struct piece *p = arg;
+	const char *end = text + len, *lf;
+
+	while ((lf = memchr(text, '\n', (size_t)(end - text)))) {
+		str_add_mem(&p->text, text, (size_t)(lf - text));
+		add_line_end(p);
+		text = lf + 1;
+	}
+	str_add_mem(&p->text, text, (size_t)(end - text));
+	if (p->text.len >= PIECE_BYTES)
+		send_piece(p);
+	return 0;
+}
+
+/* Takes @value. */
 static void say(struct session *s, json_t *value)
 {
-	char *text = json_dumps(value, JSON_ENSURE_ASCII |
-				(s->pretty ? JSON_INDENT(4) : 0));
-	struct str out = STR_INIT;
+	struct piece p = { .session = s };
 
-	for (const char *line = text; *line;) {
-		size_t len = strcspn(line, "\n");
-
-		str_add_mem(&out, line, len);
-		str_add(&out, "\r\n");
-		line += len + (line[len] == '\n');
-	}
-	s->write(s->arg, out.s, out.len);
-	str_release(&out);
-	free(text);
+	json_dump_callback(value, add_text, &p, JSON_ENSURE_ASCII |
+			   (s->pretty ? JSON_INDENT(4) : 0));
+	add_line_end(&p);
+	send_piece(&p);
+	str_release(&p.text);
 	json_decref(value);
 }
 

@@ -17,7 +17,7 @@
 
 struct session {
 	struct channel *channel;	/* owned */
-	/* One object with its line end. */
+	/* One object with its line end; a large one in several pieces. */
 	void (*write)(void *arg, const char *text, size_t len);
 	void *arg;
 	struct json_stream in;

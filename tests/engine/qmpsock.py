@@ -24,7 +24,7 @@ class Qmp:
         self.sock = socket.socket(socket.AF_UNIX)
         self.sock.settimeout(blk.PATIENCE)
         self.sock.connect(path)
-        self.rest = b""
+        self.rest = bytearray()
         self.events = []
         self.greeting = self.receive()
         if negotiate:
@@ -48,15 +48,18 @@ class Qmp:
 
     def receive(self):
         """The next object, an event or not."""
-        while b"\r\n" not in self.rest:
+        seen = 0
+        while (end := self.rest.find(b"\r\n", seen)) < 0:
+            seen = max(0, len(self.rest) - 1)
             try:
                 got = self.sock.recv(65536)
             except ConnectionResetError:
                 got = b""
             if not got:
-                raise Gone(self.rest)
+                raise Gone(bytes(self.rest[-4096:]))
             self.rest += got
-        line, _, self.rest = self.rest.partition(b"\r\n")
+        line = self.rest[:end]
+        del self.rest[:end + 2]
         return json.loads(line)
 
     def reply(self):

@@ -5,6 +5,7 @@ import contextlib
 import json
 import os
 import random
+import re
 import signal
 import socket
 import stat
@@ -237,6 +238,43 @@ def test_late_reader_loses_nothing(server):
         for i in range(1000):
             c.send({"execute": "query-commands", "id": i})
         assert [c.reply()["id"] for _ in range(1000)] == list(range(1000))
+
+
+def peak_of(server):
+    """The most memory it had, KiB."""
+    with open("/proc/%d/status" % server.proc.pid,
+              encoding="ascii") as status:
+        return int(re.search(r"VmHWM:\s+(\d+)", status.read())[1])
+
+
+def depth(image):
+    n = 1
+    while "backing-image" in image:
+        image = image["backing-image"]
+        n += 1
+    return n
+
+
+def test_a_large_reply_is_delivered(d):
+    """Each image is told with all those below it: the square of the chain's
+    length, and more than is queued for a client who does not read. It costs
+    the memory of one chain, and of the queue."""
+    below = ()
+    for i in range(200):
+        name = "l%03d" % i + "x" * 200
+        blk.qemu_img("create", "-q", "-f", "qcow2", "-u", *below, name, "1M",
+                     cwd=d)
+        below = ("-b", os.path.join(d, name), "-F", "qcow2")
+    with Server(d, "--drive", "file=%s,format=qcow2" % below[1]) as s, \
+            s.client() as c:
+        before = peak_of(s)
+        nodes = c.ask("query-named-block-nodes")
+        assert sorted(depth(n["image"]) for n in nodes
+                      if n["drv"] == "qcow2") == list(range(1, 201))
+        assert len(json.dumps(nodes)) > 20 * MIB
+        if not os.environ.get("SAN"):
+            assert peak_of(s) - before < 80 << 10
+        assert c.ask("query-status")["status"] == "running"
 
 
 def test_fifty_clients(server):

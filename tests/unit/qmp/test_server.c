@@ -16,7 +16,9 @@
 #include <sys/un.h>
 
 #include "engine/util/clock.h"
+#include "engine/util/mem.h"
 #include "engine/util/str.h"
+#include "src/qmp/conn.h"
 #include "src/qmp/server.h"
 #include "src/qmp/session.h"
 #include "tests/unit/scratch.h"
@@ -371,6 +373,90 @@ static void late_reader_loses_nothing(void **state)
 	close(fd);
 }
 
+/* --- a protocol that answers each byte with more than is ever queued --- */
+
+enum { FLOOD = 3 * CONN_QUEUE / (int)sizeof(uint32_t) };
+
+static void *flood_open(struct conn *conn, struct machine *machine,
+			bool pretty)
+{
+	(void)machine;
+	(void)pretty;
+	return conn;
+}
+
+static void flood_input(void *talk, const char *data, size_t len)
+{
+	uint32_t *numbers = mem_alloc(FLOOD * sizeof(*numbers));
+
+	(void)data;
+	for (uint32_t i = 0; i < FLOOD; i++)
+		numbers[i] = i;
+	while (len--)
+		conn_write(talk, (char *)numbers, FLOOD * sizeof(*numbers));
+	free(numbers);
+}
+
+static void flood_events(void *talk)
+{
+	(void)talk;
+}
+
+static int flood_event_fd(void *talk)
+{
+	(void)talk;
+	return -1;
+}
+
+static const struct conn_protocol flood = {
+	.name = "flood", .open = flood_open, .input = flood_input,
+	.events = flood_events, .event_fd = flood_event_fd,
+	.close = flood_events,
+};
+
+static void read_flood(int fd)
+{
+	uint32_t numbers[16384];
+
+	for (uint32_t i = 0; i < FLOOD;) {
+		size_t n = FLOOD - i < 16384 ? FLOOD - i : 16384;
+
+		assert_int_equal(recv(fd, numbers, n * sizeof(*numbers),
+				      MSG_WAITALL), n * sizeof(*numbers));
+		for (size_t k = 0; k < n; k++)
+			assert_int_equal(numbers[k], i++);
+	}
+}
+
+/* What is queued has a bound, what is sent has none; that one of its clients
+ * is being answered keeps no server from its end. */
+static void one_who_reads_gets_all(void **state)
+{
+	struct world *w = *state;
+	struct server *server = server_new(w->machine);
+	struct server_way way = {
+		.kind = SERVER_FD, .protocol = &flood, .connect = true,
+	};
+	struct timeval patience = { .tv_sec = PATIENCE_MS / 1000 };
+	struct err err = ERR_INIT;
+	int fds[2];
+
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0,
+				    fds), 0);
+	setsockopt(fds[1], SOL_SOCKET, SO_RCVTIMEO, &patience,
+		   sizeof(patience));
+	way.fd = fds[0];
+	assert_int_equal(server_add(server, &way, &err), 0);
+	assert_int_equal(server_start(server, &err), 0);
+	send_text(fds[1], "xx");
+	read_flood(fds[1]);
+	read_flood(fds[1]);
+	send_text(fds[1], "x");
+	server_free(server);
+	assert_true(has_ended(fds[1]));
+	close(fds[1]);
+}
+
 static void too_many(void **state)
 {
 	int fds[SERVER_CLIENTS], fd;
@@ -513,6 +599,8 @@ int main(void)
 						leave),
 		cmocka_unit_test_setup_teardown(late_reader_loses_nothing,
 						enter, leave),
+		cmocka_unit_test_setup_teardown(one_who_reads_gets_all, enter,
+						leave),
 		cmocka_unit_test_setup_teardown(too_many, enter, leave),
 		cmocka_unit_test_setup_teardown(the_end, enter, leave),
 		cmocka_unit_test_setup_teardown(mode_of_the_socket, enter,
