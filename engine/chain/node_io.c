@@ -19,6 +19,7 @@
 #define GATHER_MAX (1u << 20)
 #define ZEROES_MAX (1u << 20)
 #define NODE_SECTOR 512
+#define SHOWN_MAX (64u << 10)
 
 /* --- reading --- */
 
@@ -308,7 +309,7 @@ int node_write(struct node *node, uint64_t off, uint64_t len, const void *buf)
 static bool reads_as_zero(const struct node *node, const struct run *run)
 {
 	return run->kind == RUN_ZERO ||
-	       (run->kind == RUN_HOLE && !node->backing);
+	       (run->kind == RUN_HOLE && !node_hides(node));
 }
 
 /* Writes zeroes over one run unless they are there; *len is cut to what was
@@ -361,20 +362,74 @@ static void whole_clusters(const struct node *node, uint64_t off, uint64_t end,
 		*last = max_u64(align_down(end, node->cluster), *first);
 }
 
+/* Has this layer nothing but holes and zeroes in [off, end)? 1, 0 or -errno. */
+static int has_no_data(struct node *node, uint64_t off, uint64_t end)
+{
+	struct run run;
+	int rc;
+
+	for (; off < end; off += run.len) {
+		rc = node->drv->map(node, off, end - off, &run);
+		if (rc)
+			return rc;
+		if (run.kind != RUN_HOLE && run.kind != RUN_ZERO)
+			return 0;
+	}
+	return 1;
+}
+
+/* Do bytes [off, end) of the chain read as zeroes? 1, 0 or -errno. */
+static int shows_zeroes(struct node *node, uint64_t off, uint64_t end)
+{
+	char *buf = off < end ? mem_try(SHOWN_MAX, 1) : NULL;
+	int rc = off < end && !buf ? -ENOMEM : 1;
+	uint64_t n;
+
+	for (; off < end && rc == 1; off += n) {
+		n = min_u64(end - off, SHOWN_MAX);
+		rc = read_runs(node, off, n, buf);
+		if (!rc)
+			rc = bytes_are_zero(buf, n);
+	}
+	free(buf);
+	return rc;
+}
+
+/* A part of one cluster. If the rest of it shows zeroes, too, an entry that
+ * says so does for all of it, where data would need a place. */
+static int zero_part(struct node *node, uint64_t off, uint64_t len)
+{
+	uint64_t start = align_down(off, node->cluster);
+	uint64_t end = min_u64(start + node->cluster, node->size);
+	int rc = len && node_hides(node) ? has_no_data(node, start, end) : 0;
+
+	if (rc == 1)
+		rc = shows_zeroes(node, start, off);
+	if (rc == 1)
+		rc = shows_zeroes(node, off + len, end);
+	if (rc == 1) {
+		rc = node->drv->zero(node, start, end - start, false);
+		if (rc != -EOPNOTSUPP)
+			return rc;
+		rc = 0;
+	}
+	return rc ? rc : write_zeroes(node, off, len);
+}
+
 static int zero_runs(struct node *node, uint64_t off, uint64_t len, bool unmap)
 {
 	uint64_t end = off + len, first, last;
 	int rc;
 
 	whole_clusters(node, off, end, &first, &last);
-	rc = write_zeroes(node, off, first - off);
+	rc = zero_part(node, off, first - off);
 	if (!rc && first < last) {
 		rc = node->drv->zero(node, first, last - first, unmap);
 		if (rc == -EOPNOTSUPP)
 			rc = write_zeroes(node, first, last - first);
 	}
 	if (!rc)
-		rc = write_zeroes(node, last, end - last);
+		rc = zero_part(node, last, end - last);
 	return rc;
 }
 
@@ -452,7 +507,7 @@ static int zero_new_part(struct node *node, uint64_t old, uint64_t size)
 
 	if (node->backing)
 		shown = min_u64(size, atomic_load(&node->backing->size));
-	else if (node->backing_name)
+	else if (node_hides(node))
 		shown = size;
 	if (edge > old)
 		rc = node_zero_held(node, old, edge - old, false);

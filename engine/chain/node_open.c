@@ -73,8 +73,6 @@ static void node_free(struct node *node)
 {
 	range_release(&node->range);
 	lock_release(&node->meta);
-	free(node->backing_name);
-	free(node->backing_format);
 	file_close(node->file);
 	free(node);
 }

@@ -73,8 +73,8 @@ struct node {
 
 	/* graph lock: read to look, write to change */
 	struct node *backing;		/* counted reference, or NULL */
-	char *backing_name;		/* as in the header, or NULL */
-	char *backing_format;		/* as in the header, or NULL */
+	const char *backing_name;	/* the driver's: as in the header, */
+	const char *backing_format;	/* or NULL */
 	bool read_only;
 	const struct claim *claim;	/* of the job that uses it, or NULL */
 	unsigned refs;			/* overlays, drives, jobs, monitor */
@@ -89,6 +89,14 @@ struct node {
 	struct index *index;		/* merged map of this and all below */
 	_Atomic uint64_t write_threshold; /* byte of the guest's disk, 0 off */
 };
+
+/* Does a hole in this layer hide something, or will it when the image is
+ * opened as its header says? Where not, a hole is as good as zeroes. Graph
+ * held. */
+static inline bool node_hides(const struct node *node)
+{
+	return node->backing || node->backing_name;
+}
 
 /* Says @ev of @node to whoever it has for that; fills in ev->node. Any thread,
  * any lock but a leaf may be held; does not wait. */

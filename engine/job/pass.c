@@ -47,6 +47,16 @@ static int append(struct plan *plan, uint64_t off, uint64_t end,
 	return 0;
 }
 
+/* Does anything show through where all layers from @node down have holes? If
+ * the last one names a file that is not open, its contents do, to whoever
+ * opens the chain as the headers say. */
+static bool holes_hide(const struct node *node)
+{
+	while (node->backing)
+		node = node->backing;
+	return node_hides(node);
+}
+
 /* Zeroes of @s matter only where something below shows through; that is found
  * out in whole clusters of the target. */
 static int trim_span(struct pass *p, const struct span *s, struct plan *out,
@@ -54,6 +64,7 @@ static int trim_span(struct pass *p, const struct span *s, struct plan *out,
 {
 	uint64_t cluster = p->copy.to->cluster;
 	uint64_t at = s->off, end = s->off + s->len;
+	bool holes = holes_hide(p->copy.stop);
 	struct plan below;
 	int rc = plan_build(&below, p->copy.stop, NULL, s->off, s->len,
 			    err_node);
@@ -66,7 +77,8 @@ static int trim_span(struct pass *p, const struct span *s, struct plan *out,
 		uint64_t last = min_u64(align_up(b->off + b->len, cluster),
 					end);
 
-		if (b->kind != RUN_DATA || first >= last)
+		if (b->kind == RUN_ZERO || (b->kind == RUN_HOLE && !holes) ||
+		    first >= last)
 			continue;
 		rc = append(out, at, first, NULL, RUN_HOLE);
 		if (!rc)

@@ -106,8 +106,8 @@ static int qcow2_open(struct node *node, const struct node_options *o,
 	node->metadata = (uint64_t)q->h.l1_size * 8;
 	if (!o->read_only)
 		node->metadata += (uint64_t)q->h.rt_clusters * q->cluster;
-	node->backing_name = mem_dup(q->h.backing_name);
-	node->backing_format = mem_dup(q->h.backing_format);
+	node->backing_name = q->h.backing_name;
+	node->backing_format = q->h.backing_format;
 	return 0;
 }
 
@@ -324,7 +324,6 @@ static int qcow2_set_backing(struct node *node, const char *name,
 			     const char *format, struct err *err)
 {
 	struct qcow2 *q = qcow2_of(node);
-	char *copy, *copy_format;
 	int rc = qcow2_first_change(q);
 
 	if (!rc)
@@ -336,12 +335,8 @@ static int qcow2_set_backing(struct node *node, const char *name,
 	if (rc)
 		return err_sys(err, rc, "Could not write the backing file "
 			       "name into '%s'", q->file->path);
-	copy = mem_dup(name);
-	copy_format = mem_dup(name ? format : NULL);
-	free(node->backing_name);
-	free(node->backing_format);
-	node->backing_name = copy;
-	node->backing_format = copy_format;
+	node->backing_name = q->h.backing_name;
+	node->backing_format = q->h.backing_format;
 	return 0;
 }
 

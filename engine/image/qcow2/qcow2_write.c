@@ -377,7 +377,7 @@ static int zero_entry(struct qcow2 *q, uint64_t table, uint64_t off,
 	if (new.e == old.e && new.bitmap == old.bitmap)
 		return 0;
 	/* a hole with nothing below it reads as zeroes already */
-	if (!q->h.backing_name && !old.e && !old.bitmap)
+	if (!node_hides(q->node) && !old.e && !old.bitmap)
 		return 0;
 	rc = check_place(q, old.e);
 	if (rc)
@@ -396,7 +396,7 @@ static int zero_step(struct qcow2 *q, uint64_t *off, uint64_t end, bool unmap)
 	int rc = qcow2_l2_find(q, *off, &table);
 
 	end = min_u64(end, align_down(*off, span) + span);
-	if (!rc && !table && !q->h.backing_name) {
+	if (!rc && !table && !node_hides(q->node)) {
 		*off = end;
 		return 0;
 	}
@@ -414,7 +414,7 @@ bool qcow2_zeroes_fast(const struct node *node)
 {
 	const struct qcow2_header *h = &qcow2_of(node)->h;
 
-	return !(h->version < 3 && h->backing_name) &&
+	return !(h->version < 3 && node_hides(node)) &&
 	       !(h->autoclear & QCOW2_AUTOCLEAR_RAW_DATA);
 }
 

@@ -1,0 +1,238 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Links that only the graph has, and names that only the header has: zeroes
+stay zeroes, whoever wrote them and whatever is opened later."""
+
+import json
+import os
+
+import pytest
+
+import blk
+from blk import KIB, MIB
+
+SHAPES = {
+    "v3": {}, "small": {"cluster_size": 4096}, "v2": {"compat": "0.10"},
+    "extended": {"extended_l2": "on"},
+}
+
+
+def shapes():
+    return pytest.mark.parametrize("shape", SHAPES)
+
+
+def qmp(s, name, **args):
+    line = json.dumps({"execute": name, "arguments": {
+        k.replace("_", "-"): v for k, v in args.items()}})
+    reply = s.cmd(line)
+    assert any('"return"' in x for x in reply), (line, reply)
+
+
+def add(s, name, path, backing, **more):
+    qmp(s, "blockdev-add", driver="qcow2", node_name=name, backing=backing,
+        file={"driver": "file", "filename": path}, **more)
+
+
+def filled(d, name, size, byte, **opts):
+    path = blk.create(os.path.join(d, name), size, **opts)
+    blk.qemu_io(path, "write -P %d 0 %d" % (byte, size))
+    return path
+
+
+def by_snapshot(s, base, top):
+    add(s, "base", base, None)
+    add(s, "top", top, None)
+    qmp(s, "blockdev-snapshot", node="base", overlay="top")
+
+
+def by_node(s, base, top):
+    add(s, "base", base, None, read_only=True)
+    add(s, "top", top, "base")
+
+
+def by_drive(s, base, top):
+    s.ok("drive_add 0 file=%s,format=qcow2,id=top,if=none" % base)
+    s.ok("snapshot_blkdev -n top %s qcow2" % top)
+
+
+def joined(base, top):
+    """--image-opts of top over base, whatever the header says."""
+    return ("driver=qcow2,file.driver=file,file.filename=%s,"
+            "backing.driver=qcow2,backing.file.driver=file,"
+            "backing.file.filename=%s" % (top, base))
+
+
+ZEROES = ["write -z 0 128k", "write -z -u 192k 64k", "write -z 512k 4k",
+          "write -z 700k 100k", "write -P 0 900k 1k"]
+ZERO_AT = [(0, 128), (192, 64), (512, 4), (700, 100), (900, 1)]
+
+
+def with_zeroes(size, byte, at):
+    want = bytearray([byte]) * size
+    for off, length in at:
+        want[off * KIB:(off + length) * KIB] = bytes(length * KIB)
+    return bytes(want)
+
+
+@shapes()
+@pytest.mark.parametrize("link", [by_snapshot, by_node, by_drive])
+def test_zeroes_of_the_guest(d, shape, link):
+    """They hide what lies below, though the header says that nothing does."""
+    base = filled(d, "base", MIB, 0xaa)
+    top = blk.create(os.path.join(d, "top"), MIB, **SHAPES[shape])
+    trimmed = SHAPES[shape].get("compat") != "0.10"
+    with blk.Session() as s:
+        link(s, base, top)
+        for command in ZEROES + ["discard 320k 64k"]:
+            s.io(command, "top")
+        for off, length in ZERO_AT + [(320, 64)] * trimmed:
+            s.io("read -P 0 %dk %dk" % (off, length), "top")
+        assert s.quit() == 0
+    # Version 2 has no way to forget, and a discard is only a hint.
+    want = with_zeroes(MIB, 0xaa, ZERO_AT + [(320, 64)] * trimmed)
+    assert blk.guest(None, opts=joined(base, top)) == want
+    blk.check(top)
+
+
+@shapes()
+@pytest.mark.parametrize("link", [by_node, by_drive])
+def test_growing(d, shape, link):
+    """What a longer backing file has behind the old end stays hidden."""
+    base = filled(d, "base", MIB, 0xaa)
+    top = blk.create(os.path.join(d, "top"), 400 * KIB, **SHAPES[shape])
+    with blk.Session() as s:
+        link(s, base, top)
+        s.ok("block_resize top 1M")
+        s.io("read -P 0xaa 0 400k", "top")
+        s.io("read -P 0 400k 624k", "top")
+        assert s.quit() == 0
+    assert blk.guest(None, opts=joined(base, top)) == \
+        with_zeroes(MIB, 0xaa, [(400, 624)])
+    blk.check(top)
+
+
+@shapes()
+@pytest.mark.parametrize("job", ["stream", "commit", "active"])
+def test_jobs(d, shape, job):
+    """Zeroes of a layer in the middle arrive in an image whose link to what
+    is below only the graph has."""
+    paths = [os.path.join(d, n) for n in ("low", "to", "mid", "top")]
+    filled(d, "low", MIB, 0xaa)
+    for path in paths[1:]:
+        blk.create(path, MIB, **SHAPES[shape])
+    with blk.Session() as s:
+        add(s, "low", paths[0], None, read_only=True)
+        for name, below, path in (("to", "low", paths[1]),
+                                  ("mid", "to", paths[2]),
+                                  ("top", "mid", paths[3])):
+            add(s, name, path, below)
+            if name == ("to" if job == "stream" else "mid"):
+                for command in ZEROES:
+                    s.io(command, name)
+        if job == "stream":
+            # "to" has the zeroes: they go up, and low stays below.
+            qmp(s, "block-stream", device="top", base_node="low", job_id="j")
+        elif job == "commit":
+            qmp(s, "block-commit", device="top", base_node="to",
+                top_node="mid", job_id="j")
+        else:
+            qmp(s, "block-commit", device="top", base_node="to", job_id="j")
+            s.wait("j", "ready")
+            qmp(s, "job-complete", id="j")
+        s.wait("j")
+        assert s.quit() == 0
+    holds = paths[3] if job == "stream" else paths[1]
+    assert blk.guest(None, opts=joined(paths[0], holds)) == \
+        with_zeroes(MIB, 0xaa, ZERO_AT)
+    for path in paths[1:]:
+        blk.check(path)
+
+
+def assert_zero(got, at):
+    """What lies around them was never written: zeroes today, what is below
+    tomorrow."""
+    for off, length in at:
+        part = got[off * KIB:(off + length) * KIB]
+        assert part == bytes(length * KIB), (off, length)
+
+
+@shapes()
+def test_header_names_what_is_not_open(d, shape):
+    """The other way round: today nothing is below, and tomorrow, when the
+    image is opened as its header says, zeroes are zeroes still."""
+    base = filled(d, "base", 2 * MIB, 0xaa)
+    top = blk.create(os.path.join(d, "top"), MIB, base, **SHAPES[shape])
+    with blk.Session() as s:
+        add(s, "top", top, None)
+        for command in ZEROES:
+            s.io(command, "top")
+        s.ok("block_resize top 2M")
+        assert s.quit() == 0
+    assert_zero(blk.guest(top), ZERO_AT + [(KIB, KIB)])
+    blk.check(top)
+
+
+@shapes()
+@pytest.mark.parametrize("job", ["commit", "active"])
+def test_commit_into_a_base_whose_link_is_not_open(d, shape, job):
+    low = filled(d, "low", MIB, 0xaa)
+    base = blk.create(os.path.join(d, "base"), MIB, low, **SHAPES[shape])
+    mid = blk.create(os.path.join(d, "mid"), MIB, base)
+    top = blk.create(os.path.join(d, "top"), MIB, mid)
+    with blk.Session() as s:
+        add(s, "base", base, None)
+        add(s, "mid", mid, "base")
+        for command in ZEROES:
+            s.io(command, "mid")
+        add(s, "top", top, "mid")
+        if job == "commit":
+            qmp(s, "block-commit", device="top", base_node="base",
+                top_node="mid", job_id="j")
+        else:
+            qmp(s, "block-commit", device="top", base_node="base", job_id="j")
+            s.wait("j", "ready")
+            qmp(s, "job-complete", id="j")
+        s.wait("j")
+        assert s.quit() == 0
+    assert_zero(blk.guest(base), ZERO_AT)
+    blk.check(base)
+
+
+@pytest.mark.parametrize("command", [
+    "write -z 0 4k", "write -z 60k 8k", "write -z -u 100k 512",
+    "write -z 130k 300k", "write -z 1023k 1k"])
+@pytest.mark.parametrize("base", ["holes", "zeroes", "data of zeroes",
+                                  "short", "data around"])
+def test_small_zeroes_need_no_data(d, command, base):
+    """Where the rest of a cluster shows zeroes, zeroes in it are an entry of
+    a table, as in QEMU, and no cluster of data."""
+    low = blk.create(os.path.join(d, "low"), 64 * KIB if base == "short"
+                     else MIB)
+    top = os.path.join(d, "top")
+    offset = int(command.split()[-2].rstrip("k")) * KIB
+    if base == "zeroes":
+        blk.qemu_io(low, "write -z 0 1M")
+    elif base == "data of zeroes":
+        blk.qemu_io(low, "write -P 0 0 1M")
+    elif base == "data around":
+        # Only the bytes written over: the rest is zeroes all the same.
+        blk.qemu_io(low, "write -P 7 %d 512" % offset)
+    blk.create(top, None if base != "short" else MIB, low)
+    with blk.Session("top=" + top) as s:
+        s.io(command, "top")
+        assert s.quit() == 0
+    assert blk.guest(top) == bytes(MIB)
+    blk.check(top)
+    layers = json.loads(blk.qemu_img("map", "--output=json", top).out)
+    assert not [x for x in layers if x["depth"] == 0 and x["data"]], layers
+
+
+def test_small_zeroes_beside_data(d):
+    """The rest of the cluster does not show zeroes: it is copied."""
+    low = filled(d, "low", MIB, 3)
+    top = blk.create(os.path.join(d, "top"), None, low)
+    with blk.Session("top=" + top) as s:
+        s.io("write -z 8k 4k", "top")
+        s.io("write -z 1020k 4k", "top")
+        assert s.quit() == 0
+    assert blk.guest(top) == with_zeroes(MIB, 3, [(8, 4), (1020, 4)])
+    blk.check(top)
