@@ -124,6 +124,8 @@ struct stream_options {
 	const char *backing_file;	/* words for the header, NULL: ours */
 	struct job_options job;		/* id NULL: the drive's */
 	int64_t speed;			/* < 0 is refused */
+	bool force;			/* even where that changes internal
+					   snapshots */
 };
 int engine_stream(struct engine *e, const struct stream_options *o,
 		  struct err *err);
@@ -136,21 +138,23 @@ struct commit_options {
 	struct job_options job;
 	int64_t speed;
 	bool rhel6;			/* top mandatory, active refused */
+	bool force;			/* as in stream_options */
 };
 int engine_commit(struct engine *e, const struct commit_options *o,
 		  struct err *err);
 
 /* HMP's commit: the active layer of @device ("all": of every drive that has a
  * backing file) into its backing file, at once, then emptied; the drive stays
- * on it. Texts of 1.5 without "Error: ". */
-int engine_commit_sync(struct engine *e, const char *device, struct err *err);
+ * on it. @force as in stream_options. Texts of 1.5 without "Error: ". */
+int engine_commit_sync(struct engine *e, const char *device, bool force,
+		       struct err *err);
 
 /* What `qemu-img commit` does: active layer into @base (NULL: its backing
  * file), emptied only where base is its own backing file. @progress (may be
  * NULL) is called with bytes done and total, from the calling thread; false
  * gives up, with the active layer as it was. */
 int engine_commit_offline(struct engine *e, const char *device,
-			  const char *base,
+			  const char *base, bool force,
 			  bool (*progress)(uint64_t done, uint64_t total,
 					   void *arg), void *arg,
 			  struct err *err);
@@ -187,10 +191,12 @@ int engine_resize(struct engine *e, const char *device, uint64_t size,
 int engine_set_write_threshold(struct engine *e, const char *node_name,
 			       uint64_t threshold, struct err *err);
 /* Writes other words for the backing file into the header of an image of
- * @device's chain, unchecked; its format stays, and so does the open chain. */
+ * @device's chain, unchecked; its format stays, and so does the open chain.
+ * Words that lead to another file than is open are refused where the image
+ * has internal snapshots, unless @force. */
 int engine_change_backing_file(struct engine *e, const char *device,
 			       const char *node_name, const char *name,
-			       struct err *err);
+			       bool force, struct err *err);
 /* One piece of the merged map from @off on (what `cat` need not read). *len:
  * in how far to look, out how far the answer holds; *zero: reads as zeroes. */
 int engine_block_status(struct engine *e, const char *device, uint64_t off,

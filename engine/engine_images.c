@@ -1,6 +1,7 @@
 /* engine_images.c - the facade's part on single images: what their headers
  * say, thresholds, internal snapshots.
  */
+#include <stdlib.h>
 #include <string.h>
 
 #include "engine/chain/chain.h"
@@ -50,6 +51,19 @@ static struct node *find_image(struct engine *e, const char *device,
 	return NULL;
 }
 
+/* Do the words lead to the file that is open below the image? */
+static bool leads_below(const struct node *node, const char *name)
+{
+	char *path = chain_is_protocol(name) ? NULL :
+		     chain_resolve(node->file->path, name);
+	struct file id;
+	bool same = path && chain_identify(path, &id) &&
+		    file_is_same(&id, node->backing->file);
+
+	free(path);
+	return same;
+}
+
 /* A lower image is writable for this one write. */
 static int write_backing(struct node *node, const char *name, struct err *err)
 {
@@ -59,7 +73,9 @@ static int write_backing(struct node *node, const char *name, struct err *err)
 
 	if (node_set_writable(node, true, err))
 		return -1;
-	rc = node->drv->set_backing(node, name, node->backing_format, err);
+	rc = node->drv->set_backing(node, name, node->backing_name ?
+				    node->backing_format :
+				    node->backing->drv->name, err);
 	if (was_read_only && node_set_writable(node, false, &back) && !rc) {
 		*err = back;
 		rc = -1;
@@ -69,13 +85,17 @@ static int write_backing(struct node *node, const char *name, struct err *err)
 
 int engine_change_backing_file(struct engine *e, const char *device,
 			       const char *node_name, const char *name,
-			       struct err *err)
+			       bool force, struct err *err)
 {
 	struct node *image;
 	int rc = -1;
 
 	rwlock_write(&e->graph.lock);
 	image = find_image(e, device, node_name, err);
+	if (image && !force && !leads_below(image, name) &&
+	    chain_check_snapshots(image, image->backing,
+				  "Another backing file", err))
+		image = NULL;
 	if (image)
 		rc = write_backing(image, name, err);
 	rwlock_drop(&e->graph.lock);

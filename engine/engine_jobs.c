@@ -118,7 +118,9 @@ static int start_stream(struct engine *e, const struct stream_options *o,
 			       "streaming the entire chain");
 	for (bottom = top; bottom->backing != base; bottom = bottom->backing)
 		;
-	if (check_start(top, bottom, o->speed, err) < 0)
+	if (check_start(top, bottom, o->speed, err) < 0 ||
+	    (!o->force && top->backing != base &&
+	     chain_check_snapshots(top, top->backing, "A stream", err) < 0))
 		return -1;
 	job = job_options(&o->job, drive, o->speed);
 	return stream_start(&e->jobs, top, base, o->backing_file, &job, err);
@@ -217,7 +219,10 @@ static int start_commit(struct engine *e, const struct commit_options *o,
 		return err_set(err, ERR_GENERIC, "'backing-file' specified, "
 			       "but 'top' is the active layer");
 	overlay = top == active ? active : chain_above(active, top);
-	if (check_start(overlay, base, o->speed, err) < 0)
+	if (check_start(overlay, base, o->speed, err) < 0 ||
+	    graph_check_exclusive(top, base, err) < 0 ||
+	    (!o->force &&
+	     chain_check_snapshots(top, base, "A commit", err) < 0))
 		return -1;
 	job = job_options(&o->job, drive, o->speed);
 	if (top == active)
@@ -237,18 +242,19 @@ int engine_commit(struct engine *e, const struct commit_options *o,
 	return rc;
 }
 
-int engine_commit_sync(struct engine *e, const char *device, struct err *err)
+int engine_commit_sync(struct engine *e, const char *device, bool force,
+		       struct err *err)
 {
-	return sync_commit_hmp(&e->jobs, device, err);
+	return sync_commit_hmp(&e->jobs, device, force, err);
 }
 
 int engine_commit_offline(struct engine *e, const char *device,
-			  const char *base,
+			  const char *base, bool force,
 			  bool (*progress)(uint64_t done, uint64_t total,
 					   void *arg), void *arg,
 			  struct err *err)
 {
-	return sync_commit(&e->jobs, device, base, progress, arg, err);
+	return sync_commit(&e->jobs, device, base, force, progress, arg, err);
 }
 
 /* --- control --- */

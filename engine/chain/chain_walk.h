@@ -11,4 +11,11 @@ bool chain_has(const struct node *top, const struct node *node);
 /* The image of top's chain whose backing file is @node, or NULL. */
 struct node *chain_above(struct node *top, const struct node *node);
 
+/* Refuses if an image from @top down to, not including, @stop has internal
+ * snapshots: what these don't hold themselves they read from below, and @what
+ * ("A commit") is about to change that. ERR_GENERIC, names the image and its
+ * snapshots. */
+int chain_check_snapshots(struct node *top, const struct node *stop,
+			  const char *what, struct err *err);
+
 #endif

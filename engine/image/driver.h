@@ -15,6 +15,7 @@
 
 #include "engine/file/file.h"
 #include "engine/util/err.h"
+#include "engine/util/str.h"
 
 struct node;
 struct node_options;
@@ -119,7 +120,8 @@ struct driver {
 	int (*grow)(struct node *node, uint64_t size, struct err *err);
 	/* Writes another backing file into the header (NULL: none), in one
 	 * sector and with flushes around it: durable, or as it was. Also sets
-	 * node->backing_name and backing_format; the words may be those. */
+	 * node->backing_name and backing_format, as open() does: the strings
+	 * are the driver's. The words may be those. */
 	int (*set_backing)(struct node *node, const char *name,
 			   const char *format, struct err *err);
 	/* Would set_backing() with these words fit the header? */
@@ -135,6 +137,11 @@ struct driver {
 			       struct err *err);
 	int (*snapshot_delete)(struct node *node, const char *id,
 			       struct err *err);
+	/* How many internal snapshots the image has; adds the names of the
+	 * first few, quoted, to @names (may be NULL). -1 and err if they can't
+	 * be read. NULL where the format has none. Graph held. */
+	int (*snapshots)(struct node *node, struct str *names,
+			 struct err *err);
 	/* The format's part of *info. */
 	void (*info)(struct node *node, struct image_info *info);
 };

@@ -28,13 +28,20 @@ struct commit {
 	unsigned overlays;
 };
 
-/* As much of base as somebody can see through top. */
+/* As much of base as somebody can see through top. The disk may have been
+ * larger when an overlay's internal snapshots were taken. */
 static uint64_t visible_size(const struct commit *c)
 {
 	uint64_t size = 0;
 
-	for (unsigned i = 0; i < c->overlays; i++)
-		size = max_u64(size, c->overlay[i].node->size);
+	for (unsigned i = 0; i < c->overlays; i++) {
+		struct node *node = c->overlay[i].node;
+
+		if (node->drv->snapshots &&
+		    node->drv->snapshots(node, NULL, NULL))
+			return c->im.base->size;
+		size = max_u64(size, node->size);
+	}
 	return min_u64(size, c->im.base->size);
 }
 
@@ -183,8 +190,7 @@ static int commit_open(struct commit *c, struct node *overlay,
 {
 	if (job_images_claim(&c->im, overlay, c->im.base, err) < 0)
 		return -1;
-	if (graph_check_exclusive(c->im.top, c->im.base, err) < 0 ||
-	    commit_overlays(c, overlay, backing, err) < 0 ||
+	if (commit_overlays(c, overlay, backing, err) < 0 ||
 	    job_images_prepare(&c->im, c->im.top->size, err) < 0) {
 		commit_close(c);
 		return -1;

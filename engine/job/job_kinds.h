@@ -43,8 +43,9 @@ struct active {
 					   stays */
 };
 
-/* Graph write-held: from here on the guest's writes go to both images behind
- * the cursor. On failure there is nothing to close. */
+/* Graph write-held, and whoever else sees the images was looked for
+ * (graph_check_exclusive()): from here on the guest's writes go to both images
+ * behind the cursor. On failure there is nothing to close. */
 int active_open(struct active *a, struct jobs *jobs, struct drive *drive,
 		struct node *base, const struct claim *owner,
 		struct err *err);
@@ -65,7 +66,8 @@ int stream_start(struct jobs *jobs, struct node *top, struct node *base,
 		 const char *backing, const struct job_options *o,
 		 struct err *err);
 /* Everything from @top down to @base into @base; then @overlay, whose backing
- * file @top is, gets @base. */
+ * file @top is, gets @base. Whoever else sees them was looked for, as for
+ * active_open(). */
 int commit_start(struct jobs *jobs, struct node *overlay, struct node *top,
 		 struct node *base, const char *backing,
 		 const struct job_options *o, struct err *err);
@@ -75,11 +77,13 @@ int mirror_start(struct jobs *jobs, struct drive *drive, struct node *base,
 
 /* The active layer of @device into @base (NULL: its backing file) at once, and
  * emptied where base is its own backing file; the drive stays on it. @progress
- * as in engine.h. */
+ * and @force as in engine.h. */
 int sync_commit(struct jobs *jobs, const char *device, const char *base,
+		bool force,
 		bool (*progress)(uint64_t done, uint64_t total, void *arg),
 		void *arg, struct err *err);
 /* HMP's words, and "all". */
-int sync_commit_hmp(struct jobs *jobs, const char *device, struct err *err);
+int sync_commit_hmp(struct jobs *jobs, const char *device, bool force,
+		    struct err *err);
 
 #endif

@@ -16,15 +16,6 @@
 #include "engine/job/pass.h"
 #include "engine/util/mem.h"
 
-static int active_prepare(struct active *a, struct err *err)
-{
-	struct node *top = a->im.top, *base = a->im.base;
-
-	if (graph_check_exclusive(top, base, err) < 0)
-		return -1;
-	return job_images_prepare(&a->im, top->size, err);
-}
-
 int active_open(struct active *a, struct jobs *jobs, struct drive *drive,
 		struct node *base, const struct claim *owner,
 		struct err *err)
@@ -36,7 +27,7 @@ int active_open(struct active *a, struct jobs *jobs, struct drive *drive,
 	};
 	if (job_images_claim(&a->im, drive->root.node, base, err) < 0)
 		return -1;
-	if (active_prepare(a, err) < 0) {
+	if (job_images_prepare(&a->im, a->im.top->size, err) < 0) {
 		job_images_release(&a->im);
 		return -1;
 	}

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "engine/chain/chain.h"
+#include "engine/chain/chain_walk.h"
 #include "engine/job/job_kinds.h"
 #include "engine/util/mem.h"
 
@@ -36,10 +37,9 @@ static int find_base(struct drive *drive, const char *name,
 
 /* Graph write-held. */
 static int sync_open(struct sync *s, struct jobs *jobs, struct drive *drive,
-		     const char *base_name, struct err *err)
+		     const char *base_name, bool force, struct err *err)
 {
-	const struct node *top = drive->root.node;
-	struct node *base;
+	struct node *top = drive->root.node, *base;
 
 	if (find_base(drive, base_name, &base, err) < 0)
 		return -1;
@@ -48,6 +48,9 @@ static int sync_open(struct sync *s, struct jobs *jobs, struct drive *drive,
 	if (s->empty && top->read_only)
 		return err_sys(err, EACCES, "'%s' is read-only",
 			       top->file->path);
+	if (graph_check_exclusive(top, base, err) < 0 ||
+	    (!force && chain_check_snapshots(top, base, "A commit", err) < 0))
+		return -1;
 	return active_open(&s->active, jobs, drive, base, &s->owner, err);
 }
 
@@ -78,6 +81,7 @@ static int sync_work(struct sync *s,
 }
 
 int sync_commit(struct jobs *jobs, const char *id, const char *base,
+		bool force,
 		      bool (*progress)(uint64_t done, uint64_t total,
 				       void *arg),
 		      void *arg, struct err *err)
@@ -96,7 +100,7 @@ int sync_commit(struct jobs *jobs, const char *id, const char *base,
 		rc = err_set(err, ERR_DEVICE_NOT_FOUND,
 			     "Device '%s' has no medium", id);
 	else
-		rc = sync_open(&s, jobs, drive, base, err);
+		rc = sync_open(&s, jobs, drive, base, force, err);
 	rwlock_drop(lock);
 	if (rc < 0)
 		return rc;
@@ -116,9 +120,9 @@ int sync_commit(struct jobs *jobs, const char *id, const char *base,
 
 /* HMP's words; @as is what the operator called it. */
 static int commit_one(struct jobs *jobs, const char *id, const char *as,
-		      struct err *err)
+		      bool force, struct err *err)
 {
-	if (!sync_commit(jobs, id, NULL, NULL, NULL, err))
+	if (!sync_commit(jobs, id, NULL, force, NULL, NULL, err))
 		return 0;
 	if (err->class == ERR_DEVICE_NOT_FOUND)
 		return -1;
@@ -148,15 +152,16 @@ static char *nth_with_backing(struct jobs *jobs, unsigned n)
 	return id;
 }
 
-int sync_commit_hmp(struct jobs *jobs, const char *device, struct err *err)
+int sync_commit_hmp(struct jobs *jobs, const char *device, bool force,
+		    struct err *err)
 {
 	char *id;
 	int rc = 0;
 
 	if (strcmp(device, "all"))
-		return commit_one(jobs, device, device, err);
+		return commit_one(jobs, device, device, force, err);
 	for (unsigned n = 0; !rc && (id = nth_with_backing(jobs, n)); n++) {
-		rc = commit_one(jobs, id, "all", err);
+		rc = commit_one(jobs, id, "all", force, err);
 		free(id);
 	}
 	return rc;

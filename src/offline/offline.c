@@ -27,7 +27,7 @@ struct offline {
 	struct node_options node;	/* how to open the image */
 	/* options */
 	const char *base;
-	bool json, bar, help;
+	bool json, bar, help, force;
 	int progress_fd;		/* -1: none */
 	uint64_t offset, length;	/* UINT64_MAX: to the end */
 	int percent;			/* that the bar shows */
@@ -183,7 +183,7 @@ static int run_commit(struct offline *o)
 	o->percent = -1;
 	rc = add_image(o, &err) ||
 		engine_commit_offline(o->machine->engine, DEVICE, o->base,
-				      progress, o, &err);
+				      o->force, progress, o, &err);
 	if (o->bar)
 		fputc('\n', stderr);
 	if (rc)
@@ -195,7 +195,7 @@ static int run_commit(struct offline *o)
 /* --- the command line --- */
 
 enum { OPT_PROGRESS = 256, OPT_JSON, OPT_OFFSET, OPT_LENGTH, OPT_PROBE,
-       OPT_BACKING_FORMAT, OPT_DATA_FILE };
+       OPT_BACKING_FORMAT, OPT_DATA_FILE, OPT_FORCE };
 
 #define COMMON \
 	{ "probe", no_argument, NULL, OPT_PROBE }, \
@@ -205,7 +205,8 @@ enum { OPT_PROGRESS = 256, OPT_JSON, OPT_OFFSET, OPT_LENGTH, OPT_PROBE,
 	{ 0 }
 
 static const struct option commit_options[] = {
-	{ "progress", required_argument, NULL, OPT_PROGRESS }, COMMON
+	{ "progress", required_argument, NULL, OPT_PROGRESS },
+	{ "force", no_argument, NULL, OPT_FORCE }, COMMON
 };
 
 static const struct option info_options[] = {
@@ -225,7 +226,7 @@ static const struct subcommand {
 	const char *help;		/* of its own options, as typed */
 } subcommands[] = {
 	{ "commit", "hf:b:p", commit_options, run_commit,
-	  "[-b BASE] [-p] [--progress=FD] " },
+	  "[-b BASE] [-p] [--progress=FD] [--force] " },
 	{ "info", "hf:", info_options, run_info, "[--json] " },
 	{ "cat", "hf:", cat_options, run_cat, "[--offset N] [--length N] " },
 };
@@ -281,6 +282,9 @@ static int take(struct offline *o, int option, const char *value)
 		return 0;
 	case OPT_PROGRESS:
 		return take_fd(value, &o->progress_fd);
+	case OPT_FORCE:
+		o->force = true;
+		return 0;
 	case OPT_JSON:
 		o->json = true;
 		return 0;

@@ -10,7 +10,8 @@ static json_t *change_backing(struct qmp_context *ctx, json_t *args,
 	return qmp_done(engine_change_backing_file(ctx->engine,
 			args_str(args, "device"),
 			args_str(args, "image-node-name"),
-			args_str(args, "backing-file"), err));
+			args_str(args, "backing-file"),
+			args_bool(args, "x-blkmon-force", false), err));
 }
 
 static json_t *set_threshold(struct qmp_context *ctx, json_t *args,
@@ -29,7 +30,8 @@ static json_t *set_threshold(struct qmp_context *ctx, json_t *args,
 }
 
 const struct qmp_command qmp_backing_commands[] = {
-	{ "change-backing-file", "device:s,image-node-name:s,backing-file:s",
+	{ "change-backing-file", "device:s,image-node-name:s,backing-file:s,"
+	  "*x-blkmon-force:b",
 	  change_backing, false },
 	{ "block-set-write-threshold", "node-name:s,write-threshold:i",
 	  set_threshold, false },

@@ -53,7 +53,8 @@ static json_t *x_commit(struct qmp_context *ctx, json_t *args,
 			struct err *err)
 {
 	return qmp_done(engine_commit_sync(ctx->engine,
-					   args_str(args, "device"), err));
+			args_str(args, "device"),
+			args_bool(args, "x-blkmon-force", false), err));
 }
 
 const struct qmp_command qmp_image_commands[] = {
@@ -62,6 +63,6 @@ const struct qmp_command qmp_image_commands[] = {
 	{ "blockdev-snapshot-delete-internal-sync", "device:s,*id:s,*name:s",
 	  snapshot_delete, false },
 	{ "block_resize", "*device:s,*node-name:s,size:i", resize, true },
-	{ "x-blkmon-commit", "device:s", x_commit, false },
+	{ "x-blkmon-commit", "device:s,*x-blkmon-force:b", x_commit, false },
 	{ .name = NULL }
 };

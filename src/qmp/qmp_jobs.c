@@ -15,7 +15,7 @@
 
 #define JOB_ARGS "*job-id:s,*speed:i," \
 	"*on-error:e=report|ignore|enospc|stop|auto,*filter-node-name:s," \
-	"*auto-finalize:b,*auto-dismiss:b,*backing-file:s"
+	"*auto-finalize:b,*auto-dismiss:b,*backing-file:s,*x-blkmon-force:b"
 
 /* "auto" is the device's policy; without a guest device that is report. */
 static enum on_error on_error(const json_t *args)
@@ -59,6 +59,7 @@ static json_t *block_stream(struct qmp_context *ctx, json_t *args,
 		.backing_file = args_str(args, "backing-file"),
 		.job = job_options(args),
 		.speed = args_int(args, "speed", 0),
+		.force = args_bool(args, "x-blkmon-force", false),
 	};
 
 	if (one_of(args, "base", "base-node", both, err) ||
@@ -80,6 +81,7 @@ static json_t *commit(struct qmp_context *ctx, json_t *args, bool rhel6,
 		.backing_file = args_str(args, "backing-file"),
 		.job = job_options(args),
 		.speed = args_int(args, "speed", 0),
+		.force = args_bool(args, "x-blkmon-force", false),
 		.rhel6 = rhel6,
 	};
 
@@ -238,7 +240,8 @@ const struct qmp_command qmp_job_commands[] = {
 	  block_stream, true },
 	{ "block-commit", "device:s,*base-node:s,*base:s,*top-node:s,*top:s,"
 	  JOB_ARGS, block_commit, true },
-	{ "__com.redhat_block-commit", "device:s,*base:s,top:s,*speed:i",
+	{ "__com.redhat_block-commit", "device:s,*base:s,top:s,*speed:i,"
+	  "*x-blkmon-force:b",
 	  redhat_commit, true },
 	{ "block-job-set-speed", "device:s,*speed:i,*value:i", set_speed,
 	  true },

@@ -133,6 +133,7 @@ class Maker:
             blk.qemu_io(layer.path, *commands)
             blk.qemu_img("snapshot", "-c", "inside", layer.path)
             layer.snaps["inside"] = bytes(layer.data)
+            layer.inside = True
             used = set(range(layer.size // opts["cluster_size"] + 1))
             commands = [self.content(layer, opts, used)]
         blk.qemu_io(layer.path, *commands, fmt=layer.fmt)
@@ -320,6 +321,19 @@ class Run:
             "refusal of %s names none of %s: %r" % (line, others, reply)
         return True
 
+    def changes_inside(self, dev, line, layers):
+        """A job that would change internal snapshots of these layers must be
+        refused, and says so.  The line to go on with, or None."""
+        if self.fake or not any(layer.inside for layer in layers):
+            return line
+        self.trace.append(line + "   # refused: snapshots inside")
+        reply = "\n".join(self.s.cmd(line))
+        assert "internal snapshot 'inside'" in reply, \
+            "%s not refused: %r" % (line, reply)
+        if "redhat" in line or self.rng.random() < 0.4:
+            return None
+        return line.replace(" " + dev, " -f " + dev, 1)
+
     def snapshot(self, dev):
         self.made += 1
         path = self.maker.fresh_path("s%d.img" % self.made)
@@ -336,7 +350,9 @@ class Run:
             line += " 0 " + self.name(chain[base])
         elif self.rng.random() < 0.3:
             line = line.replace(dev, "-a " + dev)
-        if self.during(dev, line):
+        if base != len(chain) - 2:
+            line = self.changes_inside(dev, line, chain[-1:])
+        if line and self.during(dev, line):
             self.world.stream(dev, base)
 
     def inner(self, dev):
@@ -351,6 +367,9 @@ class Run:
             return
         if self.refused(dev, line, chain[base], chain[top]):
             return
+        line = self.changes_inside(dev, line, chain[base + 1:top + 1])
+        if not line:
+            return
         if self.during(dev, line):
             self.world.commit(dev, base, top)
         else:
@@ -359,7 +378,10 @@ class Run:
     def commit_one(self, dev):
         line = "commit " + dev
         top = self.world.active(dev)
-        if not self.refused(dev, line, top.parent, top):
+        if self.refused(dev, line, top.parent, top):
+            return
+        line = self.changes_inside(dev, line, [top])
+        if line:
             self.say(line)
             self.world.commit_one(dev)
 
@@ -373,6 +395,9 @@ class Run:
         elif self.rng.random() < 0.3:
             line += " " + chain[-1].path
         if self.refused(dev, line, chain[base], chain[-1]):
+            return
+        line = self.changes_inside(dev, line, chain[base + 1:])
+        if not line:
             return
         if not self.during(dev, line, "ready"):
             self.world.abandoned(dev, base, len(chain) - 1, self.versions)

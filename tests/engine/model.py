@@ -31,12 +31,14 @@ class Layer:
     parent  the layer below
     link    how the header names that: "relative", "absolute", "any" or None
     snaps   content of its internal snapshots, as long as that is defined
+    inside  has it any, whatever they hold by now
     """
 
     def __init__(self, path, fmt, size, parent=None, link=None):
         self.path, self.fmt, self.parent, self.link = path, fmt, parent, link
         self.data = bytearray(fitted(parent.data if parent else b"", size))
         self.either, self.torn, self.snaps = [], False, {}
+        self.inside = False
 
     def __repr__(self):
         return os.path.basename(self.path)

@@ -279,8 +279,15 @@ static int qcow2_grow_begin(struct node *node, uint64_t size, struct err *err)
 	struct qcow2 *q = qcow2_of(node);
 	uint64_t span = q->cluster << q->l2_bits;
 	uint64_t l1 = div_round_up(size, span);
-	int rc = qcow2_first_change(q);
+	int rc;
 
+	/* there a snapshot has the size of the disk as its own: nobody could
+	 * go back to it */
+	if (q->h.version < 3 && q->h.nb_snapshots)
+		return err_set(err, ERR_NOT_SUPPORTED, "Can't grow '%s': it "
+			       "is of version 2 and has internal snapshots",
+			       q->file->path);
+	rc = qcow2_first_change(q);
 	if (!rc && l1 > QCOW2_L1_MAX / 8)
 		rc = -EFBIG;
 	if (!rc && q->h.autoclear & QCOW2_AUTOCLEAR_RAW_DATA)
@@ -341,6 +348,31 @@ static int qcow2_set_backing(struct node *node, const char *name,
 }
 
 /* --- info --- */
+
+#define NAMES_MAX 4u		/* of snapshots in one sentence */
+
+static int qcow2_snapshots(struct node *node, struct str *names,
+			   struct err *err)
+{
+	struct qcow2 *q = qcow2_of(node);
+	struct qcow2_snapshot *s;
+	uint32_t n = q->h.nb_snapshots;
+	uint64_t bytes;
+
+	if (!names || !n)
+		return (int)n;
+	if (qcow2_snapshots_read(q->file, &q->h, &s, &bytes, err))
+		return -1;
+	for (uint32_t i = 0; i < n && i < NAMES_MAX; i++) {
+		str_add(names, i ? ", '" : "'");
+		str_add_safe(names, s[i].name);
+		str_add_char(names, '\'');
+	}
+	if (n > NAMES_MAX)
+		str_addf(names, " and %u more", n - NAMES_MAX);
+	qcow2_snapshots_free(s, n);
+	return (int)n;
+}
 
 static void info_snapshots(struct qcow2 *q, struct image_info *info)
 {
@@ -411,5 +443,6 @@ const struct driver driver_qcow2 = {
 	.empty = qcow2_empty,
 	.snapshot_create = qcow2_snapshot_create,
 	.snapshot_delete = qcow2_snapshot_delete,
+	.snapshots = qcow2_snapshots,
 	.info = qcow2_info,
 };

@@ -7,7 +7,7 @@
  *   qcow2_backing.c  another backing file, in one sector
  *   qcow2_create.c   an empty image
  *   qcow2_snapshot.c, qcow2_bitmap.c  the tables of both
- *   qcow2_snapshot_make.c  takes and deletes snapshots
+ *   qcow2_snapshot_make.c, qcow2_walk.c  takes and deletes snapshots
  *   qcow2_cache.c    L2 tables and refcount blocks in memory, by units
  *   qcow2_refcount.c counts, finds and frees clusters; order of writes
  *   qcow2_map.c      guest offset -> run; linking; zero; discard

@@ -146,8 +146,8 @@ int qcow2_refcount_get(struct qcow2 *q, uint64_t cluster, uint64_t *count);
 /* One reference more to a cluster that is in use. -EOVERFLOW: it has as many
  * as the image can count. */
 int qcow2_refcount_up(struct qcow2 *q, uint64_t cluster);
-/* The test alone. */
-int qcow2_refcount_check(struct qcow2 *q, uint64_t cluster);
+/* The most that the image can count. */
+uint64_t qcow2_refcount_max(const struct qcow2 *q);
 /* Takes up to @want free clusters in a row, refcount 1. 0, -errno, or
  * QCOW2_TABLE_FULL. */
 int qcow2_alloc(struct qcow2 *q, uint64_t want, struct qcow2_extent *out);
@@ -224,6 +224,24 @@ int qcow2_write_end(struct node *node, struct write_op *op, int rc);
 int qcow2_zero(struct node *node, uint64_t off, uint64_t len, bool unmap);
 bool qcow2_zeroes_fast(const struct node *node);
 int qcow2_empty(struct node *node);
+
+/* --- qcow2_walk.c; nothing held --- */
+
+/* Called with meta held. 0 or -errno, which ends the walk. */
+typedef int qcow2_walk_fn(struct qcow2 *q, uint64_t cluster, void *arg);
+
+/* Calls @fn for every cluster that @l1 reaches, as often as it is named, and
+ * for each L2 table behind what that names: as long as a table is counted
+ * nobody reuses it. 0 or -errno. */
+int qcow2_walk(struct qcow2 *q, const struct qcow2_table *l1,
+	       qcow2_walk_fn *fn, void *arg);
+/* Before anything is changed: -EOVERFLOW if some cluster could not be counted
+ * once more for each time that the active tables name it. Writes what waits,
+ * so that what was let go of is no longer counted. */
+int qcow2_check_room(struct qcow2 *q);
+/* Flushes if much waits in memory: metadata of a huge image need not fit into
+ * it at once. */
+int qcow2_make_room(struct qcow2 *q);
 
 /* --- qcow2_snapshot_make.c --- */
 

@@ -55,7 +55,7 @@ void qcow2_count_set(uint8_t *data, unsigned order, uint64_t i, uint64_t v)
 	}
 }
 
-static uint64_t count_max(const struct qcow2 *q)
+uint64_t qcow2_refcount_max(const struct qcow2 *q)
 {
 	unsigned order = q->h.refcount_order;
 
@@ -105,7 +105,7 @@ static int count_put(struct qcow2 *q, uint64_t cluster, uint64_t count)
 
 	if (rc)
 		return rc;
-	if (!u || count > count_max(q))
+	if (!u || count > qcow2_refcount_max(q))
 		return qcow2_broken(q);
 	qcow2_count_set(u->data, q->h.refcount_order, cluster % per_unit(q),
 			count);
@@ -113,23 +113,15 @@ static int count_put(struct qcow2 *q, uint64_t cluster, uint64_t count)
 	return 0;
 }
 
-int qcow2_refcount_check(struct qcow2 *q, uint64_t cluster)
+int qcow2_refcount_up(struct qcow2 *q, uint64_t cluster)
 {
 	uint64_t count;
 	int rc = qcow2_refcount_get(q, cluster, &count);
 
 	if (!rc && !count)
 		rc = qcow2_broken(q);
-	return !rc && count == count_max(q) ? -EOVERFLOW : rc;
-}
-
-int qcow2_refcount_up(struct qcow2 *q, uint64_t cluster)
-{
-	uint64_t count;
-	int rc = qcow2_refcount_check(q, cluster);
-
-	if (!rc)
-		rc = qcow2_refcount_get(q, cluster, &count);
+	if (!rc && count == qcow2_refcount_max(q))
+		rc = -EOVERFLOW;
 	return rc ? rc : count_put(q, cluster, count + 1);
 }
 

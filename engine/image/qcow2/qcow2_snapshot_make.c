@@ -29,76 +29,16 @@
 #define SNAPSHOTS_MAX 65536u
 #define TABLE_MAX (16ull << 20)
 
-/* --- over all clusters that an L1 table reaches --- */
-
-typedef int walk_fn(struct qcow2 *q, uint64_t cluster);
-
-static int walk_entry(struct qcow2 *q, uint64_t e, walk_fn *fn)
+static int add_one(struct qcow2 *q, uint64_t cluster, void *arg)
 {
-	struct qcow2_extent x = { .first = 0, .count = 0 };
-	int rc = 0;
-
-	if (e & QCOW2_COMPRESSED)
-		x = qcow2_compressed_extent(q, e);
-	else if (!is_aligned(e & QCOW2_OFFSET_MASK, q->cluster))
-		return qcow2_broken(q);
-	else if (e & QCOW2_OFFSET_MASK)
-		x = (struct qcow2_extent){
-			(e & QCOW2_OFFSET_MASK) >> q->cluster_bits, 1 };
-	for (uint64_t i = 0; i < x.count && !rc; i++)
-		rc = fn(q, x.first + i);
-	return rc;
+	(void)arg;
+	return qcow2_refcount_up(q, cluster);
 }
 
-/* The table itself last: as long as it is counted nobody reuses it. */
-static int walk_table(struct qcow2 *q, uint64_t table, walk_fn *fn)
+static int drop_one(struct qcow2 *q, uint64_t cluster, void *arg)
 {
-	uint64_t entries = 1ull << q->l2_bits;
-	struct qcow2_entry entry;
-	int rc = is_aligned(table, q->cluster) ? 0 : qcow2_broken(q);
-
-	for (uint64_t i = 0; i < entries && !rc; i++) {
-		rc = qcow2_entry_get(q, table, i, &entry);
-		if (!rc)
-			rc = walk_entry(q, entry.e, fn);
-	}
-	return rc ? rc : fn(q, table >> q->cluster_bits);
-}
-
-/* Metadata of a huge image need not fit into memory at once. */
-static int make_room(struct qcow2 *q)
-{
-	if (q->cache.dirty * q->cache.unit < QCOW2_DIRTY_MAX)
-		return 0;
-	return qcow2_flush(q->node);
-}
-
-static int walk(struct qcow2 *q, const struct qcow2_table *l1, walk_fn *fn)
-{
-	int rc = 0;
-
-	for (uint32_t i = 0; i < l1->count && !rc; i++) {
-		uint64_t table = l1->entry[i] & QCOW2_OFFSET_MASK;
-
-		if (!table)
-			continue;
-		rc = make_room(q);
-		lock_take(&q->node->meta);
-		if (!rc)
-			rc = walk_table(q, table, fn);
-		lock_drop(&q->node->meta);
-	}
-	return rc;
-}
-
-static int drop_one(struct qcow2 *q, uint64_t cluster)
-{
+	(void)arg;
 	return qcow2_unalloc(q, (struct qcow2_extent){ cluster, 1 });
-}
-
-static int has_room(struct qcow2 *q, uint64_t cluster)
-{
-	return qcow2_refcount_check(q, cluster);
 }
 
 /* --- the flags --- */
@@ -145,7 +85,7 @@ static int set_flags(struct qcow2 *q)
 
 		if (!table)
 			continue;
-		rc = make_room(q);
+		rc = qcow2_make_room(q);
 		lock_take(&q->node->meta);
 		if (!rc)
 			rc = flag_table(q, table);
@@ -360,7 +300,7 @@ static int share_all(struct qcow2 *q)
 	int rc = write_dirty(q, true);
 
 	if (!rc)
-		rc = walk(q, &q->l1, qcow2_refcount_up);
+		rc = qcow2_walk(q, &q->l1, add_one, NULL);
 	if (!rc)
 		rc = qcow2_flush(q->node);
 	if (!rc)
@@ -389,12 +329,10 @@ static int show_snapshot(struct change *c)
 static int take(struct change *c, const struct snapshot_wish *wish)
 {
 	struct qcow2 *q = c->q;
-	int rc = qcow2_first_change(q);
+	int rc = qcow2_check_room(q);
 
 	if (!rc)
-		rc = qcow2_flush(q->node);
-	if (!rc && q->h.refcount_order < 4)
-		rc = walk(q, &q->l1, has_room);
+		rc = qcow2_first_change(q);
 	if (!rc)
 		rc = put_tables(c, wish);
 	if (!rc)
@@ -418,6 +356,17 @@ static int check_can(struct qcow2 *q, const struct snapshot_wish *wish,
 	return 0;
 }
 
+static void say_crowded(const struct qcow2 *q,
+			const struct snapshot_wish *wish, struct err *err)
+{
+	unsigned bits = 1u << q->h.refcount_order;
+
+	err_set(err, ERR_GENERIC, "Failed to create snapshot '%s' on '%s': its "
+		"reference counts (refcount_bits=%u) are too narrow to count "
+		"%s", wish->name, q->file->path, bits,
+		bits == 1 ? "snapshots" : "one snapshot more");
+}
+
 int qcow2_snapshot_create(struct node *node, const struct snapshot_wish *wish,
 			  struct err *err)
 {
@@ -435,7 +384,9 @@ int qcow2_snapshot_create(struct node *node, const struct snapshot_wish *wish,
 			     "'%s' is full", q->file->path);
 	if (!rc) {
 		rc = take(&c, wish);
-		if (rc)
+		if (rc == -EOVERFLOW)
+			say_crowded(q, wish, err);
+		else if (rc)
 			err_sys(err, rc, "Failed to create snapshot '%s' on "
 				"'%s'", wish->name, q->file->path);
 	}
@@ -454,7 +405,7 @@ static int unshare_all(struct qcow2 *q, const struct qcow2_table *l1)
 		qcow2_set_add(&q->set, (l1->entry[i] & QCOW2_OFFSET_MASK) >>
 				       q->cluster_bits);
 	lock_drop(&q->node->meta);
-	rc = walk(q, l1, drop_one);
+	rc = qcow2_walk(q, l1, drop_one, NULL);
 	if (!rc)
 		rc = qcow2_flush(q->node);
 	if (!rc)

@@ -15,6 +15,13 @@ static void pass(json_t *to, const json_t *from, const char *key)
 		json_object_set(to, key, json_object_get(from, key));
 }
 
+/* -f in the words of QMP. */
+static void pass_force(json_t *to, const json_t *from)
+{
+	if (field_bool(from, "force"))
+		json_object_set_new(to, "x-blkmon-force", json_true());
+}
+
 int hmp_snapshot_blkdev(struct console *c, json_t *args)
 {
 	json_t *to;
@@ -39,7 +46,9 @@ int hmp_block_stream(struct console *c, json_t *args)
 			       "exclusive\n");
 		return -1;
 	}
+	pass_force(args, args);
 	json_object_del(args, "all");
+	json_object_del(args, "force");
 	return console_do(c, "block-stream", json_incref(args));
 }
 
@@ -52,15 +61,20 @@ int hmp_block_commit(struct console *c, json_t *args)
 	pass(to, args, "top");
 	if (json_object_get(args, "speed"))
 		json_object_set(to, "speed", json_object_get(args, "speed"));
+	pass_force(to, args);
 	return console_do(c, "block-commit", to);
 }
 
 /* QEMU prints what is wrong with `commit` without "Error: ". */
 int hmp_commit(struct console *c, json_t *args)
 {
-	json_t *reply = console_call(c, "x-blkmon-commit", json_incref(args));
-	const char *error = channel_error(reply);
+	json_t *to = json_object(), *reply;
+	const char *error;
 
+	pass(to, args, "device");
+	pass_force(to, args);
+	reply = console_call(c, "x-blkmon-commit", to);
+	error = channel_error(reply);
 	if (error)
 		console_printf(c, "%s\n", error);
 	json_decref(reply);

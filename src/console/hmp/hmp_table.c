@@ -11,7 +11,8 @@ const struct hmp_command hmp_commands[] = {
 		.run = hmp_help,
 	}, {
 		/* The words of this help line are quoted by scripts. */
-		.name = "commit", .params = "device|all", .args = "device:B",
+		.name = "commit", .params = "device|all",
+		.args = "force:-f,device:B",
 		.help = "commit changes to the disk images (if -snapshot is "
 			"used) or backing files",
 		.run = hmp_commit,
@@ -54,19 +55,21 @@ const struct hmp_command hmp_commands[] = {
 	}, {
 		.name = "block_stream",
 		.params = "[-a] device [speed [base]]",
-		.args = "all:-a,device:B,speed:o?,base:I?",
+		.args = "all:-a,force:-f,device:B,speed:o?,base:I?",
 		.help = "copy what the images between base and the device\n"
 			"\t\t\thold up into the device, then drop them from "
-			"its chain;\n\t\t\t-a or no base: the whole chain",
+			"its chain;\n\t\t\t-a or no base: the whole chain; "
+			"-f: even where\n\t\t\tinternal snapshots change",
 		.run = hmp_block_stream,
 	}, {
 		.name = "block_commit",
 		.params = "device [base [top [speed]]]",
-		.args = "device:B,base:I?,top:I?,speed:o?",
+		.args = "force:-f,device:B,base:I?,top:I?,speed:o?",
 		.help = "write the images above base up to top down into\n"
 			"\t\t\tbase. With the active layer as top, or none, "
 			"the job\n\t\t\tgets ready and waits for "
-			"block_job_complete.",
+			"block_job_complete.\n\t\t\t-f: even where internal "
+			"snapshots change",
 		.run = hmp_block_commit,
 	}, {
 		.name = "__com.redhat_block-commit",

@@ -144,7 +144,7 @@ static int commit_at_once(struct world *w)
 {
 	struct err err = ERR_INIT;
 
-	return engine_commit_sync(w->engine, DRIVE, &err);
+	return engine_commit_sync(w->engine, DRIVE, false, &err);
 }
 
 static int snapshot(struct world *w)

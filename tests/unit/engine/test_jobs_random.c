@@ -153,7 +153,7 @@ static void random_commit_now(struct world *w)
 		return;
 	print_message("commit at once\n");
 	guest_start(&guest, w);
-	must(engine_commit_sync(w->engine, "disk0", &err), &err);
+	must(engine_commit_sync(w->engine, "disk0", false, &err), &err);
 	guest_stop(&guest);
 }
 

@@ -155,7 +155,7 @@ static void commit_at_once(struct world *w)
 {
 	struct err err = ERR_INIT;
 
-	must(engine_commit_sync(w->engine, DRIVE, &err), &err);
+	must(engine_commit_sync(w->engine, DRIVE, false, &err), &err);
 }
 
 static void snapshot(struct world *w)

@@ -620,7 +620,7 @@ static void one_job(struct site *s)
 		commit_all(s, false);
 		break;
 	default:
-		must(engine_commit_sync(s->w.engine, DRIVE, &err), &err);
+		must(engine_commit_sync(s->w.engine, DRIVE, false, &err), &err);
 	}
 }
 
