@@ -44,22 +44,6 @@ static int check_change(const struct drive *d, uint64_t off, uint64_t len)
 	return !rc && d->read_only ? -EROFS : rc;
 }
 
-/* A disk whose format was guessed must not be made to look like another one:
- * the next guess would let the guest read any file of the host (hazard H1). */
-static bool forges_header(struct drive *d, uint64_t off, uint64_t len,
-			  const char *buf)
-{
-	char head[4];
-
-	if (!d->root.node->probed || d->root.node->drv != &driver_raw ||
-	    off >= sizeof(head))
-		return false;
-	if (node_read(d->root.node, 0, sizeof(head), head))
-		return true;
-	memcpy(head + off, buf, min_u64(len, sizeof(head) - off));
-	return !memcmp(head, "QFI\xfb", sizeof(head));
-}
-
 /* --- changes --- */
 
 static int change_held(struct node *node, const struct request *r)
@@ -138,8 +122,6 @@ static int act_write(struct drive *d, const struct request *r)
 {
 	int rc = check_change(d, r->off, r->len);
 
-	if (!rc && forges_header(d, r->off, r->len, r->data))
-		rc = -EPERM;
 	if (!rc && r->len)
 		rc = change(d, r);
 	if (!rc && r->fua)

@@ -4,11 +4,10 @@
 #include <stddef.h>
 #include <string.h>
 
+#include "engine/image/guess.h"
 #include "engine/image/qcow2/qcow2.h"
 
 static const struct driver *const drivers[] = { &driver_qcow2, &driver_raw };
-
-static const char qcow2_magic[4] = { 'Q', 'F', 'I', '\xfb' };
 
 const struct driver *format_find(const char *name)
 {
@@ -20,12 +19,10 @@ const struct driver *format_find(const char *name)
 
 int format_probe(struct file *file, const struct driver **out)
 {
-	char head[sizeof(qcow2_magic)];
+	char head[GUESS_BYTES];
 	int rc = file_read(file, 0, head, sizeof(head));
 
-	if (rc)
-		return rc;
-	*out = memcmp(head, qcow2_magic, sizeof(head)) ? &driver_raw
-						       : &driver_qcow2;
-	return 0;
+	if (!rc)
+		*out = format_find(guess_format(head, sizeof(head)));
+	return rc;
 }

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -235,6 +236,25 @@ int file_create(struct file **out, const char *path, mode_t mode, bool reuse,
 	else
 		*out = f;
 	return rc;
+}
+
+int file_open_memory(struct file **out, uint64_t size, struct err *err)
+{
+	struct file *f = file_new("memory", true, FILE_CACHE_WRITEBACK);
+
+	f->fd = memfd_create("blkmon", MFD_CLOEXEC);
+	if (f->fd < 0 || ftruncate(f->fd, (off_t)size)) {
+		err_sys(err, errno, "Could not take memory for a file");
+		file_close(f);
+		return -1;
+	}
+	if (file_identify(f, "open", err)) {
+		file_close(f);
+		return -1;
+	}
+	f->can_clone = false;
+	*out = f;
+	return 0;
 }
 
 /* Another description of the same file. The inode is reached through the

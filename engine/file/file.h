@@ -86,6 +86,10 @@ int file_open(struct file **out, const struct file_options *o,
 int file_create(struct file **out, const char *path, mode_t mode, bool reuse,
 		enum file_cache cache, struct err *err);
 
+/* A file of @size bytes in memory, without a name, for what is to be looked at
+ * before it goes anywhere. */
+int file_open_memory(struct file **out, uint64_t size, struct err *err);
+
 void file_close(struct file *f);	/* drops the locks; NULL is fine */
 
 /* Changes between read-only and read-write, with the locks of the new role,

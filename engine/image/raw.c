@@ -3,15 +3,25 @@
  * A file may have any length; the sector in which it ends is filled up with
  * zeroes. Nothing is below a raw image, so a hole in the file is a run of
  * zeroes and never RUN_HOLE; nor is there a RUN_COMPRESSED.
+ *
+ * A disk whose format was guessed must not be made to look like another one:
+ * the next guess would let whoever wrote it read any file of the host (hazard
+ * H1). So whatever is to be written to the beginning of such a disk, by whom
+ * and in however many pieces, goes to a place in memory first; write_end()
+ * looks at what the disk would begin with, and copies it or refuses.
  */
 #include <errno.h>
+#include <string.h>
 
 #include "engine/image/driver.h"
+#include "engine/image/guess.h"
 #include "engine/image/image_info.h"
 #include "engine/image/node.h"
 #include "engine/util/bytes.h"
 
 #define SECTOR 512
+#define HEAD_BYTES 4096u	/* of a guessed disk; what is cloned is aligned
+				   to no more */
 
 static int raw_open(struct node *node, const struct node_options *o,
 		    struct err *err)
@@ -25,15 +35,27 @@ static int raw_open(struct node *node, const struct node_options *o,
 	return 0;
 }
 
+/* Where the beginning of a guessed disk is written to, else NULL. */
+static struct file *head_of(const struct node *node)
+{
+	return node->opaque;
+}
+
 static void raw_close(struct node *node)
 {
-	(void)node;
+	file_close(head_of(node));
+	node->opaque = NULL;
 }
 
 static int raw_make_writable(struct node *node, struct err *err)
 {
-	(void)node;
-	(void)err;
+	struct file *head;
+
+	if (!node->probed || node->opaque)
+		return 0;
+	if (file_open_memory(&head, HEAD_BYTES, err))
+		return -1;
+	node->opaque = head;
 	return 0;
 }
 
@@ -69,14 +91,37 @@ static int raw_write_begin(struct node *node, uint64_t off, uint64_t len,
 		.host = off,
 		.in_place = true,
 	};
+	if (node->opaque && off < HEAD_BYTES) {
+		op->file = head_of(node);
+		op->len = min_u64(len, HEAD_BYTES - off);
+	}
 	return 0;
+}
+
+/* What came to the place in memory goes to the disk, unless that would look
+ * like something else then: -EPERM. One at a time, or two halves would pass. */
+static int put_head(struct node *node, const struct write_op *op)
+{
+	uint8_t head[GUESS_BYTES], new[HEAD_BYTES];
+	int rc = file_read(head_of(node), op->host, new, op->len);
+
+	lock_take(&node->meta);
+	if (!rc)
+		rc = file_read(node->file, 0, head, sizeof(head));
+	if (!rc && op->host < sizeof(head))
+		memcpy(head + op->host, new,
+		       min_u64(op->len, sizeof(head) - op->host));
+	if (!rc && strcmp(guess_format(head, sizeof(head)), "raw"))
+		rc = -EPERM;
+	if (!rc)
+		rc = file_write(node->file, op->host, new, op->len);
+	lock_drop(&node->meta);
+	return rc;
 }
 
 static int raw_write_end(struct node *node, struct write_op *op, int rc)
 {
-	(void)node;
-	(void)op;
-	return rc;
+	return rc || op->file == node->file ? rc : put_head(node, op);
 }
 
 /* What is a hole already, or has become one, is left alone: to zero it would

@@ -346,17 +346,31 @@ static void tune(struct pass *p, uint64_t moved, uint64_t took)
 				   BATCH_MAX);
 }
 
+/* No error of the host that a policy is for: to try again is of no use. */
+static bool is_forgery(const struct copy_error *e, const struct node *node)
+{
+	return e->rc == -EPERM && !e->reading && node->probed;
+}
+
 static int pass_fail(struct pass *p, const struct copy_error *e,
 		     struct err *err)
 {
-	struct err why = ERR_INIT;
 	const struct node *node = e->node ? e->node : p->copy.from;
+	bool forgery = is_forgery(e, node);
+	struct err why = ERR_INIT;
 
-	err_sys(&why, e->rc, "Could not %s '%s' at offset %" PRIu64
-		" of the disk", e->reading ? "read" : "write",
-		node->file->path, e->off);
+	if (forgery)
+		err_set(&why, ERR_GENERIC, "'%s' was guessed to be raw, and "
+			"with what is to be written to its beginning it would "
+			"be guessed to be something else: name its format "
+			"(format=raw)", node->file->path);
+	else
+		err_sys(&why, e->rc, "Could not %s '%s' at offset %" PRIu64
+			" of the disk", e->reading ? "read" : "write",
+			node->file->path, e->off);
 	if (p->job)
-		return job_error(p->job, &why, e->reading);
+		return forgery ? job_fail(p->job, &why) :
+				 job_error(p->job, &why, e->reading);
 	*err = why;
 	return e->rc;
 }

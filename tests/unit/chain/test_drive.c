@@ -48,6 +48,7 @@ static void test_guessed_raw(void **state)
 	struct err err = ERR_INIT;
 	struct node *node;
 	FILE *f = fopen("disk.raw", "w");
+	char head[8];
 
 	(void)state;
 	assert_int_equal(ftruncate(fileno(f), 4096), 0);
@@ -62,6 +63,10 @@ static void test_guessed_raw(void **state)
 	assert_int_equal(drive_write(drive, 0, 3, "QFI", false), 0);
 	assert_int_equal(drive_write(drive, 3, 1, "\xfb", false), -EPERM);
 	assert_int_equal(drive_write(drive, 4, 4, "QFI\xfb", false), 0);
+	/* the guard is the image's, whoever writes */
+	assert_int_equal(node_write(node, 3, 1, "\xfb"), -EPERM);
+	assert_int_equal(drive_read(drive, 0, 8, head), 0);
+	assert_memory_equal(head, "QFI\0QFI\xfb", 8);
 	stop();
 }
 

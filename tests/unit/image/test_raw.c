@@ -161,6 +161,83 @@ static void zeroes_are_sparse(void **state)
 	image_free(node);
 }
 
+/* --- a guessed disk --- */
+
+/* A write as its callers make it; the middle is where another one may be. */
+static int guessed_begin(struct node *node, uint64_t off, const void *what,
+			 uint64_t len, struct write_op *op)
+{
+	int rc = driver_raw.write_begin(node, off, len, 0, op);
+
+	return rc ? rc : file_write(op->file, op->host, what, op->len);
+}
+
+static int guessed_put(struct node *node, uint64_t off, const void *what,
+		       uint64_t len)
+{
+	struct write_op op;
+	int rc = guessed_begin(node, off, what, len, &op);
+
+	assert_true(op.len <= len);
+	return driver_raw.write_end(node, &op, rc);
+}
+
+static struct node *guessed_new(void)
+{
+	struct node *node = image_new(BLOCK);
+	struct err err = ERR_INIT;
+
+	node->probed = true;
+	lock_init(&node->meta);
+	assert_int_equal(driver_raw.make_writable(node, &err), 0);
+	return node;
+}
+
+static void assert_head(struct node *node, const char *want, size_t len)
+{
+	uint8_t got[64];
+
+	assert_int_equal(file_read(node->file, 0, got, len), 0);
+	assert_memory_equal(got, want, len);
+}
+
+static void guessed_disk(void **state)
+{
+	struct node *node = guessed_new();
+	uint8_t big[BLOCK / 2] = { 'Q', 'F', 'I', 0xfb };
+	struct write_op op;
+
+	(void)state;
+	assert_int_equal(guessed_put(node, 0, "QFI\xfb", 4), -EPERM);
+	assert_int_equal(guessed_put(node, 0, big, sizeof(big)), -EPERM);
+	assert_head(node, "\0\0\0\0", 4);
+	assert_int_equal(guessed_put(node, 1, "FI\xfb" "3", 4), 0);
+	assert_int_equal(guessed_put(node, 0, "Q", 1), -EPERM);
+	assert_head(node, "\0FI\xfb" "3", 5);
+	assert_int_equal(guessed_put(node, 0, "hello", 5), 0);
+	assert_head(node, "hello", 5);
+	/* behind the beginning it is a disk like others */
+	assert_int_equal(driver_raw.write_begin(node, 4096, 512, 0, &op), 0);
+	assert_ptr_equal(op.file, node->file);
+	assert_int_equal(op.len, 512);
+	image_free(node);
+}
+
+/* Neither forges it alone, and both are under way at once. */
+static void halves_do_not_pass(void **state)
+{
+	struct node *node = guessed_new();
+	struct write_op a, b;
+
+	(void)state;
+	assert_int_equal(guessed_begin(node, 0, "QF", 2, &a), 0);
+	assert_int_equal(guessed_begin(node, 2, "I\xfb", 2, &b), 0);
+	assert_int_equal(driver_raw.write_end(node, &b, 0), 0);
+	assert_int_equal(driver_raw.write_end(node, &a, 0), -EPERM);
+	assert_head(node, "\0\0I\xfb", 4);
+	image_free(node);
+}
+
 static int flush_fails(const struct file *f, enum file_op op, uint64_t off,
 		       uint64_t len, const void *buf)
 {
@@ -229,6 +306,8 @@ int main(void)
 		cmocka_unit_test(any_length),
 		cmocka_unit_test(zeroes),
 		cmocka_unit_test(zeroes_are_sparse),
+		cmocka_unit_test(guessed_disk),
+		cmocka_unit_test(halves_do_not_pass),
 		cmocka_unit_test(growing),
 		cmocka_unit_test(what_raw_has_not),
 	};
