@@ -213,8 +213,7 @@ static void commit_offline_to_a_lower_base(void **state)
 
 	make_chain(w, 4);
 	must(engine_commit_offline(w->engine, "disk0", "layer1", false, NULL,
-				   NULL,
-				   &err), &err);
+				   NULL, &err), &err);
 	world_verify(w);
 	reopen(w);
 	world_verify(w);
