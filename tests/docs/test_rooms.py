@@ -92,3 +92,18 @@ def test_a_header_that_is_gone_is_missed(house):
     readme.write_text(text.replace("`job_kinds.h`", "`no_such.h`"),
                       encoding="utf-8")
     assert "README.md: there is no header engine/job/no_such.h" in lint(house)
+
+
+def test_every_file_that_the_readme_names_is_there():
+    text = (REPO / "README.md").read_text(encoding="utf-8")
+    there = {p.name for folder in ("engine", "src", "ui", "tests", "scripts")
+             for p in (REPO / folder).rglob("*.[chp]*")}
+    there |= {p.name for p in (REPO / "scripts").iterdir()}
+    named = set(re.findall(r"`([\w-]+\.(?:[ch]|py|sh))`", text))
+    assert len(named) > 40
+    assert not named - there
+    paths = set(re.findall(r"`([\w.-]+(?:/[\w.-]+)*/?)`", text))
+    paths = {p for p in paths if p.split("/")[0] in (
+        "engine", "src", "ui", "tests", "scripts", "docs", ".ci")}
+    assert paths
+    assert not {p for p in paths if not (REPO / p).exists()}
