@@ -34,7 +34,7 @@ ALL_LDFLAGS = -pthread $(if $(SAN),-fsanitize=$(SAN)) $(LDFLAGS)
 # by then `make check` may just have installed it.
 lib = $(shell $(PKG_CONFIG) --libs $(1) 2>/dev/null || echo $(2))
 LIBS_engine/image/qcow2 = $(call lib,zlib libzstd,-lz -lzstd)
-LIBS_src/qmp = $(call lib,jansson,-ljansson)
+LIBS_src/qmp/json = $(call lib,jansson,-ljansson)
 LIBS_ui/tty = $(call lib,ncursesw,-lncursesw -ltinfo)
 LIBS_ui/prompt = $(call lib,readline,-lreadline)
 LIBS_cmocka = $(call lib,cmocka,-lcmocka)
@@ -44,7 +44,7 @@ LIBS_cmocka = $(call lib,cmocka,-lcmocka)
 # not link. README.md tells what each is for, and `make lint` compares.
 ROOMS := engine/util engine/file engine/event engine/image engine/image/qcow2 \
 	engine/chain engine/job engine engine/nbd \
-	src/qmp \
+	src/qmp/json src/qmp src/qmp/wire \
 	src/console src/console/hmp src/console/line src/console/front \
 	src/process src/offline \
 	ui/draw ui/keys ui/tty ui/view ui/client ui/prompt ui/pane ui/screen \

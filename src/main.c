@@ -21,7 +21,7 @@
 #include "src/process/daemon.h"
 #include "src/process/signals.h"
 #include "src/qmp/command.h"
-#include "src/qmp/error.h"
+#include "src/qmp/json/error.h"
 #include "src/qmp/machine.h"
 #include "ui/keys/keys.h"
 #include "ui/prompt/line.h"

@@ -19,7 +19,7 @@
 #include "src/console/interrupt.h"
 #include "src/console/watch.h"
 #include "src/qmp/channel.h"
-#include "src/qmp/json_stream.h"
+#include "src/qmp/json/json_stream.h"
 
 #define CONSOLE_HISTORY 64
 

@@ -6,9 +6,9 @@
 
 #include "engine/util/bug.h"
 #include "engine/util/mem.h"
-#include "src/qmp/args.h"
-#include "src/qmp/keyval.h"
-#include "src/qmp/nbd_address.h"
+#include "src/qmp/json/args.h"
+#include "src/qmp/json/keyval.h"
+#include "src/qmp/json/nbd_address.h"
 
 const char daemon_options_help[] =
 "\n"

@@ -5,9 +5,9 @@
 
 #include "engine/util/mem.h"
 #include "src/console/front/remote.h"
-#include "src/qmp/args.h"
-#include "src/qmp/keyval.h"
-#include "src/qmp/session.h"
+#include "src/qmp/json/args.h"
+#include "src/qmp/json/keyval.h"
+#include "src/qmp/wire/session.h"
 
 #define CHARDEV_ARGS "backend:e=socket|stdio,id:s,*path:s,*fd:i,*host:s," \
 	"*port:s,*server:b,*wait:b,*signal:b"

@@ -8,7 +8,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#include "src/qmp/server.h"
+#include "src/qmp/wire/server.h"
 
 struct monitors {		/* all zero: none */
 	json_t *chardevs;	/* id -> its options */

@@ -4,8 +4,8 @@
 #include <string.h>
 
 #include "engine/util/bug.h"
-#include "src/qmp/error.h"
-#include "src/qmp/text.h"
+#include "src/qmp/json/error.h"
+#include "src/qmp/json/text.h"
 
 static const struct qmp_command *const tables[] = {
 	qmp_run_commands,

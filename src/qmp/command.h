@@ -11,7 +11,7 @@
 #include <stdbool.h>
 
 #include "engine/engine.h"
-#include "src/qmp/args.h"
+#include "src/qmp/json/args.h"
 #include "src/qmp/machine.h"
 
 /* Where a request comes from. */

@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "engine/util/bug.h"
-#include "src/qmp/text.h"
+#include "src/qmp/json/text.h"
 
 static json_t *job_status(const struct event *ev)
 {

@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "engine/util/mem.h"
-#include "src/qmp/text.h"
+#include "src/qmp/json/text.h"
 
 #define US_PER_SEC 1000000ull
 #define NS_PER_SECOND 1000000000ull

@@ -7,7 +7,7 @@
 #include <string.h>
 
 #include "src/qmp/command.h"
-#include "src/qmp/text.h"
+#include "src/qmp/json/text.h"
 
 static json_t *counted(json_t *object, const struct nbd_counts *c)
 {

@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "src/qmp/command.h"
-#include "src/qmp/text.h"
+#include "src/qmp/json/text.h"
 
 /* --- the server --- */
 

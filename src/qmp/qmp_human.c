@@ -7,7 +7,7 @@
 
 #include "engine/util/str.h"
 #include "src/qmp/command.h"
-#include "src/qmp/text.h"
+#include "src/qmp/json/text.h"
 
 char *(*qmp_human_line)(struct machine *machine, const char *line);
 

@@ -6,7 +6,7 @@
 
 #include "src/qmp/command.h"
 #include "src/qmp/nodes.h"
-#include "src/qmp/text.h"
+#include "src/qmp/json/text.h"
 
 static json_t *drive_entry(const struct nodes *nodes,
 			   const struct drive_info *drive)

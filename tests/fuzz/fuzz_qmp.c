@@ -4,7 +4,7 @@
 #include <stdint.h>
 
 #include "engine/util/bug.h"
-#include "src/qmp/session.h"
+#include "src/qmp/wire/session.h"
 #include "tests/fuzz/null_channel.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);

@@ -7,7 +7,7 @@
 #ifndef BLKMON_CONSOLE_REMOTE_H
 #define BLKMON_CONSOLE_REMOTE_H
 
-#include "src/qmp/conn.h"
+#include "src/qmp/wire/conn.h"
 
 extern const struct conn_protocol remote_protocol;
 

@@ -5,7 +5,7 @@
 #include "src/console/console.h"
 #include "src/console/fields.h"
 #include "src/console/hmp/hmp.h"
-#include "src/qmp/nbd_address.h"
+#include "src/qmp/json/nbd_address.h"
 
 /* Every device that has an image. All or none: where one can't be exported,
  * the server ends again. */

@@ -9,7 +9,7 @@
 
 #include "engine/util/size.h"
 #include "src/console/hmp/hmp.h"
-#include "src/qmp/text.h"
+#include "src/qmp/json/text.h"
 
 struct lexer {
 	const struct hmp_command *cmd;

@@ -13,7 +13,7 @@
 #include "engine/util/clock.h"
 #include "src/qmp/channel.h"
 #include "src/qmp/command.h"
-#include "src/qmp/error.h"
+#include "src/qmp/json/error.h"
 #include "tests/unit/scratch.h"
 
 #define SIZE (4u << 20)

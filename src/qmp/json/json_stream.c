@@ -2,7 +2,7 @@
 /*
  * Only where a value ends is found out here; whether it is one, says jansson.
  */
-#include "src/qmp/json_stream.h"
+#include "src/qmp/json/json_stream.h"
 
 #include <ctype.h>
 #include <errno.h>

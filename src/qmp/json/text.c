@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-#include "src/qmp/text.h"
+#include "src/qmp/json/text.h"
 
 #include "engine/util/str.h"
 

@@ -7,7 +7,7 @@
 
 #include <cmocka.h>
 
-#include "src/qmp/args.h"
+#include "src/qmp/json/args.h"
 
 #define SPEC "device:s,*speed:i,*force:b,*mode:e=fast|slow,*data:o,*list:a," \
 	"*any:v"

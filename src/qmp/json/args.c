@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-#include "src/qmp/args.h"
+#include "src/qmp/json/args.h"
 
 #include <string.h>
 

@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "src/qmp/json_stream.h"
+#include "src/qmp/json/json_stream.h"
 
 /* What came out: values as compact JSON, faults as "!text", one a line. */
 struct outcome {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-#include "src/qmp/conn.h"
+#include "src/qmp/wire/conn.h"
 
 #include <errno.h>
 #include <limits.h>

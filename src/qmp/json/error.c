@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-#include "src/qmp/error.h"
+#include "src/qmp/json/error.h"
 
 #include "engine/util/str.h"
-#include "src/qmp/text.h"
+#include "src/qmp/json/text.h"
 
 static bool classes_72;
 

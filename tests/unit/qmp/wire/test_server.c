@@ -18,9 +18,9 @@
 #include "engine/util/clock.h"
 #include "engine/util/mem.h"
 #include "engine/util/str.h"
-#include "src/qmp/conn.h"
-#include "src/qmp/server.h"
-#include "src/qmp/session.h"
+#include "src/qmp/wire/conn.h"
+#include "src/qmp/wire/server.h"
+#include "src/qmp/wire/session.h"
 #include "tests/unit/scratch.h"
 
 #define PATIENCE_MS 60000

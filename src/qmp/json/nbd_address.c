@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-#include "src/qmp/nbd_address.h"
+#include "src/qmp/json/nbd_address.h"
 
 #include <stdlib.h>
 #include <string.h>
 
 #include "engine/util/mem.h"
-#include "src/qmp/text.h"
+#include "src/qmp/json/text.h"
 
 static json_t *inet(const char *host, size_t len, const char *port)
 {

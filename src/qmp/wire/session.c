@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-#include "src/qmp/session.h"
+#include "src/qmp/wire/session.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -3,7 +3,7 @@
  * The ways in, and what is there to make a connection of who comes by them;
  * accepting and burying is the listener's.
  */
-#include "src/qmp/server.h"
+#include "src/qmp/wire/server.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -19,7 +19,7 @@
 
 #include "engine/util/mem.h"
 #include "engine/util/socket.h"
-#include "src/qmp/conn.h"
+#include "src/qmp/wire/conn.h"
 
 /* What is spoken with those who come by a socket that listens. */
 struct manner {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-#include "src/qmp/keyval.h"
+#include "src/qmp/json/keyval.h"
 
 #include <errno.h>
 #include <stdbool.h>
@@ -9,7 +9,7 @@
 #include "engine/util/mem.h"
 #include "engine/util/size.h"
 #include "engine/util/str.h"
-#include "src/qmp/json_stream.h"
+#include "src/qmp/json/json_stream.h"
 
 /* --- values --- */
 

@@ -12,8 +12,8 @@
 #include <stddef.h>
 
 #include "src/qmp/channel.h"
-#include "src/qmp/json_stream.h"
-#include "src/qmp/conn.h"
+#include "src/qmp/json/json_stream.h"
+#include "src/qmp/wire/conn.h"
 
 struct session {
 	struct channel *channel;	/* owned */

@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "src/qmp/keyval.h"
+#include "src/qmp/json/keyval.h"
 
 static void expect(const char *text, const char *implied, const char *want)
 {
