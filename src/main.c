@@ -19,6 +19,7 @@
 #include "src/offline/offline.h"
 #include "src/options/options.h"
 #include "src/process/daemon.h"
+#include "src/process/service.h"
 #include "src/process/signals.h"
 #include "src/qmp/command.h"
 #include "src/qmp/json/error.h"
@@ -88,6 +89,16 @@ static int open_monitors(struct program *p)
 	return 0;
 }
 
+/* Work goes on where the one who started us can't be told. */
+static void tell_starter(const char *state)
+{
+	int rc = service_tell(state);
+
+	if (rc)
+		fprintf(stderr, "blkmon: NOTIFY_SOCKET: could not tell '%s': "
+			"%s\n", state, strerror(-rc));
+}
+
 /* Images first: who can connect finds them all. */
 static int open_all(struct program *p)
 {
@@ -106,6 +117,7 @@ static int open_all(struct program *p)
 	if (d->pidfile && pidfile_make(&p->pidfile, d->pidfile, &err))
 		return complain(&err);
 	daemon_ready();
+	tell_starter("READY=1");
 	return 0;
 }
 
@@ -259,6 +271,7 @@ static int run_console(struct program *p)
 	p->console.interrupt = &p->signals.interrupt;
 	p->console.pretty = p->options.pretty;
 	status = run_front_end(p);
+	tell_starter("STOPPING=1");
 	close_monitors(p);
 	if (machine_sync(p->machine, &err))
 		status = complain(&err);
