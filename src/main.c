@@ -17,6 +17,7 @@
 #include "src/console/front/serve.h"
 #include "src/console/hmp/hmp.h"
 #include "src/offline/offline.h"
+#include "src/options/dump.h"
 #include "src/options/options.h"
 #include "src/process/daemon.h"
 #include "src/process/service.h"
@@ -283,13 +284,18 @@ static int run_console(struct program *p)
 	return status;
 }
 
-static int print_manual(void)
+static int dump(enum options_dump what)
 {
-	char *text = hmp_manual();
+	char *text;
 
-	fputs(text, stdout);
-	keys_manual(stdout);
-	free(text);
+	if (what == OPTIONS_DUMP_JSON) {
+		dump_json(stdout);
+	} else {
+		text = hmp_manual();
+		fputs(text, stdout);
+		keys_manual(stdout);
+		free(text);
+	}
 	return fflush(stdout) ? EXIT_FAILED : EXIT_WELL;
 }
 
@@ -310,7 +316,7 @@ static int run(struct program *p, int argc, char **argv)
 	default:
 		if (p->options.classes_72)
 			qmp_error_classes_72();
-		status = p->options.dump_manual ? print_manual() :
+		status = p->options.dump ? dump(p->options.dump) :
 			run_console(p);
 	}
 	options_release(&p->options);

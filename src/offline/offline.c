@@ -7,7 +7,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,6 +16,7 @@
 #include "src/console/console.h"
 #include "src/console/image_text.h"
 #include "src/offline/cat.h"
+#include "src/process/option.h"
 #include "src/qmp/machine.h"
 
 #define DEVICE "image"
@@ -197,45 +197,100 @@ static int run_commit(struct offline *o)
 enum { OPT_PROGRESS = 256, OPT_JSON, OPT_OFFSET, OPT_LENGTH, OPT_PROBE,
        OPT_BACKING_FORMAT, OPT_DATA_FILE, OPT_FORCE };
 
-#define COMMON \
-	{ "probe", no_argument, NULL, OPT_PROBE }, \
-	{ "backing-format", required_argument, NULL, OPT_BACKING_FORMAT }, \
-	{ "data-file", required_argument, NULL, OPT_DATA_FILE }, \
-	{ "help", no_argument, NULL, 'h' }, \
+static const struct option_row common_rows[] = {
+	{ NULL, 'f', "FORMAT", .words = "qcow2|raw",
+	  .help = "the format of the image" },
+	{ "backing-format", OPT_BACKING_FORMAT, "FORMAT",
+	  .words = "qcow2|raw",
+	  .help = "of backing files whose link does not record one" },
+	{ "data-file", OPT_DATA_FILE, "PATH", .takes = OPTION_FILE,
+	  .help = "the external data file of the image" },
+	{ "probe", OPT_PROBE,
+	  .help = "guess the format of backing files whose link does\n"
+		"not record one" },
+	{ "help", 'h', .help = "this" },
 	{ 0 }
-
-static const struct option commit_options[] = {
-	{ "progress", required_argument, NULL, OPT_PROGRESS },
-	{ "force", no_argument, NULL, OPT_FORCE }, COMMON
 };
 
-static const struct option info_options[] = {
-	{ "json", no_argument, NULL, OPT_JSON }, COMMON
+static const struct option_row commit_rows[] = {
+	{ NULL, 'b', "BASE", .takes = OPTION_FILE,
+	  .help = "into BASE; the image keeps its content" },
+	{ NULL, 'p', .help = "show a bar, at a terminal" },
+	{ "progress", OPT_PROGRESS, "FD",
+	  .help = "write bytes done and bytes in all to a descriptor" },
+	{ "force", OPT_FORCE,
+	  .help = "even where internal snapshots change" },
+	{ 0 }
 };
 
-static const struct option cat_options[] = {
-	{ "offset", required_argument, NULL, OPT_OFFSET },
-	{ "length", required_argument, NULL, OPT_LENGTH }, COMMON
+static const struct option_row info_rows[] = {
+	{ "json", OPT_JSON, .help = "as JSON" },
+	{ 0 }
+};
+
+static const struct option_row cat_rows[] = {
+	{ "offset", OPT_OFFSET, "N", .help = "begin there (0)" },
+	{ "length", OPT_LENGTH, "N", .help = "how much (all)" },
+	{ 0 }
 };
 
 static const struct subcommand {
 	const char *name;
-	const char *letters;
-	const struct option *options;
+	const struct option_row *rows;		/* of its own */
 	int (*run)(struct offline *o);
-	const char *help;		/* of its own options, as typed */
+	const char *help;
 } subcommands[] = {
-	{ "commit", "hf:b:p", commit_options, run_commit,
-	  "[-b BASE] [-p] [--progress=FD] [--force] " },
-	{ "info", "hf:", info_options, run_info, "[--json] " },
-	{ "cat", "hf:", cat_options, run_cat, "[--offset N] [--length N] " },
+	{ "commit", commit_rows, run_commit,
+	  "write the image into its backing file, and empty it" },
+	{ "info", info_rows, run_info,
+	  "show the image and all images below it" },
+	{ "cat", cat_rows, run_cat,
+	  "write what a guest would read to standard output" },
 };
+
+#define SUBCOMMANDS (sizeof(subcommands) / sizeof(*subcommands))
+
+void offline_synopsis(FILE *out)
+{
+	for (size_t i = 0; i < SUBCOMMANDS; i++) {
+		const struct option_row *own[] = { subcommands[i].rows, NULL };
+
+		option_synopsis(own, fprintf(out, "       blkmon %s",
+					     subcommands[i].name), out);
+		fputs(" IMAGE\n", out);
+	}
+	fputs("These three also take", out);
+	option_synopsis((const struct option_row *[]) { common_rows, NULL },
+			(int)strlen("These three also take"), out);
+	fputs(".\n", out);
+}
+
+json_t *offline_json(void)
+{
+	json_t *list = json_array();
+
+	for (size_t i = 0; i < SUBCOMMANDS; i++) {
+		const struct subcommand *sub = &subcommands[i];
+		const struct option_row *tables[] = {
+			sub->rows, common_rows, NULL
+		};
+
+		json_array_append_new(list, json_pack("{s:s, s:s, s:o}",
+			"name", sub->name, "help", sub->help,
+			"options", option_json(tables)));
+	}
+	return list;
+}
 
 static int print_help(const struct subcommand *sub)
 {
-	printf("usage: blkmon %s [-f FORMAT] [--probe] "
-	       "[--backing-format FORMAT]\n"
-	       "       [--data-file PATH] %sIMAGE\n", sub->name, sub->help);
+	const struct option_row *tables[] = { sub->rows, common_rows, NULL };
+
+	option_synopsis(tables, printf("usage: blkmon %s", sub->name),
+			stdout);
+	printf(" IMAGE\n\nTo %s.\n\n", sub->help);
+	option_help(sub->rows, stdout);
+	option_help(common_rows, stdout);
 	return 0;
 }
 
@@ -309,12 +364,18 @@ static int take(struct offline *o, int option, const char *value)
 static int parse(struct offline *o, const struct subcommand *sub, int argc,
 		 char **argv)
 {
-	int option;
+	const struct option_row *tables[] = { sub->rows, common_rows, NULL };
+	struct option *longs = option_longs(tables);
+	char *letters = option_letters(tables);
+	int option, rc = 0;
 
-	while ((option = getopt_long(argc, argv, sub->letters, sub->options,
-				     NULL)) != -1)
-		if (take(o, option, optarg))
-			return -1;
+	while (!rc && (option = getopt_long(argc, argv, letters, longs,
+					    NULL)) != -1)
+		rc = take(o, option, optarg);
+	free(longs);
+	free(letters);
+	if (rc)
+		return -1;
 	if (o->help)
 		return 0;
 	if (optind != argc - 1) {
@@ -356,8 +417,7 @@ static int run(const struct subcommand *sub, int argc, char **argv,
 
 int offline_run(int argc, char **argv, struct signals *signals)
 {
-	for (size_t i = 0; i < sizeof(subcommands) / sizeof(*subcommands);
-	     i++)
+	for (size_t i = 0; i < SUBCOMMANDS; i++)
 		if (!strcmp(subcommands[i].name, argv[0]))
 			return run(&subcommands[i], argc, argv, signals);
 	return -1;

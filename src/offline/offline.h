@@ -2,10 +2,19 @@
 #ifndef BLKMON_OFFLINE_H
 #define BLKMON_OFFLINE_H
 
+#include <jansson.h>
+#include <stdio.h>
+
 #include "src/process/signals.h"
 
 /* argv[0] is the subcommand's name. The exit status; -1 if there is no such
  * subcommand. */
 int offline_run(int argc, char **argv, struct signals *signals);
+
+/* Their lines of `blkmon --help`. */
+void offline_synopsis(FILE *out);
+/* Their names and options, for those who tell of them: an array of objects,
+ * the caller's. */
+json_t *offline_json(void);
 
 #endif

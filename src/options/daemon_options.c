@@ -10,24 +10,8 @@
 #include "src/qmp/json/keyval.h"
 #include "src/qmp/json/nbd_address.h"
 
-const char daemon_options_help[] =
-"\n"
-"Ways in for programs:\n"
-"  --qmp unix:PATH[,server=on|off][,pretty=on]   QMP on a socket\n"
-"  --qmp tcp:HOST:PORT | stdio           on this machine's own TCP, or on\n"
-"                          standard input and output\n"
-"  --nbd unix:PATH | HOST:PORT          NBD there; no HOST: loopback\n"
-"  --export ID[,writable=on][,name=N]   a drive for NBD's clients\n"
-"and as qemu-storage-daemon knows them (stdin is not read then):\n"
-"  --chardev socket,id=ID,path=PATH|fd=N|host=,port=[,server=on][,wait=off]\n"
-"  --chardev stdio,id=ID\n"
-"  --monitor [chardev=]ID[,mode=control|readline][,pretty=on|off]\n"
-"  --blockdev KEY=VALUE,... | JSON      blockdev-add\n"
-"  --nbd-server addr.type=unix,addr.path=PATH | addr.type=inet,...\n"
-"  --export [type=]nbd,id=ID,node-name=NODE[,name=NAME][,writable=on]\n"
-"  --object iothread,id=ID     accepted; threads are blkmon's own affair\n"
-"  --pidfile PATH\n"
-"  --daemonize             leave the terminal when all is open\n";
+#define FROM_MONITOR "and as qemu-storage-daemon knows them (stdin is not " \
+	"read then):"
 
 struct row {
 	const char *name;
@@ -161,6 +145,39 @@ static int take_daemonize(struct daemon_options *o, const struct row *row,
 	return 0;
 }
 
+const struct option_row daemon_option_rows[] = {
+	{ "qmp", DAEMON_OPTION, "WAY[,server=on|off][,pretty=on]",
+	  .words = "unix:|tcp:|stdio", .heading = "Ways in for programs:",
+	  .help = "QMP on a socket, unix:PATH; on this machine's own\n"
+		"TCP, tcp:HOST:PORT; or on standard input and\n"
+		"output, stdio" },
+	{ "nbd", DAEMON_OPTION, "unix:PATH | HOST:PORT", .words = "unix:",
+	  .help = "NBD there; no HOST: loopback" },
+	{ "export", DAEMON_OPTION, "ID[,writable=on][,name=N]",
+	  .help = "a drive for NBD's clients; or, as below,\n"
+		"[type=]nbd,id=ID,node-name=NODE[,name=NAME]\n"
+		"[,writable=on]" },
+	{ "chardev", DAEMON_OPTION, "socket,id=ID,path=PATH|fd=N|host=,port=",
+	  .words = "socket,id=|stdio,id=", .heading = FROM_MONITOR,
+	  .help = "[,server=on][,wait=off]; or stdio,id=ID" },
+	{ "monitor", DAEMON_OPTION, "[chardev=]ID", .words = "chardev=",
+	  .help = "[,mode=control|readline][,pretty=on|off]" },
+	{ "blockdev", DAEMON_OPTION, "KEY=VALUE,... | JSON",
+	  .words = "driver=", .help = "blockdev-add" },
+	{ "nbd-server", DAEMON_OPTION, "KEY=VALUE,... | JSON",
+	  .words = "addr.type=unix,addr.path=|addr.type=inet,addr.host=",
+	  .help = "addr.type=unix,addr.path=PATH or addr.type=inet,..." },
+	{ "object", DAEMON_OPTION, "iothread,id=ID",
+	  .words = "iothread,id=",
+	  .help = "accepted; threads are blkmon's own affair" },
+	{ "pidfile", DAEMON_OPTION, "PATH", .takes = OPTION_FILE,
+	  .help = "write the number of the process there" },
+	{ "daemonize", DAEMON_OPTION,
+	  .help = "leave the terminal when all is open" },
+	{ 0 }
+};
+
+/* What is done with each of them. */
 static const struct row rows[] = {
 	{ "qmp", take_qmp, .console = true },
 	{ "chardev", take_chardev, .command = NULL },

@@ -10,6 +10,7 @@
 
 #include "engine/util/err.h"
 #include "src/options/monitors.h"
+#include "src/process/option.h"
 
 /* A QMP command that an option stands for. */
 struct daemon_command {
@@ -28,7 +29,9 @@ struct daemon_options {		/* all zero: none */
 	bool headless;		/* stdin is not read without a terminal */
 };
 
-extern const char daemon_options_help[];
+/* What getopt returns for all of them; who it is tells its name. */
+#define DAEMON_OPTION 1000
+extern const struct option_row daemon_option_rows[];
 
 /* Takes option --@name. 0, or -1 and what is wrong with @value. */
 int daemon_options_take(struct daemon_options *o, const char *name,

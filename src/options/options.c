@@ -1,100 +1,98 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include "src/options/options.h"
 
-#include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "engine/util/mem.h"
-#include "engine/util/size.h"
 #include "engine/util/str.h"
+#include "src/offline/offline.h"
+#include "src/options/drive_option.h"
+#include "src/process/option.h"
 #include "src/qmp/version.h"
 
 enum { OPT_DRIVE = 256, OPT_PROBE, OPT_LINE, OPT_ECHO, OPT_ON_ERROR,
-       OPT_CLASSES, OPT_PRETTY, OPT_DUMP, OPT_DAEMON,
+       OPT_CLASSES, OPT_PRETTY, OPT_DUMP,
        OPT_COLOR, OPT_THEME, OPT_ASCII, OPT_NO_MOUSE, OPT_NO_BELL,
        OPT_NOTIFY, OPT_TOUR, OPT_LOG, OPT_FIRST, OPT_UI_SCRIPT, OPT_UI_SIZE,
        OPT_UI_TIME, OPT_SCREENSHOT };
 
-static const struct option long_options[] = {
-	{ "command", required_argument, NULL, 'c' },
-	{ "file", required_argument, NULL, 'f' },
-	{ "drive", required_argument, NULL, OPT_DRIVE },
-	{ "probe", no_argument, NULL, OPT_PROBE },
-	{ "line", no_argument, NULL, OPT_LINE },
-	{ "echo", no_argument, NULL, OPT_ECHO },
-	{ "on-error", required_argument, NULL, OPT_ON_ERROR },
-	{ "error-classes", required_argument, NULL, OPT_CLASSES },
-	{ "pretty", no_argument, NULL, OPT_PRETTY },
-	{ "qmp", required_argument, NULL, OPT_DAEMON },
-	{ "chardev", required_argument, NULL, OPT_DAEMON },
-	{ "monitor", required_argument, NULL, OPT_DAEMON },
-	{ "object", required_argument, NULL, OPT_DAEMON },
-	{ "blockdev", required_argument, NULL, OPT_DAEMON },
-	{ "nbd-server", required_argument, NULL, OPT_DAEMON },
-	{ "nbd", required_argument, NULL, OPT_DAEMON },
-	{ "export", required_argument, NULL, OPT_DAEMON },
-	{ "pidfile", required_argument, NULL, OPT_DAEMON },
-	{ "daemonize", no_argument, NULL, OPT_DAEMON },
-	{ "help", no_argument, NULL, 'h' },
-	{ "version", no_argument, NULL, 'V' },
-	{ "dump-commands", required_argument, NULL, OPT_DUMP },
-	{ "color", required_argument, NULL, OPT_COLOR },
-	{ "theme", required_argument, NULL, OPT_THEME },
-	{ "ascii", no_argument, NULL, OPT_ASCII },
-	{ "no-mouse", no_argument, NULL, OPT_NO_MOUSE },
-	{ "no-bell", no_argument, NULL, OPT_NO_BELL },
-	{ "notify", no_argument, NULL, OPT_NOTIFY },
-	{ "tour", no_argument, NULL, OPT_TOUR },
-	{ "log", required_argument, NULL, OPT_LOG },
-	{ "first", required_argument, NULL, OPT_FIRST },
-	{ "ui-script", required_argument, NULL, OPT_UI_SCRIPT },
-	{ "ui-size", required_argument, NULL, OPT_UI_SIZE },
-	{ "ui-time", required_argument, NULL, OPT_UI_TIME },
-	{ "screenshot", required_argument, NULL, OPT_SCREENSHOT },
+/* In the order of enum theme_name. */
+#define THEME_WORDS "dark|light|mono"
+#define COLOR_WORDS "auto|always|never"
+
+static const struct option_row console_rows[] = {
+	{ "drive", OPT_DRIVE, "KEY=VALUE,...", .takes = OPTION_KEYS,
+	  .help = "open an image; keys: file, id, format (qcow2|raw),\n"
+		"readonly (on|off), cache (writeback|none|unsafe),\n"
+		"backing-format, data-file, node-name,\n"
+		"backing.[backing....]node-name,\n"
+		"metadata-max (bytes of tables in memory, 64M),\n"
+		"rerror (report|ignore|stop), werror (the same or\n"
+		"enospc): what becomes of a client's requests when\n"
+		"the disk fails;\n"
+		"a comma inside a value is doubled" },
+	{ "probe", OPT_PROBE,
+	  .help = "guess the format of backing files whose link does\n"
+		"not record one" },
+	{ "command", 'c', "CMD", .takes = OPTION_LINE,
+	  .help = "run CMD and leave; may be repeated" },
+	{ "file", 'f', "FILE", .takes = OPTION_FILE,
+	  .help = "run the lines of FILE (- is stdin)" },
+	{ "line", OPT_LINE,
+	  .help = "a prompt, without the screen" },
+	{ "color", OPT_COLOR, "WHEN", .words = COLOR_WORDS,
+	  .help = COLOR_WORDS ": of the screen; auto obeys\nNO_COLOR" },
+	{ "theme", OPT_THEME, "NAME", .words = THEME_WORDS,
+	  .help = THEME_WORDS },
+	{ "ascii", OPT_ASCII, .help = "no glyphs beyond ASCII" },
+	{ "no-mouse", OPT_NO_MOUSE,
+	  .help = "leave the mouse to the terminal" },
+	{ "no-bell", OPT_NO_BELL,
+	  .help = "be silent when a job ends" },
+	{ "notify", OPT_NOTIFY,
+	  .help = "tell the terminal (OSC 9) when a job ends" },
+	{ "log", OPT_LOG, "FILE", .takes = OPTION_FILE,
+	  .help = "append what the screen's log shows, as JSON lines" },
+	{ "first", OPT_FIRST, "CMD", .takes = OPTION_LINE,
+	  .help = "run CMD once the screen is there; may be repeated" },
+	{ "tour", OPT_TOUR, .help = "a guided first minute" },
+	{ "ui-script", OPT_UI_SCRIPT, "FILE", .takes = OPTION_FILE,
+	  .help = "keys for a screen without a display" },
+	{ "ui-size", OPT_UI_SIZE, "COLUMNSxROWS",
+	  .help = "its size (80x24)" },
+	{ "ui-time", OPT_UI_TIME, "TEXT",
+	  .help = "stands for all times on it, like 12:00:00" },
+	{ "screenshot", OPT_SCREENSHOT, "FILE",
+	  .takes = OPTION_FILE,
+	  .help = "save the screen at the end of it (.ans: colours)" },
+	{ "echo", OPT_ECHO,
+	  .help = "show each line before its result" },
+	{ "on-error", OPT_ON_ERROR, "WHAT", .words = "stop|continue",
+	  .help = "stop|continue behind a command that failed (stop)" },
+	{ "error-classes", OPT_CLASSES, "VERSION", .words = "7.2",
+	  .help = "7.2: QMP error classes of QEMU 7.2" },
+	{ "pretty", OPT_PRETTY,
+	  .help = "indent the replies to QMP lines" },
+	{ "help", 'h', .help = "this" },
+	{ "version", 'V', .help = "which blkmon this is" },
 	{ 0 }
 };
 
-static const char help_text[] =
-"usage: blkmon [OPTIONS] [[ID=]IMAGE...]\n"
-"       blkmon commit [-f FMT] [-b BASE] [-p] [--progress=FD] IMAGE\n"
-"       blkmon info [-f FMT] [--json] IMAGE\n"
-"       blkmon cat [-f FMT] [--offset N] [--length N] IMAGE\n"
-"These three also take --probe, --backing-format FMT and --data-file PATH.\n"
-"\n"
-"A console over live disk-image chains: snapshot, stream, commit.\n"
-"\n"
-"  --drive KEY=VALUE,...   open an image; keys: file, id, format (qcow2|raw),\n"
-"                          readonly (on|off), cache (writeback|none|unsafe),\n"
-"                          backing-format, data-file, node-name,\n"
-"                          backing.[backing....]node-name,\n"
-"                          metadata-max (bytes of tables in memory, 64M),\n"
-"                          rerror (report|ignore|stop), werror (the same or\n"
-"                          enospc): what becomes of a client's requests when\n"
-"                          the disk fails;\n"
-"                          a comma inside a value is doubled\n"
-"  --probe                 guess the format of backing files whose link does\n"
-"                          not record one\n"
-"  -c, --command CMD       run CMD and leave; may be repeated\n"
-"  -f, --file FILE         run the lines of FILE (- is stdin)\n"
-"      --line              a prompt, without the screen\n"
-"      --color auto|always|never, --theme dark|light|mono\n"
-"                          of the screen; NO_COLOR is obeyed\n"
-"      --ascii             no glyphs beyond ASCII\n"
-"      --no-mouse, --no-bell\n"
-"      --notify            tell the terminal (OSC 9) when a job ends\n"
-"      --log FILE          append what the screen's log shows, as JSON lines\n"
-"      --first CMD         run CMD once the screen is there; may be repeated\n"
-"      --tour              a guided first minute\n"
-"      --ui-script FILE    keys for a screen without a display; --ui-size\n"
-"                          80x24, --ui-time 12:00:00 stands for all times\n"
-"      --screenshot FILE   save the screen at the end of it (.ans: colours)\n"
-"      --echo              show each line before its result\n"
-"      --on-error stop|continue   behind a command that failed (stop)\n"
-"      --error-classes 7.2        QMP error classes of QEMU 7.2\n"
-"      --pretty            indent the replies to QMP lines\n"
-"  -h, --help, -V, --version\n";
+/* For those who build blkmon, not for those who use it. */
+static const struct option_row builder_rows[] = {
+	{ "dump-commands", OPT_DUMP, "FORMAT", .words = "man|json" },
+	{ 0 }
+};
+
+static const struct option_row *const tables[] = {
+	console_rows, daemon_option_rows, builder_rows, NULL
+};
+
+const struct option_row *const options_tables[] = {
+	console_rows, daemon_option_rows, NULL
+};
 
 static const char help_end[] =
 "\n"
@@ -104,8 +102,12 @@ static const char help_end[] =
 
 static enum options_result print_help(void)
 {
-	fputs(help_text, stdout);
-	fputs(daemon_options_help, stdout);
+	fputs("usage: blkmon [OPTIONS] [[ID=]IMAGE...]\n", stdout);
+	offline_synopsis(stdout);
+	fputs("\nA console over live disk-image chains: snapshot, stream, "
+	      "commit.\n\n", stdout);
+	option_help(console_rows, stdout);
+	option_help(daemon_option_rows, stdout);
 	fputs(help_end, stdout);
 	return OPTIONS_EXIT;
 }
@@ -138,187 +140,29 @@ static struct drive_options *new_drive(struct options *o)
 	return drive;
 }
 
-/* --- --drive --- */
-
-static int set_format(struct drive_options *d, const char *value)
+static enum options_result wrong(const struct err *err)
 {
-	d->node.format = value;
-	return strcmp(value, "qcow2") && strcmp(value, "raw") ? -1 : 0;
+	struct str text = STR_INIT;
+
+	str_add_safe(&text, err->text);
+	fprintf(stderr, "blkmon: %s\nTry 'blkmon --help'.\n",
+		str_get(&text));
+	str_release(&text);
+	return OPTIONS_USAGE;
 }
 
-static int set_readonly(struct drive_options *d, const char *value)
+static enum options_result add_drive(struct options *o, const char *text)
 {
-	d->node.read_only = !strcmp(value, "on");
-	return strcmp(value, "on") && strcmp(value, "off") ? -1 : 0;
-}
+	struct drive_options *drive = new_drive(o);
+	struct err err = ERR_INIT;
+	char *copy = mem_dup(text);
 
-static int set_cache(struct drive_options *d, const char *value)
-{
-	static const char *const words[] = {
-		[FILE_CACHE_WRITEBACK] = "writeback",
-		[FILE_CACHE_NONE] = "none",
-		[FILE_CACHE_UNSAFE] = "unsafe",
-	};
-
-	for (size_t i = 0; i < sizeof(words) / sizeof(*words); i++)
-		if (!strcmp(words[i], value)) {
-			d->node.cache = (enum file_cache)i;
-			return 0;
-		}
-	return -1;
-}
-
-static int set_file(struct drive_options *d, const char *value)
-{
-	d->node.path = value;
-	return 0;
-}
-
-static int set_id(struct drive_options *d, const char *value)
-{
-	d->id = value;
-	return *value ? 0 : -1;
-}
-
-static int set_backing_format(struct drive_options *d, const char *value)
-{
-	d->node.backing_format = value;
-	return strcmp(value, "qcow2") && strcmp(value, "raw") ? -1 : 0;
-}
-
-static int set_data_file(struct drive_options *d, const char *value)
-{
-	d->node.data_file = value;
-	return 0;
-}
-
-static int set_metadata_max(struct drive_options *d, const char *value)
-{
-	const char *end;
-
-	return size_parse(value, &d->node.metadata_max, &end) || *end ? -1 : 0;
-}
-
-static int set_node_name(struct drive_options *d, const char *value)
-{
-	d->node.node_name = value;
-	return *value ? 0 : -1;
-}
-
-/* A disk can't be full to read from it. */
-static int set_rerror(struct drive_options *d, const char *value)
-{
-	return on_error_parse(value, &d->on_read_error) ||
-	       d->on_read_error == ON_ERROR_ENOSPC ? -1 : 0;
-}
-
-static int set_werror(struct drive_options *d, const char *value)
-{
-	return on_error_parse(value, &d->on_write_error);
-}
-
-/* What QEMU lines carry and blkmon has no use for, with the only value. */
-static int set_if(struct drive_options *d, const char *value)
-{
-	(void)d;
-	return strcmp(value, "none") ? -1 : 0;
-}
-
-static const struct {
-	const char *key;
-	int (*set)(struct drive_options *d, const char *value);
-} drive_keys[] = {
-	{ "file", set_file },
-	{ "id", set_id },
-	{ "format", set_format },
-	{ "readonly", set_readonly },
-	{ "read-only", set_readonly },
-	{ "cache", set_cache },
-	{ "backing-format", set_backing_format },
-	{ "data-file", set_data_file },
-	{ "metadata-max", set_metadata_max },
-	{ "node-name", set_node_name },
-	{ "rerror", set_rerror },
-	{ "werror", set_werror },
-	{ "if", set_if },
-};
-
-/* The piece up to the next single comma, with doubled ones halved. */
-static char *next_pair(const char **s)
-{
-	struct str pair = STR_INIT;
-
-	for (; **s; ++*s) {
-		if (**s == ',' && (*s)[1] != ',')
-			break;
-		*s += **s == ',';
-		str_add_char(&pair, **s);
-	}
-	*s += **s == ',';
-	return str_detach(&pair);
-}
-
-/* "backing.backing.node-name": of the second image below. */
-static bool set_below_name(struct drive_options *d, const char *key,
-			   const char *value)
-{
-	static const char backing[] = "backing.";
-	const char **names = (const char **)d->node.below_names;
-	size_t depth = 0;
-
-	while (str_has_prefix(key, backing)) {
-		key += strlen(backing);
-		depth++;
-	}
-	if (!depth || strcmp(key, "node-name") || !*value)
-		return false;
-	if (depth > d->node.below_count) {
-		names = mem_grow(names, depth, sizeof(*names));
-		while (d->node.below_count < depth)
-			names[d->node.below_count++] = NULL;
-		d->node.below_names = names;
-	}
-	names[depth - 1] = value;
-	return true;
-}
-
-static enum options_result set_pair(struct drive_options *d, char *pair)
-{
-	char *eq = strchr(pair, '=');
-
-	if (!eq)
-		return usage("--drive: '%s' is not KEY=VALUE", pair);
-	*eq = '\0';
-	if (set_below_name(d, pair, eq + 1))
+	keep(o, copy);
+	if (!drive_option_take(drive, copy, &err))
 		return OPTIONS_RUN;
-	for (size_t i = 0; i < sizeof(drive_keys) / sizeof(*drive_keys); i++) {
-		if (strcmp(drive_keys[i].key, pair))
-			continue;
-		if (!drive_keys[i].set(d, eq + 1))
-			return OPTIONS_RUN;
-		*eq = '=';
-		return usage("--drive: %s is not possible", pair);
-	}
-	return usage("--drive: there is no key '%s'", pair);
+	err_prefix(&err, "--drive: ");
+	return wrong(&err);
 }
-
-static enum options_result parse_drive(struct options *o, const char *text)
-{
-	struct drive_options *d = new_drive(o);
-	enum options_result rc = OPTIONS_RUN;
-
-	while (*text && rc == OPTIONS_RUN) {
-		char *pair = next_pair(&text);
-
-		keep(o, pair);
-		rc = set_pair(d, pair);
-	}
-	if (rc == OPTIONS_RUN && !d->node.path && !d->id)
-		return usage("--drive: %s is missing", "file=PATH");
-	return rc;
-}
-
-/* --- the rest --- */
 
 /* [ID=]IMAGE; what stands before '=' is an id only if it looks like one, so
  * that a path with '=' needs no quoting. */
@@ -344,42 +188,63 @@ static void add_input(struct options *o, bool file, const char *text)
 	};
 }
 
-static enum options_result take_word(const char *option, const char *value,
-				     const char *yes, const char *no,
-				     bool *out)
+/* Which of the words that option @code knows @value is, into *out. */
+static enum options_result take_word(int code, const char *value, int *out)
 {
-	*out = !strcmp(value, yes);
-	if (*out || (no && !strcmp(value, no)))
+	const struct option_row *row = option_find(console_rows, code);
+
+	if (!row)
+		row = option_find(builder_rows, code);
+	*out = option_word(row->words, value);
+	if (*out >= 0)
 		return OPTIONS_RUN;
-	fprintf(stderr, "blkmon: %s: '%s' is not possible\n"
-		"Try 'blkmon --help'.\n", option, value);
+	fprintf(stderr, "blkmon: --%s: '%s' is not possible\n"
+		"Try 'blkmon --help'.\n", row->name, value);
 	return OPTIONS_USAGE;
+}
+
+static enum options_result take_on_error(struct options *o, const char *value)
+{
+	int word;	/* "stop", "continue" */
+	enum options_result rc = take_word(OPT_ON_ERROR, value, &word);
+
+	o->go_on = word == 1;
+	return rc;
+}
+
+static enum options_result take_dump(struct options *o, const char *value)
+{
+	int word;	/* "man", "json" */
+	enum options_result rc = take_word(OPT_DUMP, value, &word);
+
+	o->dump = (enum options_dump)(word + 1);
+	return rc;
 }
 
 /* --- the screen --- */
 
 static enum options_result take_theme(struct options *o, const char *value)
 {
-	static const char *const names[] = { "dark", "light", "mono" };
+	enum options_result rc;
+	int theme;
 
-	for (int i = 0; i < 3; i++)
-		if (!strcmp(value, names[i])) {
-			o->screen.theme = (enum theme_name)i;
-			return OPTIONS_RUN;
-		}
-	return usage("--theme: '%s' is not possible", value);
+	rc = take_word(OPT_THEME, value, &theme);
+	if (rc == OPTIONS_RUN)
+		o->screen.theme = (enum theme_name)theme;
+	return rc;
 }
 
 static enum options_result take_color(struct options *o, const char *value)
 {
+	enum { AUTO, ALWAYS };
 	const char *no_color = getenv("NO_COLOR");
+	enum options_result rc;
+	int word;
 
-	o->screen.color = !strcmp(value, "always") ||
-		(!strcmp(value, "auto") && !(no_color && *no_color));
-	if (o->screen.color || !strcmp(value, "never") ||
-	    !strcmp(value, "auto"))
-		return OPTIONS_RUN;
-	return usage("--color: '%s' is not possible", value);
+	rc = take_word(OPT_COLOR, value, &word);
+	o->screen.color = word == ALWAYS ||
+		(word == AUTO && !(no_color && *no_color));
+	return rc;
 }
 
 static enum options_result take_size(struct options *o, const char *value)
@@ -463,7 +328,7 @@ static enum options_result take(struct options *o, int option,
 		add_input(o, option == 'f', value);
 		return OPTIONS_RUN;
 	case OPT_DRIVE:
-		return parse_drive(o, value);
+		return add_drive(o, value);
 	case OPT_PROBE:
 		o->probe = true;
 		return OPTIONS_RUN;
@@ -477,14 +342,12 @@ static enum options_result take(struct options *o, int option,
 		o->pretty = true;
 		return OPTIONS_RUN;
 	case OPT_ON_ERROR:
-		return take_word("--on-error", value, "continue", "stop",
-				 &o->go_on);
+		return take_on_error(o, value);
 	case OPT_CLASSES:
-		return take_word("--error-classes", value, "7.2", NULL,
-				 &o->classes_72);
+		o->classes_72 = true;
+		return take_word(option, value, &(int) { 0 });
 	case OPT_DUMP:
-		return take_word("--dump-commands", value, "man", NULL,
-				 &o->dump_manual);
+		return take_dump(o, value);
 	case 'h':
 		return print_help();
 	case 'V':
@@ -493,17 +356,6 @@ static enum options_result take(struct options *o, int option,
 	default:
 		return take_screen(o, option, value);
 	}
-}
-
-static enum options_result wrong(const struct err *err)
-{
-	struct str text = STR_INIT;
-
-	str_add_safe(&text, err->text);
-	fprintf(stderr, "blkmon: %s\nTry 'blkmon --help'.\n",
-		str_get(&text));
-	str_release(&text);
-	return OPTIONS_USAGE;
 }
 
 static enum options_result take_daemon(struct options *o, const char *name,
@@ -531,16 +383,20 @@ static enum options_result check(const struct options *o)
 enum options_result options_parse(struct options *o, int argc, char **argv)
 {
 	enum options_result rc = OPTIONS_RUN;
+	struct option *longs = option_longs(tables);
+	char *letters = option_letters(tables);
 	int option, i = 0;
 
 	*o = (struct options) { .screen = { .mouse = true, .bell = true,
 					    .columns = 80, .rows = 24 } };
 	take_color(o, "auto");
 	while (rc == OPTIONS_RUN && (option = getopt_long(argc, argv,
-				"c:f:hV", long_options, &i)) != -1)
-		rc = option == OPT_DAEMON ?
-			take_daemon(o, long_options[i].name, optarg) :
+				letters, longs, &i)) != -1)
+		rc = option == DAEMON_OPTION ?
+			take_daemon(o, longs[i].name, optarg) :
 			take(o, option, optarg);
+	free(longs);
+	free(letters);
 	for (i = optind; rc == OPTIONS_RUN && i < argc; i++)
 		add_image(o, argv[i]);
 	for (size_t n = 0; n < o->drive_count; n++)

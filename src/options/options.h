@@ -15,6 +15,8 @@ enum options_result {
 	OPTIONS_USAGE,		/* wrong, and said on stderr */
 };
 
+/* What --dump-commands writes. */
+enum options_dump { OPTIONS_DUMP_NONE, OPTIONS_DUMP_MAN, OPTIONS_DUMP_JSON };
 
 struct options_input {
 	bool file;		/* -f FILE, else -c COMMAND */
@@ -32,10 +34,14 @@ struct options {
 	struct daemon_options daemon;
 	const char **first;	/* lines to run before all others */
 	size_t first_count;
-	bool probe, line, echo, go_on, classes_72, pretty, dump_manual;
+	bool probe, line, echo, go_on, classes_72, pretty;
+	enum options_dump dump;
 };
 
 enum options_result options_parse(struct options *o, int argc, char **argv);
 void options_release(struct options *o);
+
+/* All options, for those who tell of them; ends with NULL. */
+extern const struct option_row *const options_tables[];
 
 #endif
