@@ -1,0 +1,364 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Made by scripts/completions.py from the tables of blkmon; not by hand.
+
+# The words of the line as they were typed: bash takes '=' and ':' apart. Sets
+# $words and $cur, and $cut, the part of $cur that bash leaves alone.
+_blkmon_words()
+{
+    local line=${COMP_LINE:0:COMP_POINT} i word glued
+    words=() cut=
+    for ((i = 0; i <= COMP_CWORD; i++)); do
+        glued=$i
+        [[ $line == [[:space:]]* ]] && glued=0
+        line=${line#"${line%%[![:space:]]*}"}
+        word=${COMP_WORDS[i]}
+        ((i == COMP_CWORD)) && word=${word:0:${#line}}
+        line=${line#"$word"}
+        if ((glued)); then
+            cut=${words[-1]}
+            words[-1]+=$word
+        else
+            cut=
+            words+=("$word")
+        fi
+    done
+    cur=${words[-1]}
+    [[ $word == [=:] ]] && cut=$cur
+}
+
+# Offers those of the given words, one a line, that begin like $1. What ends
+# in '=', ':' or ',' goes on.
+_blkmon_offer()
+{
+    local word
+    while IFS= read -r word; do
+        [[ $word == "$1"* ]] || continue
+        COMPREPLY+=("$3$word")
+        [[ $word == *[=:,] ]] && compopt -o nospace
+    done <<<"$2"
+}
+
+# Files that begin like $1, behind $2, which is not theirs. A quote in it is
+# the shell's.
+_blkmon_files()
+{
+    local file part=${1#[\"\']}
+    compopt -o filenames
+    while IFS= read -r file; do
+        COMPREPLY+=("$2$file")
+    done < <(compgen -f -- "${part//\\/}")
+}
+
+# A line for the prompt, which is one word of the shell: in quotes, or with a
+# backslash before each blank.
+_blkmon_line()
+{
+    local i part=${1//\\/}
+    _blkmon_offer "${part#[\"\']}" "$_blkmon_lines"
+    [[ $1 == [\"\']* ]] && return
+    for i in "${!COMPREPLY[@]}"; do
+        printf -v COMPREPLY[i] %q "${COMPREPLY[i]}"
+    done
+}
+
+# KEY=VALUE,...: the last of them.
+_blkmon_keys()
+{
+    local before= last=$1
+    if [[ $1 == *,* ]]; then
+        before=${1%,*}, last=${1##*,}
+    fi
+    case $last in
+    file=*) _blkmon_files "${last#*=}" "$before${last%%=*}=" ;;
+    format=*) _blkmon_offer "${last#*=}" 'qcow2
+raw' "$before${last%%=*}=" ;;
+    readonly=*) _blkmon_offer "${last#*=}" 'on
+off' "$before${last%%=*}=" ;;
+    read-only=*) _blkmon_offer "${last#*=}" 'on
+off' "$before${last%%=*}=" ;;
+    cache=*) _blkmon_offer "${last#*=}" 'writeback
+none
+unsafe' "$before${last%%=*}=" ;;
+    backing-format=*) _blkmon_offer "${last#*=}" 'qcow2
+raw' "$before${last%%=*}=" ;;
+    data-file=*) _blkmon_files "${last#*=}" "$before${last%%=*}=" ;;
+    rerror=*) _blkmon_offer "${last#*=}" 'report
+ignore
+stop' "$before${last%%=*}=" ;;
+    werror=*) _blkmon_offer "${last#*=}" 'report
+ignore
+stop
+enospc' "$before${last%%=*}=" ;;
+    if=*) _blkmon_offer "${last#*=}" 'none' "$before${last%%=*}=" ;;
+    *=*) ;;
+    *)  _blkmon_offer "$last" "$_blkmon_drive_keys" "$before" ;;
+    esac
+}
+
+_blkmon_words_or_files()
+{
+    if [[ $1 == unix:* ]]; then
+        _blkmon_files "${1#unix:}" unix:
+    else
+        _blkmon_offer "$1" "$2"
+    fi
+}
+
+# What may stand behind option $1; false if it takes nothing.
+_blkmon_value()
+{
+    case $sub$1 in
+    --drive) _blkmon_keys "$2" ;;
+    -c|--command) _blkmon_line "$2" ;;
+    -f|--file) _blkmon_files "$2" ;;
+    --color) _blkmon_words_or_files "$2" 'auto
+always
+never' ;;
+    --theme) _blkmon_words_or_files "$2" 'dark
+light
+mono' ;;
+    --log) _blkmon_files "$2" ;;
+    --first) _blkmon_line "$2" ;;
+    --ui-script) _blkmon_files "$2" ;;
+    --ui-size) : ;;
+    --ui-time) : ;;
+    --screenshot) _blkmon_files "$2" ;;
+    --on-error) _blkmon_words_or_files "$2" 'stop
+continue' ;;
+    --error-classes) _blkmon_words_or_files "$2" '7.2' ;;
+    --qmp) _blkmon_words_or_files "$2" 'unix:
+tcp:
+stdio' ;;
+    --nbd) _blkmon_words_or_files "$2" 'unix:' ;;
+    --export) : ;;
+    --chardev) _blkmon_words_or_files "$2" 'socket,id=
+stdio,id=' ;;
+    --monitor) _blkmon_words_or_files "$2" 'chardev=' ;;
+    --blockdev) _blkmon_words_or_files "$2" 'driver=' ;;
+    --nbd-server) _blkmon_words_or_files "$2" 'addr.type=unix,addr.path=
+addr.type=inet,addr.host=' ;;
+    --object) _blkmon_words_or_files "$2" 'iothread,id=' ;;
+    --pidfile) _blkmon_files "$2" ;;
+    commit-b) _blkmon_files "$2" ;;
+    commit--progress) : ;;
+    commit-f) _blkmon_words_or_files "$2" 'qcow2
+raw' ;;
+    commit--backing-format) _blkmon_words_or_files "$2" 'qcow2
+raw' ;;
+    commit--data-file) _blkmon_files "$2" ;;
+    info-f) _blkmon_words_or_files "$2" 'qcow2
+raw' ;;
+    info--backing-format) _blkmon_words_or_files "$2" 'qcow2
+raw' ;;
+    info--data-file) _blkmon_files "$2" ;;
+    cat--offset) : ;;
+    cat--length) : ;;
+    cat-f) _blkmon_words_or_files "$2" 'qcow2
+raw' ;;
+    cat--backing-format) _blkmon_words_or_files "$2" 'qcow2
+raw' ;;
+    cat--data-file) _blkmon_files "$2" ;;
+    *)  return 1 ;;
+    esac
+    return 0
+}
+
+_blkmon()
+{
+    local words cur cut sub= options=$_blkmon_options i
+    COMPREPLY=()
+    _blkmon_words
+    case ${words[1]} in
+    commit) sub=commit options=$_blkmon_options_commit ;;
+    info) sub=info options=$_blkmon_options_info ;;
+    cat) sub=cat options=$_blkmon_options_cat ;;
+    esac
+    ((${#words[@]} == 2)) && sub= options=$_blkmon_options
+    if [[ $cur == --*=* ]]; then
+        _blkmon_value "${cur%%=*}" "${cur#*=}" &&
+            COMPREPLY=("${COMPREPLY[@]/#/${cur%%=*}=}")
+    elif ((${#words[@]} > 2)) && _blkmon_value "${words[-2]}" "$cur"; then
+        :
+    elif [[ $cur == -* ]]; then
+        _blkmon_offer "$cur" "$options"
+    elif [[ -z $sub && $cur =~ ^[A-Za-z0-9_-]+= ]]; then
+        _blkmon_files "${cur#*=}" "${cur%%=*}="
+    else
+        ((${#words[@]} == 2)) && _blkmon_offer "$cur" 'commit
+info
+cat'
+        _blkmon_files "$cur"
+    fi
+    for i in "${!COMPREPLY[@]}"; do
+        COMPREPLY[i]=${COMPREPLY[i]#"$cut"}
+    done
+}
+
+_blkmon_lines='?
+__com.redhat_block-commit
+block-commit
+block-export-add
+block-export-del
+block-job-cancel
+block-job-complete
+block-job-dismiss
+block-job-finalize
+block-job-pause
+block-job-resume
+block-job-set-speed
+block-set-write-threshold
+block-stream
+block_commit
+block_job_cancel
+block_job_complete
+block_job_pause
+block_job_resume
+block_job_set_speed
+block_resize
+block_stream
+blockdev-add
+blockdev-del
+blockdev-reopen
+blockdev-snapshot
+blockdev-snapshot-delete-internal-sync
+blockdev-snapshot-internal-sync
+blockdev-snapshot-sync
+c
+change-backing-file
+commit
+cont
+drive_add
+drive_del
+help
+human-monitor-command
+info
+info block
+info block-jobs
+info blockstats
+info history
+info nbd
+info snapshots
+info status
+info version
+job-cancel
+job-complete
+job-dismiss
+job-finalize
+job-pause
+job-resume
+nbd-server-add
+nbd-server-remove
+nbd-server-start
+nbd-server-stop
+nbd_server_add
+nbd_server_remove
+nbd_server_start
+nbd_server_stop
+q
+qemu-io
+qmp_capabilities
+query-block
+query-block-exports
+query-block-jobs
+query-blockstats
+query-commands
+query-events
+query-jobs
+query-name
+query-named-block-nodes
+query-qmp-schema
+query-status
+query-version
+quit
+s
+snapshot_blkdev
+snapshot_blkdev_internal
+snapshot_delete_blkdev_internal
+stop
+transaction
+wait
+x-blkmon-commit
+x-blkmon-drive-add
+x-blkmon-drive-del
+x-blkmon-io
+x-blkmon-node-map
+x-blkmon-query-exports
+x-blkmon-query-jobs
+x-blkmon-query-links'
+_blkmon_drive_keys='file=
+id=
+format=
+readonly=
+read-only=
+cache=
+backing-format=
+data-file=
+metadata-max=
+node-name=
+rerror=
+werror=
+if='
+_blkmon_options='--drive
+--probe
+-c
+--command
+-f
+--file
+--line
+--color
+--theme
+--ascii
+--no-mouse
+--no-bell
+--notify
+--log
+--first
+--tour
+--ui-script
+--ui-size
+--ui-time
+--screenshot
+--echo
+--on-error
+--error-classes
+--pretty
+-h
+--help
+-V
+--version
+--qmp
+--nbd
+--export
+--chardev
+--monitor
+--blockdev
+--nbd-server
+--object
+--pidfile
+--daemonize'
+_blkmon_options_commit='-b
+-p
+--progress
+--force
+-f
+--backing-format
+--data-file
+--probe
+-h
+--help'
+_blkmon_options_info='--json
+-f
+--backing-format
+--data-file
+--probe
+-h
+--help'
+_blkmon_options_cat='--offset
+--length
+-f
+--backing-format
+--data-file
+--probe
+-h
+--help'
+complete -F _blkmon blkmon
