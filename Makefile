@@ -64,7 +64,7 @@ TOP := $(lastword $(ROOMS))
 
 .PHONY: all tests fuzzers deps check check-long check-valgrind check-guest \
 	demo picture bench bench-nbd \
-	bench-ui lint install clean FORCE
+	bench-ui lint install uninstall deb check-deb clean FORCE
 .SECONDARY:
 .DELETE_ON_ERROR:
 
@@ -208,10 +208,52 @@ lint:
 	@scripts/deps.sh build test lint
 	@$(PYTHON) scripts/lint.py $(ALL_CFLAGS)
 
+# What is installed: FILE=PLACE, the place below PREFIX. Who packages chooses
+# other folders for the last two.
+UNITDIR = lib/systemd/system
+ZSHDIR = share/zsh/site-functions
+INSTALLED = docs/blkmon.1=share/man/man1/blkmon.1 \
+	docs/service.md=share/doc/blkmon/service.md \
+	docs/compat.md=share/doc/blkmon/compat.md \
+	dist/example.conf=share/doc/blkmon/examples/example.conf \
+	scripts/demo.sh=share/doc/blkmon/examples/demo.sh \
+	dist/completions/blkmon.bash=share/bash-completion/completions/blkmon \
+	dist/completions/blkmon.fish=share/fish/vendor_completions.d/blkmon.fish \
+	dist/completions/_blkmon=$(ZSHDIR)/_blkmon
+UNIT_INSTALLED = $(UNITDIR)/blkmon@.service
+PLACES = bin/blkmon $(UNIT_INSTALLED) $(foreach f,$(INSTALLED),$(lastword \
+	$(subst =, ,$(f))))
+to = '$(DESTDIR)$(PREFIX)/$(1)'
+
+define put
+install -D -m 644 $(firstword $(1)) $(call to,$(lastword $(1)))
+
+endef
+
 install: all
-	install -D $(PROG) $(DESTDIR)$(PREFIX)/bin/blkmon
-	$(if $(wildcard docs/blkmon.1),install -D -m 644 docs/blkmon.1 \
-		$(DESTDIR)$(PREFIX)/share/man/man1/blkmon.1)
+	install -D $(PROG) $(call to,bin/blkmon)
+	$(foreach f,$(INSTALLED),$(call put,$(subst =, ,$(f))))
+	install -d $(call to,$(UNITDIR))
+	sed 's|/usr/bin/blkmon|$(PREFIX)/bin/blkmon|' dist/blkmon@.service \
+		> $(call to,$(UNIT_INSTALLED))
+	chmod 644 $(call to,$(UNIT_INSTALLED))
+
+# Folders of blkmon's own go too, unless somebody put something there.
+uninstall:
+	rm -f $(foreach p,$(PLACES),$(call to,$(p)))
+	for d in examples/ ''; do d=$(call to,share/doc/blkmon/)$$d; \
+		test ! -d "$$d" || rmdir --ignore-fail-on-non-empty "$$d"; done
+
+# The package, at build/deb; and in the bare roots of Debian, where it is
+# built, installed, used and removed.
+deb:
+	@scripts/deps.sh build deb
+	@scripts/deb.sh build/deb
+
+DEBIANS = bookworm trixie
+check-deb:
+	@scripts/deps.sh roots
+	@scripts/check_deb.sh $(DEBIANS)
 
 clean:
 	rm -rf build build-* blkmon

@@ -6,9 +6,10 @@
 # and commits it, and the images are compared with what they held before.
 # demo.sh --picture FILE: what the screen shows of it after some seconds.
 #
-# Environment: BLKMON (the program).
+# Environment: BLKMON (the program; blkmon).
 
 set -eu
+: "${BLKMON:=blkmon}"
 picture=$(realpath -m "${2-.}")
 dir=$(mktemp -d)
 trap 'rm -rf "$dir"' EXIT

@@ -45,6 +45,11 @@ bench	python3			cmd python3
 lint	clang			cmd clang
 lint	cppcheck		cmd cppcheck
 lint	python3			cmd python3
+deb	debhelper		cmd dh
+deb	dpkg-dev		cmd dpkg-buildpackage
+deb	lintian			cmd lintian
+deb	libcmocka-dev		pc cmocka
+roots	mmdebstrap		cmd mmdebstrap
 valgrind	valgrind	cmd valgrind
 valgrind	libc6-dbg	file /usr/share/doc/libc6-dbg
 '
