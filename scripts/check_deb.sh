@@ -43,6 +43,7 @@ root()
 		"$suite" "$at" ${MIRROR:+"$MIRROR"}
 	mount -t proc proc "$at/proc"
 	cp -L /etc/resolv.conf "$at/etc/resolv.conf"
+	chroot "$at" apt-get -qq update
 }
 
 # inside NAME COMMAND...: in that root, as its root, in /blkmon.
@@ -85,6 +86,8 @@ list()
 		-o -print | sort
 }
 
+# The shell in the root expands what stands in quotes.
+# shellcheck disable=SC2016
 completion()
 {
 	inside use bash -c '
@@ -106,7 +109,6 @@ use()
 	sources use
 	list >"$dir/before"
 	cp "$dir"/build/blkmon/build/deb/blkmon_*.deb "$dir/use/blkmon/it.deb"
-	inside use apt-get -qq update
 	inside use apt-get -qq -y -o Dpkg::Use-Pty=0 install \
 		--no-install-recommends ./it.deb
 	step "using"
