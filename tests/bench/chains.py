@@ -6,11 +6,13 @@ that one maker makes all chains, and how much a job has to move is known
 beforehand.
 """
 
+import json
 import os
 import random
-import re
 import subprocess
 from pathlib import Path
+
+import peer
 
 CLUSTER = 64 << 10
 REQUEST = 1024          # clusters in one write at most: 64 MiB
@@ -86,8 +88,8 @@ def words(i):
 
 def qemu(*argv, **more):
     """A tool of QEMU for setting up and checking; it has to succeed."""
-    done = subprocess.run(argv, capture_output=True, text=True, check=False,
-                          **more)
+    done = subprocess.run(peer.argv(argv), capture_output=True, text=True,
+                          check=False, **more)
     if done.returncode:
         raise RuntimeError(f"{' '.join(argv)}: {done.stderr.strip()}")
     return done.stdout
@@ -165,8 +167,8 @@ class Workplace:
                            -2 if op == "commit-offline" else -1)
         qemu("qemu-img", "compare", "-q", "-f", "qcow2", "-F", "qcow2",
              result, str(self.made / self.chain.names[-1]))
-        listed = qemu("qemu-img", "info", "-U", "--backing-chain", result)
-        length = len(re.findall("^image:", listed, re.MULTILINE))
+        length = len(json.loads(qemu("qemu-img", "info", "-U", "--output=json",
+                                     "--backing-chain", result)))
         wanted = {"stream": 1, "stream-base": 2, "commit": 2,
                   "commit-active": 1}.get(op, len(self.chain.names) - 1)
         if length != wanted:

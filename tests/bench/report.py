@@ -9,6 +9,8 @@ import tempfile
 from pathlib import Path
 from statistics import median
 
+import peer
+
 BEGIN = "<!-- made by `make bench` from here -->"
 END = "<!-- to here -->"
 
@@ -89,7 +91,7 @@ def line(cells):
 
 def first_line(*argv):
     try:
-        done = subprocess.run(argv, capture_output=True, text=True,
+        done = subprocess.run(peer.argv(argv), capture_output=True, text=True,
                               check=False)
     except OSError:
         return "unknown"

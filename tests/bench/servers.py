@@ -13,6 +13,7 @@ import struct
 import subprocess
 import time
 
+import peer
 import tools
 
 EXPORT = "disk"
@@ -247,4 +248,4 @@ class Chain:
 
 
 def tools_run(*argv):
-    subprocess.run(argv, check=True, stdout=subprocess.DEVNULL)
+    subprocess.run(peer.argv(argv), check=True, stdout=subprocess.DEVNULL)

@@ -13,6 +13,8 @@ import tempfile
 import threading
 import time
 
+import peer
+
 LIMIT = 900     # seconds that a job or a command may take
 
 
@@ -27,9 +29,9 @@ class Process:
         self.name = os.path.basename(argv[0])
         self.stderr = tempfile.TemporaryFile("w+")
         try:
-            self.popen = subprocess.Popen(argv, stdin=subprocess.PIPE,
-                                          stdout=subprocess.PIPE,
-                                          stderr=self.stderr)
+            self.popen = subprocess.Popen(
+                peer.argv(argv), stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE, stderr=self.stderr)
         except OSError as e:
             raise Failed(str(e)) from None
         self.watch = threading.Timer(LIMIT, self.popen.kill)
