@@ -7,6 +7,7 @@ import re
 import shlex
 import signal
 import subprocess
+import sys
 import time
 
 import blk
@@ -37,6 +38,14 @@ SETTLE = blk.PATIENCE
 NOTICE = re.compile(r"(Job|blkmon: job) '[^']*'(:| failed:) ")
 # Where a job stands still for a moment while somebody drains it.
 BRIEF = (("paused", "running"), ("standby", "ready"))
+
+# What QEMU's tools say since 7.2, beside what they said then.
+LATER = re.compile(r"  transaction size: ")
+# What shell commands find besides the system's programs.
+FUNCTIONS = """
+blkmon() { "$BLKMON" "$@"; }
+img_info() { "$PYTHON" "$HERE/img_info.py" "$@"; }
+"""
 
 MARKS = ("$", "&", "&-", ">", "+>", "~>", "?>", "=>", "->", "+->", "!", "=",
          "%")
@@ -212,10 +221,12 @@ class Replay:
         os.rename(self.fault + ".new", self.fault)
 
     def shell(self, text):
-        env = dict(os.environ, BLKMON=blk.BLKMON)
-        out = blk.run("sh", "-c", 'blkmon() { "$BLKMON" "$@"; }; ' + text,
-                      cwd=self.d, env=env)
-        return out.text.splitlines()
+        env = dict(os.environ, BLKMON=blk.BLKMON, HERE=blk.HERE,
+                   PYTHON=sys.executable)
+        text = text.replace("qemu-img info ", "img_info ")
+        out = blk.run("sh", "-c", FUNCTIONS + text, cwd=self.d, env=env)
+        return [line for line in out.text.splitlines()
+                if not LATER.match(line)]
 
     def connect(self):
         """A new connection; its greeting."""
