@@ -9,6 +9,8 @@
 #                         tests/fuzz/NAME.dict
 #   pytest [ARG...]       the Python tests under tests/
 #   scripts FILE...       programs that fail by their exit status
+#   debian SUITE DIR COMMAND...  debian_root.sh; what COMMAND counted counts
+#                         here too, and no such Debian as one test skipped
 #   sum                   prints "N passed, N failed, N skipped" over all of
 #                         $TALLY, removes it, and fails if a test failed
 # A failing test does not make its step fail: the steps behind it run too.
@@ -152,6 +154,24 @@ scripts()
 			count 0 1 0
 		fi
 	done
+}
+
+debian()
+{
+	{
+		scripts/debian_root.sh "$@" </dev/null 2>&1
+		echo "exit status $?"
+	} | tee "$log"
+	read -r pass _ fail _ skip _ <<-END
+	$(grep -E '^[0-9]+ passed, [0-9]+ failed, [0-9]+ skipped$' "$log" |
+		tail -n 1)
+	END
+	case $(tail -n 1 "$log") in
+	'exit status 0')	: "${pass:=1}" ;;
+	'exit status 77')	: "${skip:=1}" ;;
+	*)	test "${fail:-0}" -gt 0 || fail=1 ;;
+	esac
+	count "${pass:-0}" "${fail:-0}" "${skip:-0}"
 }
 
 sum()

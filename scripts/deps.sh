@@ -27,7 +27,7 @@ test	qemu-system-common	cmd qemu-storage-daemon
 test	libnbd-bin		cmd nbdinfo
 test	fio			cmd fio
 test	clang			cmd clang
-test	libclang-rt-14-dev	glob /usr/lib/llvm-*/lib/clang/*/lib/linux/libclang_rt.fuzzer-*.a
+test	libclang-rt-dev		glob /usr/lib/llvm-*/lib/clang/*/lib/linux/libclang_rt.fuzzer-*.a
 test	tmux			cmd tmux
 test	python3-pytest		py pytest
 test	python3-pytest-xdist	py xdist
@@ -88,7 +88,7 @@ test -n "$list" || exit 0
 root=
 test "$(id -u)" = 0 || root=sudo
 if ! command -v apt-get >/dev/null; then
-	say "needed and not found, by their names in Debian 12: $list"
+	say "needed and not found, by their names in Debian: $list"
 	say "please install them by this system's own means"
 	exit 1
 fi
