@@ -23,7 +23,12 @@ export DEBIAN_FRONTEND=noninteractive LC_ALL=C.UTF-8
 dir=$(mktemp -d)
 clean()
 {
-	umount -q "$dir"/*/proc || true
+	local at
+	for at in "$dir"/*/proc; do
+		if mountpoint -q "$at"; then
+			umount "$at"
+		fi
+	done
 	rm -rf --one-file-system "$dir"
 }
 trap clean EXIT
@@ -113,7 +118,7 @@ use()
 		--no-install-recommends ./it.deb
 	step "using"
 	inside use blkmon --version
-	inside use man blkmon | grep -q 'block_commit device'
+	inside use man blkmon 2>/dev/null | grep 'block_commit.*device'
 	completion
 	inside use debian/tests/demo | tail -n 2
 	inside use debian/tests/service
@@ -121,7 +126,9 @@ use()
 	inside use apt-get -qq -y -o Dpkg::Use-Pty=0 purge --autoremove blkmon
 	list >"$dir/after"
 	diff "$dir/before" "$dir/after"
-	! inside use dpkg -s blkmon 2>/dev/null
+	if inside use dpkg -s blkmon 2>/dev/null; then
+		return 1
+	fi
 }
 
 for suite; do
