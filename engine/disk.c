@@ -128,6 +128,11 @@ uint32_t disk_block(struct disk *d)
 	return cluster > BLOCK_MIN ? cluster : BLOCK_MIN;
 }
 
+bool disk_is_same(const struct disk *a, const struct disk *b)
+{
+	return a->drive == b->drive && a->node == b->node;
+}
+
 bool disk_is_writable(const struct disk *d)
 {
 	return d->writable;

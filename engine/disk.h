@@ -24,6 +24,8 @@ struct disk *disk_open(struct engine *e, const struct disk_options *o,
 		       struct err *err);
 void disk_close(struct disk *d);	/* nobody uses it; NULL is fine */
 
+/* The same drive or node. */
+bool disk_is_same(const struct disk *a, const struct disk *b);
 bool disk_is_writable(const struct disk *d);
 uint64_t disk_size(struct disk *d);	/* bytes */
 uint32_t disk_block(struct disk *d);	/* best size of requests, bytes */

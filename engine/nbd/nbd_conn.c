@@ -27,11 +27,12 @@ static int serve_next(struct nbd_worker *w)
 
 	if (rc) {
 		tell_end(c, rc);
+		nbd_export_abandon(c);
 		nbd_turn_end(w);
 	} else {
 		nbd_turn_begin(w, &r);
 		if (nbd_serve(c, &r))
-			shutdown(c->fd, SHUT_RDWR);
+			nbd_export_cut(c);
 		nbd_turn_measure(w, &r);
 	}
 	nbd_request_release(w, &r);
@@ -42,7 +43,7 @@ static void worker_main(void *arg)
 {
 	struct nbd_worker *w = arg;
 
-	disk_serve(&w->conn->gone);
+	disk_serve(&w->conn->away);
 	while (nbd_turn_take(w) && !serve_next(w))
 		;
 }

@@ -1,6 +1,7 @@
 /* nbd_export.c - the exports of the NBD server: who may use them, how they
  * come and go. See nbd_impl.h.
  */
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -57,6 +58,93 @@ void nbd_export_put(struct nbd_server *s, struct export *x)
 	cond_wake_all(&s->changed);
 	lock_drop(&s->lock);
 }
+
+/* --- clients who are away --- */
+
+/* Server's lock held; the gate's comes after it. */
+static void recall(struct nbd_conn *c)
+{
+	atomic_store(&c->away, true);
+	if (c->export)
+		disk_recall(c->export->disk);
+	cond_wake_all(&c->server->changed);
+}
+
+void nbd_export_abandon(struct nbd_conn *c)
+{
+	lock_take(&c->server->lock);
+	recall(c);
+	lock_drop(&c->server->lock);
+}
+
+void nbd_export_cut(struct nbd_conn *c)
+{
+	lock_take(&c->server->lock);
+	nbd_hang_up(c, true);
+	recall(c);
+	lock_drop(&c->server->lock);
+}
+
+static struct nbd_conn *user_at(struct list *link)
+{
+	return container_of(link, struct nbd_conn, user);
+}
+
+/* How many connections to the disk of @x are away, each given to @fn before
+ * (or NULL) if it is, or has hung up. Server's lock held. */
+static unsigned count_away(struct nbd_server *s, const struct export *x,
+			   void (*fn)(struct nbd_conn *c))
+{
+	unsigned n = 0;
+
+	list_for_each(link, &s->exports) {
+		struct export *other = export_at(link);
+
+		if (!disk_is_same(x->disk, other->disk))
+			continue;
+		list_for_each(user, &other->conns) {
+			struct nbd_conn *c = user_at(user);
+
+			if (!c->away && !(fn && nbd_is_hung(c)))
+				continue;
+			n++;
+			if (fn)
+				fn(c);
+		}
+	}
+	return n;
+}
+
+static void cut(struct nbd_conn *c)
+{
+	nbd_hang_up(c, true);
+}
+
+/* Answers that a client who is away does not read are not waited for, only
+ * what he asked for: the host has to be done with it. */
+int nbd_export_await(struct nbd_conn *c, struct export *x)
+{
+	struct nbd_server *s = c->server;
+	uint64_t deadline = clock_ns() + s->drain_ns;
+	unsigned left;
+
+	lock_take(&s->lock);
+	left = count_away(s, x, recall);
+	while (left && !c->away) {
+		if (!cond_wait_until(&s->changed, &s->lock, deadline)) {
+			count_away(s, x, cut);
+			deadline = UINT64_MAX;
+		}
+		left = count_away(s, x, NULL);
+	}
+	lock_drop(&s->lock);
+	if (left)
+		nbd_notice(s, c, "could not be served: requests of a client "
+			   "who hung up have not ended");
+	return left ? -ECANCELED : 0;
+}
+
+/* --- the course of a connection --- */
 
 bool nbd_export_settle(struct nbd_conn *c, struct export *x)
 {
@@ -167,7 +255,7 @@ int nbd_export_add(struct nbd_server *s, const struct export_options *o,
 static void end_conns(struct export *x, bool hard)
 {
 	list_for_each(link, &x->conns)
-		nbd_hang_up(container_of(link, struct nbd_conn, user), hard);
+		nbd_hang_up(user_at(link), hard);
 }
 
 /* Replies still go out, but a client who does not read them has to go

@@ -65,7 +65,8 @@ struct nbd_server {
 	uint64_t next_serial;	/* admin */
 
 	struct lock lock;	/* leaf; guards all below */
-	struct cond changed;	/* an export is free */
+	struct cond changed;	/* an export has a user less, or one who is
+				   away */
 	struct list exports;	/* struct export, newest first */
 	char address[256];	/* while it is running */
 	uint8_t *spare[NBD_SPARES]; /* pieces that nobody uses */
@@ -101,6 +102,8 @@ struct nbd_conn {
 	void (*work)(void *worker); /* the life of the others */
 
 	_Atomic bool gone;	/* has to end: takes no more requests */
+	_Atomic bool away;	/* asks for nothing more: what it asked for
+				   does not wait for the guest to go on */
 	struct nbd_tally tally;
 
 	/* the server's lock */
@@ -181,8 +184,10 @@ int nbd_skip(struct nbd_conn *c, uint64_t len);
 int nbd_send(struct nbd_conn *c, struct iovec *iov, int n);
 void nbd_out_take(struct nbd_conn *c);
 void nbd_out_drop(struct nbd_conn *c);
+/* Has the client closed his side? He may still read answers. */
+bool nbd_is_hung(const struct nbd_conn *c);
 /* No more requests of this connection; replies still go out unless @hard,
- * which ends a handshake too. Any thread, while @c is not done. */
+ * which ends a handshake too. Server's lock held, @c is not done. */
 void nbd_hang_up(struct nbd_conn *c, bool hard);
 
 /* --- nbd_export.c --- */
@@ -194,9 +199,18 @@ struct nbd_counts nbd_counts(const struct nbd_tally *t);
 struct export *nbd_export_get(struct nbd_server *s, const void *name,
 			      size_t len);
 void nbd_export_put(struct nbd_server *s, struct export *x);
+/* Before a client is told of @x: no request of one who hung up earlier is left
+ * that might still change this disk. 0, or -ECANCELED: the connection has to
+ * end. */
+int nbd_export_await(struct nbd_conn *c, struct export *x);
 /* The handshake is over: takes the caller's use of @x. False if the connection
  * has to end instead; then it is still the caller's. */
 bool nbd_export_settle(struct nbd_conn *c, struct export *x);
+/* The client asks for nothing more: his requests that wait at a stopped
+ * guest's gate end with -ECANCELED. Any thread, while @c is not freed. */
+void nbd_export_abandon(struct nbd_conn *c);
+/* The same, and he gets no more answers. */
+void nbd_export_cut(struct nbd_conn *c);
 /* No request of @c is left: gives its use back, if it has settled. */
 void nbd_export_leave(struct nbd_conn *c);
 /* Deletes all, with their connections; admin held. */

@@ -1,5 +1,6 @@
 /* nbd_io.c - input and output of a connection. See nbd_impl.h. */
 #include <errno.h>
+#include <poll.h>
 #include <string.h>
 #include <sys/socket.h>
 
@@ -133,8 +134,17 @@ int nbd_send(struct nbd_conn *c, struct iovec *iov, int n)
 
 /* --- the end of both --- */
 
+bool nbd_is_hung(const struct nbd_conn *c)
+{
+	struct pollfd p = { .fd = c->fd, .events = POLLRDHUP };
+
+	return poll(&p, 1, 0) > 0;
+}
+
 void nbd_hang_up(struct nbd_conn *c, bool hard)
 {
 	atomic_store(&c->gone, true);
+	atomic_store(&c->away, true);
 	shutdown(c->fd, hard ? SHUT_RDWR : SHUT_RD);
+	cond_wake_all(&c->server->changed);
 }

@@ -164,7 +164,9 @@ static int option_export_name(struct option *o)
 		tell_unknown(c, &name);
 		return -ENOENT;
 	}
-	rc = send_export_name(c, x);
+	rc = nbd_export_await(c, x);
+	if (!rc)
+		rc = send_export_name(c, x);
 	if (!rc)
 		return settle(c, x);
 	nbd_export_put(c->server, x);
@@ -240,7 +242,9 @@ static int option_info(struct option *o)
 		tell_unknown(c, &name);
 		return refuse(o, NBD_REP_ERR_UNKNOWN, "no such export");
 	}
-	rc = send_infos(o, x);
+	rc = o->number == NBD_OPT_GO ? nbd_export_await(c, x) : 0;
+	if (!rc)
+		rc = send_infos(o, x);
 	if (!rc && o->number == NBD_OPT_GO)
 		return settle(c, x);
 	nbd_export_put(c->server, x);

@@ -42,7 +42,12 @@ static int start_conn(struct peer *p)
 
 static void end_conn(struct peer *p)
 {
-	nbd_hang_up(conn_of(p), true);
+	nbd_export_cut(conn_of(p));
+}
+
+static void tell_hung(struct peer *p)
+{
+	nbd_export_abandon(conn_of(p));
 }
 
 static void free_conn(struct peer *p)
@@ -61,6 +66,7 @@ static const struct listener_ops listener_ops = {
 	.make = make_conn,
 	.start = start_conn,
 	.late = end_conn,
+	.hung = tell_hung,
 	.free = free_conn,
 	.say = say,
 };

@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
 
@@ -126,6 +127,31 @@ static struct peer *next_done(struct listener *l)
 	return found;
 }
 
+/* What ends without him is told to his owner once. A descriptor that is closed
+ * is watched no more. */
+static int watch(struct listener *l, struct peer *p, int fd)
+{
+	struct epoll_event ev = { .events = EPOLLRDHUP | EPOLLONESHOT,
+				  .data.ptr = p };
+
+	if (!l->ops->hung)
+		return 0;
+	return epoll_ctl(l->hangups, EPOLL_CTL_ADD, fd, &ev) ? -errno : 0;
+}
+
+/* After bury(): those found are still there. */
+static void tell_hangups(struct listener *l)
+{
+	struct epoll_event ev[16];
+	int n;
+
+	do {
+		n = epoll_wait(l->hangups, ev, 16, 0);
+		for (int i = 0; i < n; i++)
+			l->ops->hung(ev[i].data.ptr);
+	} while (n == 16);
+}
+
 static void bury(struct listener *l)
 {
 	struct peer *p;
@@ -191,7 +217,11 @@ static void welcome(struct listener *l, const struct way *way, int fd)
 	p = l->ops->make(l->arg, way->user, fd);
 	socket_peer(fd, p->name, sizeof(p->name));
 	listener_admit(l, p);
-	rc = start_peer(p);
+	rc = watch(l, p, fd);
+	if (rc)
+		peer_done(p);
+	else
+		rc = start_peer(p);
 	if (rc)
 		say(l, p, "can't be served: %s", strerror(-rc));
 }
@@ -257,7 +287,7 @@ static nfds_t count_sockets(const struct listener *l)
 	return n;
 }
 
-/* Waits until something is to be done; fills @p[1 + number of sockets]. */
+/* Waits until something is to be done; fills @p[2 + number of sockets]. */
 static void look_out(struct listener *l, struct pollfd *p, bool accepting,
 		     uint64_t until)
 {
@@ -265,6 +295,7 @@ static void look_out(struct listener *l, struct pollfd *p, bool accepting,
 	nfds_t n = 0;
 
 	p[n++] = (struct pollfd){ .fd = l->wake, .events = POLLIN };
+	p[n++] = (struct pollfd){ .fd = l->hangups, .events = POLLIN };
 	list_for_each(link, &l->ways)
 		for (unsigned i = 0; i < way_at(link)->sockets.count; i++)
 			p[n++] = (struct pollfd){
@@ -282,7 +313,7 @@ static void look_out(struct listener *l, struct pollfd *p, bool accepting,
 static void accept_main(void *arg)
 {
 	struct listener *l = arg;
-	struct pollfd *p = mem_alloc((1 + count_sockets(l)) * sizeof(*p));
+	struct pollfd *p = mem_alloc((2 + count_sockets(l)) * sizeof(*p));
 	bool rich = true;
 
 	while (listener_is_running(l)) {
@@ -292,7 +323,9 @@ static void accept_main(void *arg)
 			until = min_u64(until, clock_ns() + ACCEPT_AGAIN_NS);
 		look_out(l, p, rich && (!l->ops->waits || has_room(l)), until);
 		bury(l);
-		rich = accept_all(l, p + 1);
+		if (p[1].revents)
+			tell_hangups(l);
+		rich = accept_all(l, p + 2);
 	}
 	free(p);
 }
@@ -302,7 +335,8 @@ static void accept_main(void *arg)
 void listener_init(struct listener *l, const struct listener_ops *ops,
 		   void *arg)
 {
-	*l = (struct listener){ .ops = ops, .arg = arg, .wake = -1 };
+	*l = (struct listener){ .ops = ops, .arg = arg, .wake = -1,
+				.hangups = -1 };
 	list_init(&l->ways);
 	list_init(&l->peers);
 	lock_init(&l->lock);
@@ -350,6 +384,10 @@ int listener_start(struct listener *l, unsigned most)
 	l->most = most;
 	l->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	rc = l->wake < 0 ? -errno : 0;
+	if (!rc && l->ops->hung) {
+		l->hangups = epoll_create1(EPOLL_CLOEXEC);
+		rc = l->hangups < 0 ? -errno : 0;
+	}
 	list_for_each(link, &l->peers)
 		if (!rc)
 			rc = start_peer(peer_at(link));
@@ -376,6 +414,13 @@ void listener_stop(struct listener *l)
 	}
 }
 
+static void close_one(int *fd)
+{
+	if (*fd >= 0)
+		close(*fd);
+	*fd = -1;
+}
+
 void listener_wait(struct listener *l)
 {
 	lock_take(&l->lock);
@@ -384,7 +429,6 @@ void listener_wait(struct listener *l)
 			cond_wait(&l->changed, &l->lock);
 	lock_drop(&l->lock);
 	bury(l);
-	if (l->wake >= 0)
-		close(l->wake);
-	l->wake = -1;
+	close_one(&l->wake);
+	close_one(&l->hangups);
 }

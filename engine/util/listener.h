@@ -3,7 +3,8 @@
  * One thread accepts, keeps to the limit, ends clients whose time is up, and
  * buries those who are done. What a client is, is its owner's: he embeds a
  * struct peer, serves it with threads of its own, and the last thing these do
- * is to call peer_done(). What goes wrong for long (too many clients, no
+ * is to call peer_done(). Who hangs up is noticed, whatever his threads wait
+ * for. What goes wrong for long (too many clients, no
  * descriptor left) is said once, and again when it was over in between.
  *
  * A listener is made, given its sockets, started, stopped and released by one
@@ -49,6 +50,9 @@ struct listener_ops {
 	/* His time is up: makes him end soon. The listener's lock is held.
 	 * NULL where there are no deadlines. */
 	void (*late)(struct peer *p);
+	/* He closed his side: called once by the accepting thread, if he is
+	 * not done by then. NULL: nobody wants to know. */
+	void (*hung)(struct peer *p);
 	/* He is done or never was started: waits for the end of his threads,
 	 * and frees. */
 	void (*free)(struct peer *p);
@@ -63,6 +67,7 @@ struct listener {
 	unsigned most;		/* so many clients at a time; the same */
 	pthread_t thread;
 	int wake;		/* eventfd: look around, accepting thread */
+	int hangups;		/* epoll: of clients, with ops->hung; or -1 */
 	bool poor_told;		/* the accepting thread's */
 
 	/* Guards what follows. Held only for moments; before what the owner's

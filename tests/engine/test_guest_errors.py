@@ -138,6 +138,26 @@ def test_stop(world):
         finish(w, (ord("a"), 0, MIB))
 
 
+def test_who_hangs_up_is_forgotten(world):
+    """The request that stopped the guest, and those that wait with it, are
+    not tried again when their client is dead: his successor's stay."""
+    with world(",werror=stop,rerror=stop") as w, w.nbd() as dead:
+        dead.ask(nbdsock.WRITE, 0, data=b"z" * MIB)
+        w.limit(MIB)
+        dead.send(nbdsock.WRITE, MIB, data=b"a" * MIB)
+        w.stopped_by(device="disk0", operation="write")
+        dead.send(nbdsock.WRITE, 0, data=b"a" * 4 * KIB)
+        dead.close()
+        with w.nbd() as heir:
+            mine = heir.send(nbdsock.WRITE, 0, data=b"b" * 4 * KIB)
+            w.limit(resource.RLIM_INFINITY)
+            w.qmp.ask("cont")
+            assert heir.reply() == (mine, 0, b"")
+            assert heir.ask(nbdsock.READ, MIB, MIB) == bytes(MIB)
+        finish(w, (ord("b"), 0, 4 * KIB), (ord("z"), 4 * KIB, MIB - 4 * KIB),
+               (0, MIB, MIB))
+
+
 def test_the_operator_is_not_held(world):
     """Lines typed by hand get the error, or nobody could type `cont`."""
     with world(",werror=stop") as w:

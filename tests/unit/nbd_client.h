@@ -8,6 +8,7 @@
 
 #include "tests/unit/engine_fixture.h"
 
+#include <sched.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 
@@ -73,6 +74,22 @@ static inline void assert_noticed(struct event_listener *l, const char *text)
 		if (ev.type == EVENT_NOTICE && strstr(ev.text, text))
 			return;
 	fail_msg("no line says '%s'", text);
+}
+
+/* Until the server has begun to serve that many requests of its only client,
+ * also those that wait at the gate. */
+static inline void await_requests(uint64_t n)
+{
+	uint64_t begun = 0;
+
+	while (begun < n) {
+		struct nbd_info info;
+
+		nbd_query_server(server, &info);
+		begun = info.clients ? info.client->counts.requests : 0;
+		free(info.client);
+		sched_yield();
+	}
 }
 
 /* --- bytes --- */

@@ -325,22 +325,6 @@ static void test_stop_ends_all(void **state)
 	serve_at("sock", 0);
 }
 
-/* Until the server has begun to serve that many requests of its only client,
- * also those that wait at the gate. */
-static void await_requests(uint64_t n)
-{
-	uint64_t begun = 0;
-
-	while (begun < n) {
-		struct nbd_info info;
-
-		nbd_query_server(server, &info);
-		begun = info.clients ? info.client->counts.requests : 0;
-		free(info.client);
-		sched_yield();
-	}
-}
-
 /* Requests that wait for a stopped guest are let go with an error; nothing
  * waits for ever. */
 static void test_stop_while_stopped(void **state)

@@ -26,6 +26,7 @@
 
 #define PATIENCE_MS 60000
 #define LINES 16
+#define HANG_UPS 40
 
 struct client {
 	struct peer peer;
@@ -39,7 +40,7 @@ static struct world {
 	struct lock lock;	/* guards what follows; taken last */
 	struct cond changed;
 	char line[LINES][200];
-	unsigned lines, made, freed, late;
+	unsigned lines, made, freed, late, hung;
 	int start_rc;
 	uint64_t time;		/* that each gets, or 0 */
 	const char *way;	/* by which the last one came */
@@ -111,6 +112,8 @@ static void serve(void *arg)
 	while (read(c->fd, text, sizeof(text)) > 0)
 		if (text[0] == 't' && peer_in_time(&c->peer))
 			send(c->fd, "y", 1, MSG_NOSIGNAL);
+		else if (text[0] == 'w')
+			wait_for(&w.hung, HANG_UPS);
 	if (peer_is_late(&c->peer))
 		count(&w.late);
 	shutdown(c->fd, SHUT_RDWR);
@@ -138,6 +141,12 @@ static void late(struct peer *p)
 	shutdown(client_of(p)->fd, SHUT_RDWR);
 }
 
+static void hung(struct peer *p)
+{
+	(void)p;
+	count(&w.hung);
+}
+
 static void free_client(struct peer *p)
 {
 	struct client *c = client_of(p);
@@ -163,7 +172,7 @@ static void say(void *arg, const struct peer *p, const char *text)
 
 static struct listener_ops ops = {
 	.thread = "accept", .make = make, .start = start, .late = late,
-	.free = free_client, .say = say,
+	.hung = hung, .free = free_client, .say = say,
 };
 
 /* --- */
@@ -350,6 +359,24 @@ static void numbers_and_names(void **state)
 	close(a);
 }
 
+/* Told once of each, though his thread does not read and waits for that. */
+static void hang_ups(void **state)
+{
+	int fd[HANG_UPS];
+
+	(void)state;
+	go(HANG_UPS);
+	for (unsigned i = 0; i < HANG_UPS; i++) {
+		fd[i] = dial_served("a");
+		assert_int_equal(send(fd[i], "w", 1, 0), 1);
+	}
+	assert_int_equal(value(&w.hung), 0);
+	for (unsigned i = 0; i < HANG_UPS; i++)
+		close(fd[i]);
+	wait_for(&w.freed, HANG_UPS);
+	assert_int_equal(value(&w.hung), HANG_UPS);
+}
+
 /* Clients outlive the accepting. */
 static void stop_leaves_clients(void **state)
 {
@@ -503,6 +530,7 @@ int main(void)
 		WAITING(who_is_too_many_waits),
 		AWAY(who_is_too_many_is_sent_away),
 		AWAY(numbers_and_names),
+		WAITING(hang_ups),
 		WAITING(stop_leaves_clients),
 		AWAY(admitted_before_the_start),
 		AWAY(admitted_and_never_started),
