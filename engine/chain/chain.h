@@ -33,7 +33,8 @@ bool chain_identify(const char *path, struct file *id);
 /* --- graph read-held --- */
 
 /* The image of the chain of @top that an operator calls @name: the same
- * string as in a header or on the command line; else by device and inode of
+ * string as on the command line, or in a header if it leads to what is open
+ * below that; else by device and inode of
  * the name taken literally, relative to the folder of the overlay, relative
  * to the working directory. *out NULL and 0 if there is none; -1 if it could
  * be two. */

@@ -29,15 +29,46 @@ static void hit_add(struct hit *hit, struct node *node)
 		hit->node = node;
 }
 
+static bool resolves_to(const char *overlay_path, const char *name,
+			const struct file *file)
+{
+	struct file id;
+	char *path;
+	bool same;
+
+	if (chain_is_protocol(chain_local_name(name)))
+		return false;
+	path = chain_resolve(overlay_path, name);
+	same = chain_identify(path, &id) && file_is_same(&id, file);
+	free(path);
+	return same;
+}
+
+/* Words are an image's while no other file stands there. */
+static bool is_opened_as(const struct node *node, const char *name)
+{
+	struct file id;
+
+	return !strcmp(node->file->path, name) &&
+	       (!chain_identify(name, &id) || file_is_same(&id, node->file));
+}
+
+/* What a header says need not be what is open below it. */
+static bool is_linked_as(const struct node *overlay, const char *name)
+{
+	return overlay->backing && overlay->backing_name &&
+	       !strcmp(overlay->backing_name, name) &&
+	       resolves_to(overlay->file->path, name, overlay->backing->file);
+}
+
 static struct hit find_same_words(struct node *top, const char *name)
 {
 	struct hit hit = { 0 };
 
 	for (struct node *n = top; n; n = n->backing) {
-		if (!strcmp(n->file->path, name))
+		if (is_opened_as(n, name))
 			hit_add(&hit, n);
-		if (n->backing && n->backing_name &&
-		    !strcmp(n->backing_name, name))
+		if (is_linked_as(n, name))
 			hit_add(&hit, n->backing);
 	}
 	return hit;
@@ -103,21 +134,6 @@ int chain_find(struct node *top, const char *name, struct node **out,
 }
 
 /* --- what to write into a header --- */
-
-static bool resolves_to(const char *overlay_path, const char *name,
-			const struct file *file)
-{
-	struct file id;
-	char *path;
-	bool same;
-
-	if (chain_is_protocol(chain_local_name(name)))
-		return false;
-	path = chain_resolve(overlay_path, name);
-	same = chain_identify(path, &id) && file_is_same(&id, file);
-	free(path);
-	return same;
-}
 
 /* The folder of @path without symbolic links, with a slash behind; NULL if
  * there is none. ".." in a header means the real folder above. */

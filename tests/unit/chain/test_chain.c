@@ -300,6 +300,35 @@ static void test_find_two(void **state)
 	graph_release(&graph);
 }
 
+/* Words in a header, and on the command line, are no name of another file
+ * than they lead to. */
+static void test_find_other_file(void **state)
+{
+	struct node_options o = { .path = "imgs/sn1", .no_backing = true };
+	struct err err = ERR_INIT;
+	struct node *other, *top;
+
+	(void)state;
+	make_tree();
+	fake_create("imgs/other", "", "");
+	other = must_open("imgs/other");
+	assert_int_equal(open_chain(&o, &top, &err), 0);
+	graph_link(top, other);
+	assert_null(find(top, "base"));
+	assert_null(find(top, "imgs/base"));
+	assert_ptr_equal(find(top, "other"), other);
+	/* the link is the words' as soon as they lead there */
+	assert_int_equal(rename("imgs/other", "imgs/base"), 0);
+	assert_ptr_equal(find(top, "base"), other);
+	/* nothing stands there: it can only be what was opened */
+	assert_ptr_equal(find(top, "imgs/other"), other);
+	fake_create("imgs/other", "", "");
+	assert_null(find(top, "imgs/other"));
+	graph_put(other);
+	graph_put(top);
+	graph_release(&graph);
+}
+
 static void assert_named(struct node *overlay, struct node *base,
 			 const char *want)
 {
@@ -389,6 +418,7 @@ int main(void)
 		cmocka_unit_test(test_node_names),
 		cmocka_unit_test(test_find),
 		cmocka_unit_test(test_find_two),
+		cmocka_unit_test(test_find_other_file),
 		cmocka_unit_test(test_name_for),
 		cmocka_unit_test(test_name_from),
 	};
