@@ -41,12 +41,23 @@ static int not_found(const char *name, struct err *err)
 
 /* --- names of files that became parts --- */
 
-static struct protocol *protocol_find(struct engine *e, const char *name)
+struct protocol *protocol_find(struct engine *e, const char *name)
 {
 	list_for_each(link, &e->protocols) {
 		struct protocol *p = container_of(link, struct protocol, link);
 
 		if (!strcmp(p->name, name))
+			return p;
+	}
+	return NULL;
+}
+
+struct protocol *protocol_of(struct engine *e, const struct node *node)
+{
+	list_for_each(link, &e->protocols) {
+		struct protocol *p = container_of(link, struct protocol, link);
+
+		if (!strcmp(p->user, node->name))
 			return p;
 	}
 	return NULL;
@@ -62,7 +73,7 @@ static void protocol_add(struct engine *e, const char *name,
 	memcpy(p->user, user->name, sizeof(p->user));
 	p->driver = constant_name(driver);
 	p->path = mem_dup(user->file->path);
-	p->read_only = user->read_only;
+	p->read_only = user->file_read_only;
 	p->cache = user->file->cache;
 	p->nested = nested;
 	list_add(&e->protocols, &p->link);
@@ -105,8 +116,7 @@ static void make_disk(struct engine *e, struct node *node)
 		drive_stop(drive_of(node));
 }
 
-/* Nobody may write it while something lies on it, nor read it as a disk. */
-static int unmake_disk(struct node *node, struct err *err)
+int blockdev_unmake_disk(struct node *node, struct err *err)
 {
 	struct drive *drive = drive_of(node);
 
@@ -131,7 +141,8 @@ static struct node_options node_options(const struct blockdev_options *o)
 		.format = is_bytes(o->driver) ? "raw" : o->driver,
 		.node_name = o->node_name,
 		.data_file = o->data_file,
-		.read_only = o->read_only, .cache = o->cache,
+		.read_only = o->read_only, .no_lock = o->force_share,
+		.cache = o->cache,
 	};
 }
 
@@ -152,10 +163,9 @@ static struct node *find_bytes(struct engine *e,
 		err_set(err, ERR_NOT_SUPPORTED, "Node '%s' is an image; the "
 			"file of a node has to be of driver file or "
 			"host_device", o->file_node);
-	else if (node->read_only && !o->read_only)
-		err_set(err, ERR_GENERIC, "Block node '%s' is read-only",
-			o->file_node);
-	else if (!unmake_disk(node, err))
+	else if (!node->monitor_writable && !o->read_only)
+		err_set(err, ERR_GENERIC, "Block node is read-only");
+	else if (!blockdev_unmake_disk(node, err))
 		return node;
 	return NULL;
 }
@@ -180,14 +190,17 @@ static int open_on_bytes(struct engine *e, const struct blockdev_options *o,
 	struct node *bytes = find_bytes(e, o, err);
 	char name[NODE_NAME_MAX];
 	const char *driver;
+	bool hard;
 
 	if (!bytes)
 		return -1;
 	memcpy(name, bytes->name, sizeof(name));
 	driver = bytes->protocol;
+	hard = !bytes->monitor_writable;
 	if (node_open_file(out, take_bytes(bytes, o->read_only), &options,
 			   err))
 		return -1;
+	(*out)->file_read_only = hard;
 	protocol_add(e, name, driver, *out, false);
 	return 0;
 }
@@ -218,11 +231,48 @@ static int open_null(const struct blockdev_options *o, struct node **out,
 	return rc;
 }
 
-static int open_node(struct engine *e, const struct blockdev_options *o,
+/* Nobody looks beside a writer at what this program writes: the tables that he
+ * changes in memory are not on disk. */
+static int check_beside(struct engine *e, const struct node_options *o,
+			struct err *err)
+{
+	const struct node *other;
+	struct file id;
+
+	if (!chain_identify(o->path, &id))
+		return 0;
+	other = graph_find_file(&e->graph, &id);
+	if (!other || (other->read_only && o->read_only) ||
+	    !(o->no_lock || other->file->role == LOCKS_NONE))
+		return 0;
+	return err_set(err, ERR_GENERIC, "Image '%s' is in use by node '%s'",
+		       o->path, other->name);
+}
+
+static int open_file(struct engine *e, const struct blockdev_options *o,
 		     struct node **out, struct err *err)
 {
 	struct node_options options = node_options(o);
+	int rc = check_beside(e, &options, err);
 
+	if (rc)
+		return rc;
+	rc = node_open(out, &options, err);
+	if (rc && o->auto_read_only && !o->read_only &&
+	    (err->errnum == EACCES || err->errnum == EPERM ||
+	     err->errnum == EROFS)) {
+		*err = (struct err)ERR_INIT;
+		options.read_only = true;
+		rc = node_open(out, &options, err);
+	}
+	if (!rc)
+		(*out)->file_read_only = o->file_read_only;
+	return rc;
+}
+
+static int open_node(struct engine *e, const struct blockdev_options *o,
+		     struct node **out, struct err *err)
+{
 	if (check_new_name(e, o->file_name, err))
 		return -1;
 	if (o->file_node)
@@ -231,7 +281,7 @@ static int open_node(struct engine *e, const struct blockdev_options *o,
 		return -1;
 	if (!strcmp(o->driver, "null-co"))
 		return open_null(o, out, err);
-	if (node_open(out, &options, err))
+	if (open_file(e, o, out, err))
 		return -1;
 	if (is_bytes(o->driver))
 		(*out)->protocol = constant_name(o->driver);
@@ -242,13 +292,13 @@ static int open_node(struct engine *e, const struct blockdev_options *o,
 
 /* --- what lies below --- */
 
-static int open_as_header(struct engine *e, struct node *node,
+static int open_as_header(struct engine *e, struct node *node, bool no_lock,
 			  struct node **below, struct err *err)
 {
 	const char *name = chain_local_name(node->backing_name);
 	struct node_options o = {
 		.format = node->backing_format, .read_only = true,
-		.cache = node->file->cache,
+		.no_lock = no_lock, .cache = node->file->cache,
 	};
 	char *path;
 	int rc;
@@ -275,7 +325,7 @@ static int use_node(struct engine *e, const char *name, struct node **below,
 
 	if (!node)
 		return not_found(name, err);
-	if (unmake_disk(node, err))
+	if (blockdev_unmake_disk(node, err))
 		return -1;
 	*below = graph_get(node);
 	return 0;
@@ -299,7 +349,8 @@ static int open_backing(struct engine *e, const struct blockdev_options *o,
 	if (o->backing == BLOCKDEV_BACKING)
 		return open_with_backing(e, o->backing_options, below, err);
 	if (o->backing == BLOCKDEV_AS_HEADER && node->backing_name)
-		return open_as_header(e, node, below, err);
+		return open_as_header(e, node, o->force_share, below,
+				      err);
 	return 0;
 }
 
@@ -315,6 +366,7 @@ static int open_with_backing(struct engine *e,
 		node_close(node);
 		return -1;
 	}
+	node->no_discard = o->no_discard;
 	if (o->file_name || o->file_node)
 		memcpy(protocol_find(e, o->file_name ? o->file_name :
 				     o->file_node)->user, node->name,
@@ -359,6 +411,13 @@ static void revive_bytes(struct engine *e)
 	}
 }
 
+void blockdev_settle(struct engine *e)
+{
+	revive_bytes(e);
+	list_for_each(link, &e->graph.nodes)
+		make_disk(e, container_of(link, struct node, link));
+}
+
 int engine_blockdev_add(struct engine *e, const struct blockdev_options *o,
 			struct err *err)
 {
@@ -369,7 +428,7 @@ int engine_blockdev_add(struct engine *e, const struct blockdev_options *o,
 	rc = open_with_backing(e, o, &node, err);
 	if (!rc) {
 		node->monitor = true;
-		node->monitor_writable = !o->read_only;
+		node->monitor_writable = !node->read_only;
 		make_disk(e, node);
 	} else {
 		revive_bytes(e);
@@ -412,9 +471,7 @@ static void delete_node(struct engine *e, struct node *node)
 		drive_remove(drive);
 	node->monitor = false;
 	graph_put(node);
-	revive_bytes(e);
-	list_for_each(link, &e->graph.nodes)
-		make_disk(e, container_of(link, struct node, link));
+	blockdev_settle(e);
 }
 
 int engine_blockdev_del(struct engine *e, const char *name, struct err *err)
@@ -433,33 +490,6 @@ int engine_blockdev_del(struct engine *e, const char *name, struct err *err)
 		rc = check_delete(node, err);
 	if (!rc)
 		delete_node(e, node);
-	rwlock_drop(&e->graph.lock);
-	return rc;
-}
-
-int engine_blockdev_reopen(struct engine *e, const char *name, bool read_only,
-			   struct err *err)
-{
-	struct drive *drive;
-	struct node *node;
-	int rc = -1;
-
-	rwlock_write(&e->graph.lock);
-	node = graph_find(&e->graph, name);
-	drive = node ? drive_of(node) : NULL;
-	if (!node)
-		err_set(err, ERR_GENERIC, "Failed to find node with "
-			"node-name='%s'", name);
-	else if (!drive && !read_only)
-		err_set(err, ERR_GENERIC, "Node '%s' lies below another: it "
-			"can't be made writable", name);
-	else if (!graph_check_free(node, err))
-		rc = node_set_writable(node, !read_only, err);
-	if (!rc) {
-		node->monitor_writable = !read_only;
-		if (drive)
-			drive->read_only = read_only;
-	}
 	rwlock_drop(&e->graph.lock);
 	return rc;
 }

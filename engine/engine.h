@@ -63,6 +63,10 @@ struct blockdev_options {
 	uint64_t size;			/* null-co: bytes of zeroes; what is
 					   written is kept, in memory */
 	bool read_only;
+	bool auto_read_only;		/* so if the file can't be written */
+	bool file_read_only;		/* nobody may write to it */
+	bool force_share;		/* read-only: beside one who writes */
+	bool no_discard;		/* a guest's discards change nothing */
 	enum file_cache cache;
 	enum { BLOCKDEV_AS_HEADER, BLOCKDEV_NO_BACKING, BLOCKDEV_BACKING }
 		backing;
@@ -74,8 +78,13 @@ int engine_blockdev_add(struct engine *e, const struct blockdev_options *o,
 /* "Failed to find node with node-name='x'", "Node 'x' is busy: ..." */
 int engine_blockdev_del(struct engine *e, const char *node_name,
 			struct err *err);
-int engine_blockdev_reopen(struct engine *e, const char *node_name,
-			   bool read_only, struct err *err);
+/* Makes @n nodes, each by its node_name, what their options say: all of them,
+ * or none. What can be changed are read_only, file_read_only, no_discard and,
+ * where no job runs, the backing image. "Cannot change the option 'driver'",
+ * "Cannot change frozen 'backing' link from 'x' to 'y'"... */
+int engine_blockdev_reopen(struct engine *e,
+			   const struct blockdev_options *const *o, size_t n,
+			   struct err *err);
 
 /* Guest off / on: holds and releases guest I/O; jobs go on. Events STOP and
  * RESUME on a change. */

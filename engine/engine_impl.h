@@ -35,14 +35,24 @@ struct protocol {
 	char name[NODE_NAME_MAX];
 	const char *driver;
 	char *path;
-	bool read_only;
+	bool read_only;			/* as it was asked for */
 	enum file_cache cache;
 	char user[NODE_NAME_MAX];	/* the node it is part of ... */
 	bool nested;			/* ... and goes away with */
 	struct list link;		/* engine->protocols */
 };
 
+struct protocol *protocol_find(struct engine *e, const char *name);
+/* What @node took for its file, or NULL. */
+struct protocol *protocol_of(struct engine *e, const struct node *node);
+
 /* Lets go of all nodes that were opened by name; graph write-held. */
 void blockdev_release(struct engine *e);
+/* After nodes went, or changed places: files without a user are nodes again,
+ * and what is on top is a disk. Graph write-held. */
+void blockdev_settle(struct engine *e);
+/* @node is going to lie below another: nobody may write it, nor read it as a
+ * disk. Refused while somebody uses it. Graph write-held. */
+int blockdev_unmake_disk(struct node *node, struct err *err);
 
 #endif

@@ -62,7 +62,7 @@ static void fill_protocol(struct node_info *info, const struct protocol *p,
 	info->bytes = true;
 	info->file = mem_dup(p->path);
 	info->driver = p->driver;
-	info->read_only = p->read_only;
+	info->read_only = p->read_only || !user || user->read_only;
 	info->cache = p->cache;
 	info->image.filename = mem_dup(p->path);
 	info->image.format = p->driver;

@@ -49,13 +49,15 @@ static int check_change(const struct drive *d, uint64_t off, uint64_t len)
 static int change_held(struct node *node, const struct request *r)
 {
 	return r->data ? node_write_held(node, r->off, r->len, r->data) :
-			 node_zero_held(node, r->off, r->len, r->unmap);
+			 node_zero_held(node, r->off, r->len,
+					r->unmap && !node->no_discard);
 }
 
 static int change_node(struct node *node, const struct request *r)
 {
 	return r->data ? node_write(node, r->off, r->len, r->data) :
-			 node_zero(node, r->off, r->len, r->unmap);
+			 node_zero(node, r->off, r->len,
+				   r->unmap && !node->no_discard);
 }
 
 /* The range keeps other writes, and whoever has the tap, away from it from
@@ -144,7 +146,7 @@ static int act_discard(struct drive *d, const struct request *r)
 {
 	int rc = check_change(d, r->off, r->len);
 
-	if (rc || !r->len)
+	if (rc || !r->len || d->root.node->no_discard)
 		return rc;
 	return d->tap ? change_tapped(d, r) :
 			node_discard(d->root.node, r->off, r->len);

@@ -171,6 +171,11 @@ int node_set_writable(struct node *node, bool writable, struct err *err)
 
 	if (node->read_only != writable)
 		return 0;
+	if (writable && node->file_read_only)
+		return err_set(err, ERR_GENERIC, "Block node is read-only");
+	if (writable && node->file->role == LOCKS_NONE)
+		return err_set(err, ERR_GENERIC, "force-share=on can only be "
+			       "used with read-only images");
 	rc = writable ? make_writable(node, err) : make_read_only(node, err);
 	if (!rc)
 		node->read_only = !writable;

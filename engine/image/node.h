@@ -80,6 +80,9 @@ struct node {
 	unsigned refs;			/* overlays, drives, jobs, monitor */
 	bool monitor;			/* opened by name, deleted by name */
 	bool monitor_writable;		/* and meant to be written */
+	bool file_read_only;		/* its file is not to be written,
+					   whoever wants to */
+	bool no_discard;		/* a guest's discards change nothing */
 	struct list link;		/* in graph->nodes */
 
 	_Atomic uint64_t size;		/* bytes of the guest's disk */

@@ -1,23 +1,38 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * Nodes by name: blockdev-add and its relatives. Options that change nothing
- * here (how to trim, which kind of I/O) are checked and passed over.
+ * Nodes by name: blockdev-add and its relatives. What is not carried out is
+ * refused, but for what nobody can notice: with which system calls a file is
+ * read (aio), and whether refcounts are written late (lazy-refcounts).
  */
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
+#include "engine/util/mem.h"
 #include "src/qmp/command.h"
 
 #define COMMON "*node-name:s,*read-only:b,*auto-read-only:b,*force-share:b," \
-	"*discard:e=ignore|unmap,*detect-zeroes:e=off|on|unmap,*cache:o"
-#define DRIVERS "driver:e=qcow2|raw|file|host_device|null-co"
-#define ADD_ARGS DRIVERS "," COMMON ",*filename:s,*file:v,*backing:v," \
-	"*data-file:v,*locking:e=auto|on|off," \
-	"*aio:e=threads|native|io_uring,*lazy-refcounts:b,*size:i," \
-	"*read-zeroes:b"
-#define FILE_ARGS "driver:e=file|host_device," COMMON ",filename:s," \
-	"*locking:e=auto|on|off,*aio:e=threads|native|io_uring"
+	"*discard:e=ignore|unmap,*detect-zeroes:e=off,*cache:o"
+#define OF_FILES "*locking:e=auto|on,*aio:e=threads|native|io_uring"
+#define ADD_ARGS "driver:e=qcow2|raw|file|host_device|null-co," COMMON \
+	",*filename:s,*file:v,*backing:v,*data-file:v,*lazy-refcounts:b," \
+	"*size:i,*read-zeroes:b," OF_FILES
+#define FILE_ARGS "driver:e=file|host_device," COMMON ",filename:s," OF_FILES
 #define DEPTH_MAX 64
+#define ENTRIES_MAX 1024
 #define NULL_SIZE (1ll << 30)
+
+/* Which of ADD_ARGS each driver knows. */
+static const struct {
+	const char *name, *args;
+} drivers[] = {
+	{ "qcow2", "driver:s," COMMON ",file:v,*backing:v,*data-file:v,"
+	  "*lazy-refcounts:b" },
+	{ "raw", "driver:s," COMMON ",file:v" },
+	{ "file", FILE_ARGS },
+	{ "host_device", FILE_ARGS },
+	{ "null-co", "driver:s," COMMON ",*size:i,*read-zeroes:b" },
+};
 
 /* The options of one node and of those nested below it. */
 struct parsed {
@@ -25,47 +40,111 @@ struct parsed {
 	size_t n;
 };
 
-static int parse_cache(const json_t *args, enum file_cache *cache,
-		       struct err *err)
-{
-	json_t *given = json_object_get(args, "cache");
+/* "options[3].backing." in front of names in messages. */
+struct prefix {
+	char text[128];
+};
 
-	if (!given)
-		return 0;
-	if (args_check("*direct:b,*no-flush:b", given, "cache.", err))
+static struct prefix prefix_add(const char *prefix, const char *name)
+{
+	struct prefix out;
+
+	snprintf(out.text, sizeof(out.text), "%s%s.", prefix, name);
+	return out;
+}
+
+static int check_args(json_t *args, const char *prefix, struct err *err)
+{
+	const char *driver = args_str(args, "driver");
+
+	if (args_check(ADD_ARGS, args, prefix, err))
 		return -1;
-	if (args_bool(given, "no-flush", false))
-		*cache = FILE_CACHE_UNSAFE;
-	else if (args_bool(given, "direct", false))
-		*cache = FILE_CACHE_NONE;
+	for (size_t i = 0; i < sizeof(drivers) / sizeof(*drivers); i++)
+		if (!strcmp(drivers[i].name, driver))
+			return args_check(drivers[i].args, args, prefix, err);
 	return 0;
 }
 
-static int parse_file(const json_t *args, struct blockdev_options *o,
-		      struct err *err)
+static int parse_cache(const json_t *args, const char *prefix,
+		       enum file_cache *cache, struct err *err)
+{
+	json_t *given = json_object_get(args, "cache");
+	bool direct, no_flush;
+
+	if (!given)
+		return 0;
+	if (args_check("*direct:b,*no-flush:b", given,
+		       prefix_add(prefix, "cache").text, err))
+		return -1;
+	direct = args_bool(given, "direct", false);
+	no_flush = args_bool(given, "no-flush", false);
+	if (direct && no_flush)
+		return err_set(err, ERR_GENERIC, "cache.direct=on and "
+			       "cache.no-flush=on are not possible together");
+	*cache = no_flush ? FILE_CACHE_UNSAFE :
+		 direct ? FILE_CACHE_NONE : FILE_CACHE_WRITEBACK;
+	return 0;
+}
+
+static int check_aio(const json_t *args, const struct blockdev_options *o,
+		     struct err *err)
+{
+	const char *aio = args_str(args, "aio");
+
+	if (!aio || strcmp(aio, "native") || o->cache == FILE_CACHE_NONE)
+		return 0;
+	return err_set(err, ERR_GENERIC, "aio=native was specified, but it "
+		       "requires cache.direct=on, which was not specified.");
+}
+
+static bool ignores_discard(const json_t *args)
+{
+	const char *discard = args_str(args, "discard");
+
+	return discard && !strcmp(discard, "ignore");
+}
+
+static int check_share(const struct blockdev_options *o, struct err *err)
+{
+	if (!o->force_share || o->read_only)
+		return 0;
+	return err_set(err, ERR_GENERIC, "force-share=on can only be used "
+		       "with read-only images");
+}
+
+/* What is not said of the file is as it is said of the image. */
+static int parse_file(const json_t *args, const char *prefix,
+		      struct blockdev_options *o, struct err *err)
 {
 	json_t *file = json_object_get(args, "file");
+	struct prefix inner = prefix_add(prefix, "file");
 
-	if (!file)
-		return err_set(err, ERR_GENERIC,
-			       "Parameter 'file' is missing");
 	if (json_is_string(file)) {
 		o->file_node = json_string_value(file);
 		return 0;
 	}
 	if (!json_is_object(file))
 		return err_set(err, ERR_GENERIC, "Invalid parameter type for "
-			       "'file', expected: object");
-	if (args_check(FILE_ARGS, file, "file.", err))
+			       "'%sfile', expected: object", prefix);
+	if (args_check(FILE_ARGS, file, inner.text, err))
 		return -1;
 	o->filename = args_str(file, "filename");
 	o->file_name = args_str(file, "node-name");
 	o->file_driver = args_str(file, "driver");
-	return parse_cache(file, &o->cache, err);
+	o->file_read_only = args_bool(file, "read-only", false);
+	if (o->file_read_only && !o->read_only)
+		return err_set(err, ERR_GENERIC, "Block node is read-only");
+	o->auto_read_only &= args_bool(file, "auto-read-only", true);
+	o->force_share |= args_bool(file, "force-share", false);
+	o->no_discard |= ignores_discard(file);
+	if (!json_object_get(args, "cache") &&
+	    parse_cache(file, inner.text, &o->cache, err))
+		return -1;
+	return check_aio(file, o, err);
 }
 
-static int parse_data_file(const json_t *args, struct blockdev_options *o,
-			   struct err *err)
+static int parse_data_file(const json_t *args, const char *prefix,
+			   struct blockdev_options *o, struct err *err)
 {
 	json_t *file = json_object_get(args, "data-file");
 
@@ -73,18 +152,21 @@ static int parse_data_file(const json_t *args, struct blockdev_options *o,
 		return 0;
 	if (!json_is_object(file))
 		return err_set(err, ERR_GENERIC, "Invalid parameter type for "
-			       "'data-file', expected: object");
-	if (args_check(FILE_ARGS, file, "data-file.", err))
+			       "'%sdata-file', expected: object", prefix);
+	if (args_check("driver:e=file|host_device,filename:s,"
+		       "*aio:e=threads|io_uring,*locking:e=auto|on", file,
+		       prefix_add(prefix, "data-file").text, err))
 		return -1;
 	o->data_file = args_str(file, "filename");
 	return 0;
 }
 
 static struct blockdev_options *parse(struct parsed *p, json_t *args,
-				      struct err *err);
+				      const char *prefix, struct err *err);
 
 static int parse_backing(struct parsed *p, const json_t *args,
-			 struct blockdev_options *o, struct err *err)
+			 const char *prefix, struct blockdev_options *o,
+			 struct err *err)
 {
 	json_t *backing = json_object_get(args, "backing");
 	const char *name = json_string_value(backing);
@@ -101,10 +183,9 @@ static int parse_backing(struct parsed *p, const json_t *args,
 		return 0;
 	if (!json_is_object(backing))
 		return err_set(err, ERR_GENERIC, "Invalid parameter type for "
-			       "'backing', expected: object");
-	if (args_check(ADD_ARGS, backing, "backing.", err))
-		return -1;
-	o->backing_options = parse(p, backing, err);
+			       "'%sbacking', expected: object", prefix);
+	o->backing_options = parse(p, backing,
+				   prefix_add(prefix, "backing").text, err);
 	return o->backing_options ? 0 : -1;
 }
 
@@ -120,35 +201,54 @@ static int parse_null(const json_t *args, struct blockdev_options *o,
 	return 0;
 }
 
-static struct blockdev_options *parse(struct parsed *p, json_t *args,
-				      struct err *err)
+/* Of a file by itself. */
+static int parse_bytes(const json_t *args, struct blockdev_options *o,
+		       struct err *err)
 {
-	struct blockdev_options *o = &p->o[p->n++];
-	const char *driver = args_str(args, "driver");
-	int rc;
+	o->file_read_only = o->read_only;
+	return check_aio(args, o, err);
+}
+
+static int parse_kind(const json_t *args, const char *prefix,
+		      struct blockdev_options *o, struct err *err)
+{
+	if (!strcmp(o->driver, "null-co"))
+		return parse_null(args, o, err);
+	if (!strcmp(o->driver, "qcow2") || !strcmp(o->driver, "raw"))
+		return parse_file(args, prefix, o, err);
+	return parse_bytes(args, o, err);
+}
+
+/* What lies below another is shared as that is, and read-only unless it is
+ * said to be not. */
+static struct blockdev_options *parse(struct parsed *p, json_t *args,
+				      const char *prefix, struct err *err)
+{
+	struct blockdev_options *o = &p->o[p->n];
+	const struct blockdev_options *above = p->n ? o - 1 : NULL;
 
 	if (p->n == DEPTH_MAX) {
 		err_set(err, ERR_GENERIC, "'backing' is nested too deep");
 		return NULL;
 	}
+	if (check_args(args, prefix, err))
+		return NULL;
+	p->n++;
 	*o = (struct blockdev_options){
-		.driver = driver,
+		.driver = args_str(args, "driver"),
 		.node_name = args_str(args, "node-name"),
 		.filename = args_str(args, "filename"),
-		.read_only = args_bool(args, "read-only", p->n > 1),
+		.read_only = args_bool(args, "read-only", above),
+		.auto_read_only = args_bool(args, "auto-read-only", false),
+		.force_share = args_bool(args, "force-share",
+					 above && above->force_share),
+		.no_discard = ignores_discard(args),
 		.cache = FILE_CACHE_WRITEBACK,
 	};
-	if (!strcmp(driver, "null-co"))
-		rc = parse_null(args, o, err);
-	else if (!strcmp(driver, "qcow2") || !strcmp(driver, "raw"))
-		rc = parse_file(args, o, err);
-	else if (!o->filename)
-		rc = err_set(err, ERR_GENERIC,
-			     "Parameter 'filename' is missing");
-	else
-		rc = 0;
-	if (rc || parse_cache(args, &o->cache, err) ||
-	    parse_data_file(args, o, err) || parse_backing(p, args, o, err))
+	if (parse_cache(args, prefix, &o->cache, err) ||
+	    parse_kind(args, prefix, o, err) || check_share(o, err) ||
+	    parse_data_file(args, prefix, o, err) ||
+	    parse_backing(p, args, prefix, o, err))
 		return NULL;
 	return o;
 }
@@ -157,7 +257,7 @@ static json_t *blockdev_add(struct qmp_context *ctx, json_t *args,
 			    struct err *err)
 {
 	struct parsed p = { .n = 0 };
-	struct blockdev_options *o = parse(&p, args, err);
+	struct blockdev_options *o = parse(&p, args, "", err);
 
 	if (!o)
 		return NULL;
@@ -176,27 +276,48 @@ static json_t *blockdev_del(struct qmp_context *ctx, json_t *args,
 			args_str(args, "node-name"), err));
 }
 
-/* As far as jobs need it: between read-only and writable. */
+static const struct blockdev_options *parse_entry(struct parsed *p, size_t i,
+						  json_t *entry,
+						  struct err *err)
+{
+	const struct blockdev_options *o;
+	char prefix[32];
+
+	snprintf(prefix, sizeof(prefix), "options[%zu].", i);
+	if (!json_is_object(entry)) {
+		err_set(err, ERR_GENERIC, "Invalid parameter type for "
+			"'options[%zu]', expected: object", i);
+		return NULL;
+	}
+	o = parse(p, entry, prefix, err);
+	if (o && !o->node_name) {
+		err_set(err, ERR_GENERIC, "node-name not specified");
+		return NULL;
+	}
+	return o;
+}
+
 static json_t *blockdev_reopen(struct qmp_context *ctx, json_t *args,
 			       struct err *err)
 {
-	json_t *list = json_object_get(args, "options"), *entry;
-	const char *name;
-	size_t i;
+	json_t *list = json_object_get(args, "options"), *entry, *value = NULL;
+	size_t n = json_array_size(list), i;
+	struct parsed *p = n <= ENTRIES_MAX ? mem_try(n + 1, sizeof(*p)) : NULL;
+	const struct blockdev_options *o[ENTRIES_MAX];
 
-	json_array_foreach(list, i, entry) {
-		if (!json_is_object(entry) ||
-		    !(name = args_str(entry, "node-name"))) {
-			err_set(err, ERR_GENERIC, "node-name not specified");
-			return NULL;
-		}
-		if (args_check(ADD_ARGS, entry, "options.", err) ||
-		    engine_blockdev_reopen(ctx->engine, name,
-					   args_bool(entry, "read-only",
-						     false), err))
-			return NULL;
+	if (!p) {
+		err_set(err, ERR_GENERIC, "options: %zu nodes are too many", n);
+		return NULL;
 	}
-	return json_object();
+	json_array_foreach(list, i, entry) {
+		o[i] = parse_entry(&p[i], i, entry, err);
+		if (!o[i])
+			goto out;
+	}
+	value = qmp_done(engine_blockdev_reopen(ctx->engine, o, n, err));
+out:
+	free(p);
+	return value;
 }
 
 static json_t *x_drive_add(struct qmp_context *ctx, json_t *args,
