@@ -17,12 +17,18 @@ const struct driver *format_find(const char *name)
 	return NULL;
 }
 
-int format_probe(struct file *file, const struct driver **out)
+int format_probe(struct file *file, const char **name)
 {
-	char head[GUESS_BYTES];
-	int rc = file_read(file, 0, head, sizeof(head));
+	char bytes[GUESS_BYTES];
+	uint64_t size = file->size;
+	int rc = file_read(file, 0, bytes, sizeof(bytes));
 
 	if (!rc)
-		*out = format_find(guess_format(head, sizeof(head)));
+		*name = guess_format(bytes, sizeof(bytes));
+	if (rc || strcmp(*name, "raw") || size < sizeof(bytes))
+		return rc;
+	rc = file_read(file, size - sizeof(bytes), bytes, sizeof(bytes));
+	if (!rc)
+		*name = guess_by_end(bytes, sizeof(bytes));
 	return rc;
 }

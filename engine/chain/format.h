@@ -5,7 +5,8 @@
 #include "engine/image/driver.h"
 
 const struct driver *format_find(const char *name);	/* or NULL */
-/* By the first bytes of the file; raw if nothing else fits. 0 or -errno. */
-int format_probe(struct file *file, const struct driver **out);
+/* Its name by what the file begins and ends with, "raw" if nothing else fits;
+ * it may be none of the table. 0 or -errno. */
+int format_probe(struct file *file, const char **name);
 
 #endif

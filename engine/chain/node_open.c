@@ -48,11 +48,16 @@ static int choose_driver(struct node *node, const char *format,
 		return 0;
 	}
 	node->probed = true;
-	rc = format_probe(node->file, &node->drv);
+	rc = format_probe(node->file, &format);
 	if (rc)
 		return err_sys(err, rc, "Could not read image '%s'",
 			       node->file->path);
-	return 0;
+	node->drv = format_find(format);
+	if (node->drv)
+		return 0;
+	return err_set(err, ERR_GENERIC, "'%s' looks like an image of format "
+		       "%s, which is not read here; if it is a raw disk say "
+		       "so: format=raw", node->file->path, format);
 }
 
 static struct node *node_new(struct file *file, const struct node_options *o)

@@ -1,13 +1,65 @@
 /* guess.c - see guess.h. */
 #include "engine/image/guess.h"
 
+#include <stdbool.h>
+#include <stdint.h>
 #include <string.h>
+
+#include "engine/util/bytes.h"
+
+struct magic {
+	const char *format;
+	size_t off;
+	const char *bytes;
+	size_t len;
+};
+
+#define MAGIC(format, off, bytes) { format, off, bytes, sizeof(bytes) - 1 }
+
+/* The first that fits. A qcow2 image has a version above 1. */
+static const struct magic magics[] = {
+	MAGIC("qcow", 0, "QFI\xfb\0\0\0\1"),
+	MAGIC("qcow2", 0, "QFI\xfb"),
+	MAGIC("qed", 0, "QED\0"),
+	MAGIC("vmdk", 0, "KDMV"),
+	MAGIC("vmdk", 0, "COWD"),
+	MAGIC("vmdk", 0, "# Disk DescriptorFile"),
+	MAGIC("vdi", 64, "\x7f\x10\xda\xbe"),
+	MAGIC("vpc", 0, "conectix"),
+	MAGIC("vhdx", 0, "vhdxfile"),
+	MAGIC("parallels", 0, "WithoutFreeSpace"),
+	MAGIC("parallels", 0, "WithouFreSpacExt"),
+	MAGIC("luks", 0, "LUKS\xba\xbe"),
+	MAGIC("bochs", 0, "Bochs Virtual HD Image"),
+	MAGIC("cloop", 0, "#!/bin/sh\n#V2.0 Format\nmodprobe cloop"),
+};
+
+static bool fits(const struct magic *m, const char *head, size_t len)
+{
+	return m->off + m->len <= len && !memcmp(head + m->off, m->bytes,
+						 m->len);
+}
 
 const char *guess_format(const void *head, size_t len)
 {
-	static const char qcow2[4] = { 'Q', 'F', 'I', '\xfb' };
+	for (size_t i = 0; i < sizeof(magics) / sizeof(*magics); i++)
+		if (fits(&magics[i], head, len))
+			return magics[i].format;
+	return "raw";
+}
 
-	if (len >= sizeof(qcow2) && !memcmp(head, qcow2, sizeof(qcow2)))
-		return "qcow2";
+#define VPC_TYPE 60		/* of the disk, in its footer */
+#define VPC_FIXED 2
+
+const char *guess_by_end(const void *tail, size_t len)
+{
+	const uint8_t *b = tail;
+
+	if (len < GUESS_BYTES)
+		return "raw";
+	if (!memcmp(b, "conectix", 8) && get_be32(b + VPC_TYPE) == VPC_FIXED)
+		return "vpc";
+	if (!memcmp(b, "koly", 4))
+		return "dmg";
 	return "raw";
 }

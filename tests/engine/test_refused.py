@@ -202,3 +202,52 @@ def test_bad_headers(d, place, value, fmt):
     refused("--drive", "file=%s,id=disk0,format=qcow2" % path,
             words=["a.img"], limit=3)
     blk.unchanged(path, before)
+
+
+CONTAINERS = [("vmdk", o) for o in ("monolithicSparse", "monolithicFlat",
+                                    "streamOptimized")] + \
+    [("vpc", "dynamic"), ("vpc", "fixed")] + \
+    [(fmt, None) for fmt in ("vdi", "vhdx", "qed", "parallels", "luks",
+                             "qcow")]
+
+
+def container(d, fmt, kind):
+    path = os.path.join(d, "image")
+    opts = ["subformat=" + kind] if kind else []
+    secret = []
+    if fmt == "luks":
+        opts = ["key-secret=s,iter-time=10"]
+        secret = ["--object", "secret,id=s,data=x"]
+    # Where the machine is busy qemu-img cannot measure what a hash costs.
+    for _ in range(20):
+        out = blk.qemu_img("create", "-q", *secret, "-f", fmt,
+                           *(["-o", opts[0]] if opts else []), path, "8M",
+                           rc=None)
+        if "CPU usage" not in out.err:
+            break
+    assert out.rc == 0, out
+    return path
+
+
+@pytest.mark.parametrize("fmt, kind", CONTAINERS)
+def test_other_containers_are_no_raw_disks(d, fmt, kind):
+    """Wherever a format is guessed; who says what it is has it."""
+    path = container(d, fmt, kind)
+    top = os.path.join(d, "top")
+    blk.create(top, "8M", path, "raw")
+    head = header.Header(top)
+    head.extensions = [e for e in head.extensions
+                       if e[0] != header.BACKING_FORMAT]
+    head.write()
+    before = content(path)
+    words = ["looks like an image of format %s," % fmt, "format=raw"]
+    refused(path, words=words)
+    refused("--drive", "file=" + path, words=words)
+    refused("--probe", top, words=words)
+    for args in (["info", path], ["cat", path], ["commit", "--probe", top]):
+        out = blk.blkmon(*args)
+        assert out.rc == 1 and all(w in out.err for w in words), out
+    assert content(path) == before
+    blk.blkmon_ok("--drive", "file=%s,format=raw" % path, "-c", "info block")
+    blk.blkmon_ok("--drive", "file=%s,backing-format=raw" % top, "-c",
+                  "info block")
