@@ -159,6 +159,8 @@ int qcow2_unalloc(struct qcow2 *q, struct qcow2_extent e);
 void qcow2_free_later(struct qcow2 *q, uint64_t first, uint64_t count);
 void qcow2_extents_add(struct qcow2_extents *e, uint64_t first,
 		       uint64_t count);
+/* Room for @more clusters, so that to add them takes no memory. */
+int qcow2_set_reserve(struct qcow2_set *s, uint64_t more);
 void qcow2_set_add(struct qcow2_set *s, uint64_t cluster);
 void qcow2_set_del(struct qcow2_set *s, uint64_t cluster);
 bool qcow2_set_has(const struct qcow2_set *s, uint64_t cluster);

@@ -9,6 +9,7 @@
 
 #include <stdlib.h>
 
+#include "engine/util/bug.h"
 #include "engine/util/bytes.h"
 #include "engine/util/mem.h"
 
@@ -286,26 +287,32 @@ static size_t slot_of(const struct qcow2_set *s, uint64_t cluster)
 	return i;
 }
 
-static void set_widen(struct qcow2_set *s)
+int qcow2_set_reserve(struct qcow2_set *s, uint64_t more)
 {
 	struct qcow2_set wide = {
-		.slots = s->slots ? s->slots * 2 : 64, .used = s->used,
+		.slots = s->slots ? s->slots : 64, .used = s->used,
 	};
 
-	wide.slot = mem_alloc(wide.slots * sizeof(*wide.slot));
+	while ((s->used + more) * 2 > wide.slots)
+		wide.slots *= 2;
+	if (wide.slots == s->slots)
+		return 0;
+	wide.slot = mem_try(wide.slots, sizeof(*wide.slot));
+	if (!wide.slot)
+		return -ENOMEM;
 	for (size_t i = 0; i < s->slots; i++)
 		if (s->slot[i])
 			wide.slot[slot_of(&wide, s->slot[i])] = s->slot[i];
 	free(s->slot);
 	*s = wide;
+	return 0;
 }
 
 void qcow2_set_add(struct qcow2_set *s, uint64_t cluster)
 {
 	if (!cluster)
 		return;
-	if ((s->used + 1) * 2 > s->slots)
-		set_widen(s);
+	BUG_ON(qcow2_set_reserve(s, 1));
 	if (!s->slot[slot_of(s, cluster)])
 		s->used++;
 	s->slot[slot_of(s, cluster)] = cluster;

@@ -60,22 +60,40 @@ static uint8_t *widened(const struct qcow2_table *t, uint64_t bytes)
 	return raw;
 }
 
-static int widen(struct qcow2_table *t, uint64_t host, uint32_t count)
+/* The table with @count entries (more than it has), for another place. */
+static int table_widen(const struct qcow2_table *old, uint64_t host,
+		       uint32_t count, struct qcow2_table *new)
 {
-	uint64_t *entry = mem_try(count, sizeof(*entry));
-	uint8_t *dirty = mem_try(count / PER_SECTOR + 1, 1);
-
-	if (!entry || !dirty) {
-		free(entry);
-		free(dirty);
+	*new = (struct qcow2_table){
+		.entry = mem_try(count, sizeof(*new->entry)),
+		.dirty = mem_try(count / PER_SECTOR + 1, 1),
+		.count = count, .host = host,
+	};
+	if (!new->entry || !new->dirty) {
+		qcow2_table_release(new);
 		return -ENOMEM;
 	}
-	memcpy(entry, t->entry, t->count * sizeof(*entry));
-	qcow2_table_release(t);
-	*t = (struct qcow2_table){
-		.entry = entry, .dirty = dirty, .count = count, .host = host,
-	};
+	memcpy(new->entry, old->entry, old->count * sizeof(*new->entry));
 	return 0;
+}
+
+static void table_replace(struct qcow2_table *t, const struct qcow2_table *new)
+{
+	qcow2_table_release(t);
+	*t = *new;
+}
+
+/* Makes the header name another table. All that this needs in memory was
+ * taken before: from here on what is there and what the header says are the
+ * same. Where that can't be told, for the host failed, the old header is
+ * written again, or nothing more is. */
+static int switch_header(struct qcow2 *q, const struct qcow2_header *h)
+{
+	int rc = qcow2_header_write_fields(q->file, h);
+
+	if (rc && qcow2_header_write_fields(q->file, &q->h))
+		qcow2_broken(q);
+	return rc;
 }
 
 /* A place for the new refcount table: behind all that the old one covers,
@@ -136,36 +154,42 @@ static int place_write(struct qcow2 *q, const struct place *p)
 	return rc;
 }
 
-static int place_switch(struct qcow2 *q, const struct place *p)
+static void place_enter(struct qcow2 *q, const struct place *p, uint32_t old)
 {
-	struct qcow2_header h = q->h;
-	uint32_t old = q->rt.count;
-	uint64_t old_host = q->rt.host;
-	uint32_t count = (uint32_t)((p->table << q->cluster_bits) / 8);
 	uint64_t block = p->first + p->table;
-	int rc;
 
-	h.rt_offset = p->first << q->cluster_bits;
-	h.rt_clusters = (uint32_t)p->table;
-	rc = qcow2_header_write_fields(q->file, &h);
-	if (rc)
-		return rc;
-	q->h.rt_offset = h.rt_offset;
-	q->h.rt_clusters = h.rt_clusters;
-	rc = widen(&q->rt, h.rt_offset, count);
-	if (rc) {
-		/* the disk is ahead of us: stop writing */
-		qcow2_broken(q);
-		return rc;
-	}
 	for (uint64_t b = 0; b < p->blocks; b++) {
 		q->rt.entry[old + b] = (block + b) << q->cluster_bits;
 		qcow2_set_add(&q->set, block + b);
 	}
 	for (uint64_t i = 0; i < p->table; i++)
 		qcow2_set_add(&q->set, p->first + i);
-	qcow2_free_later(q, old_host >> q->cluster_bits,
-			 div_round_up((uint64_t)old * 8, q->cluster));
+}
+
+static int place_switch(struct qcow2 *q, const struct place *p)
+{
+	struct qcow2_header h = q->h;
+	struct qcow2_table old = q->rt, new;
+	uint64_t bytes = p->table << q->cluster_bits;
+	int rc;
+
+	h.rt_offset = p->first << q->cluster_bits;
+	h.rt_clusters = (uint32_t)p->table;
+	rc = table_widen(&q->rt, h.rt_offset, (uint32_t)(bytes / 8), &new);
+	if (!rc)
+		rc = qcow2_set_reserve(&q->set, p->table + p->blocks);
+	if (!rc)
+		rc = switch_header(q, &h);
+	if (rc) {
+		qcow2_table_release(&new);
+		return rc;
+	}
+	q->h.rt_offset = h.rt_offset;
+	q->h.rt_clusters = h.rt_clusters;
+	table_replace(&q->rt, &new);
+	place_enter(q, p, old.count);
+	qcow2_free_later(q, old.host >> q->cluster_bits,
+			 div_round_up((uint64_t)old.count * 8, q->cluster));
 	return 0;
 }
 
@@ -194,59 +218,83 @@ int qcow2_table_grow(struct qcow2 *q)
 	return rc == -EAGAIN ? 0 : rc;
 }
 
-int qcow2_l1_grow(struct qcow2 *q, uint32_t count)
+static int l1_place(struct qcow2 *q, uint64_t bytes, struct qcow2_extent *e)
 {
-	struct qcow2_extent old = {
-		.first = q->l1.host >> q->cluster_bits,
-		.count = div_round_up((uint64_t)q->l1.count * 8, q->cluster),
-	};
-	uint64_t bytes = align_up((uint64_t)count * 8, q->cluster);
-	struct qcow2_extent e = { 0 };
-	struct qcow2_header h;
-	uint8_t *raw = NULL;
-	bool tried;
 	int rc;
 
-	for (;;) {
+	do {
 		lock_take(&q->node->meta);
-		rc = qcow2_alloc_row(q, bytes >> q->cluster_bits, &e);
+		rc = qcow2_alloc_row(q, bytes >> q->cluster_bits, e);
 		lock_drop(&q->node->meta);
-		if (rc != QCOW2_TABLE_FULL)
-			break;
-		rc = qcow2_table_grow(q);
-		if (rc)
-			break;
-	}
-	if (rc)
-		return rc;
-	/* its refcounts first; and what the old table still waits to say */
-	rc = qcow2_flush(q->node);
-	raw = widened(&q->l1, bytes);
+	} while (rc == QCOW2_TABLE_FULL && !(rc = qcow2_table_grow(q)));
+	return rc;
+}
+
+/* The refcounts of the new place first, and what the old table still waits to
+ * say. */
+static int l1_write(struct qcow2 *q, uint64_t host, uint64_t bytes)
+{
+	int rc = qcow2_flush(q->node);
+	uint8_t *raw = widened(&q->l1, bytes);
+
 	if (!rc && !raw)
 		rc = -ENOMEM;
 	if (!rc)
-		rc = file_write(q->file, e.first << q->cluster_bits, raw,
-				bytes);
+		rc = file_write(q->file, host, raw, bytes);
+	free(raw);
+	return rc;
+}
+
+static void l1_replace(struct qcow2 *q, const struct qcow2_table *new,
+		       struct qcow2_extent e)
+{
+	struct qcow2_table old = q->l1;
+
+	lock_take(&q->node->meta);
+	q->h.l1_offset = new->host;
+	q->h.l1_size = new->count;
+	table_replace(&q->l1, new);
+	for (uint64_t i = 0; i < e.count; i++)
+		qcow2_set_add(&q->set, e.first + i);
+	qcow2_free_later(q, old.host >> q->cluster_bits,
+			 div_round_up((uint64_t)old.count * 8, q->cluster));
+	lock_drop(&q->node->meta);
+}
+
+/* A place that the header may name after all is rather leaked than used. */
+static void l1_give_up(struct qcow2 *q, struct qcow2_table *new,
+		       struct qcow2_extent e)
+{
+	qcow2_table_release(new);
+	lock_take(&q->node->meta);
+	if (!atomic_load(&q->corrupt))
+		qcow2_unalloc(q, e);
+	lock_drop(&q->node->meta);
+}
+
+int qcow2_l1_grow(struct qcow2 *q, uint32_t count)
+{
+	uint64_t bytes = align_up((uint64_t)count * 8, q->cluster);
+	struct qcow2_extent e = { 0 };
+	struct qcow2_table new = { 0 };
+	struct qcow2_header h;
+	int rc = l1_place(q, bytes, &e);
+
+	if (rc)
+		return rc;
 	h = q->h;
 	h.l1_offset = e.first << q->cluster_bits;
 	h.l1_size = count;
-	tried = !rc;
+	rc = l1_write(q, h.l1_offset, bytes);
 	if (!rc)
-		rc = qcow2_header_write_fields(q->file, &h);
-	lock_take(&q->node->meta);
+		rc = table_widen(&q->l1, h.l1_offset, count, &new);
 	if (!rc)
-		rc = widen(&q->l1, h.l1_offset, count);
-	if (!rc) {
-		q->h.l1_offset = h.l1_offset;
-		q->h.l1_size = count;
-		for (uint64_t i = 0; i < e.count; i++)
-			qcow2_set_add(&q->set, e.first + i);
-		qcow2_free_later(q, old.first, old.count);
-	} else if (!tried) {
-		/* else the header may name it: rather leaked than used */
-		qcow2_unalloc(q, e);
-	}
-	lock_drop(&q->node->meta);
-	free(raw);
+		rc = qcow2_set_reserve(&q->set, e.count);
+	if (!rc)
+		rc = switch_header(q, &h);
+	if (rc)
+		l1_give_up(q, &new, e);
+	else
+		l1_replace(q, &new, e);
 	return rc;
 }

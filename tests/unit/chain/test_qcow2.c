@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "engine/chain/graph.h"
@@ -388,6 +389,115 @@ static void test_grow(void **state)
 	grow_once(16, (1 << 20) + 512, (1 << 20) + 1024);
 }
 
+/* --- growing, when the host fails --- */
+
+/* What becomes of the write of the header that names a new L1 table. */
+static enum { HEADER_REFUSED, HEADER_DONE, HEADER_NO_MEMORY } header_way;
+static bool header_met;
+static uint32_t l1_from;	/* entries that the new table has at least */
+
+static int header_fails(const struct file *f, enum file_op op, uint64_t off,
+			uint64_t len, const void *buf)
+{
+	struct rlimit none;
+
+	if (op != FILE_OP_WRITE || off || header_met ||
+	    get_be32((const uint8_t *)buf + QCOW2_AT_L1_SIZE) < l1_from)
+		return 0;
+	header_met = true;
+	if (header_way == HEADER_NO_MEMORY) {
+		getrlimit(RLIMIT_AS, &none);
+		none.rlim_cur = 1 << 20;
+		setrlimit(RLIMIT_AS, &none);
+		return 0;
+	}
+	if (header_way == HEADER_DONE)
+		assert_int_equal(pwrite(f->fd, buf, len, 0), len);
+	return -EIO;
+}
+
+/* Whatever the header says now, the image is one, and what is written from
+ * then on is found again. */
+static void grow_fails(unsigned bits, uint64_t from, uint64_t to, int way)
+{
+	struct world w = { .size = from };
+	struct qcow2_create o = { .size = from, .cluster_bits = bits,
+				  .refcount_order = 4 };
+	struct err err = ERR_INIT;
+
+	w.model = calloc(1, to);
+	create(path_of("base"), &o);
+	fill_base(w.model, w.size);
+	o.backing_name = "base";
+	o.backing_format = "qcow2";
+	create(path_of("top"), &o);
+	world_open(&w);
+	header_way = way;
+	l1_from = (uint32_t)(from >> (2 * bits - 3)) + 1;
+	header_met = false;
+	file_set_hook(header_fails);
+	assert_int_equal(node_grow(w.top, to, &err), -1);
+	file_set_hook(NULL);
+	assert_true(header_met);
+	for (int i = 0; i < 50; i++)
+		one_request(&w, 1ull << bits);
+	compare(&w);
+	world_close(&w);
+	judge(path_of("top"));
+	world_open(&w);
+	compare(&w);
+	assert_int_equal(node_grow(w.top, to, &err), 0);
+	w.size = to;
+	compare(&w);
+	world_close(&w);
+	judge(path_of("top"));
+	free(w.model);
+}
+
+static void test_grow_fails(void **state)
+{
+	(void)state;
+	grow_fails(9, 1000 * 512, 3000 * 512, HEADER_REFUSED);
+	grow_fails(9, 1000 * 512, 3000 * 512, HEADER_DONE);
+	grow_fails(12, 8 * 4096, 600 * 4096, HEADER_DONE);
+}
+
+#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
+/* From the moment on that the header names the new table there is nothing that
+ * memory would be needed for. */
+static void test_grow_without_memory(void **state)
+{
+	struct qcow2_create o = { .size = 1 << 20, .cluster_bits = 9,
+				  .refcount_order = 4 };
+	struct rlimit before;
+	struct err err = ERR_INIT;
+	struct graph graph;
+	struct node *node;
+	char got[5] = "";
+
+	(void)state;
+	getrlimit(RLIMIT_AS, &before);
+	create(path_of("top"), &o);
+	graph_init(&graph);
+	node = open_image(&graph, path_of("top"), false);
+	header_way = HEADER_NO_MEMORY;
+	l1_from = 1000;
+	header_met = false;
+	file_set_hook(header_fails);
+	node_grow(node, 4ull << 30, &err);
+	file_set_hook(NULL);
+	setrlimit(RLIMIT_AS, &before);
+	assert_true(header_met);
+	assert_int_equal(node_write(node, 500000, 5, "later"), 0);
+	graph_put(node);
+	node = open_image(&graph, path_of("top"), true);
+	assert_int_equal(node_read(node, 500000, 5, got), 0);
+	assert_memory_equal(got, "later", 5);
+	graph_put(node);
+	graph_release(&graph);
+}
+#endif
+
 static int setup(void **state)
 {
 	const char *s = getenv("BLKMON_SEED");
@@ -412,6 +522,10 @@ int main(void)
 		cmocka_unit_test(test_empty),
 		cmocka_unit_test(test_empty_unreadable),
 		cmocka_unit_test(test_grow),
+		cmocka_unit_test(test_grow_fails),
+#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
+		cmocka_unit_test(test_grow_without_memory),
+#endif
 	};
 
 	return cmocka_run_group_tests(tests, setup, teardown);
