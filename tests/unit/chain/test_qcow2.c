@@ -392,7 +392,8 @@ static void test_grow(void **state)
 /* --- growing, when the host fails --- */
 
 /* What becomes of the write of the header that names a new L1 table. */
-static enum { HEADER_REFUSED, HEADER_DONE, HEADER_NO_MEMORY } header_way;
+static enum header_way { HEADER_REFUSED, HEADER_DONE,
+			 HEADER_NO_MEMORY } header_way;
 static bool header_met;
 static uint32_t l1_from;	/* entries that the new table has at least */
 
@@ -432,7 +433,7 @@ static void grow_fails(unsigned bits, uint64_t from, uint64_t to, int way)
 	o.backing_format = "qcow2";
 	create(path_of("top"), &o);
 	world_open(&w);
-	header_way = way;
+	header_way = (enum header_way)way;
 	l1_from = (uint32_t)(from >> (2 * bits - 3)) + 1;
 	header_met = false;
 	file_set_hook(header_fails);
