@@ -23,7 +23,7 @@ cannot()
 # the place of this machine's: deb MIRROR SUITE[-security|-updates] main
 mirrors()
 {
-	# shellcheck disable=SC2016 # these are apt's, not the shell's
+	# shellcheck disable=SC2016 # the fields are for apt to fill in
 	apt-get indextargets \
 		--format '$(LABEL) $(CODENAME) $(REPO_URI) $(COMPONENT)' \
 		'Created-By: Packages' |

@@ -146,17 +146,18 @@ static json_t *image_info(const struct image_info *image)
 static json_t *image_chain(const struct nodes *nodes,
 			   const struct node_info *node)
 {
-	json_t **chain = &nodes->chain[node - nodes->list];
+	json_t **made = &nodes->chain[node - nodes->list];
 	const struct node_info *below;
+	json_t *info = *made;
 
-	if (*chain)
-		return *chain;
-	*chain = image_info(&node->image);
+	if (info)
+		return info;
+	info = *made = image_info(&node->image);
 	below = nodes_find(nodes, node->backing);
 	if (below)
-		json_object_set(*chain, "backing-image",
+		json_object_set(info, "backing-image",
 				image_chain(nodes, below));
-	return *chain;
+	return info;
 }
 
 static void add_limits(json_t *info)

@@ -239,10 +239,12 @@ static inline void fake_create(const char *path, const char *backing,
 			       const char *format)
 {
 	FILE *f = fopen(path, "w");
+	int rc;
 
 	assert_non_null(f);
 	fprintf(f, "FAKE\n%s\n%s\n", backing, format);
-	assert_int_equal(fclose(f), 0);
+	rc = fclose(f);
+	assert_int_equal(rc, 0);
 }
 
 /* A chain of images made just now: l0 is the lowest. Only the top is

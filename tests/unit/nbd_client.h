@@ -232,7 +232,7 @@ static inline uint32_t name_data(uint8_t *b, const char *name)
 
 static inline uint32_t ask_name(int fd, uint32_t option, const char *name)
 {
-	uint8_t b[5000];
+	uint8_t b[5000] = { 0 };
 
 	return ask(fd, option, b, name_data(b, name));
 }
@@ -261,7 +261,7 @@ static const char *const both_contexts[] = {
 static inline int dial_export(const char *name, bool structured)
 {
 	int fd = dial_hello("sock", FLAGS_BOTH);
-	uint8_t b[256];
+	uint8_t b[256] = { 0 };
 
 	if (structured) {
 		assert_int_equal(ask(fd, NBD_OPT_STRUCTURED_REPLY, NULL, 0),

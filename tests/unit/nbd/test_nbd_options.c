@@ -159,7 +159,7 @@ static void test_lengths(void **state)
 {
 	int fd = dial_hello("sock", FLAGS_BOTH);
 	char *long_name = mem_alloc(5000);
-	uint8_t b[6000];
+	uint8_t b[6000] = { 0 };
 
 	(void)state;
 	memset(long_name, 'x', 4999);
@@ -267,7 +267,7 @@ static void test_strangers(void **state)
 static uint32_t ask_contexts(int fd, uint32_t option, const char *name,
 			     const char *const *query, char *out)
 {
-	uint8_t b[1000];
+	uint8_t b[1000] = { 0 };
 	struct answer a;
 
 	*out = 0;
