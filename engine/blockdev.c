@@ -303,7 +303,7 @@ static int open_as_header(struct engine *e, struct node *node, bool no_lock,
 	char *path;
 	int rc;
 
-	if (chain_is_protocol(name))
+	if (chain_is_remote(name))
 		return err_set(err, ERR_GENERIC, "'%s' has a backing file "
 			       "that is no local file: name one with "
 			       "'backing'", node->file->path);

@@ -54,7 +54,7 @@ static struct node *find_image(struct engine *e, const char *device,
 /* Do the words lead to the file that is open below the image? */
 static bool leads_below(const struct node *node, const char *name)
 {
-	char *path = chain_is_protocol(name) ? NULL :
+	char *path = chain_is_remote(name) ? NULL :
 		     chain_resolve(node->file->path, name);
 	struct file id;
 	bool same = path && chain_identify(path, &id) &&
@@ -67,19 +67,22 @@ static bool leads_below(const struct node *node, const char *name)
 /* A lower image is writable for this one write. */
 static int write_backing(struct node *node, const char *name, struct err *err)
 {
+	char *words = chain_name_given(node, node->backing, name);
 	bool was_read_only = node->read_only;
 	struct err back = ERR_INIT;
-	int rc;
+	int rc = node_set_writable(node, true, err);
 
-	if (node_set_writable(node, true, err))
-		return -1;
-	rc = node->drv->set_backing(node, name, node->backing_name ?
+	if (rc)
+		goto out;
+	rc = node->drv->set_backing(node, words, node->backing_name ?
 				    node->backing_format :
 				    node->backing->drv->name, err);
 	if (was_read_only && node_set_writable(node, false, &back) && !rc) {
 		*err = back;
 		rc = -1;
 	}
+out:
+	free(words);
 	return rc;
 }
 

@@ -15,7 +15,7 @@
 
 static char *full_name(const struct node *node)
 {
-	if (chain_is_protocol(chain_local_name(node->backing_name)))
+	if (chain_is_remote(chain_local_name(node->backing_name)))
 		return mem_dup(node->backing_name);
 	return chain_resolve(node->file->path, node->backing_name);
 }

@@ -115,7 +115,7 @@ static int check_file(const struct snapshot *s, struct err *err)
 	struct node *other;
 	struct file id;
 
-	if (chain_is_protocol(s->path))
+	if (s->path == s->o->file && chain_is_protocol(s->path))
 		return err_set(err, ERR_GENERIC, "Unknown protocol '%.*s'",
 			       (int)strcspn(s->path, ":"), s->path);
 	if (!chain_identify(s->path, &id))

@@ -14,6 +14,11 @@
 
 bool chain_is_protocol(const char *name)
 {
+	return name[strcspn(name, ":/")] == ':';
+}
+
+bool chain_is_remote(const char *name)
+{
 	size_t n = strspn(name, "abcdefghijklmnopqrstuvwxyz0123456789+.-");
 
 	return n && name[n] == ':';
@@ -172,7 +177,7 @@ static int open_below(struct opening *op, const struct node *node,
 	char *path;
 	int rc;
 
-	if (chain_is_protocol(name))
+	if (chain_is_remote(name))
 		return refuse_link(node, name, "only local files can be layers",
 				   err);
 	path = chain_resolve(node->file->path, name);

@@ -22,9 +22,13 @@ int chain_open(struct graph *g, const struct node_options *o,
 
 /* Absolute or relative to the folder of @overlay_path; caller frees. */
 char *chain_resolve(const char *overlay_path, const char *backing_name);
-/* json: and the like: no name of a local file. "file:" in front is passed
- * over by chain_local_name(). */
+/* Would QEMU take what stands before a colon for a protocol? Such a name is
+ * written into no header: "./" in front makes it one of a file. */
 bool chain_is_protocol(const char *name);
+/* json: and the like: no name of a local file. "file:" in front is passed
+ * over by chain_local_name(). Other words with a colon may be a file's: who
+ * made the image may not have been QEMU. */
+bool chain_is_remote(const char *name);
 const char *chain_local_name(const char *name);
 /* Fills what file_is_same() compares for the file of that name, without
  * opening it. False if there is none. */
@@ -52,5 +56,11 @@ char *chain_name_for(struct node *overlay, struct node *base,
  * resolves to @base from there, else a computed name, relative if asked. */
 char *chain_name_from(const char *overlay_path, const struct node *base,
 		      const char *wish, bool relative, struct err *err);
+
+/* The words that an operator wants there: they may lead anywhere, but if QEMU
+ * would see a protocol in a name that leads to @base from @overlay it gets
+ * "./" in front. Caller frees. */
+char *chain_name_given(const struct node *overlay, const struct node *base,
+		       const char *name);
 
 #endif

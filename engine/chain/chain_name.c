@@ -36,7 +36,7 @@ static bool resolves_to(const char *overlay_path, const char *name,
 	char *path;
 	bool same;
 
-	if (chain_is_protocol(chain_local_name(name)))
+	if (chain_is_remote(chain_local_name(name)))
 		return false;
 	path = chain_resolve(overlay_path, name);
 	same = chain_identify(path, &id) && file_is_same(&id, file);
@@ -199,7 +199,8 @@ char *chain_name_from(const char *overlay_path, const struct node *base,
 {
 	char *name;
 
-	if (wish && resolves_to(overlay_path, wish, base->file))
+	if (wish && !chain_is_protocol(chain_local_name(wish)) &&
+	    resolves_to(overlay_path, wish, base->file))
 		return mem_dup(wish);
 	name = computed_name(overlay_path, base->file->path, relative);
 	if (name && resolves_to(overlay_path, name, base->file))
@@ -218,4 +219,16 @@ char *chain_name_for(struct node *overlay, struct node *base, struct err *err)
 	bool relative = wish && *chain_local_name(wish) != '/';
 
 	return chain_name_from(overlay->file->path, base, wish, relative, err);
+}
+
+char *chain_name_given(const struct node *overlay, const struct node *base,
+		       const char *name)
+{
+	char *here = mem_printf("./%s", name);
+
+	if (chain_is_protocol(name) &&
+	    resolves_to(overlay->file->path, here, base->file))
+		return here;
+	free(here);
+	return mem_dup(name);
 }

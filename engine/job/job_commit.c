@@ -175,7 +175,8 @@ static int commit_overlays(struct commit *c, struct node *first,
 		o->node = node;
 		o->old = mem_dup(node->backing_name);
 		o->old_format = mem_dup(node->backing_format);
-		o->backing = backing && node == first ? mem_dup(backing) :
+		o->backing = backing && node == first ?
+			     chain_name_given(node, c->im.base, backing) :
 			     chain_name_for(node, c->im.base, err);
 		if (!o->backing ||
 		    node->drv->check_backing(node, o->backing,

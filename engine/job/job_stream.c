@@ -98,7 +98,7 @@ static int choose_words(struct stream *s, const char *backing,
 	if (!base)
 		return 0;
 	if (backing)
-		s->backing = mem_dup(backing);
+		s->backing = chain_name_given(top, base, backing);
 	else if (has_work(s))
 		s->backing = chain_name_for(top, base, err);
 	else

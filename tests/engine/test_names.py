@@ -3,6 +3,8 @@
 
 import os
 
+import pytest
+
 import blk
 from blk import MIB
 from qmpsock import Server
@@ -45,3 +47,87 @@ def test_words_of_a_header_are_no_other_file(d):
         q.event("BLOCK_JOB_COMPLETED", device="j")
     assert blk.content(b) != held
     blk.qemu_io(b, "read -P 7 0 64k")
+
+
+# What QEMU takes for a protocol, and names that look a little like that.
+ODD = ["VM:root", "disk 2024-01-01T10:30", "win_srv:c", "a,b:c", "\xe9:x",
+       "50%:x", ":x", "vm:lower", "dir:y/x", "plain"]
+
+
+def quoted(name):
+    return name.replace(",", ",,")
+
+
+def place(d, *names):
+    where = []
+    for name in names:
+        path = os.path.join(d, name)
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        where.append(path)
+    return where
+
+
+def link(path):
+    return blk.img_info(path)["backing-filename"]
+
+
+def reads(path, *want):
+    """As QEMU follows the links, which are relative ones."""
+    blk.qemu_io(path, *["read -P %d %dk 64k" % w for w in want])
+    for image in blk.img_chain(path)[:-1]:
+        assert not image["backing-filename"].startswith("/"), image
+
+
+@pytest.mark.parametrize("name", ODD)
+def test_qemu_can_follow_every_link(d, name, monkeypatch):
+    """Made by a snapshot, a stream, a commit and change-backing-file; named
+    from the folder itself, so nothing stands in front of the colon."""
+    monkeypatch.chdir(d)
+    base, = place(d, name)
+    blk.create(base, 4 * MIB)
+    blk.qemu_io(base, "write -P 7 0 64k")
+    with blk.Session("--drive", "id=disk0,format=qcow2,file=" +
+                     quoted(name)) as s:
+        s.ok("snapshot_blkdev disk0 mid qcow2")
+        s.io("write -P 8 64k 64k")
+        s.ok("snapshot_blkdev disk0 low qcow2")
+        s.ok("snapshot_blkdev disk0 top qcow2")
+        # top and mid are above what is streamed and committed
+        s.ok('block_stream disk0 0 "%s"' % name)
+        s.wait()
+        assert s.quit() == 0
+    reads("top", (7, 0), (8, 64))
+    reads("mid", (7, 0), (8, 64))
+    with blk.Session("--drive", "id=disk0,format=qcow2,file=top") as s:
+        s.ok("snapshot_blkdev disk0 a qcow2")
+        s.io("write -P 9 128k 64k")
+        s.ok("snapshot_blkdev disk0 b qcow2")
+        s.ok('block_commit disk0 "%s" a' % name)
+        s.wait()
+        assert s.quit() == 0
+    reads("b", (7, 0), (8, 64), (9, 128))
+    assert link("b") == ("./" if ":" in name else "") + name
+
+
+@pytest.mark.parametrize("name", ODD)
+def test_words_of_an_operator(d, name, monkeypatch):
+    """backing-file= and change-backing-file: what QEMU would not find gets
+    what it needs in front; what leads nowhere is left as it is."""
+    monkeypatch.chdir(d)
+    base, = place(d, name)
+    blk.create(base, 4 * MIB)
+    blk.create("mid", None, base)
+    blk.create("top", None, os.path.join(d, "mid"))
+    want = ("./" if ":" in name else "") + name
+    with Server(d) as s, s.client() as q:
+        q.ask("blockdev-add", **node("base", name))
+        q.ask("blockdev-add", **node("mid", "mid", "base"))
+        q.ask("blockdev-add", **node("top", "top", "mid"))
+        q.ask("change-backing-file", device="top", image_node_name="mid",
+              backing_file=name)
+        q.ask("block-stream", device="top", job_id="j", base_node="base",
+              backing_file=name)
+        q.event("BLOCK_JOB_COMPLETED", device="j")
+        s.quit()
+    assert link("mid") == want
+    assert link("top") == want
