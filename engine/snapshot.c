@@ -192,6 +192,7 @@ static int make_file(struct snapshot *s, struct file **file, struct err *err)
 
 	if (!file_create(file, s->path, mode, false, cache, err)) {
 		s->created = true;
+		file_adopt(*file, s->old->file);
 		return 0;
 	}
 	if (err->errnum != EEXIST)

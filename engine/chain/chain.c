@@ -55,9 +55,11 @@ bool chain_identify(const char *path, struct file *id)
 /* Images opened by this call, from the top down, in no graph yet. */
 struct opening {
 	struct graph *graph;
+	const struct node_options *top;
 	struct node **node;
 	size_t count;
 	struct node *shared;	/* open since before: what is below, or NULL */
+	size_t data_files;	/* so many of top->data_files were taken */
 };
 
 static struct node *open_already(struct graph *g, const char *path)
@@ -131,19 +133,24 @@ static bool in_opening(const struct opening *op, const char *path)
 }
 
 /* One more image: shared, or opened. */
-static int open_layer(struct opening *op, const struct node_options *o,
+static int open_layer(struct opening *op, struct node_options o,
 		      struct err *err)
 {
-	struct node *node = open_already(op->graph, o->path);
+	struct node *node = open_already(op->graph, o.path);
 
 	if (node) {
 		op->shared = node;
-		return check_share(node, o, err);
+		return check_share(node, &o, err);
 	}
-	if (in_opening(op, o->path))
-		return refuse_loop(op, o->path, err);
-	if (node_open(&node, o, err))
+	if (in_opening(op, o.path))
+		return refuse_loop(op, o.path, err);
+	if (!o.data_file && op->data_files < op->top->data_file_count) {
+		o.data_file = op->top->data_files[op->data_files];
+		o.data_file_offered = true;
+	}
+	if (node_open(&node, &o, err))
 		return -1;
+	op->data_files += o.data_file_offered && node->external;
 	if (check_new(op, node->file, err)) {
 		node_close(node);
 		return -1;
@@ -182,8 +189,10 @@ static int open_below(struct opening *op, const struct node *node,
 				   err);
 	path = chain_resolve(node->file->path, name);
 	o.path = path;
-	if (op->count <= top->below_count)
-		o.node_name = top->below_names[op->count - 1];
+	if (op->count <= top->below_count) {
+		o.node_name = top->below[op->count - 1].node_name;
+		o.data_file = top->below[op->count - 1].data_file;
+	}
 	if (!o.format)
 		o.format = top->backing_format;
 	if (!o.format && !top->probe_backing)
@@ -191,7 +200,7 @@ static int open_below(struct opening *op, const struct node *node,
 				 "name it with backing-format= on the drive, "
 				 "or allow probing with --probe", err);
 	else
-		rc = open_layer(op, &o, err);
+		rc = open_layer(op, o, err);
 	free(path);
 	return rc;
 }
@@ -222,12 +231,38 @@ static int check_metadata(const struct opening *op,
 		       (unsigned long long)max);
 }
 
+static bool shares_data_file(const struct opening *op)
+{
+	for (const struct node *n = op->shared; n; n = n->backing)
+		if (n->external)
+			return true;
+	return false;
+}
+
+/* Who names a data file means one that is there. */
+static int check_data_files(const struct opening *op, struct err *err)
+{
+	const struct node_options *o = op->top;
+
+	for (size_t i = opening_depth(op) - 1; i < o->below_count; i++)
+		if (o->below[i].data_file)
+			return err_set(err, ERR_GENERIC, "'%s' is named as a "
+				       "data file for an image that the chain "
+				       "of '%s' has not", o->below[i].data_file,
+				       o->path);
+	if (op->data_files == o->data_file_count || shares_data_file(op))
+		return 0;
+	return err_set(err, ERR_GENERIC, "No image of the chain of '%s' has an "
+		       "external data file, but one is named ('%s')", o->path,
+		       o->data_files[op->data_files]);
+}
+
 static int open_all(struct opening *op, const struct node_options *o,
 		    struct err *err)
 {
 	struct node *last;
 
-	if (open_layer(op, o, err) || check_metadata(op, o, err))
+	if (open_layer(op, *o, err) || check_metadata(op, o, err))
 		return -1;
 	while (!op->shared && !o->no_backing) {
 		last = op->node[op->count - 1];
@@ -241,7 +276,7 @@ static int open_all(struct opening *op, const struct node_options *o,
 				       "of '%s' is longer than %u images",
 				       o->path, CHAIN_DEPTH_MAX);
 	}
-	return 0;
+	return o->no_backing ? 0 : check_data_files(op, err);
 }
 
 /* All, or none if a name is taken. */
@@ -266,8 +301,8 @@ static int enter_all(struct opening *op, struct err *err)
 int chain_open(struct graph *g, const struct node_options *o,
 	       struct node **out, struct err *err)
 {
-	struct opening op = { .graph = g };
 	struct node_options top = *o;
+	struct opening op = { .graph = g, .top = &top };
 	int rc;
 
 	top.path = chain_local_name(o->path);

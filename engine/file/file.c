@@ -238,6 +238,26 @@ int file_create(struct file **out, const char *path, mode_t mode, bool reuse,
 	return rc;
 }
 
+void file_adopt(struct file *f, const struct file *like)
+{
+	struct stat st, mine;
+	mode_t mode;
+	int rc;
+
+	if (fstat(like->fd, &st))
+		return;
+	rc = fchown(f->fd, st.st_uid, st.st_gid);
+	if (rc)
+		rc = fchown(f->fd, (uid_t)-1, st.st_gid);
+	if (fstat(f->fd, &mine))
+		return;
+	mode = (st.st_mode & 0777) | 0600;
+	if (mine.st_gid != st.st_gid)
+		mode &= ~(mode_t)070 | (mode & 07) << 3;
+	if (!fchmod(f->fd, mode))
+		f->mode = (mine.st_mode & ~(mode_t)0777) | mode;
+}
+
 int file_open_memory(struct file **out, uint64_t size, struct err *err)
 {
 	struct file *f = file_new("memory", true, FILE_CACHE_WRITEBACK);

@@ -90,6 +90,10 @@ int file_create(struct file **out, const char *path, mode_t mode, bool reuse,
  * before it goes anywhere. */
 int file_open_memory(struct file **out, uint64_t size, struct err *err);
 
+/* Gives a file that was just made to whom @like belongs, with the permissions
+ * of that, as far as we may: nobody gets more than he has there. */
+void file_adopt(struct file *f, const struct file *like);
+
 void file_close(struct file *f);	/* drops the locks; NULL is fine */
 
 /* Changes between read-only and read-write, with the locks of the new role,

@@ -22,14 +22,23 @@ struct claim;
 struct graph;
 struct index;
 
+/* What is said of an image below another. */
+struct below_options {
+	const char *node_name;		/* NULL: generated */
+	const char *data_file;		/* NULL: none in particular */
+};
+
 struct node_options {
 	const char *path;
 	const char *format;		/* NULL: probe (said in node->probed) */
 	const char *node_name;		/* NULL: #blockNNN */
-	const char *const *below_names;	/* node names of the images below, */
-	size_t below_count;		/* from the top down; NULL: generated */
+	const struct below_options *below; /* from the top down */
+	size_t below_count;
 	const char *backing_format;	/* for a link without a format; NULL */
 	const char *data_file;		/* the operator's external data file */
+	bool data_file_offered;		/* taken if the image asks for one */
+	const char *const *data_files;	/* of a chain: each is taken by the */
+	size_t data_file_count;		/* next image that asks for one */
 	bool read_only;
 	bool probe_backing;		/* --probe: links without a format */
 	bool no_backing;		/* open this image alone */
@@ -64,6 +73,7 @@ struct node {
 	struct file *file;		/* owned */
 	uint32_t cluster;		/* granularity of mapping, power of 2 */
 	bool probed;			/* the format was guessed */
+	bool external;			/* its data are in another file */
 	const char *protocol;		/* "file": shown instead of "raw" */
 	uint64_t metadata;		/* bytes of tables always in memory */
 	void *opaque;			/* the driver's */

@@ -26,7 +26,10 @@
 static int raw_open(struct node *node, const struct node_options *o,
 		    struct err *err)
 {
-	(void)o;
+	if (o->data_file && !o->data_file_offered)
+		return err_set(err, ERR_GENERIC, "'%s' is raw and has no "
+			       "external data file, but one is named ('%s')",
+			       node->file->path, o->data_file);
 	if (node->file->size > INT64_MAX - SECTOR)
 		return err_sys(err, EFBIG, "Could not open '%s'",
 			       node->file->path);

@@ -12,6 +12,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "engine/util/mem.h"
 #include "engine/util/size.h"
 #include "src/console/console.h"
 #include "src/console/image_text.h"
@@ -204,7 +205,8 @@ static const struct option_row common_rows[] = {
 	  .words = "qcow2|raw",
 	  .help = "of backing files whose link does not record one" },
 	{ "data-file", OPT_DATA_FILE, "PATH", .takes = OPTION_FILE,
-	  .help = "the external data file of the image" },
+	  .help = "the external data file of the next image that asks for\n"
+		"one; may be repeated" },
 	{ "probe", OPT_PROBE,
 	  .help = "guess the format of backing files whose link does\n"
 		"not record one" },
@@ -294,6 +296,16 @@ static int print_help(const struct subcommand *sub)
 	return 0;
 }
 
+/* For the next image of the chain that asks for one. */
+static void add_data_file(struct offline *o, const char *path)
+{
+	const char **files = (const char **)o->node.data_files;
+
+	files = mem_grow(files, o->node.data_file_count + 1, sizeof(*files));
+	files[o->node.data_file_count++] = path;
+	o->node.data_files = files;
+}
+
 static int take_size(const char *value, uint64_t *out)
 {
 	const char *end = value;
@@ -354,7 +366,7 @@ static int take(struct offline *o, int option, const char *value)
 		o->node.backing_format = value;
 		return 0;
 	case OPT_DATA_FILE:
-		o->node.data_file = value;
+		add_data_file(o, value);
 		return 0;
 	default:
 		return -1;
@@ -386,6 +398,25 @@ static int parse(struct offline *o, const struct subcommand *sub, int argc,
 	return 0;
 }
 
+static int run_parsed(struct offline *o, const struct subcommand *sub)
+{
+	struct err err = ERR_INIT;
+	int status;
+
+	if (signals_start(o->signals, &err))
+		return fail(&err);
+	o->machine = machine_new();
+	signals_attach(o->signals, o->machine->engine);
+	status = sub->run(o);
+	if (machine_sync(o->machine, &err))
+		status = fail(&err);
+	signals_detach(o->signals);
+	machine_free(o->machine);
+	if (fflush(stdout) || ferror(stdout))
+		status = 1;
+	return status;
+}
+
 static int run(const struct subcommand *sub, int argc, char **argv,
 	       struct signals *signals)
 {
@@ -394,24 +425,13 @@ static int run(const struct subcommand *sub, int argc, char **argv,
 		.node = { .read_only = true, .no_lock = true },
 		.progress_fd = -1, .length = UINT64_MAX,
 	};
-	struct err err = ERR_INIT;
 	int status;
 
 	if (parse(&o, sub, argc, argv))
-		return usage();
-	if (o.help)
-		return print_help(sub);
-	if (signals_start(signals, &err))
-		return fail(&err);
-	o.machine = machine_new();
-	signals_attach(signals, o.machine->engine);
-	status = sub->run(&o);
-	if (machine_sync(o.machine, &err))
-		status = fail(&err);
-	signals_detach(signals);
-	machine_free(o.machine);
-	if (fflush(stdout) || ferror(stdout))
-		status = 1;
+		status = usage();
+	else
+		status = o.help ? print_help(sub) : run_parsed(&o, sub);
+	free((void *)o.node.data_files);
 	return status;
 }
 

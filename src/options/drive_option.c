@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "engine/chain/chain.h"
 #include "engine/util/mem.h"
 #include "engine/util/size.h"
 #include "engine/util/str.h"
@@ -49,8 +50,12 @@ static int set_backing_format(struct drive_options *d, const char *value)
 
 static int set_data_file(struct drive_options *d, const char *value)
 {
-	d->node.data_file = value;
-	return 0;
+	const char **files = (const char **)d->node.data_files;
+
+	files = mem_grow(files, d->node.data_file_count + 1, sizeof(*files));
+	files[d->node.data_file_count++] = value;
+	d->node.data_files = files;
+	return *value ? 0 : -1;
 }
 
 static int set_metadata_max(struct drive_options *d, const char *value)
@@ -128,27 +133,40 @@ static bool set_key(struct drive_options *d, const struct drive_key *key,
 		!key->set(d, value);
 }
 
+/* Of the image so deep below the drive's. */
+static struct below_options *below_at(struct drive_options *d, size_t depth)
+{
+	struct below_options *below = (void *)(uintptr_t)d->node.below;
+
+	if (depth > d->node.below_count) {
+		below = mem_grow(below, depth, sizeof(*below));
+		while (d->node.below_count < depth)
+			below[d->node.below_count++] =
+				(struct below_options){ .node_name = NULL };
+		d->node.below = below;
+	}
+	return &below[depth - 1];
+}
+
 /* "backing.backing.node-name": of the second image below. */
-static bool set_below_name(struct drive_options *d, const char *key,
-			   const char *value)
+static bool set_below(struct drive_options *d, const char *key,
+		      const char *value)
 {
 	static const char backing[] = "backing.";
-	const char **names = (const char **)d->node.below_names;
 	size_t depth = 0;
 
 	while (str_has_prefix(key, backing)) {
 		key += strlen(backing);
 		depth++;
 	}
-	if (!depth || strcmp(key, "node-name") || !*value)
+	if (!depth || depth > CHAIN_DEPTH_MAX || !*value)
 		return false;
-	if (depth > d->node.below_count) {
-		names = mem_grow(names, depth, sizeof(*names));
-		while (d->node.below_count < depth)
-			names[d->node.below_count++] = NULL;
-		d->node.below_names = names;
-	}
-	names[depth - 1] = value;
+	if (!strcmp(key, "node-name"))
+		below_at(d, depth)->node_name = value;
+	else if (!strcmp(key, "data-file"))
+		below_at(d, depth)->data_file = value;
+	else
+		return false;
 	return true;
 }
 
@@ -177,7 +195,7 @@ static int set_pair(struct drive_options *d, char *pair, struct err *err)
 		return err_set(err, ERR_GENERIC, "'%s' is not KEY=VALUE",
 			       pair);
 	*eq = '\0';
-	if (set_below_name(d, pair, eq + 1))
+	if (set_below(d, pair, eq + 1))
 		return 0;
 	for (size_t i = 0; i < sizeof(drive_keys) / sizeof(*drive_keys); i++) {
 		if (strcmp(drive_keys[i].key, pair))

@@ -8,7 +8,8 @@
 #include "engine/util/err.h"
 
 /* Takes @text into *d, all zero before. It is cut into pieces, to which the
- * strings of *d point afterwards; d->node.below_names is the caller's to free.
+ * strings of *d point afterwards; d->node.below and .data_files are the
+ * caller's to free.
  * 0, or -1 and what is wrong with it. */
 int drive_option_take(struct drive_options *d, char *text, struct err *err);
 

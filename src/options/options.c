@@ -27,7 +27,7 @@ static const struct option_row console_rows[] = {
 	  .help = "open an image; keys: file, id, format (qcow2|raw),\n"
 		"readonly (on|off), cache (writeback|none|unsafe),\n"
 		"backing-format, data-file, node-name,\n"
-		"backing.[backing....]node-name,\n"
+		"backing.[backing....]node-name and data-file,\n"
 		"metadata-max (bytes of tables in memory, 64M),\n"
 		"rerror (report|ignore|stop), werror (the same or\n"
 		"enospc): what becomes of a client's requests when\n"
@@ -410,8 +410,10 @@ void options_release(struct options *o)
 		free(o->strings[i]);
 	daemon_options_release(&o->daemon);
 	free(o->strings);
-	for (size_t i = 0; i < o->drive_count; i++)
-		free((void *)o->drives[i].node.below_names);
+	for (size_t i = 0; i < o->drive_count; i++) {
+		free((void *)o->drives[i].node.below);
+		free((void *)o->drives[i].node.data_files);
+	}
 	free(o->drives);
 	free(o->inputs);
 	free(o->first);

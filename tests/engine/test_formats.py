@@ -189,6 +189,51 @@ def test_data_file(d, raw):
                 disk.layer.data, os.path.getsize(data)), "the data file")
 
 
+def two_data_files(d):
+    """base and mid keep their data outside, top does not."""
+    data = [os.path.join(d, n) for n in ("df-base", "df-mid")]
+    base = blk.create(os.path.join(d, "base.img"), 4 * MIB, data_file=data[0])
+    blk.qemu_io(base, "write -P 1 0 64k")
+    mid = blk.create(os.path.join(d, "mid.img"), None, base,
+                     data_file=data[1])
+    blk.qemu_io(mid, "write -P 2 64k 64k")
+    top = blk.create(os.path.join(d, "top.img"), None, mid)
+    blk.qemu_io(top, "write -P 3 128k 64k")
+    return data, top
+
+
+READS = ["qemu-io disk0 \"read -P %d %dk 64k\"" % (n + 1, n * 64)
+         for n in range(3)]
+
+
+@pytest.mark.parametrize("keys", [
+    "data-file=MID,data-file=BASE", "backing.data-file=MID,data-file=BASE",
+    "backing.backing.data-file=BASE,data-file=MID",
+    "backing.data-file=MID,backing.backing.data-file=BASE,"
+    "backing.backing.node-name=low"])
+def test_data_files_below(d, keys):
+    """A chain that a snapshot makes over an image with a data file can be
+    opened again: by depth, or whoever asks for one takes it."""
+    data, top = two_data_files(d)
+    keys = keys.replace("MID", data[1]).replace("BASE", data[0])
+    out = blk.blkmon_ok("--drive", "file=%s,id=disk0,format=qcow2,%s"
+                        % (top, keys), *[w for r in READS for w in ("-c", r)])
+    assert out.out.count("read 65536/65536") == 3, out
+    assert "failed" not in out.text, out
+
+
+def test_data_files_below_offline(d):
+    data, top = two_data_files(d)
+    words = "--data-file", data[1], "--data-file", data[0]
+    info = blk.blkmon_ok("info", *words, top)
+    assert info.out.count("data file:") == 2, info
+    want = b"".join(bytes([n]) * 65536 for n in (1, 2, 3))
+    assert blk.cat(top, *words, "--length", str(len(want))) == want
+    blk.blkmon_ok("commit", *words, top)
+    blk.qemu_io(os.path.join(d, "mid.img"), "read -P 3 128k 64k",
+                "read -P 2 64k 64k", "read -P 1 0 64k")
+
+
 @pytest.mark.parametrize("job", ["stream", "active", "hmp"])
 def test_jobs_over_a_data_file(d, job):
     low, mid = blk.make_chain(d, 2)

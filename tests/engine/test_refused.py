@@ -145,6 +145,15 @@ def test_data_file_must_be_named(d):
     refused(path, words=["data.raw", "data-file"])
     top = blk.create(os.path.join(d, "top.img"), None, path)
     refused(top, words=["data-file"])
+    drive = "file=%s,id=disk0,format=qcow2," % top
+    for more in ("data-file=%s,data-file=x" % data,
+                 "backing.data-file=%s,data-file=x" % data,
+                 "data-file=%s,backing.backing.data-file=x" % data,
+                 "backing.data-file=%s,backing.node-name=n,"
+                 "backing.backing.data-file=x" % data):
+        refused("--drive", drive + more, words=["is named", "x"])
+    raw = blk.create(os.path.join(d, "raw.img"), MIB, fmt="raw")
+    refused("--drive", "file=%s,format=raw,data-file=x" % raw, words=["x"])
 
 
 @pytest.mark.parametrize("how", ["itself", "symlink", "hardlink", "two"])

@@ -32,6 +32,53 @@ def test_snapshot(d):
     blk.check(new)
 
 
+@pytest.mark.parametrize("umask", [0o022, 0o077])
+@pytest.mark.skipif(os.geteuid() != 0, reason="gives files away")
+@pytest.mark.parametrize("mode", [0o640, 0o600, 0o444])
+def test_overlay_is_its_owners(d, umask, mode):
+    """A machine that runs as somebody else can open its new disk."""
+    base = blk.create(os.path.join(d, "base.img"), MIB)
+    new = os.path.join(d, "sn1")
+    os.chown(base, 64055, 64056)
+    os.chmod(base, mode)
+    out = blk.run("sh", "-c", "umask %o; exec \"$@\"" % umask, "sh",
+                  blk.BLKMON, "--drive", "id=disk0,format=qcow2,file=" + base,
+                  "-c", "snapshot_blkdev disk0 %s qcow2" % new)
+    assert out.rc == 0, out
+    st = os.stat(new)
+    assert (st.st_uid, st.st_gid) == (64055, 64056)
+    assert st.st_mode & 0o777 == mode | 0o600
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="gives files away")
+def test_overlay_that_can_not_be_given_away(d):
+    """Who may not give it away keeps it, and lets no other group in."""
+    base = blk.create(os.path.join(d, "base.img"), MIB)
+    new = os.path.join(d, "sn1")
+    os.chown(base, 64055, 64056)
+    os.chmod(base, 0o664)
+    os.chmod(d, 0o777)
+    out = blk.run("setpriv", "--reuid", "64057", "--regid", "64056",
+                  "--clear-groups", blk.BLKMON, "--drive",
+                  "id=disk0,format=qcow2,file=" + base, "-c",
+                  "snapshot_blkdev disk0 %s qcow2" % new)
+    assert out.rc == 0, out
+    st = os.stat(new)
+    assert (st.st_uid, st.st_gid) == (64057, 64056)
+    assert st.st_mode & 0o777 == 0o664
+    os.unlink(new)
+    os.chmod(base, 0o676)
+    out = blk.run("setpriv", "--reuid", "64057", "--regid", "64058",
+                  "--clear-groups", "sh", "-c", "umask 027; exec \"$@\"",
+                  "sh", blk.BLKMON, "--drive",
+                  "id=disk0,format=qcow2,file=" + base, "-c",
+                  "snapshot_blkdev disk0 %s qcow2" % new)
+    assert out.rc == 0, out
+    st = os.stat(new)
+    assert (st.st_uid, st.st_gid) == (64057, 64058)
+    assert st.st_mode & 0o777 == 0o666
+
+
 def test_snapshot_refusals(d):
     base = blk.create(os.path.join(d, "base.img"), 4 * MIB)
     full = os.path.join(d, "full")

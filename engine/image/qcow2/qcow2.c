@@ -36,7 +36,7 @@ static int open_data_file(struct qcow2 *q, const struct node_options *o,
 
 	q->external = q->h.incompatible & QCOW2_INCOMPAT_DATA_FILE;
 	q->data = q->file;
-	if (!q->external && o->data_file)
+	if (!q->external && o->data_file && !o->data_file_offered)
 		return err_set(err, ERR_GENERIC,
 			       "'%s' has no external data file, but one is "
 			       "named ('%s')", q->file->path, o->data_file);
@@ -103,6 +103,7 @@ static int qcow2_open(struct node *node, const struct node_options *o,
 	}
 	atomic_store(&node->size, q->h.size);
 	node->cluster = (uint32_t)q->cluster;
+	node->external = q->external;
 	node->metadata = (uint64_t)q->h.l1_size * 8;
 	if (!o->read_only)
 		node->metadata += (uint64_t)q->h.rt_clusters * q->cluster;
