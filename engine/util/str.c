@@ -94,10 +94,9 @@ void str_addv(struct str *str, const char *fmt, va_list ap)
 	str->len += (size_t)len;
 }
 
-/* The code point at @s and its length, or 0 if that is not UTF-8 (RFC 3629:
- * no overlong forms, no surrogates, nothing above U+10FFFF). */
-static size_t utf8_decode(const unsigned char *s, uint32_t *cp)
+size_t str_utf8(const char *text, uint32_t *cp)
 {
+	const unsigned char *s = (const unsigned char *)text;
 	static const uint32_t least[] = { 0, 0, 0x80, 0x800, 0x10000 };
 	size_t len = *s < 0x80 ? 1 : *s < 0xc0 ? 0 : *s < 0xe0 ? 2 :
 		     *s < 0xf0 ? 3 : *s < 0xf8 ? 4 : 0;
@@ -135,14 +134,14 @@ static bool is_unsafe(uint32_t cp)
 
 void str_add_safe(struct str *str, const char *text)
 {
-	const unsigned char *s = (const unsigned char *)text;
+	const char *s = text;
 	uint32_t cp;
 
 	while (*s) {
-		size_t len = utf8_decode(s, &cp);
+		size_t len = str_utf8(s, &cp);
 
 		if (!len || (cp <= 0x7f && is_unsafe(cp)))
-			str_addf(str, "\\x%02x", *s);
+			str_addf(str, "\\x%02x", (unsigned char)*s);
 		else if (is_unsafe(cp))
 			str_addf(str, "\\u{%x}", cp);
 		else

@@ -5,6 +5,7 @@
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 struct str {
 	char *s;	/* NUL-terminated, never NULL after the first add */
@@ -32,6 +33,10 @@ void str_addv(struct str *str, const char *fmt, va_list ap)
  * written as \xNN (or \u{N} for code points above U+007F); backslash stays
  * itself. */
 void str_add_safe(struct str *str, const char *text);
+
+/* The code point at @s and its length in bytes, or 0 if that is not UTF-8
+ * (RFC 3629: no overlong forms, no surrogates, nothing above U+10FFFF). */
+size_t str_utf8(const char *s, uint32_t *cp);
 
 bool str_has_prefix(const char *s, const char *prefix);
 

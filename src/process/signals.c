@@ -8,10 +8,15 @@
 #include <stdlib.h>
 #include <sys/eventfd.h>
 #include <sys/signalfd.h>
+#include <sys/time.h>
 #include <unistd.h>
+
+#include "src/process/restore.h"
 
 /* Jobs are cancelled and images closed by then, or never. */
 #define GRACE_MS 4500
+
+static volatile sig_atomic_t ending;	/* the signal that ends us */
 
 static int read_signal(struct signals *s)
 {
@@ -60,23 +65,55 @@ static bool stopped(struct signals *s, int timeout_ms)
 	return fds[0].revents != 0;
 }
 
+static void leave_now(int sig)
+{
+	restore_now();
+	_exit(128 + sig);
+}
+
+/* Of SIGALRM, in whatever the program hangs. */
+static void time_is_up(int sig)
+{
+	(void)sig;
+	leave_now((int)ending);
+}
+
+/* Before anything that takes a lock, or waits for what does. */
+static void begin_grace(int sig)
+{
+	struct itimerval grace = {
+		.it_value = { GRACE_MS / 1000, GRACE_MS % 1000 * 1000 },
+	};
+	struct sigaction action = { .sa_handler = time_is_up };
+
+	ending = sig;
+	sigaction(SIGALRM, &action, NULL);
+	setitimer(ITIMER_REAL, &grace, NULL);
+}
+
 /* The front end cancels the jobs as well: clients have to hear why before.
  * A second signal is impatience. */
 static void end(struct signals *s, int sig)
 {
 	s->ended = sig;
+	begin_grace(sig);
 	tell_clients(s);
 	tell_front_end(s, sig);
 	cancel_jobs(s);
-	if (!stopped(s, GRACE_MS))
-		_exit(128 + sig);
+	if (!stopped(s, -1))
+		leave_now(sig);
 }
 
 static void serve(void *arg)
 {
 	struct signals *s = arg;
+	sigset_t alarm;
 	int sig;
 
+	/* This thread never stands in a request to a disk. */
+	sigemptyset(&alarm);
+	sigaddset(&alarm, SIGALRM);
+	pthread_sigmask(SIG_UNBLOCK, &alarm, NULL);
 	while (!s->ended && !stopped(s, -1)) {
 		sig = read_signal(s);
 		if (sig == SIGINT && s->soft_int)
@@ -88,7 +125,7 @@ static void serve(void *arg)
 
 int signals_init(struct signals *s, struct err *err)
 {
-	sigset_t set;
+	sigset_t set, grace;
 
 	*s = (struct signals) { 0 };
 	lock_init(&s->lock);
@@ -99,6 +136,10 @@ int signals_init(struct signals *s, struct err *err)
 	sigaddset(&set, SIGTERM);
 	sigaddset(&set, SIGHUP);
 	pthread_sigmask(SIG_BLOCK, &set, NULL);
+	/* Taken by our thread alone, which has to end the process. */
+	sigemptyset(&grace);
+	sigaddset(&grace, SIGALRM);
+	pthread_sigmask(SIG_BLOCK, &grace, NULL);
 	s->source = signalfd(-1, &set, SFD_CLOEXEC);
 	s->stop = eventfd(0, EFD_CLOEXEC);
 	s->interrupt.fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);

@@ -1,6 +1,8 @@
 """The prompt on a real (pseudo) terminal."""
 
 import os
+import random
+import select
 import signal
 import socket
 import subprocess
@@ -33,6 +35,7 @@ class Line:
                      "--chardev", "socket,id=c,path=monitor,server=on",
                      "--monitor", "c,mode=readline"],
             cwd=str(folder), env=env, encoding="utf-8", timeout=PATIENCE,
+            codec_errors="replace",
             dimensions=(24, 100))
         self.socket = str(folder / "monitor")
         self.expect(PROMPT)
@@ -55,6 +58,17 @@ class Line:
         """Types a line and waits for what it leads to, then the prompt."""
         self.child.send(text + "\r")
         self.expect(*patterns, PROMPT)
+
+    def pour(self, data):
+        """Types a lot; what is shown meanwhile is read and forgotten."""
+        fd = self.child.child_fd
+        while data:
+            reads, writes, _ = select.select([fd], [fd], [], PATIENCE)
+            assert reads or writes
+            if reads:
+                os.read(fd, 1 << 16)
+            elif writes:
+                data = data[os.write(fd, data[:256]):]
 
     def leave(self):
         self.child.send("quit\r")
@@ -132,6 +146,27 @@ def test_signals_end_it(line, number):
     line.expect("half")
     line.child.kill(number)
     assert line.end() == 128 + number
+
+
+def test_any_bytes_at_the_prompt(line):
+    """Keys and broken characters, but for those that leave or stop."""
+    rng = random.Random(11)
+    out = b"\x03\x04\x11\x13\x1a\x1cqQyY"
+    for i in range(60):
+        data = bytes(b for b in rng.choices(range(256), k=200)
+                     if b not in out) + b"\x1b\n\xff\xc3 \x18\x12"
+        line.pour(data + b"\x07\x07\x07\x01\x0b")
+        # What was left of a JSON object is ended as well.
+        line.child.send(f"}}\rinfo uuid {i}\r")
+        line.expect(f"info uuid {i}\r\n")
+    line.send("info status", "VM status: ")
+
+
+def test_a_line_is_bounded(line):
+    line.pour(b"\x1b[200~" + b"x" * 80000 + b"\x1b[201~")
+    line.child.send("\r")
+    line.expect("a line is text of at most 64K bytes; nothing was done")
+    line.send("info status", "VM status: running")
 
 
 def test_history_is_kept(line):

@@ -5,6 +5,7 @@ A client in control mode tells when the pane has changed, so nothing here
 waits by the clock.
 """
 
+import ctypes
 import os
 import re
 import select
@@ -33,8 +34,9 @@ def environment(folder, **more):
     env = {name: value for name, value in os.environ.items()
            if name == "PATH" or name.endswith("SAN_OPTIONS")}
     env.update(LC_ALL="C.UTF-8", TERM="xterm-256color", SHELL="/bin/sh",
-               HOME=str(folder), INPUTRC="/dev/null",
-               XDG_STATE_HOME=str(Path(folder, "state")), **more)
+               HOME=str(folder),
+               XDG_STATE_HOME=str(Path(folder, "state")),
+               INPUTRC=more.pop("INPUTRC", "/dev/null"), **more)
     return env
 
 
@@ -154,6 +156,35 @@ class Shell(Term):
             if int(rest.rsplit(") ", 1)[1].split()[1]) == self.pid():
                 return int(pid)
         raise AssertionError("the shell has no child")
+
+
+def any_keys(rng, count):
+    """Bytes of any kind, many of them keys or broken characters, but for
+    those that leave: C-c, C-d, C-z and what quits or says yes to it. Esc is
+    always the beginning of a key, not of S-Tab."""
+    left_out = b"\x03\x04\x11\x13\x1a\x1cqQyY~Z"
+    often = b"\x1b\n\x18\x12\x16\xc3\xff\t"
+    out = bytearray(b"x")
+    while len(out) < count:
+        byte = rng.choice(often) if rng.random() < .3 else rng.randrange(256)
+        if byte not in left_out and not byte == 27 == out[-1]:
+            out.append(byte)
+    return bytes(out) + b"x"
+
+
+def freeze(pid):
+    """Stops the main thread alone, as if it were hung, until reap() has seen
+    the end. False if that is forbidden."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    seize, interrupt = 0x4206, 0x4207
+    return all(libc.ptrace(ctypes.c_long(request), ctypes.c_long(pid), None,
+                           None) == 0 for request in (seize, interrupt))
+
+
+def reap(pid):
+    wall = 0x40000000
+    while os.WIFSTOPPED(os.waitpid(pid, wall)[1]):
+        pass
 
 
 def make_chain(folder, mib=64):

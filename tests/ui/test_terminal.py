@@ -2,6 +2,7 @@
 """The screen on a real terminal."""
 
 import os
+import random
 import re
 import shutil
 import signal
@@ -13,7 +14,8 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
-from term import BLKMON, DRIVE, REPO, Shell, Term, make_chain  # noqa: E402
+from term import (BLKMON, DRIVE, REPO, Shell, Term,  # noqa: E402
+                  any_keys, freeze, make_chain, reap)
 
 pytestmark = pytest.mark.skipif(not shutil.which("tmux"), reason="no tmux")
 
@@ -196,6 +198,41 @@ def test_the_terminal_is_restored(start, sig):
     flags = t.tmux("display", "-p", "#{alternate_on} #{mouse_any_flag} "
                    "#{cursor_flag}").split()
     assert flags == ["0", "0", "1"]
+
+
+def test_a_program_that_hangs_leaves_the_terminal_in_order(start):
+    t = start(shell=True)
+    t.run("stty -g > before")
+    t.ready()
+    t.run(f"{BLKMON} {DRIVE}")
+    begin(t)
+    child = t.child()
+    if not freeze(child):
+        pytest.skip("no ptrace here")
+    os.kill(child, signal.SIGTERM)
+    reap(child)
+    assert "Chains" not in t.ready()
+    t.run("echo status $?; stty -g > after; cmp before after && echo same")
+    screen = t.wait("\nsame")
+    assert re.search(r"^status 143$", screen, re.M)
+    flags = t.tmux("display", "-p", "#{alternate_on} #{mouse_any_flag} "
+                   "#{cursor_flag}").split()
+    assert flags == ["0", "0", "1"]
+
+
+@pytest.mark.parametrize("inputrc", ["", "set editing-mode vi\n"])
+def test_any_bytes_at_the_prompt(start, tmp_path, inputrc):
+    """The prompt still answers behind 40,000 of them."""
+    rng = random.Random(10)
+    (tmp_path / "inputrc").write_text(inputrc)
+    t = begin(start(INPUTRC=str(tmp_path / "inputrc")))
+    for _ in range(160):
+        t.raw(b":" + any_keys(rng, 250))
+    t.raw(b"\x07\x07\x01\x0b")
+    t.type("info status")
+    t.wait(lambda s: prompt(s) == "info status")
+    t.keys("Enter")
+    t.wait("VM status: ")
 
 
 def test_paste_of_10_kb(start):

@@ -95,14 +95,15 @@ static size_t utf8_len(const char *s, size_t n)
 	return len <= n ? len : 0;
 }
 
+/* Bytes that are no character, a long way to write a short one among them,
+ * are no key either. */
 static int code_point(const char *s, size_t len)
 {
-	static const unsigned char masks[] = { 0, 0x7f, 0x1f, 0x0f, 0x07 };
-	unsigned v = (unsigned char)*s & masks[len];
+	char text[8] = { 0 };
+	uint32_t cp;
 
-	for (size_t i = 1; i < len; i++)
-		v = v << 6 | ((unsigned char)s[i] & 0x3f);
-	return (int)v;
+	memcpy(text, s, len < sizeof(text) ? len : sizeof(text) - 1);
+	return str_utf8(text, &cp) == len ? (int)cp : KEY_UNKNOWN;
 }
 
 /* CSI < button ; x ; y M, as modern terminals report the mouse. */
@@ -143,9 +144,7 @@ static void name_key(struct key *key)
 		parse_mouse(key);
 		return;
 	}
-	/* A byte that is no character is no key either. */
-	key->code = key->len == 1 && *key->bytes & 0x80 ? KEY_UNKNOWN :
-		code_point(key->bytes, key->len);
+	key->code = code_point(key->bytes, key->len);
 }
 
 /* The whole of what is pasted; 0 if the end has not come. */

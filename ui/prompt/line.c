@@ -14,15 +14,17 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
-#include <readline/readline.h>
-
 #include "engine/util/mem.h"
 #include "src/console/line/complete.h"
 #include "src/console/line/console_run.h"
+#include "src/process/restore.h"
+#include "ui/prompt/editor.h"
 #include "ui/prompt/history.h"
 
 #define PROMPT "(blkmon) "
 #define PROMPT_MORE "> "
+/* Ends the bracketed paste that readline begins, and the line. */
+#define PUT_RIGHT "\033[?2004l\r\n"
 
 static struct {
 	struct console *console;
@@ -96,6 +98,10 @@ static void take_answer(char *text)
 	rl_callback_handler_remove();
 	line.typing = false;
 	line.end_of_input = !text;
+	if (text && !editor_takes(text)) {
+		puts(EDITOR_REFUSED);
+		*text = '\0';
+	}
 	line.entered = text ? text : strdup("");
 }
 
@@ -149,10 +155,21 @@ static void take_interrupt(void)
 	if (!line.typing)
 		return;
 	rl_callback_sigcleanup();
-	rl_replace_line("", 0);
+	editor_set("");
 	fputs("^C\n", stdout);
 	rl_on_new_line();
 	rl_redisplay();
+}
+
+static void read_keys(void)
+{
+	char bytes[4096];
+	ssize_t n = read(STDIN_FILENO, bytes, sizeof(bytes));
+
+	if (n > 0)
+		editor_add(bytes, (size_t)n);
+	else if (n == 0 || (errno != EINTR && errno != EAGAIN))
+		editor_end();
 }
 
 static void poll_once(void)
@@ -171,8 +188,24 @@ static void poll_once(void)
 	if (fds[1].revents)
 		console_events(c, 0);
 	if (fds[0].revents && !line.done)
-		rl_callback_read_char();
+		read_keys();
 	line.done |= c->quit;
+}
+
+/* In the middle of a key; a signal is taken behind it. */
+static bool wait_for_keys(void)
+{
+	struct pollfd fds[] = {
+		{ .fd = STDIN_FILENO, .events = POLLIN },
+		{ .fd = line.console->interrupt->fd, .events = POLLIN },
+	};
+
+	if (poll(fds, 2, -1) < 0)
+		return true;
+	if (fds[1].revents)
+		return false;
+	read_keys();
+	return true;
 }
 
 /* True with a line in line.entered; false when it is over. */
@@ -180,15 +213,21 @@ static bool read_line(const char *prompt)
 {
 	/* Left over from a Ctrl-D, it would add an empty line to each. */
 	rl_eof_found = 0;
+	restore_guard(PUT_RIGHT, sizeof(PUT_RIGHT) - 1);
 	rl_callback_handler_install(prompt, take_answer);
 	line.typing = true;
-	while (!line.entered && !line.done)
-		poll_once();
+	while (!line.entered && !line.done) {
+		if (editor_has())
+			editor_read();
+		else
+			poll_once();
+	}
 	if (line.typing) {
 		rl_callback_handler_remove();
 		putchar('\n');
 	}
 	line.typing = false;
+	restore_unguard();
 	return line.entered != NULL;
 }
 
@@ -211,14 +250,12 @@ static void run_line(char *text)
 void line_init(struct console *console)
 {
 	line.console = console;
+	restore_keep();
 	console->write = write_text;
-	rl_readline_name = "blkmon";
-	rl_catch_signals = 0;
-	/* ~/.inputrc, read later, may say otherwise. */
+	/* ~/.inputrc may say otherwise. */
 	rl_variable_bind("show-all-if-ambiguous", "on");
-	rl_attempted_completion_function = complete;
-	rl_completer_word_break_characters = " \t\n\"";
-	rl_completer_quote_characters = "\"";
+	editor_set_wait(wait_for_keys);
+	editor_init(complete);
 }
 
 void line_run(void)

@@ -11,11 +11,10 @@
 #include <string.h>
 #include <wchar.h>
 
-#include <readline/readline.h>
-
 #include "engine/util/mem.h"
 #include "src/console/line/complete.h"
 #include "ui/draw/text.h"
+#include "ui/prompt/editor.h"
 #include "ui/prompt/folder.h"
 #include "ui/prompt/history.h"
 
@@ -25,8 +24,6 @@
 static struct {
 	struct prompt_host host;
 	FILE *null;
-	struct str bytes;	/* for readline to read */
-	size_t used;
 	struct console console;	/* completes words, runs nothing */
 	struct completion completion;
 	struct folder *folder;	/* awaited; NULL none */
@@ -142,19 +139,6 @@ static void show_matches(char **matches, int n, int longest)
 
 /* --- readline --- */
 
-static int get_byte(FILE *file)
-{
-	(void)file;
-	if (prompt.used == prompt.bytes.len)
-		return EOF;
-	return (unsigned char)prompt.bytes.s[prompt.used++];
-}
-
-static int has_byte(void)
-{
-	return prompt.used < prompt.bytes.len;
-}
-
 static void nothing(void)
 {
 }
@@ -171,8 +155,7 @@ static void end_search(void)
 {
 	prompt.searching = false;
 	rl_set_prompt(prompt.label);
-	rl_replace_line(prompt.kept ? prompt.kept : "", 1);
-	rl_point = rl_end;
+	editor_set(prompt.kept ? prompt.kept : "");
 	free(prompt.kept);
 	prompt.kept = NULL;
 	prompt.host.ops->search_over(prompt.host.arg);
@@ -190,6 +173,11 @@ static void accept(char *line)
 	if (!line)	/* an end of input is no command */
 		return;
 	forget_written();
+	if (!editor_takes(line)) {
+		prompt.host.ops->say(prompt.host.arg, EDITOR_REFUSED);
+		free(line);
+		return;
+	}
 	history_remember(line);
 	prompt.host.ops->line(prompt.host.arg, line, written);
 	free(line);
@@ -198,20 +186,14 @@ static void accept(char *line)
 static void set_up_readline(void)
 {
 	prompt.null = fopen("/dev/null", "r+e");
-	rl_readline_name = "blkmon";
 	rl_instream = rl_outstream = prompt.null;
-	rl_catch_signals = rl_catch_sigwinch = 0;
+	rl_catch_sigwinch = 0;
 	rl_change_environment = 0;
 	rl_prep_term_function = NULL;
 	rl_deprep_term_function = NULL;
-	rl_getc_function = get_byte;
-	rl_input_available_hook = has_byte;
 	rl_redisplay_function = nothing;
-	rl_attempted_completion_function = complete;
 	rl_completion_display_matches_hook = show_matches;
-	rl_completer_word_break_characters = " \t\n\"";
-	rl_completer_quote_characters = "\"";
-	rl_initialize();
+	editor_init(complete);
 	rl_variable_bind("bell-style", "none");
 	rl_variable_bind("enable-bracketed-paste", "off");
 	rl_variable_bind("show-all-if-ambiguous", "on");
@@ -240,7 +222,6 @@ void prompt_release(void)
 	rl_callback_handler_remove();
 	forget_folder();
 	console_release(&prompt.console);
-	str_release(&prompt.bytes);
 	forget_written();
 	free(prompt.kept);
 	fclose(prompt.null);
@@ -249,13 +230,9 @@ void prompt_release(void)
 
 void prompt_feed(const char *bytes, size_t len)
 {
-	if (prompt.used == prompt.bytes.len) {
-		str_clear(&prompt.bytes);
-		prompt.used = 0;
-	}
-	str_add_mem(&prompt.bytes, bytes, len);
-	while (has_byte())
-		rl_callback_read_char();
+	editor_add(bytes, len);
+	while (editor_has())
+		editor_read();
 	if (prompt.note && !prompt_is_written()) {
 		free(prompt.note);
 		prompt.note = NULL;
@@ -298,7 +275,8 @@ void prompt_paste(const char *text, size_t len)
 		if (c == '\n' || (c >= ' ' && c != 127))
 			str_add_char(&clean, (char)c);
 	}
-	rl_insert_text(str_get(&clean));
+	if (!editor_insert(str_get(&clean)))
+		prompt.host.ops->say(prompt.host.arg, EDITOR_REFUSED);
 	str_release(&clean);
 }
 
@@ -306,8 +284,7 @@ void prompt_set(const char *line, const char *note)
 {
 	if (prompt.searching)
 		end_search();
-	rl_replace_line(line, 1);
-	rl_point = rl_end;
+	editor_set(line);
 	forget_written();
 	prompt.written = mem_dup(line);
 	prompt.note = mem_dup(note);
@@ -335,8 +312,7 @@ bool prompt_is_searching(void)
 
 bool prompt_takes_escape(void)
 {
-	return rl_editing_mode == 0 ||
-		RL_ISSTATE(RL_STATE_ISEARCH | RL_STATE_NSEARCH);
+	return RL_ISSTATE(RL_STATE_ISEARCH | RL_STATE_NSEARCH);
 }
 
 void prompt_search(const char *name)
@@ -344,7 +320,7 @@ void prompt_search(const char *name)
 	free(prompt.kept);
 	prompt.kept = mem_dup(rl_line_buffer);
 	prompt.searching = true;
-	rl_replace_line("", 1);
+	editor_set("");
 	rl_set_prompt(name);
 }
 
@@ -356,7 +332,7 @@ void prompt_cancel(void)
 		end_search();
 		return;
 	}
-	rl_replace_line("", 1);
+	editor_set("");
 	forget_written();
 }
 

@@ -8,16 +8,15 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
-#include <termios.h>
 #include <unistd.h>
 
 #define NCURSES_WIDECHAR 1
 #include <curses.h>
 #include <term.h>
 
-#include "engine/util/bug.h"
 #include "engine/util/mem.h"
 #include "engine/util/str.h"
+#include "src/process/restore.h"
 
 #define PASTE_ON "\033[?2004h"
 #define PASTE_OFF "\033[?2004l"
@@ -29,9 +28,6 @@ static struct {
 	enum theme_name theme;
 	bool color, mouse, modern;	/* modern: knows xterm's sequences */
 	struct canvas shown;		/* what is on the terminal */
-	struct termios before;
-	char restore[256];		/* bytes that put it right */
-	volatile sig_atomic_t restore_len;
 } tty;
 
 static bool is_one_of(const char *word, const char *const *list)
@@ -98,7 +94,7 @@ static void add_capability(struct str *out, const char *cap)
 	}
 }
 
-static void prepare_restore(void)
+static void guard(void)
 {
 	struct str out = STR_INIT;
 
@@ -109,56 +105,8 @@ static void prepare_restore(void)
 	add_capability(&out, exit_ca_mode);
 	if (!exit_ca_mode)
 		str_add(&out, "\r\n");
-	if (out.len < sizeof(tty.restore)) {
-		memcpy(tty.restore, str_get(&out), out.len);
-		tty.restore_len = (sig_atomic_t)out.len;
-	}
+	restore_guard(str_get(&out), out.len);
 	str_release(&out);
-}
-
-/* From any thread and from signal handlers. */
-static void restore(void)
-{
-	sig_atomic_t len = tty.restore_len;
-
-	tty.restore_len = 0;
-	if (!len)
-		return;
-	if (write(STDOUT_FILENO, tty.restore, (size_t)len) < 0)
-		return;
-	tcsetattr(STDIN_FILENO, TCSADRAIN, &tty.before);
-}
-
-static const int crash_signals[] = { SIGSEGV, SIGBUS, SIGFPE, SIGILL,
-				     SIGABRT };
-#define CRASH_SIGNALS (sizeof(crash_signals) / sizeof(*crash_signals))
-
-/* What happened to them before: the default, or a sanitizer's report. */
-static struct sigaction crash_before[CRASH_SIGNALS];
-
-static void unguard_crashes(void)
-{
-	for (size_t i = 0; i < CRASH_SIGNALS; i++)
-		sigaction(crash_signals[i], &crash_before[i], NULL);
-	bug_set_hook(NULL);
-}
-
-/* With the terminal in order it happens again, and is what it was. */
-static void crash(int sig)
-{
-	restore();
-	unguard_crashes();
-	raise(sig);
-}
-
-static void guard_crashes(void)
-{
-	struct sigaction action = { .sa_handler = crash,
-				    .sa_flags = SA_NODEFER };
-
-	for (size_t i = 0; i < CRASH_SIGNALS; i++)
-		sigaction(crash_signals[i], &action, &crash_before[i]);
-	bug_set_hook(restore);
 }
 
 /* --- taking over --- */
@@ -208,7 +156,7 @@ int tty_open(enum theme_name theme, bool color, bool mouse)
 {
 	unsigned w, h;
 
-	tcgetattr(STDIN_FILENO, &tty.before);
+	restore_keep();
 	/* A library that ends the program because TERM is unknown, or that
 	 * waits for the rest of an escape sequence, is not wanted. */
 	tty.screen = newterm(NULL, stdout, stdin);
@@ -227,8 +175,7 @@ int tty_open(enum theme_name theme, bool color, bool mouse)
 		set_up_pairs();
 	tty_size(&w, &h);
 	canvas_init(&tty.shown, w, h);
-	prepare_restore();
-	guard_crashes();
+	guard();
 	refresh();
 	modes_on();
 	return 0;
@@ -240,8 +187,7 @@ void tty_close(void)
 	if (tty.modern)
 		send("\033]2;\007");
 	endwin();
-	tty.restore_len = 0;
-	unguard_crashes();
+	restore_unguard();
 	delscreen(tty.screen);
 	canvas_release(&tty.shown);
 }

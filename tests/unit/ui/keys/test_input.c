@@ -100,6 +100,18 @@ static void broken_bytes(void **state)
 	assert_key('z', false);
 }
 
+/* A long way to write C-d or 'q', and what lies behind Unicode, where named
+ * keys are, press no key. */
+static void no_character(void **state)
+{
+	(void)state;
+	add("\xe0\x80\x84\xf0\x80\x81\xb1\xf4\x90\x80\x8b\xed\xa0\x80z");
+	for (int i = 0; i < 4; i++)
+		assert_key(KEY_UNKNOWN, false);
+	assert_key('z', false);
+	assert_none();
+}
+
 static void mouse(void **state)
 {
 	struct key key;
@@ -176,6 +188,7 @@ int main(void)
 		cmocka_unit_test_setup(pieces, clean),
 		cmocka_unit_test_setup(escapes, clean),
 		cmocka_unit_test_setup(broken_bytes, clean),
+		cmocka_unit_test_setup(no_character, clean),
 		cmocka_unit_test_setup(mouse, clean),
 		cmocka_unit_test_setup(pastes, clean),
 		cmocka_unit_test(table),
