@@ -200,6 +200,7 @@ demo:
 picture:
 	@scripts/deps.sh build demo
 	$(AGAIN) all
+	@rm -f '$(B)/screen.ans'
 	@BLKMON='$(abspath $(PROG))' scripts/demo.sh --picture '$(B)/screen.ans'
 	@$(PYTHON) docs/picture.py '$(B)/screen.ans' docs/screen.svg README.md
 

@@ -3,10 +3,13 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
+
+#include "engine/util/own_file.h"
 
 /* The end of the pipe that the parent waits at; -1 none. */
 static int ready_fd = -1;
@@ -72,6 +75,21 @@ void daemon_ready(void)
 
 /* --- the file --- */
 
+/* Empty, or a number and nothing else: what stands in such a file. */
+static bool is_pidfile(int fd)
+{
+	char text[32];
+	ssize_t n = pread(fd, text, sizeof(text), 0);
+
+	if (n < 0 || n == (ssize_t)sizeof(text))
+		return false;
+	while (n && text[n - 1] == '\n')
+		n--;
+	while (n && text[n - 1] >= '0' && text[n - 1] <= '9')
+		n--;
+	return !n;
+}
+
 static int take_over(struct pidfile *p, int fd)
 {
 	struct flock whole = { .l_type = F_WRLCK, .l_whence = SEEK_SET };
@@ -79,6 +97,8 @@ static int take_over(struct pidfile *p, int fd)
 
 	if (fcntl(fd, F_OFD_SETLK, &whole))
 		return -errno;
+	if (!is_pidfile(fd))
+		return -EEXIST;
 	if (fstat(fd, &st) || ftruncate(fd, 0))
 		return -errno;
 	p->dev = st.st_dev;
@@ -88,11 +108,10 @@ static int take_over(struct pidfile *p, int fd)
 
 int pidfile_make(struct pidfile *p, const char *path, struct err *err)
 {
-	int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0644);
-	int rc;
+	int fd = own_file_open(path, "", 0644), rc;
 
 	if (fd < 0)
-		return err_sys(err, errno, "Could not make PID file '%s'",
+		return err_sys(err, fd, "Could not make PID file '%s'",
 			       path);
 	rc = take_over(p, fd);
 	if (rc == -EAGAIN || rc == -EACCES)

@@ -181,6 +181,51 @@ def test_suspend_and_resume(start):
 
 @pytest.mark.parametrize("sig", [signal.SIGTERM, signal.SIGHUP,
                                  signal.SIGSEGV, signal.SIGABRT])
+@pytest.fixture
+def places(tmp_path):
+    """Names that belong to the user, by what is there."""
+    (tmp_path / "raw").write_bytes(b"disk" * 1024)
+    os.mkfifo(tmp_path / "fifo")
+    (tmp_path / "link").symlink_to("raw")
+    return lambda: [(tmp_path / "raw").read_bytes(),
+                    (tmp_path / "link").is_symlink(),
+                    (tmp_path / "fifo").is_fifo()]
+
+
+@pytest.mark.parametrize("name", ["sn1", "raw", "fifo", "link"])
+@pytest.mark.parametrize("option", ["log", "screenshot", "pidfile"])
+def test_files_of_ours_replace_nothing(tmp_path, start, places, option, name):
+    before = places()
+    (tmp_path / "keys").write_text("")
+    sn1 = subprocess.run(["sha256sum", tmp_path / "sn1"], check=True,
+                         capture_output=True).stdout
+    done = subprocess.run(
+        [BLKMON, *DRIVE.split(), "--ui-script", "keys", f"--{option}={name}"],
+        cwd=tmp_path, capture_output=True, text=True, timeout=60,
+        check=False)
+    assert done.returncode == 1
+    assert name in done.stderr
+    assert places() == before
+    assert sn1 == subprocess.run(["sha256sum", tmp_path / "sn1"], check=True,
+                                 capture_output=True).stdout
+
+
+def test_a_history_that_leads_elsewhere(start, tmp_path, places):
+    folder = tmp_path / "state" / "blkmon"
+    folder.mkdir(parents=True)
+    (folder / "history").symlink_to(tmp_path / "raw")
+    before = places()
+    t = begin(start())
+    command(t, "info status")
+    t.wait("VM status: ")
+    leave(t)
+    t.keys("q")
+    assert t.wait_dead() == "0"
+    assert places() == before
+    assert (folder / "history").read_text() == "info status\n"
+    assert (folder / "history").stat().st_mode & 0o777 == 0o600
+
+
 def test_the_terminal_is_restored(start, sig):
     t = start(shell=True)
     t.run("ulimit -c 0; stty -g > before")

@@ -5,8 +5,10 @@
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "engine/util/mem.h"
+#include "engine/util/own_file.h"
 #include "engine/util/str.h"
 #include "ui/draw/text.h"
 
@@ -276,11 +278,17 @@ int canvas_save(const struct canvas *c, enum theme_name theme,
 		const char *path)
 {
 	size_t len = strlen(path);
-	FILE *out = fopen(path, "we");
-	int rc;
+	int fd = own_file_new(path, 0666), rc;
+	FILE *out;
 
-	if (!out)
-		return -errno;
+	if (fd < 0)
+		return fd;
+	out = fdopen(fd, "w");
+	if (!out) {
+		rc = -errno;
+		close(fd);
+		return rc;
+	}
 	if (len > 4 && !strcmp(path + len - 4, ".ans"))
 		canvas_write_ansi(c, theme, out);
 	else

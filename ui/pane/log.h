@@ -14,6 +14,9 @@
 #define LOG_LINES 20000
 #define LOG_BYTES (8u << 20)
 
+/* What a file of it begins with. */
+#define LOG_MARK "{\"time_us\":"
+
 enum log_kind {
 	LOG_COMMAND,		/* what was typed */
 	LOG_OUTPUT,		/* what it printed */

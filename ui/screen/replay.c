@@ -175,7 +175,10 @@ int replay_run(struct screen *s, struct interrupt *outer)
 	if (!rc && s->options->screenshot) {
 		replay_settle(s, outer);
 		rc = canvas_save(&s->sheet.canvas, s->options->theme,
-				 s->options->screenshot) ? -1 : 0;
+				 s->options->screenshot);
+		if (rc)
+			fprintf(stderr, "blkmon: screenshot '%s': %s\n",
+				s->options->screenshot, strerror(-rc));
 	}
-	return rc;
+	return rc ? -1 : 0;
 }

@@ -13,8 +13,10 @@
 #include <sys/signalfd.h>
 #include <unistd.h>
 
+#include "engine/util/bug.h"
 #include "engine/util/clock.h"
 #include "engine/util/mem.h"
+#include "engine/util/own_file.h"
 #include "ui/screen/replay.h"
 #include "ui/screen/screen.h"
 #include "ui/screen/screen_impl.h"
@@ -227,17 +229,24 @@ static int run_on_terminal(struct screen *s, struct interrupt *outer)
 	return 0;
 }
 
+/* Who else may read what is typed here is not ours to say: 0600. A file that
+ * is there is continued if it is such a log, and nothing else. */
 static int open_log(struct screen *s)
 {
-	const char *name = s->options->log_file;
+	const char *name = s->options->log_file, *why = "not such a log";
+	int fd;
 
 	if (!name)
 		return 0;
-	s->sheet.log.file = fopen(name, "ae");
-	if (s->sheet.log.file)
+	fd = own_file_open(name, LOG_MARK, 0600);
+	if (fd >= 0) {
+		s->sheet.log.file = fdopen(fd, "a");
+		BUG_ON(!s->sheet.log.file);
 		return 0;
-	fprintf(stderr, "blkmon: Could not open '%s': %s\n", name,
-		strerror(errno));
+	}
+	if (fd != -EEXIST)
+		why = fd == -EINVAL ? "not a regular file" : strerror(-fd);
+	fprintf(stderr, "blkmon: Could not open '%s': %s\n", name, why);
 	return -1;
 }
 

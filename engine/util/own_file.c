@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "engine/util/own_file.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+int own_file_new(const char *path, mode_t mode)
+{
+	int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW |
+		      O_CLOEXEC, mode);
+
+	return fd < 0 ? -errno : fd;
+}
+
+/* 0 if it is a regular file, and empty or one that begins with @mark. */
+static int check(int fd, const char *mark)
+{
+	size_t len = strlen(mark);
+	char begins[64];
+	struct stat st;
+
+	if (fstat(fd, &st))
+		return -errno;
+	if (!S_ISREG(st.st_mode))
+		return -EINVAL;
+	if (!st.st_size || !len)
+		return 0;
+	if (pread(fd, begins, len, 0) != (ssize_t)len)
+		return -EEXIST;
+	return memcmp(begins, mark, len) ? -EEXIST : 0;
+}
+
+int own_file_open(const char *path, const char *mark, mode_t mode)
+{
+	int fd = open(path, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC |
+		      O_NONBLOCK | O_NOCTTY | (*mark ? O_APPEND : 0), mode);
+	int rc;
+
+	if (fd < 0)
+		return -errno;
+	rc = check(fd, mark);
+	if (!rc)
+		return fd;
+	close(fd);
+	return rc;
+}
