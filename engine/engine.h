@@ -18,6 +18,7 @@
 #include "engine/file/file.h"
 #include "engine/chain/vm.h"
 #include "engine/job/job.h"
+#include "engine/image/check.h"
 #include "engine/image/image_info.h"
 #include "engine/image/node.h"
 #include "engine/util/err.h"
@@ -199,6 +200,24 @@ int engine_resize(struct engine *e, const char *device, uint64_t size,
  * found". */
 int engine_set_write_threshold(struct engine *e, const char *node_name,
 			       uint64_t threshold, struct err *err);
+/* --- checks; see image/check.h --- */
+
+struct check_file {
+	const char *path;
+	const char *format;	/* NULL: by its first bytes */
+	bool force_share;	/* look beside a running user, no locks */
+};
+/* An image that this process has not opened, with the locks of a reader, or of
+ * a writer if o->fix is set. *format: the name of what it is. ERR_NOT_SUPPORTED
+ * where the format has nothing to check. */
+int engine_check_file(const struct check_file *f,
+		      const struct check_options *o, struct check_report *out,
+		      const char **format, struct err *err);
+/* An open image, looked at only. One that is writable is flushed, and requests
+ * on all images wait meanwhile; beside one that is read-only they go on. */
+int engine_check_node(struct engine *e, const char *node_name,
+		      struct check_report *out, struct err *err);
+
 /* Writes other words for the backing file into the header of an image of
  * @device's chain, unchecked; its format stays, and so does the open chain.
  * Words that lead to another file than is open are refused where the image

@@ -158,6 +158,12 @@ raw' ;;
     cat--backing-format) _blkmon_words_or_files "$2" 'qcow2
 raw' ;;
     cat--data-file) _blkmon_files "$2" ;;
+    check-f|check--format) _blkmon_words_or_files "$2" 'qcow2
+raw' ;;
+    check-r|check--repair) _blkmon_words_or_files "$2" 'leaks
+all' ;;
+    check--output) _blkmon_words_or_files "$2" 'human
+json' ;;
     *)  return 1 ;;
     esac
     return 0
@@ -172,6 +178,7 @@ _blkmon()
     commit) sub=commit options=$_blkmon_options_commit ;;
     info) sub=info options=$_blkmon_options_info ;;
     cat) sub=cat options=$_blkmon_options_cat ;;
+    check) sub=check options=$_blkmon_options_check ;;
     esac
     ((${#words[@]} == 2)) && sub= options=$_blkmon_options
     if [[ $cur == --*=* ]]; then
@@ -186,7 +193,8 @@ _blkmon()
     else
         ((${#words[@]} == 2)) && _blkmon_offer "$cur" 'commit
 info
-cat'
+cat
+check'
         _blkmon_files "$cur"
     fi
     for i in "${!COMPREPLY[@]}"; do
@@ -277,6 +285,7 @@ snapshot_delete_blkdev_internal
 stop
 transaction
 wait
+x-blkmon-check
 x-blkmon-commit
 x-blkmon-drive-add
 x-blkmon-drive-del
@@ -359,6 +368,18 @@ _blkmon_options_cat='--offset
 --backing-format
 --data-file
 --probe
+-h
+--help'
+_blkmon_options_check='-f
+--format
+-r
+--repair
+-q
+--quiet
+-U
+--force-share
+--json
+--output
 -h
 --help'
 complete -F _blkmon blkmon

@@ -7,7 +7,7 @@ function __blkmon_sub
 end
 
 function __blkmon_console
-    not __blkmon_sub commit info cat
+    not __blkmon_sub commit info cat check
 end
 
 function __blkmon_first
@@ -15,7 +15,7 @@ function __blkmon_first
 end
 
 function __blkmon_lines
-    printf '%s\n' '?' '__com.redhat_block-commit' 'block-commit' 'block-export-add' 'block-export-del' 'block-job-cancel' 'block-job-complete' 'block-job-dismiss' 'block-job-finalize' 'block-job-pause' 'block-job-resume' 'block-job-set-speed' 'block-set-write-threshold' 'block-stream' 'block_commit' 'block_job_cancel' 'block_job_complete' 'block_job_pause' 'block_job_resume' 'block_job_set_speed' 'block_resize' 'block_stream' 'blockdev-add' 'blockdev-del' 'blockdev-reopen' 'blockdev-snapshot' 'blockdev-snapshot-delete-internal-sync' 'blockdev-snapshot-internal-sync' 'blockdev-snapshot-sync' 'c' 'change-backing-file' 'commit' 'cont' 'drive_add' 'drive_del' 'help' 'human-monitor-command' 'info' 'info block' 'info block-jobs' 'info blockstats' 'info history' 'info nbd' 'info snapshots' 'info status' 'info version' 'job-cancel' 'job-complete' 'job-dismiss' 'job-finalize' 'job-pause' 'job-resume' 'nbd-server-add' 'nbd-server-remove' 'nbd-server-start' 'nbd-server-stop' 'nbd_server_add' 'nbd_server_remove' 'nbd_server_start' 'nbd_server_stop' 'q' 'qemu-io' 'qmp_capabilities' 'query-block' 'query-block-exports' 'query-block-jobs' 'query-blockstats' 'query-commands' 'query-events' 'query-jobs' 'query-name' 'query-named-block-nodes' 'query-qmp-schema' 'query-status' 'query-version' 'quit' 's' 'snapshot_blkdev' 'snapshot_blkdev_internal' 'snapshot_delete_blkdev_internal' 'stop' 'transaction' 'wait' 'x-blkmon-commit' 'x-blkmon-drive-add' 'x-blkmon-drive-del' 'x-blkmon-io' 'x-blkmon-node-map' 'x-blkmon-query-exports' 'x-blkmon-query-jobs' 'x-blkmon-query-links'
+    printf '%s\n' '?' '__com.redhat_block-commit' 'block-commit' 'block-export-add' 'block-export-del' 'block-job-cancel' 'block-job-complete' 'block-job-dismiss' 'block-job-finalize' 'block-job-pause' 'block-job-resume' 'block-job-set-speed' 'block-set-write-threshold' 'block-stream' 'block_commit' 'block_job_cancel' 'block_job_complete' 'block_job_pause' 'block_job_resume' 'block_job_set_speed' 'block_resize' 'block_stream' 'blockdev-add' 'blockdev-del' 'blockdev-reopen' 'blockdev-snapshot' 'blockdev-snapshot-delete-internal-sync' 'blockdev-snapshot-internal-sync' 'blockdev-snapshot-sync' 'c' 'change-backing-file' 'commit' 'cont' 'drive_add' 'drive_del' 'help' 'human-monitor-command' 'info' 'info block' 'info block-jobs' 'info blockstats' 'info history' 'info nbd' 'info snapshots' 'info status' 'info version' 'job-cancel' 'job-complete' 'job-dismiss' 'job-finalize' 'job-pause' 'job-resume' 'nbd-server-add' 'nbd-server-remove' 'nbd-server-start' 'nbd-server-stop' 'nbd_server_add' 'nbd_server_remove' 'nbd_server_start' 'nbd_server_stop' 'q' 'qemu-io' 'qmp_capabilities' 'query-block' 'query-block-exports' 'query-block-jobs' 'query-blockstats' 'query-commands' 'query-events' 'query-jobs' 'query-name' 'query-named-block-nodes' 'query-qmp-schema' 'query-status' 'query-version' 'quit' 's' 'snapshot_blkdev' 'snapshot_blkdev_internal' 'snapshot_delete_blkdev_internal' 'stop' 'transaction' 'wait' 'x-blkmon-check' 'x-blkmon-commit' 'x-blkmon-drive-add' 'x-blkmon-drive-del' 'x-blkmon-io' 'x-blkmon-node-map' 'x-blkmon-query-exports' 'x-blkmon-query-jobs' 'x-blkmon-query-links'
 end
 
 # Of KEY=VALUE,... the last.
@@ -106,3 +106,11 @@ complete -c blkmon -n '__blkmon_sub cat' -l backing-format -x -a 'qcow2 raw' -d 
 complete -c blkmon -n '__blkmon_sub cat' -l data-file -r -F -d 'the external data file of the next image that asks for one'
 complete -c blkmon -n '__blkmon_sub cat' -l probe -d 'guess the format of backing files whose link does not record one'
 complete -c blkmon -n '__blkmon_sub cat' -s h -l help -d 'this'
+complete -c blkmon -n __blkmon_first -a check -d 'say what is wrong with the image, and mend it'
+complete -c blkmon -n '__blkmon_sub check' -s f -l format -x -a 'qcow2 raw' -d 'the format of the image'
+complete -c blkmon -n '__blkmon_sub check' -s r -l repair -x -a 'leaks all' -d 'mend what is wrong, or leaks alone'
+complete -c blkmon -n '__blkmon_sub check' -s q -l quiet -d 'say only what is wrong'
+complete -c blkmon -n '__blkmon_sub check' -s U -l force-share -d 'look even while another program writes the image'
+complete -c blkmon -n '__blkmon_sub check' -l json -d 'as JSON'
+complete -c blkmon -n '__blkmon_sub check' -l output -x -a 'human json' -d 'the same, as qemu-img has it'
+complete -c blkmon -n '__blkmon_sub check' -s h -l help -d 'this'

@@ -20,6 +20,8 @@
 struct node;
 struct node_options;
 struct image_info;
+struct check_options;
+struct check_report;
 
 enum run_kind {
 	RUN_HOLE,	/* not in this layer: ask the backing file; none: 0 */
@@ -142,6 +144,15 @@ struct driver {
 	 * be read. NULL where the format has none. Graph held. */
 	int (*snapshots)(struct node *node, struct str *names,
 			 struct err *err);
+	/* Compares what the tables in @file say with each other, and mends it
+	 * where o->fix asks for that (check.h); NULL where the format has
+	 * nothing to compare. Of a file alone, so that images which cannot be
+	 * opened can be checked. Nobody else writes to it meanwhile; it is
+	 * writable if it is to be mended. After a power cut at any point of
+	 * the mending the disk reads as before. 0; -1 and err if that came to
+	 * no end; then *out is what was found so far. */
+	int (*check)(struct file *file, const struct check_options *o,
+		     struct check_report *out, struct err *err);
 	/* The format's part of *info. */
 	void (*info)(struct node *node, struct image_info *info);
 };

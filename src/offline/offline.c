@@ -17,6 +17,7 @@
 #include "src/console/console.h"
 #include "src/console/image_text.h"
 #include "src/offline/cat.h"
+#include "src/offline/check.h"
 #include "src/process/option.h"
 #include "src/qmp/machine.h"
 
@@ -240,14 +241,18 @@ static const struct subcommand {
 	const char *name;
 	const struct option_row *rows;		/* of its own */
 	int (*run)(struct offline *o);
+	/* instead: one that opens no chain and has none of common_rows */
+	int (*run_alone)(int argc, char **argv, struct signals *signals);
 	const char *help;
 } subcommands[] = {
-	{ "commit", commit_rows, run_commit,
+	{ "commit", commit_rows, run_commit, NULL,
 	  "write the image into its backing file, and empty it" },
-	{ "info", info_rows, run_info,
+	{ "info", info_rows, run_info, NULL,
 	  "show the image and all images below it" },
-	{ "cat", cat_rows, run_cat,
+	{ "cat", cat_rows, run_cat, NULL,
 	  "write what a guest would read to standard output" },
+	{ "check", check_rows, NULL, check_run,
+	  "say what is wrong with the image, and mend it" },
 };
 
 #define SUBCOMMANDS (sizeof(subcommands) / sizeof(*subcommands))
@@ -261,9 +266,9 @@ void offline_synopsis(FILE *out)
 					     subcommands[i].name), out);
 		fputs(" IMAGE\n", out);
 	}
-	fputs("These three also take", out);
+	fputs("All but check also take", out);
 	option_synopsis((const struct option_row *[]) { common_rows, NULL },
-			(int)strlen("These three also take"), out);
+			(int)strlen("All but check also take"), out);
 	fputs(".\n", out);
 }
 
@@ -274,7 +279,7 @@ json_t *offline_json(void)
 	for (size_t i = 0; i < SUBCOMMANDS; i++) {
 		const struct subcommand *sub = &subcommands[i];
 		const struct option_row *tables[] = {
-			sub->rows, common_rows, NULL
+			sub->rows, sub->run ? common_rows : NULL, NULL
 		};
 
 		json_array_append_new(list, json_pack("{s:s, s:s, s:o}",
@@ -437,8 +442,13 @@ static int run(const struct subcommand *sub, int argc, char **argv,
 
 int offline_run(int argc, char **argv, struct signals *signals)
 {
-	for (size_t i = 0; i < SUBCOMMANDS; i++)
-		if (!strcmp(subcommands[i].name, argv[0]))
-			return run(&subcommands[i], argc, argv, signals);
+	for (size_t i = 0; i < SUBCOMMANDS; i++) {
+		const struct subcommand *sub = &subcommands[i];
+
+		if (strcmp(sub->name, argv[0]))
+			continue;
+		return sub->run ? run(sub, argc, argv, signals) :
+			sub->run_alone(argc, argv, signals);
+	}
 	return -1;
 }

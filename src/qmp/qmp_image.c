@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * Internal snapshots, HMP's commit, resize.
+ * Internal snapshots, HMP's commit, resize, checks.
  */
 #include "src/qmp/command.h"
 #include "src/qmp/nodes.h"
@@ -57,6 +57,29 @@ static json_t *x_commit(struct qmp_context *ctx, json_t *args,
 			args_bool(args, "x-blkmon-force", false), err));
 }
 
+/* ImageCheck of 7.2, without what belongs to a file. */
+static json_t *x_check(struct qmp_context *ctx, json_t *args, struct err *err)
+{
+	const char *name = args_str(args, "node-name");
+	struct check_report r;
+
+	if (engine_check_node(ctx->engine, name, &r, err))
+		return NULL;
+	return json_pack("{s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I}",
+			 "node-name", name,
+			 "check-errors", (json_int_t)r.check_errors,
+			 "corruptions", (json_int_t)r.corruptions,
+			 "leaks", (json_int_t)r.leaks,
+			 "image-end-offset", (json_int_t)r.image_end,
+			 "total-clusters", (json_int_t)r.total_clusters,
+			 "allocated-clusters",
+			 (json_int_t)r.allocated_clusters,
+			 "fragmented-clusters",
+			 (json_int_t)r.fragmented_clusters,
+			 "compressed-clusters",
+			 (json_int_t)r.compressed_clusters);
+}
+
 const struct qmp_command qmp_image_commands[] = {
 	{ "blockdev-snapshot-internal-sync", "device:s,name:s",
 	  snapshot_internal, false },
@@ -64,5 +87,6 @@ const struct qmp_command qmp_image_commands[] = {
 	  snapshot_delete, false },
 	{ "block_resize", "*device:s,*node-name:s,size:i", resize, true },
 	{ "x-blkmon-commit", "device:s,*x-blkmon-force:b", x_commit, false },
+	{ "x-blkmon-check", "node-name:s", x_check, false },
 	{ .name = NULL }
 };

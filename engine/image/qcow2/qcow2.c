@@ -159,7 +159,7 @@ static int qcow2_make_writable(struct node *node, struct err *err)
 		return err_set(err, ERR_GENERIC,
 			       "'%s' is marked corrupt; it cannot be opened "
 			       "read-write before it has been repaired "
-			       "(qemu-img check -r all)", q->file->path);
+			       "(blkmon check -r all)", q->file->path);
 	if (q->external && file_set_writable(q->data, true, LOCKS_WRITE, err))
 		return -1;
 	if (repair(q, err) || load_refcounts(q, err)) {
@@ -445,5 +445,6 @@ const struct driver driver_qcow2 = {
 	.snapshot_create = qcow2_snapshot_create,
 	.snapshot_delete = qcow2_snapshot_delete,
 	.snapshots = qcow2_snapshots,
+	.check = qcow2_check,
 	.info = qcow2_info,
 };

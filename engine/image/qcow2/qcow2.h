@@ -13,6 +13,9 @@
  *   qcow2_map.c      guest offset -> run; linking; zero; discard
  *   qcow2_compress.c inflate one cluster
  *   qcow2_repair.c   counts every reference, mends the refcounts
+ *   qcow2_check.c    compares an image with itself, and mends it:
+ *     _count references, _walk tables, _flags, _fix refcounts,
+ *     _snapshots, _bitmaps
  *   qcow2.c          the driver table: open, close, flush, grow, info
  */
 #ifndef BLKMON_QCOW2_H
@@ -122,6 +125,11 @@ extern const struct driver driver_qcow2;	/* qcow2.c */
  * and err; then nothing is left to free. */
 int qcow2_header_read(struct file *file, struct qcow2_header *h,
 		      struct err *err);
+/* The same of an image that is to be checked: the refcount table may be
+ * missing, and it, the L1 table and the snapshot table may lie anywhere; the
+ * values of the snapshot table are not looked at. What has a limit keeps it. */
+int qcow2_header_read_damaged(struct file *file, struct qcow2_header *h,
+			      struct err *err);
 void qcow2_header_release(struct qcow2_header *h);
 
 /* "'PATH' " and the sentence, the path quoted safely. Always returns -1. */

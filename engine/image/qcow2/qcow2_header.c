@@ -39,6 +39,7 @@ struct reader {
 	uint64_t cluster;	/* bytes */
 	uint8_t *buf;		/* cluster 0 */
 	uint64_t limit;		/* extensions end here at the latest */
+	bool damaged;		/* a table may lie where no table can */
 };
 
 int qcow2_refuse(const struct file *file, struct err *err, const char *fmt, ...)
@@ -108,7 +109,8 @@ static int read_v3(struct reader *r)
 		h->refcount_order = get_be32(r->buf + QCOW2_AT_REFCOUNT_ORDER);
 		h->header_length = get_be32(r->buf + QCOW2_AT_HEADER_LENGTH);
 		if (h->header_length < V3_LENGTH ||
-		    h->header_length > r->cluster || h->header_length % 8)
+		    h->header_length > r->cluster ||
+		    (h->header_length % 8 && !r->damaged))
 			return refuse(r, "has a header length of %u, which is "
 				      "not valid", h->header_length);
 	}
@@ -129,7 +131,7 @@ static int read_backing_name(struct reader *r)
 	r->limit = r->cluster;
 	if (!at)
 		return 0;
-	if (at < h->header_length || at > r->cluster)
+	if ((at < h->header_length && !r->damaged) || at > r->cluster)
 		return refuse(r, "has its backing file name at offset %llu, "
 			      "outside the header cluster",
 			      (unsigned long long)at);
@@ -251,11 +253,12 @@ static int check_features(const struct reader *r)
 	return 0;
 }
 
-/* A table at a cluster's start, behind the header, whose end is a file
- * offset. */
+/* A table at a cluster's start, behind the header (unless that may be
+ * damaged), whose end is a file offset. */
 static bool table_is_valid(const struct reader *r, uint64_t at, uint64_t bytes)
 {
-	return at && is_aligned(at, r->cluster) && at <= INT64_MAX - bytes;
+	return (at || r->damaged) && is_aligned(at, r->cluster) &&
+	       at <= INT64_MAX - bytes;
 }
 
 static int read_refcount_table(struct reader *r)
@@ -266,13 +269,13 @@ static int read_refcount_table(struct reader *r)
 	h->rt_offset = get_be64(r->buf + QCOW2_AT_RT);
 	h->rt_clusters = get_be32(r->buf + QCOW2_AT_RT_CLUSTERS);
 	bytes = (uint64_t)h->rt_clusters << h->cluster_bits;
-	if (!bytes)
+	if (!bytes && !r->damaged)
 		return refuse(r, "has no refcount table");
 	if (bytes > QCOW2_RT_MAX)
 		return refuse(r, "has a refcount table of %llu bytes, which is "
 			      "too large", (unsigned long long)bytes);
 	if (!table_is_valid(r, h->rt_offset, bytes) ||
-	    h->rt_offset >= r->bytes)
+	    (h->rt_offset >= r->bytes && !r->damaged))
 		return refuse(r, "has its refcount table at offset %llu, which "
 			      "is not valid",
 			      (unsigned long long)h->rt_offset);
@@ -309,7 +312,7 @@ static int read_l1(struct reader *r)
 	if (!table_is_valid(r, h->l1_offset, bytes))
 		return refuse(r, "has its L1 table at offset %llu, which is "
 			      "not valid", (unsigned long long)h->l1_offset);
-	if (h->l1_offset < h->rt_offset +
+	if (!r->damaged && h->l1_offset < h->rt_offset +
 	    ((uint64_t)h->rt_clusters << h->cluster_bits) &&
 	    h->rt_offset < h->l1_offset + bytes)
 		return refuse(r, "has its L1 table over its refcount table");
@@ -323,7 +326,7 @@ static int read_snapshot_table(struct reader *r)
 
 	h->nb_snapshots = get_be32(r->buf + QCOW2_AT_NB_SNAPSHOTS);
 	h->snapshots_offset = get_be64(r->buf + QCOW2_AT_SNAPSHOTS);
-	if (!h->nb_snapshots)
+	if (!h->nb_snapshots || r->damaged)
 		return 0;
 	if (h->nb_snapshots > SNAPSHOTS_MAX)
 		return refuse(r, "has %u snapshots, which are too many",
@@ -445,7 +448,7 @@ static int take_extension(struct reader *r, const struct qcow2_ext *e,
 	for (unsigned i = 0; i < KNOWN_COUNT; i++) {
 		if (known[i].type != e->type)
 			continue;
-		if (*seen & 1u << i)
+		if (*seen & 1u << i && !r->damaged)
 			return refuse(r, "has two %s extensions",
 				      known[i].name);
 		*seen |= 1u << i;
@@ -499,7 +502,8 @@ static int read_extensions(struct reader *r)
 		return refuse(r, "has a header extension of %u bytes at offset "
 			      "%llu, which is too long", e.len,
 			      (unsigned long long)at);
-	if ((h->autoclear & QCOW2_AUTOCLEAR_BITMAPS) && !h->bitmap_count)
+	if ((h->autoclear & QCOW2_AUTOCLEAR_BITMAPS) && !h->bitmap_count &&
+	    !r->damaged)
 		return refuse(r, "says it has bitmaps, but has no bitmaps "
 			      "extension");
 	h->ext_end = (uint32_t)at;
@@ -507,11 +511,11 @@ static int read_extensions(struct reader *r)
 	return keep_extensions(r, count, bytes);
 }
 
-int qcow2_header_read(struct file *file, struct qcow2_header *h,
-		      struct err *err)
+static int header_read(struct file *file, bool damaged,
+		       struct qcow2_header *h, struct err *err)
 {
 	struct reader r = { .file = file, .h = h, .err = err,
-			    .bytes = file->size };
+			    .bytes = file->size, .damaged = damaged };
 	int rc;
 
 	*h = (struct qcow2_header){ 0 };
@@ -524,6 +528,18 @@ int qcow2_header_read(struct file *file, struct qcow2_header *h,
 		return 0;
 	qcow2_header_release(h);
 	return -1;
+}
+
+int qcow2_header_read(struct file *file, struct qcow2_header *h,
+		      struct err *err)
+{
+	return header_read(file, false, h, err);
+}
+
+int qcow2_header_read_damaged(struct file *file, struct qcow2_header *h,
+			      struct err *err)
+{
+	return header_read(file, true, h, err);
 }
 
 void qcow2_header_release(struct qcow2_header *h)

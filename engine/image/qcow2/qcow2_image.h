@@ -266,6 +266,12 @@ int qcow2_checkpoint(struct qcow2 *q);
  * Before anything else is written; nothing held. */
 int qcow2_repair(struct qcow2 *q, struct err *err);
 
+/* --- qcow2_check.c --- */
+
+/* driver.check */
+int qcow2_check(struct file *file, const struct check_options *o,
+		struct check_report *out, struct err *err);
+
 /* --- qcow2.c --- */
 
 /* What has to be durable before the first change: autoclear bits. */

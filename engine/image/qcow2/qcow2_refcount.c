@@ -376,8 +376,8 @@ static int add_bitmap(void *arg, uint64_t off, uint64_t len)
 static int refuse_overlap(struct qcow2 *q, struct err *err)
 {
 	return err_set(err, ERR_GENERIC, "'%s' has tables that overlap; it "
-		       "cannot be opened read-write before it has been "
-		       "repaired (qemu-img check -r all)", q->file->path);
+		       "cannot be opened read-write (blkmon cat shows what "
+		       "can be read)", q->file->path);
 }
 
 /* Two tables in one cluster would undo each other's changes (hazard H4). */

@@ -1,0 +1,116 @@
+/* engine_check.c - the facade's part on images compared with themselves. */
+#include "engine/chain/format.h"
+#include "engine/chain/graph.h"
+#include "engine/engine_impl.h"
+#include "engine/image/check.h"
+
+static int not_supported(struct err *err)
+{
+	return err_set(err, ERR_NOT_SUPPORTED,
+		       "This image format does not support checks");
+}
+
+/* --- a file that nothing here has open --- */
+
+static int find_format(struct file *file, const char *format,
+		       const struct driver **drv, struct err *err)
+{
+	int rc = 0;
+
+	*drv = NULL;
+	if (format)
+		*drv = format_find(format);
+	else
+		rc = format_probe(file, drv);
+	if (rc)
+		return err_sys(err, rc, "Could not read image '%s'",
+			       file->path);
+	return *drv ? 0 : err_set(err, ERR_GENERIC,
+				  "Unknown file format '%s'", format);
+}
+
+int engine_check_file(const struct check_file *f,
+		      const struct check_options *o, struct check_report *out,
+		      const char **format, struct err *err)
+{
+	struct file_options fo = {
+		.path = f->path,
+		.writable = o->fix,
+		.role = o->fix ? LOCKS_WRITE :
+			f->force_share ? LOCKS_NONE : LOCKS_READ,
+	};
+	const struct driver *drv;
+	struct file *file;
+	int rc;
+
+	*out = (struct check_report){ 0 };
+	if (file_open(&file, &fo, err))
+		return -1;
+	rc = find_format(file, f->format, &drv, err);
+	if (!rc) {
+		*format = drv->name;
+		rc = drv->check ? drv->check(file, o, out, err) :
+			not_supported(err);
+	}
+	file_close(file);
+	return rc;
+}
+
+/* --- an open image --- */
+
+/* What waits in memory is written first, twice: what the first flush unlinks
+ * the second counts down. */
+static int check_still(struct node *node, struct check_report *out,
+		       struct err *err)
+{
+	const struct check_options look = { .fix = 0 };
+	int rc = node->drv->flush(node);
+
+	if (!rc)
+		rc = node->drv->flush(node);
+	if (rc)
+		return err_sys(err, rc, "Could not flush '%s'",
+			       node->file->path);
+	return node->drv->check(node->file, &look, out, err);
+}
+
+/* Guests go on meanwhile. The graph is let go of, and held again. */
+static int check_beside(struct engine *e, struct node *node,
+			struct check_report *out, struct err *err)
+{
+	const struct check_options look = { .fix = 0 };
+	uint64_t writes = atomic_load(&node->file->writes);
+	int rc;
+
+	graph_get(node);
+	rwlock_drop(&e->graph.lock);
+	rc = node->drv->check(node->file, &look, out, err);
+	rwlock_write(&e->graph.lock);
+	if (!rc && atomic_load(&node->file->writes) != writes)
+		rc = err_set(err, ERR_GENERIC, "'%s' changed while it was "
+			     "checked", node->name);
+	graph_put(node);
+	return rc;
+}
+
+int engine_check_node(struct engine *e, const char *node_name,
+		      struct check_report *out, struct err *err)
+{
+	struct node *node;
+	int rc;
+
+	*out = (struct check_report){ 0 };
+	rwlock_write(&e->graph.lock);
+	node = graph_find(&e->graph, node_name);
+	if (!node)
+		rc = err_set(err, ERR_GENERIC, "Failed to find node with "
+			     "node-name='%s'", node_name);
+	else if (!node->drv->check)
+		rc = not_supported(err);
+	else if (node->read_only)
+		rc = check_beside(e, node, out, err);
+	else
+		rc = check_still(node, out, err);
+	rwlock_drop(&e->graph.lock);
+	return rc;
+}
