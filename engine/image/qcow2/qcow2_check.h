@@ -131,6 +131,9 @@ void check_count(struct check *c, uint64_t off, uint64_t len,
 		 enum check_role role);
 /* How often it was counted, at most what a refcount can say. */
 uint32_t check_refs(const struct check *c, uint64_t cluster);
+/* What its refcount has to be: also 1 where something lies that ends behind
+ * the end of the file, which does not count as a reference. */
+uint64_t check_needed(const struct check *c, uint64_t cluster);
 /* The counter of a cluster, or 0 outside the window. */
 uint32_t check_counted(const struct check *c, uint64_t cluster);
 bool check_in_window(const struct check *c, uint64_t cluster);

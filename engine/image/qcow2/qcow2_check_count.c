@@ -21,6 +21,13 @@ uint32_t check_refs(const struct check *c, uint64_t cluster)
 	return refs < c->count_max ? refs : c->count_max;
 }
 
+uint64_t check_needed(const struct check *c, uint64_t cluster)
+{
+	uint32_t refs = check_refs(c, cluster);
+
+	return refs ? refs : check_counted(c, cluster) != 0;
+}
+
 uint32_t check_counted(const struct check *c, uint64_t cluster)
 {
 	return check_in_window(c, cluster) ? c->count[cluster - c->first] : 0;
@@ -49,8 +56,22 @@ static void count_one(struct check *c, uint64_t cluster, enum check_role role)
 		say_overflow(c, cluster);
 }
 
-static void count_outside(struct check *c, uint64_t off, uint64_t len)
+/* What ends outside does not count, but its part inside is in use. */
+static void mark_inside(struct check *c, uint64_t off, enum check_role role)
 {
+	uint64_t k = max_u64(off >> c->cluster_bits, c->first);
+	uint64_t end = div_round_up(c->end, c->cluster);
+
+	for (; k < end && check_in_window(c, k); k++) {
+		c->touched[(k - c->first) >> c->block_bits] = 1;
+		c->count[k - c->first] |= (uint32_t)role;
+	}
+}
+
+static void count_outside(struct check *c, uint64_t off, uint64_t len,
+			  enum check_role role)
+{
+	mark_inside(c, off, role);
 	c->outside = true;
 	if (off < c->watch_end)
 		c->hit = max_u64(c->hit, off + len);
@@ -68,7 +89,7 @@ void check_count(struct check *c, uint64_t off, uint64_t len,
 	if (!len)
 		return;
 	if (off + len >= c->end + c->cluster) {
-		count_outside(c, off, len);
+		count_outside(c, off, len, role);
 		return;
 	}
 	k = max_u64(off >> c->cluster_bits, c->first);
@@ -236,7 +257,7 @@ static bool correct_block(struct check *c, uint64_t block, uint8_t *data)
 
 	for (uint64_t i = 0; k < block_end(c, block); k++, i++) {
 		uint64_t stored = qcow2_count_get(data, order, i);
-		uint64_t counted = check_refs(c, k);
+		uint64_t counted = check_needed(c, k);
 
 		if (stored == counted || (stored < counted &&
 					  c->o->fix != CHECK_FIX_ALL))

@@ -131,7 +131,7 @@ static uint64_t count_of(const struct check *c, uint64_t cluster)
 
 	if (cluster >= p->start)
 		return cluster < p->start + plan_clusters(p);
-	return check_refs(c, cluster);
+	return check_needed(c, cluster);
 }
 
 static int write_block(struct check *c, uint64_t block)
