@@ -11,7 +11,7 @@ import pytest
 
 import blk
 from blk import KIB, MIB
-from qcow2_model import Image, mutate
+from qcow2_model import OFFSET, Image, mutate
 from qmpsock import Server
 
 KINDS = {
@@ -269,6 +269,22 @@ def test_table_that_ends_outside(d):
         assert not lost(before, after.disks())
         l1 = after.l1_offset >> after.bits
         assert after.num(after.num(after.rt_offset) + 2 * l1, ">H") >= 1
+
+
+def test_leaks_of_damage_are_kept(d):
+    """Where a table is damaged what nobody names may be data that it named:
+    its clusters are free again, but hold what they held."""
+    path = make_image(d, "page")
+    image = Image(path)
+    table = image.num(image.l1_offset) & OFFSET
+    place = image.num(table + 8 * 9) & OFFSET
+    put(path, table + 8 * 9, (1 << 50).to_bytes(8, "big"))
+    assert blk.blkmon("check", "-r", "leaks", path).rc == 2
+    after = Image(path)
+    block = after.num(after.rt_offset)
+    assert after.num(block + 2 * (place >> after.bits), ">H") == 0
+    assert after.read(place, after.cluster) == \
+        image.read(place, image.cluster)
 
 
 def test_quiet_and_usage(d):

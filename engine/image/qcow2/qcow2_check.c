@@ -166,7 +166,8 @@ static int flush(struct check *c)
 		0;
 }
 
-/* All walks that change what is on disk. */
+/* All walks that change what is on disk. In an image whose tables are damaged
+ * a leak may be data that a table no longer names: the host keeps it. */
 static int walk_and(struct check *c, int (*fn)(struct check *c))
 {
 	int rc;
@@ -177,7 +178,9 @@ static int walk_and(struct check *c, int (*fn)(struct check *c))
 	c->quiet = false;
 	if (rc || flush(c))
 		return -1;
-	check_give_back(c);
+	if (!c->in_tables && !c->r.check_errors)
+		check_give_back(c);
+	c->freed_count = 0;
 	return 0;
 }
 

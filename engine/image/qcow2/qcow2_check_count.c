@@ -245,7 +245,6 @@ void check_give_back(struct check *c)
 			(void)file_discard(c->file, at,
 					   min_u64(end, size) - at);
 	}
-	c->freed_count = 0;
 }
 
 /* Changes @data; true if there was anything to change. */
