@@ -32,23 +32,6 @@ static uint64_t source_host(const struct segment *s)
 
 /* --- through all layers --- */
 
-static int read_layer(struct node *node, uint64_t off, uint64_t len, char *buf)
-{
-	while (len) {
-		struct run run;
-		int rc = node_map(node, off, len, &run);
-
-		if (!rc)
-			rc = node_read_run(node, &run, off, run.len, buf);
-		if (rc)
-			return rc;
-		off += run.len;
-		buf += run.len;
-		len -= run.len;
-	}
-	return 0;
-}
-
 /* What no layer down to `stop` has. The batch holds the range of `to`, so it
  * must not be asked for it again. */
 static int read_rest(struct copy *c, uint64_t off, uint64_t len, char *buf)
@@ -67,7 +50,7 @@ static int read_span(struct copy *c, const struct span *s, char *buf)
 	switch (s->kind) {
 	case RUN_DATA:
 	case RUN_COMPRESSED:
-		return read_layer(s->node, s->off, s->len, buf);
+		return node_read_held(s->node, s->off, s->len, buf);
 	case RUN_ZERO:
 		memset(buf, 0, s->len);
 		return 0;
