@@ -9,6 +9,7 @@
 #include "engine/chain/chain.h"
 #include "engine/job/copy.h"
 #include "engine/chain/drive.h"
+#include "engine/chain/extent.h"
 #include "engine/engine_impl.h"
 #include "engine/chain/graph.h"
 #include "engine/chain/node_io.h"
@@ -309,25 +310,17 @@ int engine_resize(struct engine *e, const char *device, uint64_t size,
 	return rc;
 }
 
-/* Goes down while layers have nothing there; each says for how far. */
 static int block_status(struct node *node, uint64_t off, uint64_t *len,
 			bool *zero)
 {
-	*zero = true;
-	for (; node; node = node->backing) {
-		struct run run;
-		int rc;
+	struct extent x;
+	size_t n;
+	int rc = extents_find(node, off, *len, &x, 1, &n);
 
-		if (off >= node->size)
-			return 0;
-		rc = node_map(node, off, *len, &run);
-		if (rc)
-			return rc;
-		*len = run.len;
-		*zero = run.kind == RUN_HOLE || run.kind == RUN_ZERO;
-		if (run.kind != RUN_HOLE)
-			return 0;
-	}
+	if (rc)
+		return rc;
+	*len = x.len;
+	*zero = x.zero;
 	return 0;
 }
 

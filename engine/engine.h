@@ -226,7 +226,8 @@ int engine_change_backing_file(struct engine *e, const char *device,
 			       const char *node_name, const char *name,
 			       bool force, struct err *err);
 /* One piece of the merged map from @off on (what `cat` need not read). *len:
- * in how far to look, out how far the answer holds; *zero: reads as zeroes. */
+ * in how far to look (> 0), out how far the answer holds; *zero: reads as
+ * zeroes. */
 int engine_block_status(struct engine *e, const char *device, uint64_t off,
 			uint64_t *len, bool *zero, struct err *err);
 

@@ -1,7 +1,9 @@
 /* extent.c - see extent.h.
  *
  * The map is merged in windows that grow: who wants one extent pays for a
- * small one, who asks for much of a sparse disk for few large ones.
+ * small one, who asks for much of a sparse disk for few large ones. A table
+ * that can't be read is an error of what lies there alone: in front of it
+ * windows get smaller.
  */
 #include "engine/chain/extent.h"
 
@@ -10,6 +12,8 @@
 
 #define WINDOW_FIRST (1u << 20)
 #define WINDOW_GROWS 8
+#define WINDOW_MAX (16ull << 30)	/* bounds the plan's memory */
+#define WINDOW_MIN 512
 
 struct extents {
 	struct extent *extent;
@@ -74,11 +78,19 @@ int extents_find(struct node *top, uint64_t off, uint64_t len,
 	bool full = false;
 	int rc = 0;
 
-	for (; len && !full && !rc; off += n, len -= n) {
+	while (len && !full) {
 		n = min_u64(window, len);
 		rc = add_window(&x, top, off, n, &full);
-		window *= WINDOW_GROWS;
+		if (rc && (x.count || n <= WINDOW_MIN))
+			break;
+		if (rc) {
+			window = n / 2;
+			continue;
+		}
+		window = min_u64(window * WINDOW_GROWS, WINDOW_MAX);
+		off += n;
+		len -= n;
 	}
 	*count = x.count;
-	return rc;
+	return x.count ? 0 : rc;
 }

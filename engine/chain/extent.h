@@ -18,7 +18,8 @@ struct extent {
 
 /* The first extents of [off, off + len), @len > 0, of the disk whose active
  * layer is @top: at most @max; the last may be cut short. Neighbours differ.
- * Graph read-held. 0 or -errno. */
+ * Where a map can't be read they end in front of that; -errno if that is at
+ * @off. Graph read-held. 0 or -errno. */
 int extents_find(struct node *top, uint64_t off, uint64_t len,
 		 struct extent *out, size_t max, size_t *count);
 

@@ -90,6 +90,24 @@ static void test_error(void **state)
 	stop();
 }
 
+/* A map that can't be read is no error of what lies in front of it. */
+static void test_in_front_of_an_error(void **state)
+{
+	struct extent x;
+	size_t n;
+
+	(void)state;
+	start(2);
+	fake_fill(top, 0, 7, 1);
+	fake_of(top->backing)->fail = -EIO;
+	assert_extents(0, 64, 64, "4/1 ");
+	assert_extents(4, 60, 64, "1/1 ");
+	assert_extents(6, 1, 64, "1/1 ");
+	assert_int_equal(extents_find(top, 7 * FAKE_CLUSTER, FAKE_SIZE / 2,
+				      &x, 1, &n), -EIO);
+	stop();
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, scratch_enter, \
 						   scratch_leave)
 
@@ -100,6 +118,7 @@ int main(void)
 		TEST(test_limits),
 		TEST(test_short_image),
 		TEST(test_error),
+		TEST(test_in_front_of_an_error),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
