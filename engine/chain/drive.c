@@ -162,6 +162,16 @@ void drive_cont(struct drive *d)
 	lock_drop(&d->gate);
 }
 
+bool drive_is_stopped(struct drive *d)
+{
+	bool stopped;
+
+	lock_take(&d->gate);
+	stopped = d->stopped;
+	lock_drop(&d->gate);
+	return stopped;
+}
+
 bool drive_blame(struct drive *d, unsigned turn, int errnum)
 {
 	bool fresh;

@@ -127,6 +127,7 @@ void drive_leave(struct drive *d);
 /* For vm.h. From the return of stop on no request is under way. */
 void drive_stop(struct drive *d);
 void drive_cont(struct drive *d);
+bool drive_is_stopped(struct drive *d);
 /* A request that entered at @turn is to be tried again when the guest goes on:
  * its io-status becomes @errnum. False if it has gone on since. */
 bool drive_blame(struct drive *d, unsigned turn, int errnum);

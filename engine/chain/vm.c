@@ -2,11 +2,9 @@
 #include "engine/chain/vm.h"
 
 #include <stdatomic.h>
-#include <stdlib.h>
 
 #include "engine/chain/drive.h"
 #include "engine/event/event.h"
-#include "engine/util/mem.h"
 
 void vm_init(struct vm *vm, struct graph *graph)
 {
@@ -26,22 +24,20 @@ bool vm_runs(const struct vm *vm)
 	return atomic_load(&vm->state) == VM_RUNNING;
 }
 
-/* Calls @fn for every drive without the graph: a request past the gate may be
- * waiting for it. Drives stay until the engine ends. */
-static void each_drive(struct graph *graph, void (*fn)(struct drive *))
+/* A drive that is not as @stopped says, or NULL. */
+static struct drive *next_drive(struct graph *graph, bool stopped)
 {
-	struct drive **drive = NULL;
-	size_t n = 0;
+	struct drive *drive = NULL;
 
 	rwlock_read(&graph->lock);
 	list_for_each(link, &graph->roots) {
-		drive = mem_grow(drive, n + 1, sizeof(*drive));
-		drive[n++] = drive_linked(link);
+		drive = drive_linked(link);
+		if (drive_is_stopped(drive) != stopped)
+			break;
+		drive = NULL;
 	}
 	rwlock_drop(&graph->lock);
-	for (size_t i = 0; i < n; i++)
-		fn(drive[i]);
-	free(drive);
+	return drive;
 }
 
 static void publish(struct vm *vm, enum event_type type)
@@ -55,10 +51,14 @@ static void publish(struct vm *vm, enum event_type type)
 /* Lock held. */
 static void stop(struct vm *vm, enum vm_state why)
 {
+	struct drive *drive;
+
 	if (!vm_runs(vm))
 		return;
 	atomic_store(&vm->state, why);
-	each_drive(vm->graph, drive_stop);
+	/* without the graph: a request past the gate may be waiting for it */
+	while ((drive = next_drive(vm->graph, true)))
+		drive_stop(drive);
 	publish(vm, EVENT_STOP);
 }
 
@@ -79,11 +79,14 @@ void vm_fail(struct vm *vm, struct drive *drive, unsigned turn, int errnum)
 
 void vm_cont(struct vm *vm)
 {
+	struct drive *drive;
+
 	lock_take(&vm->lock);
 	if (!vm_runs(vm)) {
 		atomic_store(&vm->state, VM_RUNNING);
 		publish(vm, EVENT_RESUME);
-		each_drive(vm->graph, drive_cont);
+		while ((drive = next_drive(vm->graph, false)))
+			drive_cont(drive);
 	}
 	lock_drop(&vm->lock);
 }
