@@ -335,19 +335,6 @@ static void draw_uses(struct sheet *s, unsigned y)
 		draw_use(s, &s->uses.list[i], y + i);
 }
 
-static void scroll_to_selected(struct sheet *s)
-{
-	struct chains_pane *p = &s->chains;
-	unsigned h = rows(s);
-
-	if (p->selected < p->first)
-		p->first = p->selected;
-	if (h && p->selected >= p->first + h)
-		p->first = p->selected - h + 1;
-	if (p->first + h > count(s))
-		p->first = count(s) > h ? count(s) - h : 0;
-}
-
 static char *head_note(const struct sheet *s)
 {
 	const struct view_image *v = chains_selected(s);
@@ -377,7 +364,8 @@ void chains_draw(struct sheet *s)
 
 	if (!area.h)
 		return;
-	scroll_to_selected(s);
+	s->chains.first = sheet_scroll(s->chains.first, s->chains.selected,
+				       count(s), rows(s));
 	note = head_note(s);
 	layout_head(s, PANE_CHAINS, "Chains", note);
 	free(note);

@@ -185,16 +185,10 @@ static void draw_second_row(struct sheet *s, const struct view_job *job,
 static void clamp(struct sheet *s)
 {
 	struct jobs_pane *p = &s->jobs_pane;
-	unsigned h = visible(s);
 
 	if (p->selected >= s->jobs.n)
 		p->selected = s->jobs.n ? s->jobs.n - 1 : 0;
-	if (p->selected < p->first)
-		p->first = p->selected;
-	if (h && p->selected >= p->first + h)
-		p->first = p->selected - h + 1;
-	if (p->first + h > s->jobs.n)
-		p->first = s->jobs.n > h ? s->jobs.n - h : 0;
+	p->first = sheet_scroll(p->first, p->selected, s->jobs.n, visible(s));
 }
 
 static char *head_note(const struct sheet *s)

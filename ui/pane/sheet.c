@@ -69,3 +69,15 @@ void sheet_focus(struct sheet *s, enum pane pane)
 		s->back = s->focus;
 	s->focus = pane;
 }
+
+size_t sheet_scroll(size_t first, size_t selected, size_t n,
+		    unsigned visible)
+{
+	if (selected < first)
+		first = selected;
+	if (visible && selected >= first + visible)
+		first = selected - visible + 1;
+	if (first + visible > n)
+		first = n > visible ? n - visible : 0;
+	return first;
+}

@@ -89,6 +89,10 @@ void sheet_message(struct sheet *s, const char *fmt, ...)
 	__attribute__((format(printf, 2, 3)));
 void sheet_focus(struct sheet *s, enum pane pane);
 void sheet_uncover(struct sheet *s);	/* drops the overlay */
+/* The row of a list of @n to be the first of @visible ones, so that @selected
+ * is seen; @first if that will do. */
+size_t sheet_scroll(size_t first, size_t selected, size_t n,
+		    unsigned visible);
 
 /* layout.c */
 void layout_make(struct sheet *s);
