@@ -25,6 +25,19 @@ static void publish(struct event_ring *ring, unsigned n)
 	}
 }
 
+/* A ring with one listener. */
+static void ring_enter(struct event_ring *ring, struct event_listener *l)
+{
+	event_ring_init(ring);
+	assert_int_equal(event_listen(ring, l), 0);
+}
+
+static void ring_leave(struct event_ring *ring, struct event_listener *l)
+{
+	event_unlisten(l);
+	event_ring_release(ring);
+}
+
 static bool readable(const struct event_listener *l)
 {
 	struct pollfd p = { .fd = l->fd, .events = POLLIN };
@@ -40,8 +53,7 @@ static void everyone_hears_from_when_he_listens(void **state)
 	uint64_t lost;
 
 	(void)state;
-	event_ring_init(&ring);
-	assert_int_equal(event_listen(&ring, &early), 0);
+	ring_enter(&ring, &early);
 	publish(&ring, 1);
 	assert_int_equal(event_listen(&ring, &late), 0);
 	assert_false(event_next(&late, &ev, 0, &lost));
@@ -54,9 +66,8 @@ static void everyone_hears_from_when_he_listens(void **state)
 	}
 	assert_true(event_next(&late, &ev, 0, &lost));
 	assert_int_equal(ev.seq, 2);
-	event_unlisten(&early);
 	event_unlisten(&late);
-	event_ring_release(&ring);
+	ring_leave(&ring, &early);
 }
 
 static void the_descriptor_says_whether_events_wait(void **state)
@@ -67,8 +78,7 @@ static void the_descriptor_says_whether_events_wait(void **state)
 	uint64_t lost;
 
 	(void)state;
-	event_ring_init(&ring);
-	assert_int_equal(event_listen(&ring, &l), 0);
+	ring_enter(&ring, &l);
 	assert_false(readable(&l));
 	publish(&ring, 2);
 	assert_true(readable(&l));
@@ -76,8 +86,7 @@ static void the_descriptor_says_whether_events_wait(void **state)
 	assert_true(readable(&l));
 	event_next(&l, &ev, 0, &lost);
 	assert_false(readable(&l));
-	event_unlisten(&l);
-	event_ring_release(&ring);
+	ring_leave(&ring, &l);
 }
 
 static void who_falls_behind_is_told_how_far(void **state)
@@ -88,8 +97,7 @@ static void who_falls_behind_is_told_how_far(void **state)
 	uint64_t lost;
 
 	(void)state;
-	event_ring_init(&ring);
-	assert_int_equal(event_listen(&ring, &l), 0);
+	ring_enter(&ring, &l);
 	publish(&ring, EVENT_MOST + 10);
 	assert_true(event_next(&l, &ev, 0, &lost));
 	assert_int_equal(lost, 10);
@@ -100,8 +108,7 @@ static void who_falls_behind_is_told_how_far(void **state)
 		assert_int_equal(ev.seq, 11 + i);
 	}
 	assert_false(event_next(&l, &ev, 0, &lost));
-	event_unlisten(&l);
-	event_ring_release(&ring);
+	ring_leave(&ring, &l);
 }
 
 /* Errors of @id, each with a line about where. */
@@ -159,8 +166,7 @@ static void errors_of_a_flood_are_joined(void **state)
 	unsigned taken;
 
 	(void)state;
-	event_ring_init(&ring);
-	assert_int_equal(event_listen(&ring, &slow), 0);
+	ring_enter(&ring, &slow);
 	publish_status(&ring, "a", "created");
 	assert_int_equal(event_listen(&ring, &slower), 0);
 	for (unsigned i = 0; i < 1000; i++) {
@@ -181,9 +187,8 @@ static void errors_of_a_flood_are_joined(void **state)
 	assert_false(event_next(&slow, &ev, 0, &lost));
 	assert_int_equal(count(&slower, EVENT_NOTICE, "a", "paused", &taken),
 			 50000);
-	event_unlisten(&slow);
 	event_unlisten(&slower);
-	event_ring_release(&ring);
+	ring_leave(&ring, &slow);
 }
 
 /* One who keeps up sees each, with its own line. */
@@ -195,8 +200,7 @@ static void who_keeps_up_sees_each(void **state)
 	uint64_t lost;
 
 	(void)state;
-	event_ring_init(&ring);
-	assert_int_equal(event_listen(&ring, &l), 0);
+	ring_enter(&ring, &l);
 	for (unsigned i = 0; i < 3; i++) {
 		publish_errors(&ring, "a", EVENT_FLOOD / 2);
 		for (unsigned k = 0; k < EVENT_FLOOD; k++) {
@@ -205,8 +209,7 @@ static void who_keeps_up_sees_each(void **state)
 		}
 		assert_false(event_next(&l, &ev, 0, &lost));
 	}
-	event_unlisten(&l);
-	event_ring_release(&ring);
+	ring_leave(&ring, &l);
 }
 
 /* Other errors are other events. */
@@ -219,8 +222,7 @@ static void unlike_errors_stay_apart(void **state)
 	uint64_t lost;
 
 	(void)state;
-	event_ring_init(&ring);
-	assert_int_equal(event_listen(&ring, &l), 0);
+	ring_enter(&ring, &l);
 	publish(&ring, EVENT_FLOOD);
 	for (unsigned i = 0; i < 8; i++) {
 		ev.operation = i % 2 ? "read" : "write";
@@ -234,8 +236,7 @@ static void unlike_errors_stay_apart(void **state)
 		assert_int_equal(ev.more, i >= EVENT_FLOOD);
 	}
 	assert_false(event_next(&l, &ev, 0, &lost));
-	event_unlisten(&l);
-	event_ring_release(&ring);
+	ring_leave(&ring, &l);
 }
 
 static void publish_one(void *arg)
@@ -252,15 +253,13 @@ static void a_waiter_is_woken(void **state)
 	uint64_t lost;
 
 	(void)state;
-	event_ring_init(&ring);
-	assert_int_equal(event_listen(&ring, &l), 0);
+	ring_enter(&ring, &l);
 	assert_false(event_next(&l, &ev, clock_ns() + NS_PER_MS, &lost));
 	assert_int_equal(thread_start(&thread, "publish", publish_one, &ring),
 			 0);
 	assert_true(event_next(&l, &ev, UINT64_MAX, &lost));
 	thread_join(thread);
-	event_unlisten(&l);
-	event_ring_release(&ring);
+	ring_leave(&ring, &l);
 }
 
 int main(void)

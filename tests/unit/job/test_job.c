@@ -440,16 +440,26 @@ static void verbs_are_checked(void **state)
 	job_put(job);
 }
 
+/* A job that does no more than get ready, and is. */
+static struct job *begin_ready(struct work *w, enum on_error on_error)
+{
+	struct job *job;
+
+	w->to_ready = true;
+	job = begin(w, &(struct job_options){
+			.id = "disk0", .on_error = on_error });
+	hear(w, "created running ready READY");
+	return job;
+}
+
 static void ready_then_complete(void **state)
 {
 	struct work *w = *state;
 	struct err err = ERR_INIT;
 	struct job *job;
 
-	w->to_ready = true;
 	w->bytes = PIECE;
-	job = begin(w, &(struct job_options){ .id = "disk0" });
-	hear(w, "created running ready READY");
+	job = begin_ready(w, ON_ERROR_REPORT);
 	assert_int_equal(job_pause(job, &err), 0);
 	hear(w, "standby");
 	assert_int_equal(job_complete(job, &err), 0);
@@ -463,11 +473,8 @@ static void ready_then_soft_cancel(void **state)
 {
 	struct work *w = *state;
 	struct err err = ERR_INIT;
-	struct job *job;
+	struct job *job = begin_ready(w, ON_ERROR_REPORT);
 
-	w->to_ready = true;
-	job = begin(w, &(struct job_options){ .id = "disk0" });
-	hear(w, "created running ready READY");
 	assert_int_equal(job_cancel(job, false, &err), 0);
 	hear(w, END);
 	assert_int_equal(w->ready_rc, 1);
@@ -479,11 +486,8 @@ static void ready_then_force(void **state)
 {
 	struct work *w = *state;
 	struct err err = ERR_INIT;
-	struct job *job;
+	struct job *job = begin_ready(w, ON_ERROR_REPORT);
 
-	w->to_ready = true;
-	job = begin(w, &(struct job_options){ .id = "disk0" });
-	hear(w, "created running ready READY");
 	assert_int_equal(job_cancel(job, true, &err), 0);
 	hear(w, "aborting CANCELLED concluded null");
 	assert_false(w->finished);
@@ -494,9 +498,7 @@ static void ready_then_the_mirror_fails(void **state)
 {
 	struct work *w = *state;
 
-	w->to_ready = true;
-	job_put(begin(w, &(struct job_options){ .id = "disk0" }));
-	hear(w, "created running ready READY");
+	job_put(begin_ready(w, ON_ERROR_REPORT));
 	w->mirror_failed = -EIO;
 	hear(w, "ERROR:write:report aborting COMPLETED:Input/output_error "
 	     "concluded null");
@@ -507,12 +509,8 @@ static void ready_and_the_mirror_stops_it(void **state)
 {
 	struct work *w = *state;
 	struct err err = ERR_INIT;
-	struct job *job;
+	struct job *job = begin_ready(w, ON_ERROR_STOP);
 
-	w->to_ready = true;
-	job = begin(w, &(struct job_options){
-			.id = "disk0", .on_error = ON_ERROR_STOP });
-	hear(w, "created running ready READY");
 	w->mirror_failed = -ENOSPC;
 	hear(w, "ERROR:write:stop standby");
 	assert_int_equal(job_resume(job, &err), 0);

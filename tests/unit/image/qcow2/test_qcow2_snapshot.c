@@ -56,6 +56,30 @@ static void image_snaps(struct image *img, const struct snap *s, uint32_t count)
 	image_patch(img, QCOW2_AT_SNAPSHOTS, 8, TABLE);
 }
 
+/* An image, and what is read of it. */
+struct snaps {
+	struct image img;
+	struct qcow2_header h;
+	struct qcow2_snapshot *out;
+	uint64_t bytes;
+	struct err err;
+};
+
+static int snaps_read(struct snaps *t)
+{
+	t->err = (struct err)ERR_INIT;
+	image_read(&t->img, &t->h);
+	return qcow2_snapshots_read(t->img.file, &t->h, &t->out, &t->bytes,
+				    &t->err);
+}
+
+static void snaps_free(struct snaps *t)
+{
+	qcow2_snapshots_free(t->out, t->out ? t->h.nb_snapshots : 0);
+	qcow2_header_release(&t->h);
+	image_free(&t->img);
+}
+
 static void entries_are_read(void **state)
 {
 	static const struct snap s[] = {
@@ -63,79 +87,55 @@ static void entries_are_read(void **state)
 		{ 0x50000, 4096, "22", "", 24 },
 		{ 0, 0, "", "name with\x1b", 1024 },
 	};
-	struct err err = ERR_INIT;
-	struct qcow2_snapshot *out;
-	struct qcow2_header h;
-	struct image img;
-	uint64_t bytes;
+	struct snaps t;
 
 	(void)state;
-	image_snaps(&img, s, 3);
-	image_read(&img, &h);
-	assert_int_equal(qcow2_snapshots_read(img.file, &h, &out, &bytes,
-					      &err), 0);
-	assert_int_equal(bytes, 64 + 72 + 1080);
-	assert_int_equal(out[0].l1_offset, 0x30000);
-	assert_int_equal(out[0].l1_size, 1);
-	assert_string_equal(out[0].id, "1");
-	assert_string_equal(out[0].name, "before");
-	assert_int_equal(out[0].date_sec, 1700000000);
-	assert_int_equal(out[0].date_nsec, 5);
-	assert_int_equal(out[0].vm_clock_ns, 77);
-	assert_int_equal(out[0].vm_state_bytes, 1ull << 33);
-	assert_int_equal(out[0].disk_size, 3 * MIB);
-	assert_true(out[0].icount == UINT64_MAX);
-	assert_int_equal(out[0].entry_bytes, 64);
-	assert_int_equal(out[1].l1_size, 4096);
-	assert_string_equal(out[1].id, "22");
-	assert_string_equal(out[1].name, "");
-	assert_int_equal(out[1].icount, 99);
-	assert_string_equal(out[2].name, "name with\x1b");
-	qcow2_snapshots_free(out, 3);
-	qcow2_header_release(&h);
-	image_free(&img);
+	image_snaps(&t.img, s, 3);
+	assert_int_equal(snaps_read(&t), 0);
+	assert_int_equal(t.bytes, 64 + 72 + 1080);
+	assert_int_equal(t.out[0].l1_offset, 0x30000);
+	assert_int_equal(t.out[0].l1_size, 1);
+	assert_string_equal(t.out[0].id, "1");
+	assert_string_equal(t.out[0].name, "before");
+	assert_int_equal(t.out[0].date_sec, 1700000000);
+	assert_int_equal(t.out[0].date_nsec, 5);
+	assert_int_equal(t.out[0].vm_clock_ns, 77);
+	assert_int_equal(t.out[0].vm_state_bytes, 1ull << 33);
+	assert_int_equal(t.out[0].disk_size, 3 * MIB);
+	assert_true(t.out[0].icount == UINT64_MAX);
+	assert_int_equal(t.out[0].entry_bytes, 64);
+	assert_int_equal(t.out[1].l1_size, 4096);
+	assert_string_equal(t.out[1].id, "22");
+	assert_string_equal(t.out[1].name, "");
+	assert_int_equal(t.out[1].icount, 99);
+	assert_string_equal(t.out[2].name, "name with\x1b");
+	snaps_free(&t);
 }
 
 static void version_2_needs_no_extra_data(void **state)
 {
 	static const struct snap s = { 0x30000, 1, "1", "a", 0 };
-	struct err err = ERR_INIT;
-	struct qcow2_snapshot *out;
-	struct qcow2_header h;
-	struct image img;
-	uint64_t bytes;
+	struct snaps t;
 
 	(void)state;
-	image_snaps(&img, &s, 1);
-	image_patch(&img, 4, 4, 2);
-	image_read(&img, &h);
-	assert_int_equal(qcow2_snapshots_read(img.file, &h, &out, &bytes,
-					      &err), 0);
-	assert_int_equal(out->vm_state_bytes, 1234);
-	assert_int_equal(out->disk_size, MIB);
-	qcow2_snapshots_free(out, 1);
-	qcow2_header_release(&h);
-	image_free(&img);
+	image_snaps(&t.img, &s, 1);
+	image_patch(&t.img, 4, 4, 2);
+	assert_int_equal(snaps_read(&t), 0);
+	assert_int_equal(t.out->vm_state_bytes, 1234);
+	assert_int_equal(t.out->disk_size, MIB);
+	snaps_free(&t);
 }
 
 static void no_snapshots_is_no_table(void **state)
 {
-	struct qcow2_snapshot *out;
-	struct err err = ERR_INIT;
-	struct qcow2_header h;
-	struct image img;
-	uint64_t bytes = 1;
+	struct snaps t = { .bytes = 1 };
 
 	(void)state;
-	image_new(&img, &plain);
-	image_read(&img, &h);
-	assert_int_equal(qcow2_snapshots_read(img.file, &h, &out, &bytes,
-					      &err), 0);
-	assert_null(out);
-	assert_int_equal(bytes, 0);
-	qcow2_snapshots_free(NULL, 0);
-	qcow2_header_release(&h);
-	image_free(&img);
+	image_new(&t.img, &plain);
+	assert_int_equal(snaps_read(&t), 0);
+	assert_null(t.out);
+	assert_int_equal(t.bytes, 0);
+	snaps_free(&t);
 }
 
 static void bad_snapshots_are_refused(void **state)
@@ -164,26 +164,19 @@ static void bad_snapshots_are_refused(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(bad) / sizeof(*bad); i++) {
-		struct err err = ERR_INIT;
-		struct qcow2_snapshot *out;
-		struct qcow2_header h;
-		struct image img;
-		uint64_t bytes;
+		struct snaps t;
 
-		image_snaps(&img, s, 2);
-		image_patch(&img, TABLE + 64 + bad[i].at, bad[i].width,
+		image_snaps(&t.img, s, 2);
+		image_patch(&t.img, TABLE + 64 + bad[i].at, bad[i].width,
 			    bad[i].value);
-		image_read(&img, &h);
-		assert_int_equal(qcow2_snapshots_read(img.file, &h, &out,
-						      &bytes, &err), -EINVAL);
-		assert_null(out);
-		assert_non_null(strstr(err.text, img.path));
-		assert_non_null(strstr(err.text, "snapshot 1 at offset "));
-		if (!strstr(err.text, bad[i].words))
-			fail_msg("\"%s\" lacks \"%s\"", err.text,
+		assert_int_equal(snaps_read(&t), -EINVAL);
+		assert_null(t.out);
+		assert_non_null(strstr(t.err.text, t.img.path));
+		assert_non_null(strstr(t.err.text, "snapshot 1 at offset "));
+		if (!strstr(t.err.text, bad[i].words))
+			fail_msg("\"%s\" lacks \"%s\"", t.err.text,
 				 bad[i].words);
-		qcow2_header_release(&h);
-		image_free(&img);
+		snaps_free(&t);
 	}
 }
 
@@ -191,31 +184,24 @@ static void bad_snapshots_are_refused(void **state)
  * limit is met, in little time and memory. */
 static void a_table_too_large_is_refused(void **state)
 {
-	struct err err = ERR_INIT;
-	struct qcow2_snapshot *out;
 	long peak = peak_kib();
 	double start = cpu_seconds();
-	struct qcow2_header h;
-	struct image img;
-	uint64_t bytes;
+	struct snaps t;
 
 	(void)state;
-	image_new(&img, &plain);
-	image_patch(&img, QCOW2_AT_NB_SNAPSHOTS, 4, 65536);
-	image_patch(&img, QCOW2_AT_SNAPSHOTS, 8, TABLE);
+	image_new(&t.img, &plain);
+	image_patch(&t.img, QCOW2_AT_NB_SNAPSHOTS, 4, 65536);
+	image_patch(&t.img, QCOW2_AT_SNAPSHOTS, 8, TABLE);
 	for (uint64_t at = TABLE; at < TABLE + (17u << 20); at += 131128) {
-		image_patch(&img, at + 12, 4, 0xffffffff);
-		image_patch(&img, at + 36, 4, 16);
+		image_patch(&t.img, at + 12, 4, 0xffffffff);
+		image_patch(&t.img, at + 36, 4, 16);
 	}
-	assert_int_equal(file_truncate(img.file, 1ull << 34), 0);
-	image_read(&img, &h);
-	assert_int_equal(qcow2_snapshots_read(img.file, &h, &out, &bytes,
-					      &err), -EINVAL);
-	assert_non_null(strstr(err.text, "in a table that is too large"));
+	assert_int_equal(file_truncate(t.img.file, 1ull << 34), 0);
+	assert_int_equal(snaps_read(&t), -EINVAL);
+	assert_non_null(strstr(t.err.text, "in a table that is too large"));
 	assert_true(cpu_seconds() - start < 1);
 	assert_true(peak_kib() - peak < 64 << 10);
-	qcow2_header_release(&h);
-	image_free(&img);
+	snaps_free(&t);
 }
 
 static int no_table(const struct file *f, enum file_op op, uint64_t off,
@@ -228,54 +214,39 @@ static int no_table(const struct file *f, enum file_op op, uint64_t off,
 static void read_errors_name_the_offset(void **state)
 {
 	static const struct snap s = { 0x30000, 1, "1", "a", 16 };
-	struct err err = ERR_INIT;
-	struct qcow2_snapshot *out;
-	struct qcow2_header h;
-	struct image img;
-	uint64_t bytes;
+	struct snaps t;
 
 	(void)state;
-	image_snaps(&img, &s, 1);
-	image_read(&img, &h);
+	image_snaps(&t.img, &s, 1);
 	file_set_hook(no_table);
-	assert_int_equal(qcow2_snapshots_read(img.file, &h, &out, &bytes,
-					      &err), -EIO);
+	assert_int_equal(snaps_read(&t), -EIO);
 	file_set_hook(NULL);
-	assert_non_null(strstr(err.text, "at offset 262144: Input/output"));
-	assert_int_equal(err.errnum, EIO);
-	qcow2_header_release(&h);
-	image_free(&img);
+	assert_non_null(strstr(t.err.text, "at offset 262144: Input/output"));
+	assert_int_equal(t.err.errnum, EIO);
+	snaps_free(&t);
 }
 
 static void qemu_snapshots_are_read(void **state)
 {
-	struct err err = ERR_INIT;
-	struct qcow2_snapshot *out;
-	struct qcow2_header h;
-	struct image img;
-	uint64_t bytes;
+	struct snaps t;
 	int status;
 
 	(void)state;
-	image_new(&img, &plain);
-	status = image_shell(&img, "qemu-img snapshot -c first $I && "
+	image_new(&t.img, &plain);
+	status = image_shell(&t.img, "qemu-img snapshot -c first $I && "
 			     "qemu-img snapshot -c 'the second' $I");
 	if (status < 0) {
-		image_free(&img);
+		image_free(&t.img);
 		skip();
 	}
 	assert_int_equal(status, 0);
-	image_read(&img, &h);
-	assert_int_equal(h.nb_snapshots, 2);
-	assert_int_equal(qcow2_snapshots_read(img.file, &h, &out, &bytes,
-					      &err), 0);
-	assert_string_equal(out[0].name, "first");
-	assert_string_equal(out[1].name, "the second");
-	assert_string_equal(out[1].id, "2");
-	assert_int_equal(out[1].disk_size, MIB);
-	qcow2_snapshots_free(out, 2);
-	qcow2_header_release(&h);
-	image_free(&img);
+	assert_int_equal(snaps_read(&t), 0);
+	assert_int_equal(t.h.nb_snapshots, 2);
+	assert_string_equal(t.out[0].name, "first");
+	assert_string_equal(t.out[1].name, "the second");
+	assert_string_equal(t.out[1].id, "2");
+	assert_int_equal(t.out[1].disk_size, MIB);
+	snaps_free(&t);
 }
 
 /* --- bitmaps --- */
