@@ -20,6 +20,7 @@
 #include "engine/util/bytes.h"
 #include "engine/util/clock.h"
 #include "engine/util/mem.h"
+#include "tests/unit/qcow2_file.h"
 #include "tests/unit/scratch.h"
 
 #define WORLD_MAX (4u << 20)	/* bytes of the largest disk */
@@ -86,8 +87,6 @@ static inline void world_add_layer(struct world *w, uint64_t size,
 		.size = size, .cluster_bits = cluster_bits,
 		.refcount_order = 4,
 	};
-	struct err err = ERR_INIT;
-	struct file *file;
 
 	world_name(name, w->layers);
 	if (w->layers) {
@@ -95,10 +94,7 @@ static inline void world_add_layer(struct world *w, uint64_t size,
 		o.backing_name = below;
 		o.backing_format = "qcow2";
 	}
-	must(file_create(&file, name, 0600, false, FILE_CACHE_WRITEBACK,
-			 &err), &err);
-	assert_int_equal(qcow2_create(file, &o), 0);
-	file_close(file);
+	qcow2_file_new(name, &o);
 	if (size < WORLD_MAX)
 		memset(w->model + size, 0, WORLD_MAX - size);
 	w->size = size;

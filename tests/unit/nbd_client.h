@@ -9,13 +9,12 @@
 #include "tests/unit/engine_fixture.h"
 
 #include <sched.h>
-#include <sys/socket.h>
-#include <sys/un.h>
 
 #include "engine/nbd/nbd.h"
 #include "engine/nbd/nbd_impl.h"
 #include "engine/util/bytes.h"
 #include "engine/util/clock.h"
+#include "tests/unit/dial.h"
 
 #define FLAGS_BOTH (NBD_FIXED_NEWSTYLE | NBD_NO_ZEROES)
 
@@ -93,20 +92,6 @@ static inline void await_requests(uint64_t n)
 }
 
 /* --- bytes --- */
-
-static inline int dial(const char *path)
-{
-	struct sockaddr_un at = { .sun_family = AF_UNIX };
-	struct timeval patience = { .tv_sec = 60 };
-	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-
-	strcpy(at.sun_path, path);
-	assert_true(fd >= 0);
-	assert_int_equal(connect(fd, (const void *)&at, sizeof(at)), 0);
-	setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience));
-	setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof(patience));
-	return fd;
-}
 
 /* False if the server hung up. */
 static inline bool put(int fd, const void *buf, size_t len)

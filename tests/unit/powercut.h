@@ -26,6 +26,7 @@
 #include "engine/chain/node_io.h"
 #include "engine/chain/node_open.h"
 #include "engine/util/bytes.h"
+#include "tests/unit/qcow2_file.h"
 #include "tests/unit/qcow2_judge.h"
 #include "tests/unit/recorder.h"
 #include "tests/unit/scratch.h"
@@ -129,18 +130,6 @@ static inline void fill_stamps(uint8_t *buf, uint64_t len)
 			v = ++stamp << 16 | 0xf00d;
 		memcpy(buf + i, &v, (size_t)min_u64(8, len - i));
 	}
-}
-
-static inline void create(const char *path, const struct qcow2_create *o)
-{
-	struct err err = ERR_INIT;
-	struct file *f;
-
-	unlink(path);
-	assert_int_equal(file_create(&f, path, 0600, false,
-				     FILE_CACHE_WRITEBACK, &err), 0);
-	assert_int_equal(qcow2_create(f, o), 0);
-	file_close(f);
 }
 
 static inline unsigned guest_disk(struct powercut *c)

@@ -72,7 +72,7 @@ static inline void make_layer(struct world *w, unsigned i)
 			 (unsigned long long)o.size);
 		assert_int_equal(system(cmd), 0);
 	} else {
-		create(w->layer[i], &o);
+		qcow2_file_new(w->layer[i], &o);
 	}
 }
 

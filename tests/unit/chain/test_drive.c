@@ -1,5 +1,6 @@
 /* Guest requests: checks, the gate, the tap, many at once. */
 #include "tests/unit/drive_world.h"
+#include "tests/unit/file_fault.h"
 
 #include "engine/event/event.h"
 
@@ -169,16 +170,6 @@ static void watch_flush(struct tap *tap)
 	watcher_of(tap)->flushed++;
 }
 
-static int no_writes(const struct file *f, enum file_op op, uint64_t off,
-		     uint64_t len, const void *buf)
-{
-	(void)f;
-	(void)off;
-	(void)len;
-	(void)buf;
-	return op == FILE_OP_WRITE ? -EIO : 0;
-}
-
 static void test_tap(void **state)
 {
 	struct node_options o = { 0 };
@@ -211,7 +202,7 @@ static void test_tap(void **state)
 	assert_int_equal(drive_read(drive, 700, 1, &c), 0);
 	assert_int_equal(c, 'x');
 	w.refuse = 0;
-	file_set_hook(no_writes);
+	file_fail(FILE_OP_WRITE);
 	assert_int_equal(drive_write(drive, 700, 1, "y", false), -EIO);
 	file_set_hook(NULL);
 	assert_int_equal(w.failed, 1);

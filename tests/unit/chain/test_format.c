@@ -10,6 +10,7 @@
 
 #include "engine/chain/format.h"
 #include "engine/image/qcow2/qcow2.h"
+#include "tests/unit/file_fault.h"
 #include "tests/unit/file_help.h"
 
 static void by_name(void **state)
@@ -43,23 +44,13 @@ static void by_first_bytes(void **state)
 	assert_probed("guest's boot sector", 19, "raw");
 }
 
-static int read_fails(const struct file *f, enum file_op op, uint64_t off,
-		      uint64_t len, const void *buf)
-{
-	(void)f;
-	(void)off;
-	(void)len;
-	(void)buf;
-	return op == FILE_OP_READ ? -EIO : 0;
-}
-
 static void unreadable(void **state)
 {
 	struct file *f = create("image", FILE_CACHE_WRITEBACK);
 	const char *name = NULL;
 
 	(void)state;
-	file_set_hook(read_fails);
+	file_fail(FILE_OP_READ);
 	assert_int_equal(format_probe(f, &name), -EIO);
 	file_set_hook(NULL);
 	assert_null(name);

@@ -189,7 +189,7 @@ static void make_images(struct world *w, const struct shape *s)
 		.cluster_bits = s->bits, .refcount_order = s->order,
 	};
 
-	create("base", &o);
+	qcow2_file_new("base", &o);
 	fill_image(w, "base", 12, w->size / 8);
 	o.size = w->size;
 	o.backing_name = "base";
@@ -199,7 +199,7 @@ static void make_images(struct world *w, const struct shape *s)
 		shell("qemu-img create -q -f qcow2 -b base -F qcow2 -o %s top",
 		      s->options);
 	} else {
-		create("top", &o);
+		qcow2_file_new("top", &o);
 	}
 }
 

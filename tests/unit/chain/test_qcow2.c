@@ -20,6 +20,7 @@
 #include "engine/chain/node_io.h"
 #include "engine/chain/node_open.h"
 #include "engine/util/bytes.h"
+#include "tests/unit/qcow2_file.h"
 
 static char dir[] = "/tmp/blkmon-qcow2-XXXXXX";
 static uint64_t seed = 1;
@@ -57,18 +58,6 @@ static void judge(const char *path)
 {
 	if (have_judge())
 		assert_int_equal(run("qemu-img check -q %s%s", path, ""), 0);
-}
-
-static void create(const char *path, const struct qcow2_create *o)
-{
-	struct err err = ERR_INIT;
-	struct file *f;
-
-	unlink(path);
-	assert_int_equal(file_create(&f, path, 0600, false,
-				     FILE_CACHE_WRITEBACK, &err), 0);
-	assert_int_equal(qcow2_create(f, o), 0);
-	file_close(f);
 }
 
 static struct node *open_image(struct graph *g, const char *path, bool ro)
@@ -181,7 +170,7 @@ static void shape(unsigned bits, unsigned order, const char *options)
 	struct qcow2_create top = base;
 
 	w.model = calloc(1, w.size);
-	create(path_of("base"), &base);
+	qcow2_file_new(path_of("base"), &base);
 	fill_base(w.model, w.size);
 	judge(path_of("base"));
 	top.backing_name = "base";
@@ -192,7 +181,7 @@ static void shape(unsigned bits, unsigned order, const char *options)
 				     "base -F qcow2 %s", options,
 				     path_of("top")), 0);
 	} else {
-		create(path_of("top"), &top);
+		qcow2_file_new(path_of("top"), &top);
 	}
 	for (int round = 0; round < 6; round++) {
 		world_open(&w);
@@ -241,10 +230,10 @@ static void test_snapshot(void **state)
 	if (!have_judge())
 		skip();
 	w.model = calloc(1, w.size);
-	create(path_of("base"), &o);
+	qcow2_file_new(path_of("base"), &o);
 	o.backing_name = "base";
 	o.backing_format = "qcow2";
-	create(path_of("top"), &o);
+	qcow2_file_new(path_of("top"), &o);
 	for (int round = 0; round < 4; round++) {
 		world_open(&w);
 		for (int i = 0; i < 50; i++)
@@ -280,11 +269,11 @@ static void test_empty(void **state)
 
 	(void)state;
 	w.model = calloc(1, w.size);
-	create(path_of("base"), &o);
+	qcow2_file_new(path_of("base"), &o);
 	fill_base(w.model, w.size);
 	o.backing_name = "base";
 	o.backing_format = "qcow2";
-	create(path_of("top"), &o);
+	qcow2_file_new(path_of("top"), &o);
 	world_open(&w);
 	for (int i = 0; i < 100; i++)
 		one_request(&w, 4096);
@@ -326,7 +315,7 @@ static void test_empty_unreadable(void **state)
 
 	(void)state;
 	memset(data, 0x5a, sizeof(data));
-	create(path_of("top"), &o);
+	qcow2_file_new(path_of("top"), &o);
 	graph_init(&graph);
 	node = open_image(&graph, path_of("top"), false);
 	for (int i = 0; i < 2; i++)
@@ -359,12 +348,12 @@ static void grow_once(unsigned bits, uint64_t from, uint64_t to)
 	struct err err = ERR_INIT;
 
 	w.model = calloc(1, w.size);
-	create(path_of("base"), &o);
+	qcow2_file_new(path_of("base"), &o);
 	fill_base(w.model, w.size);
 	o.backing_name = "base";
 	o.backing_format = "qcow2";
 	o.size = from;
-	create(path_of("top"), &o);
+	qcow2_file_new(path_of("top"), &o);
 	world_open(&w);
 	assert_int_equal(node_grow(w.top, to, &err), 0);
 	memset(w.model + from, 0, to - from);

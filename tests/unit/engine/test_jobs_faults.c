@@ -178,13 +178,9 @@ static void make_fork(struct world *w)
 	};
 	struct drive_options fork = { .id = "disk1" };
 	struct err err = ERR_INIT;
-	struct file *file;
 
 	make_chain(w);
-	must(file_create(&file, "fork", 0600, false, FILE_CACHE_WRITEBACK,
-			 &err), &err);
-	assert_int_equal(qcow2_create(file, &o), 0);
-	file_close(file);
+	qcow2_file_new("fork", &o);
 	fork.node.path = "fork";
 	must(engine_add_drive(w->engine, &fork, &err), &err);
 }

@@ -368,11 +368,11 @@ static void make_images(const struct shape *s)
 				  .refcount_order = s->order };
 	char cmd[256];
 
-	create("base", &o);
+	qcow2_file_new("base", &o);
 	o.backing_name = "base";
 	o.backing_format = "qcow2";
 	if (!s->options) {
-		create("top", &o);
+		qcow2_file_new("top", &o);
 		return;
 	}
 	unlink("top");
@@ -646,7 +646,7 @@ static void test_jobs(void **state)
 	unsigned n;
 
 	(void)state;
-	create("base", &o);
+	qcow2_file_new("base", &o);
 	site_open(&s);
 	crowd_init(&c, &at_drive, s.w.engine, o.size, 0);
 	crowd_start(&c);

@@ -16,6 +16,7 @@
 #include <sys/un.h>
 
 #include "engine/util/mem.h"
+#include "tests/unit/file_fault.h"
 #include "tests/unit/file_help.h"
 
 static void open_fails(const char *path, bool writable, const char *text)
@@ -227,16 +228,6 @@ static void access_changes_beside_requests(void **state)
 	scratch_clear();
 }
 
-static int flush_fails(const struct file *f, enum file_op op, uint64_t off,
-		       uint64_t len, const void *buf)
-{
-	(void)f;
-	(void)off;
-	(void)len;
-	(void)buf;
-	return op == FILE_OP_FLUSH ? -EIO : 0;
-}
-
 /* The old description may be the only one that learns of a failed write-back,
  * so it is flushed before it goes. */
 static void access_change_keeps_failure(void **state)
@@ -245,7 +236,7 @@ static void access_change_keeps_failure(void **state)
 	struct err err = ERR_INIT;
 
 	(void)state;
-	file_set_hook(flush_fails);
+	file_fail(FILE_OP_FLUSH);
 	assert_int_equal(file_set_writable(f, false, LOCKS_READ, &err), 0);
 	file_set_hook(NULL);
 	assert_int_equal(file_flush(f), -EIO);

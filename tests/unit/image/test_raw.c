@@ -13,6 +13,7 @@
 #include "engine/image/driver.h"
 #include "engine/image/image_info.h"
 #include "engine/image/node.h"
+#include "tests/unit/file_fault.h"
 #include "tests/unit/scratch.h"
 
 enum { BLOCK = 64 << 10 };
@@ -238,16 +239,6 @@ static void halves_do_not_pass(void **state)
 	image_free(node);
 }
 
-static int flush_fails(const struct file *f, enum file_op op, uint64_t off,
-		       uint64_t len, const void *buf)
-{
-	(void)f;
-	(void)off;
-	(void)len;
-	(void)buf;
-	return op == FILE_OP_FLUSH ? -EIO : 0;
-}
-
 static void growing(void **state)
 {
 	struct node *node = image_new(BLOCK);
@@ -268,7 +259,7 @@ static void growing(void **state)
 	assert_string_equal(err.text,
 			    "Cannot grow 'image': it is a block device");
 	node->file->block_device = false;
-	file_set_hook(flush_fails);
+	file_fail(FILE_OP_FLUSH);
 	assert_int_equal(driver_raw.grow(node, 4 * BLOCK, &err), -1);
 	assert_string_equal(err.text,
 			    "Could not grow 'image': Input/output error");

@@ -22,6 +22,7 @@
 #include "engine/util/clock.h"
 #include "engine/util/listener.h"
 #include "engine/util/mem.h"
+#include "tests/unit/dial.h"
 #include "tests/unit/scratch.h"
 
 #define PATIENCE_MS 60000
@@ -220,17 +221,6 @@ static int leave(void **state)
 	lock_release(&w.lock);
 	scratch_clear();
 	return 0;
-}
-
-static int dial(const char *path)
-{
-	struct sockaddr_un at = { .sun_family = AF_UNIX };
-	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-
-	strcpy(at.sun_path, path);
-	assert_true(fd >= 0);
-	assert_int_equal(connect(fd, (void *)&at, sizeof(at)), 0);
-	return fd;
 }
 
 /* How many bytes come next; 0: the other end has hung up. */

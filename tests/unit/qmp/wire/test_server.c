@@ -21,6 +21,7 @@
 #include "src/qmp/wire/conn.h"
 #include "src/qmp/wire/server.h"
 #include "src/qmp/wire/session.h"
+#include "tests/unit/dial.h"
 #include "tests/unit/scratch.h"
 
 #define PATIENCE_MS 60000
@@ -76,17 +77,6 @@ static int leave(void **state)
 
 /* --- a client --- */
 
-static int connect_to(const char *path)
-{
-	struct sockaddr_un at = { .sun_family = AF_UNIX };
-	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-
-	strcpy(at.sun_path, path);
-	assert_true(fd >= 0);
-	assert_int_equal(connect(fd, (void *)&at, sizeof(at)), 0);
-	return fd;
-}
-
 static void send_text(int fd, const char *text)
 {
 	size_t len = strlen(text);
@@ -130,7 +120,7 @@ static bool has_ended(int fd)
 
 static int negotiated(void)
 {
-	int fd = connect_to("qmp");
+	int fd = dial("qmp");
 
 	expect(fd, "\"capabilities\": []}}\r\n");
 	send_text(fd, "{\"execute\":\"qmp_capabilities\"}");
@@ -142,7 +132,7 @@ static int negotiated(void)
 
 static void negotiation(void **state)
 {
-	int fd = connect_to("qmp");
+	int fd = dial("qmp");
 
 	(void)state;
 	expect(fd, "\r\n");
@@ -165,7 +155,7 @@ static void negotiation(void **state)
 
 static void events_are_for_the_negotiated(void **state)
 {
-	int early = connect_to("qmp"), a = negotiated(), b = negotiated();
+	int early = dial("qmp"), a = negotiated(), b = negotiated();
 	char *text;
 
 	(void)state;
@@ -293,7 +283,7 @@ static void what_is_lost_is_told(void **state)
 /* Half a connection: what was asked is answered. */
 static void answers_behind_the_end_of_input(void **state)
 {
-	int fd = connect_to("qmp");
+	int fd = dial("qmp");
 
 	(void)state;
 	send_text(fd, "{\"execute\":\"qmp_capabilities\"}"
@@ -470,10 +460,10 @@ static void too_many(void **state)
 	int fds[SERVER_CLIENTS], fd;
 
 	for (int i = 0; i < SERVER_CLIENTS; i++) {
-		fds[i] = connect_to("qmp");
+		fds[i] = dial("qmp");
 		expect(fds[i], "\r\n");
 	}
-	fd = connect_to("qmp");
+	fd = dial("qmp");
 	assert_true(has_ended(fd));
 	close(fd);
 	wait_notice(*state, "more than 100 clients");
@@ -484,7 +474,7 @@ static void too_many(void **state)
 		struct pollfd in = { .events = POLLIN };
 		char c;
 
-		in.fd = connect_to("qmp");
+		in.fd = dial("qmp");
 		assert_int_equal(poll(&in, 1, PATIENCE_MS), 1);
 		open = read(in.fd, &c, 1) == 1;
 		close(in.fd);
