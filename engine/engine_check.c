@@ -15,16 +15,12 @@ static int not_supported(struct err *err)
 static int find_format(struct file *file, const char *format,
 		       const struct driver **drv, struct err *err)
 {
-	int rc = 0;
+	int rc = format ? 0 : format_probe(file, &format);
 
-	*drv = NULL;
-	if (format)
-		*drv = format_find(format);
-	else
-		rc = format_probe(file, drv);
 	if (rc)
 		return err_sys(err, rc, "Could not read image '%s'",
 			       file->path);
+	*drv = format_find(format);
 	return *drv ? 0 : err_set(err, ERR_GENERIC,
 				  "Unknown file format '%s'", format);
 }

@@ -11,7 +11,7 @@
 #include <sys/time.h>
 #include <unistd.h>
 
-#include "src/process/restore.h"
+#include "engine/util/restore.h"
 
 /* Jobs are cancelled and images closed by then, or never. */
 #define GRACE_MS 4500

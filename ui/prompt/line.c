@@ -17,7 +17,7 @@
 #include "engine/util/mem.h"
 #include "src/console/line/complete.h"
 #include "src/console/line/console_run.h"
-#include "src/process/restore.h"
+#include "engine/util/restore.h"
 #include "ui/prompt/editor.h"
 #include "ui/prompt/history.h"
 

@@ -16,7 +16,7 @@
 
 #include "engine/util/mem.h"
 #include "engine/util/str.h"
-#include "src/process/restore.h"
+#include "engine/util/restore.h"
 
 #define PASTE_ON "\033[?2004h"
 #define PASTE_OFF "\033[?2004l"

@@ -416,11 +416,11 @@ static void grow_fails(unsigned bits, uint64_t from, uint64_t to, int way)
 	struct err err = ERR_INIT;
 
 	w.model = calloc(1, to);
-	create(path_of("base"), &o);
+	qcow2_file_new(path_of("base"), &o);
 	fill_base(w.model, w.size);
 	o.backing_name = "base";
 	o.backing_format = "qcow2";
-	create(path_of("top"), &o);
+	qcow2_file_new(path_of("top"), &o);
 	world_open(&w);
 	header_way = (enum header_way)way;
 	l1_from = (uint32_t)(from >> (2 * bits - 3)) + 1;
@@ -467,7 +467,7 @@ static void test_grow_without_memory(void **state)
 
 	(void)state;
 	getrlimit(RLIMIT_AS, &before);
-	create(path_of("top"), &o);
+	qcow2_file_new(path_of("top"), &o);
 	graph_init(&graph);
 	node = open_image(&graph, path_of("top"), false);
 	header_way = HEADER_NO_MEMORY;

@@ -3,8 +3,8 @@
  *
  * One front end has the terminal; it says how it is put right.
  */
-#ifndef BLKMON_PROCESS_RESTORE_H
-#define BLKMON_PROCESS_RESTORE_H
+#ifndef BLKMON_UTIL_RESTORE_H
+#define BLKMON_UTIL_RESTORE_H
 
 #include <stddef.h>
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-#include "src/process/restore.h"
+#include "engine/util/restore.h"
 
 #include <poll.h>
 #include <signal.h>
