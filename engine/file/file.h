@@ -102,7 +102,8 @@ void file_close(struct file *f);	/* drops the locks; NULL is fine */
 int file_set_writable(struct file *f, bool writable, enum lock_role role,
 		      struct err *err);
 
-/* Data path: 0 or -errno. Reading beyond the end gives zeroes. */
+/* Data path: 0 or -errno. Reading beyond the end gives zeroes; where the file
+ * was cut behind our back, -EIO. */
 int file_read(struct file *f, uint64_t off, void *buf, size_t len);
 int file_write(struct file *f, uint64_t off, const void *buf, size_t len);
 int file_flush(struct file *f);			/* fdatasync, latched */

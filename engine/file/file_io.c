@@ -74,6 +74,13 @@ static bool fits(const struct file *f, uint64_t off, const void *buf,
 	return is_aligned(off | len | (uintptr_t)buf, f->align);
 }
 
+/* Does the host's file end before the file does? Then somebody cut it, and
+ * what he took away is not zeroes. */
+static bool was_cut(const struct file *f, uint64_t end)
+{
+	return !f->block_device && end < f->size;
+}
+
 static int read_all(struct file *f, uint64_t off, uint8_t *buf, size_t len)
 {
 	while (len) {
@@ -86,6 +93,8 @@ static int read_all(struct file *f, uint64_t off, uint8_t *buf, size_t len)
 		/* O_DIRECT stops within a block only at the end, and could
 		 * not be continued from there. */
 		if (!n || !is_aligned((uint64_t)n, f->align)) {
+			if (was_cut(f, off + (uint64_t)n))
+				return -EIO;
 			memset(buf + n, 0, len - (size_t)n);
 			return 0;
 		}
@@ -251,15 +260,18 @@ int file_flush(struct file *f)
 int file_truncate(struct file *f, uint64_t size)
 {
 	int rc = file_hooked(f, FILE_OP_TRUNCATE, size, 0, NULL);
+	uint64_t old;
 
 	if (rc)
 		return rc;
 	direct_take(f);
+	/* never longer than the host's: see was_cut() */
+	old = f->size;
+	f->size = min_u64(old, size);
 	while (ftruncate(f->fd, (off_t)size) && !rc)
 		if (!again())
 			rc = -errno;
-	if (!rc)
-		f->size = size;
+	f->size = rc ? old : size;
 	direct_drop(f);
 	return rc;
 }
@@ -392,6 +404,21 @@ void file_start_writeback(struct file *f, uint64_t off, uint64_t len)
 				SYNC_FILE_RANGE_WRITE);
 }
 
+/* There is no data from @off on. */
+static int last_hole(const struct file *f, uint64_t off, uint64_t *len)
+{
+	off_t end = lseek(f->fd, 0, SEEK_END);
+
+	if (end < 0)
+		return -errno;
+	if (!was_cut(f, (uint64_t)end))
+		return 0;
+	if (off >= (uint64_t)end)
+		return -EIO;
+	*len = min_u64(*len, (uint64_t)end - off);
+	return 0;
+}
+
 int file_extent(struct file *f, uint64_t off, uint64_t *len, bool *data)
 {
 	off_t at, end;
@@ -404,7 +431,7 @@ int file_extent(struct file *f, uint64_t off, uint64_t *len, bool *data)
 		return unsupported(-errno) ? 0 : -errno;
 	*data = at == (off_t)off;
 	if (at < 0)
-		return 0;
+		return last_hole(f, off, len);
 	if (!*data) {
 		*len = min_u64(*len, (uint64_t)at - off);
 		return 0;

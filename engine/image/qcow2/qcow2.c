@@ -23,6 +23,19 @@ static void set_geometry(struct qcow2 *q)
 	q->block_bits = h->cluster_bits + 3 - h->refcount_order;
 }
 
+/* What is read as raw has all of the disk in it. */
+static int check_data_file(const struct qcow2 *q, struct err *err)
+{
+	uint64_t size = q->data->size;
+
+	if (!(q->h.autoclear & QCOW2_AUTOCLEAR_RAW_DATA) || size >= q->h.size)
+		return 0;
+	return err_set(err, ERR_GENERIC, "'%s' has a disk of %llu bytes, but "
+		       "its data file '%s' ends after %llu", q->file->path,
+		       (unsigned long long)q->h.size, q->data->path,
+		       (unsigned long long)size);
+}
+
 /* Hazard H2: a data file is opened only if the operator names it. */
 static int open_data_file(struct qcow2 *q, const struct node_options *o,
 			  struct err *err)
@@ -50,7 +63,9 @@ static int open_data_file(struct qcow2 *q, const struct node_options *o,
 			       "header says '%s')", q->file->path,
 			       q->h.data_file_name ? q->h.data_file_name :
 						     "nothing");
-	return file_open(&q->data, &fo, err);
+	if (file_open(&q->data, &fo, err))
+		return -1;
+	return check_data_file(q, err);
 }
 
 static void qcow2_close(struct node *node)

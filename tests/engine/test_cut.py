@@ -1,0 +1,77 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A file that somebody cuts while it is open: what is gone is an error, and
+never zeroes."""
+
+import os
+
+import pytest
+
+import blk
+from blk import KIB, MIB
+
+
+@pytest.fixture(params=["raw", "qcow2"])
+def pair(d, request):
+    base, top = os.path.join(d, "base"), os.path.join(d, "top")
+    blk.create(base, 4 * MIB, fmt=request.param)
+    blk.qemu_io(base, "write -P 7 0 4M", fmt=request.param)
+    blk.create(top, None, base, request.param)
+    return base, top
+
+
+@pytest.mark.parametrize("job", ["block_stream disk0", "block_commit disk0"])
+def test_jobs(pair, d, job):
+    base, top = pair
+    over = os.path.join(d, "over")
+    if "commit" in job:     # top above a middle layer that is cut
+        blk.create(over, None, top)
+        base, top = top, over
+        blk.qemu_io(base, "write -P 8 0 4M")
+    before = blk.img_info(top)["backing-filename"]
+    with blk.Session("disk0=" + top) as s:
+        s.io("read -P %d 0 4M" % (8 if "commit" in job else 7))
+        os.truncate(base, 2 * MIB)
+        s.ok(job)
+        assert "Input/output error" in "\n".join(
+            s.cmd("wait disk0 %s 60" % ("ready" if "commit" in job
+                                        else "done")))
+        assert s.depth()[1] == base
+        assert s.quit() == 1
+    assert blk.img_info(top)["backing-filename"] == before
+
+
+def test_guest(pair):
+    base, top = pair
+    with blk.Session("disk0=" + top) as s:
+        s.io("read -P 7 0 4M")
+        os.truncate(base, 2 * MIB)
+        s.io("read -P 7 0 1M")
+        reply = s.cmd('qemu-io disk0 "read -P 0 3M 64k"')
+        assert reply == ["read failed: Input/output error"], reply
+        # What is written over is there.
+        s.io("write -P 9 %d 64k" % (3 * MIB))
+        s.io("read -P 9 %d 64k" % (3 * MIB))
+        s.quit()
+
+
+def test_a_file_that_is_all_hole(d):
+    base, top = os.path.join(d, "base"), os.path.join(d, "top")
+    blk.create(base, 4 * MIB, fmt="raw")
+    blk.create(top, None, base, "raw")
+    with blk.Session("disk0=" + top) as s:
+        s.io("read -P 0 0 4M")
+        os.truncate(base, 64 * KIB)
+        s.io("read -P 0 0 64k")
+        assert s.cmd('qemu-io disk0 "read 128k 64k"') == \
+            ["read failed: Input/output error"]
+        s.quit()
+
+
+def test_data_file_shorter_than_the_disk(d):
+    """One that is read as raw holds all of it, or some was lost."""
+    path, data = os.path.join(d, "image"), os.path.join(d, "data")
+    blk.create(path, MIB, data_file=data, data_file_raw="on")
+    blk.blkmon_ok("info", "--data-file", data, path)
+    os.truncate(data, MIB - 512)
+    out = blk.blkmon("cat", "--data-file", data, path)
+    assert out.rc == 1 and "ends after 1048064" in out.err, out
