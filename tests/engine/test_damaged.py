@@ -115,3 +115,29 @@ def test_file_much_longer_than_its_clusters(d):
     assert os.path.getsize(top) < MIB
     blk.check(top)
     assert blk.guest(top) == b"\2" * 256 * KIB + bytes(768 * KIB)
+
+
+def test_bitmap_table_that_names_the_guests_data(d):
+    """Bitmaps are dropped at the first write; what is not theirs stays."""
+    path = blk.create(os.path.join(d, "image"), 4 * blk.MIB)
+    blk.qemu_io(path, "write -P 0x5a 0 1M")
+    blk.qemu_img("bitmap", "--add", path, "b")
+    blk.qemu_img("bitmap", "--enable", path, "b")
+    blk.qemu_io(path, "write -P 0x5b 1M 64k")
+    raw = bytearray(blk.content(path))
+    data = blk.json.loads(blk.qemu_img("map", "--output=json", path).out)
+    victim = data[0]["offset"] + 4 * CLUSTER
+    at = raw.index(b"\x23\x85\x28\x75")         # the bitmaps extension
+    directory = int.from_bytes(raw[at + 24:at + 32], "big")
+    table = int.from_bytes(raw[directory:directory + 8], "big")
+    raw[table:table + 8] = victim.to_bytes(8, "big")
+    with open(path, "wb") as stream:
+        stream.write(raw)
+    with blk.Session("--drive", "file=%s,format=qcow2,id=d" % path) as s:
+        s.io("write -P 1 2M 64k", "d")
+        s.io("flush", "d")
+        s.io("flush", "d")
+        s.io("write -P 2 2112k 1M", "d")
+        s.io("read -P 0x5a 0 1M", "d")
+        assert s.quit() == 0
+    assert blk.guest(path)[:blk.MIB] == b"\x5a" * blk.MIB
