@@ -170,17 +170,18 @@ static struct node *find_bytes(struct engine *e,
 	return NULL;
 }
 
-/* The node goes, its file stays, with the lock that the new user needs. */
-static struct file *take_bytes(struct node *node, bool read_only)
+/* The node goes, its file stays, with the lock that the new user needs. NULL
+ * and *err where somebody else has that by now: it is a disk again then. */
+static struct file *take_bytes(struct engine *e, struct node *node,
+			       bool read_only, struct err *err)
 {
-	struct err err = ERR_INIT;
-	struct file *file;
-
+	if (!read_only &&
+	    file_set_writable(node->file, true, LOCKS_WRITE, err)) {
+		make_disk(e, node);
+		return NULL;
+	}
 	graph_leave(node);
-	file = node_detach(node);
-	if (!read_only)
-		(void)file_set_writable(file, true, LOCKS_WRITE, &err);
-	return file;
+	return node_detach(node);
 }
 
 static int open_on_bytes(struct engine *e, const struct blockdev_options *o,
@@ -190,6 +191,7 @@ static int open_on_bytes(struct engine *e, const struct blockdev_options *o,
 	struct node *bytes = find_bytes(e, o, err);
 	char name[NODE_NAME_MAX];
 	const char *driver;
+	struct file *file;
 	bool hard;
 
 	if (!bytes)
@@ -197,8 +199,8 @@ static int open_on_bytes(struct engine *e, const struct blockdev_options *o,
 	memcpy(name, bytes->name, sizeof(name));
 	driver = bytes->protocol;
 	hard = !bytes->monitor_writable;
-	if (node_open_file(out, take_bytes(bytes, o->read_only), &options,
-			   err))
+	file = take_bytes(e, bytes, o->read_only, err);
+	if (!file || node_open_file(out, file, &options, err))
 		return -1;
 	(*out)->file_read_only = hard;
 	protocol_add(e, name, driver, *out, false);

@@ -2,6 +2,7 @@
  * snapshots, resize, queries. */
 #include "tests/unit/engine_fixture.h"
 
+#include <fcntl.h>
 #include <sys/stat.h>
 
 static char *snapshot(const char *file)
@@ -373,6 +374,56 @@ static void test_drives(void **state)
 			    "'disk0'");
 }
 
+/* Somebody who takes the lock at the moment in which nobody writes: QEMU's
+ * byte 201, "writing is not shared". */
+static int rival = -1;
+
+static int rival_comes(const struct file *f, enum file_op op, uint64_t off,
+		       uint64_t len, const void *buf)
+{
+	struct flock lock = { .l_type = F_RDLCK, .l_whence = SEEK_SET,
+			      .l_start = 201, .l_len = 1 };
+
+	(void)off;
+	(void)len;
+	(void)buf;
+	if (op == FILE_OP_FLUSH && rival < 0 && !strcmp(f->path, "bytes")) {
+		rival = open("bytes", O_RDWR | O_CLOEXEC);
+		assert_int_equal(fcntl(rival, F_OFD_SETLK, &lock), 0);
+	}
+	return 0;
+}
+
+/* A node of driver file becomes part of an image: its lock is changed, and
+ * without the lock nothing is written. */
+static void test_bytes_that_cant_be_locked(void **state)
+{
+	struct blockdev_options bytes = {
+		.driver = "file", .node_name = "bytes", .filename = "bytes",
+	};
+	struct blockdev_options image = {
+		.driver = "raw", .node_name = "image", .file_node = "bytes",
+	};
+
+	(void)state;
+	run("truncate -s 1M bytes");
+	assert_int_equal(engine_blockdev_add(engine, &bytes, &err), 0);
+	file_set_hook(rival_comes);
+	assert_int_equal(engine_blockdev_add(engine, &image, &err), -1);
+	file_set_hook(NULL);
+	assert_true(rival >= 0);
+	assert_non_null(strstr(err.text, "write\" lock"));
+	assert_null(graph_find(&engine->graph, "image"));
+	assert_non_null(graph_find(&engine->graph, "bytes"));
+	close(rival);
+	/* it could not be made writable again, either, and that was said */
+	assert_int_equal(engine_blockdev_del(engine, "bytes", &err), 0);
+	assert_int_equal(engine_blockdev_add(engine, &bytes, &err), 0);
+	assert_int_equal(engine_blockdev_add(engine, &image, &err), 0);
+	assert_int_equal(engine_blockdev_del(engine, "image", &err), 0);
+	assert_int_equal(engine_blockdev_del(engine, "bytes", &err), 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -390,6 +441,7 @@ int main(void)
 		TEST(test_queries),
 		TEST(test_stop_and_cont),
 		TEST(test_drives),
+		TEST(test_bytes_that_cant_be_locked),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
