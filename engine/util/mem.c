@@ -78,8 +78,7 @@ static void *spend(void *p, size_t size)
 	return q;
 }
 
-/* @p (NULL: new memory) with @size bytes, or NULL. */
-static void *get(void *p, size_t size)
+void *mem_spare(void *p, size_t size)
 {
 	void *q;
 
@@ -93,7 +92,7 @@ static void *get(void *p, size_t size)
 
 static void *must_get(void *p, size_t size)
 {
-	p = get(p, size);
+	p = mem_spare(p, size);
 	if (!p)
 		BUG("out of memory for %zu bytes, reserve spent", size);
 	return p;
@@ -134,11 +133,6 @@ char *mem_printf(const char *fmt, ...)
 	vsnprintf(s, (size_t)len + 1, fmt, ap);
 	va_end(ap);
 	return s;
-}
-
-void *mem_spare(size_t size)
-{
-	return get(NULL, size);
 }
 
 /* Tested here although calloc() does: the sanitizers' calloc() aborts. */

@@ -27,10 +27,10 @@ void *mem_grow(void *p, size_t n, size_t size);	/* realloc to n * size */
 char *mem_dup(const char *s);			/* NULL gives NULL */
 char *mem_printf(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 
-/* malloc() that spends the reserve before it returns NULL: for libraries
- * that ask for an allocator, and for what has a way out but should not need
- * it. */
-void *mem_spare(size_t size);
+/* realloc() (of NULL: zeroed) that spends the reserve before it returns NULL
+ * and leaves @p as it was: for libraries that ask for an allocator, and for
+ * what has a way out but should not need it. */
+void *mem_spare(void *p, size_t size);
 
 /* n * size zeroed bytes, or NULL (also when the product overflows). */
 void *mem_try(size_t n, size_t size);

@@ -11,19 +11,35 @@
 
 #define STR_MIN 64
 
-/* Room for @len more bytes and the NUL. */
-static void str_reserve(struct str *str, size_t len)
+static bool str_grow(struct str *str, size_t need)
+{
+	size_t cap = str->cap;
+	char *more;
+
+	if (need <= STR_SURE) {
+		cap = cap < STR_MIN ? STR_MIN : cap;
+		while (cap < need)
+			cap *= 2;
+		more = mem_grow(str->s, cap, 1);
+	} else {
+		more = mem_try_more(str->s, &cap, need, 1);
+	}
+	if (!more)
+		return false;
+	str->s = more;
+	str->cap = cap;
+	return true;
+}
+
+/* Room for @len more bytes and the NUL; false: there is none any more. */
+static bool str_reserve(struct str *str, size_t len)
 {
 	size_t need = str->len + len + 1;
 
 	BUG_ON(need <= len);
-	if (need <= str->cap)
-		return;
-	if (str->cap < STR_MIN)
-		str->cap = STR_MIN;
-	while (str->cap < need)
-		str->cap = str->cap > SIZE_MAX / 2 ? need : str->cap * 2;
-	str->s = mem_grow(str->s, str->cap, 1);
+	if (!str->lost && need > str->cap)
+		str->lost = !str_grow(str, need);
+	return !str->lost;
 }
 
 void str_release(struct str *str)
@@ -35,6 +51,7 @@ void str_release(struct str *str)
 void str_clear(struct str *str)
 {
 	str->len = 0;
+	str->lost = false;
 	if (str->s)
 		str->s[0] = '\0';
 }
@@ -59,7 +76,8 @@ void str_add(struct str *str, const char *text)
 
 void str_add_mem(struct str *str, const void *mem, size_t len)
 {
-	str_reserve(str, len);
+	if (!str_reserve(str, len))
+		return;
 	if (len)
 		memcpy(str->s + str->len, mem, len);
 	str->len += len;
@@ -88,10 +106,11 @@ void str_addv(struct str *str, const char *fmt, va_list ap)
 	va_copy(again, ap);
 	len = vsnprintf(NULL, 0, fmt, ap);
 	BUG_ON(len < 0);
-	str_reserve(str, (size_t)len);
-	vsnprintf(str->s + str->len, (size_t)len + 1, fmt, again);
+	if (str_reserve(str, (size_t)len)) {
+		vsnprintf(str->s + str->len, (size_t)len + 1, fmt, again);
+		str->len += (size_t)len;
+	}
 	va_end(again);
-	str->len += (size_t)len;
 }
 
 size_t str_utf8(const char *text, uint32_t *cp)

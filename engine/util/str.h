@@ -1,4 +1,9 @@
-/* str.h - a growing string. Not thread-safe; the owner releases it. */
+/* str.h - a growing string. Not thread-safe; the owner releases it.
+ *
+ * Up to STR_SURE bytes it does not fail (mem.h). What finds no memory beyond
+ * that is left out, with all that would follow it, and `lost` is set: whoever
+ * passes on what may be so long looks at that first.
+ */
 #ifndef BLKMON_UTIL_STR_H
 #define BLKMON_UTIL_STR_H
 
@@ -11,7 +16,10 @@ struct str {
 	char *s;	/* NUL-terminated, never NULL after the first add */
 	size_t len;	/* without the NUL */
 	size_t cap;
+	bool lost;	/* its end, until it is cleared or released */
 };
+
+#define STR_SURE ((size_t)64 << 10)
 
 #define STR_INIT { 0 }
 

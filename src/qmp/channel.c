@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include "src/qmp/channel.h"
 
+#include "src/qmp/json/json_memory.h"
+
 void channel_free(struct channel *c)
 {
 	if (c)
@@ -14,8 +16,14 @@ json_t *channel_request(struct channel *c, json_t *request)
 
 json_t *channel_call(struct channel *c, const char *name, json_t *args)
 {
-	return channel_request(c, json_pack("{s:s, s:o*}", "execute", name,
-					    "arguments", args));
+	unsigned long before = json_memory_lacks();
+	json_t *request = json_pack("{s:s, s:o*}", "execute", name,
+				    "arguments", args);
+
+	if (json_memory_lacks() == before)
+		return channel_request(c, request);
+	json_decref(request);
+	return json_memory_error();
 }
 
 const char *channel_error(const json_t *reply)

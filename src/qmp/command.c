@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include "src/qmp/command.h"
 
+#include <errno.h>
 #include <string.h>
 
 #include "engine/util/bug.h"
 #include "src/qmp/json/error.h"
+#include "src/qmp/json/json_memory.h"
 #include "src/qmp/json/text.h"
 
 static const struct qmp_command *const tables[] = {
@@ -139,6 +141,7 @@ static json_t *run(struct qmp_context *ctx, json_t *request, struct err *err)
 
 json_t *qmp_reply(json_t *request, json_t *value, const struct err *err)
 {
+	unsigned long before = json_memory_lacks();
 	json_t *reply = json_object(), *id = json_object_get(request, "id");
 
 	BUG_ON(!value && err->class == ERR_NONE);
@@ -149,13 +152,23 @@ json_t *qmp_reply(json_t *request, json_t *value, const struct err *err)
 	if (id)
 		json_object_set(reply, "id", id);
 	json_decref(request);
-	return reply;
+	if (json_memory_lacks() == before)
+		return reply;
+	json_decref(reply);
+	return json_memory_error();
 }
 
 json_t *qmp_execute(struct qmp_context *ctx, json_t *request)
 {
+	unsigned long before = json_memory_lacks();
 	struct err err = ERR_INIT;
 	json_t *value = run(ctx, request, &err);
 
+	/* What was done is done, but what would be said of it is not whole. */
+	if (json_memory_lacks() != before) {
+		json_decref(value);
+		value = NULL;
+		err_sys(&err, ENOMEM, "No reply");
+	}
 	return qmp_reply(request, value, &err);
 }

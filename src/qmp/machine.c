@@ -4,11 +4,13 @@
 #include <stdlib.h>
 
 #include "engine/util/mem.h"
+#include "src/qmp/json/json_memory.h"
 
 struct machine *machine_new(void)
 {
 	struct machine *m = mem_alloc(sizeof(*m));
 
+	json_memory_init();
 	m->engine = engine_new();
 	m->nbd = nbd_server_new(m->engine);
 	return m;

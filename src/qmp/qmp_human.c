@@ -3,6 +3,7 @@
  * human-monitor-command: a line of the other language, its output as text.
  * What it complains of is output, too; the command itself does not fail.
  */
+#include <errno.h>
 #include <stdlib.h>
 
 #include "engine/util/str.h"
@@ -21,7 +22,7 @@ static json_t *with_carriage_returns(const char *text)
 			str_add_char(&out, '\r');
 		str_add_char(&out, *text);
 	}
-	value = qmp_text(str_get(&out));
+	value = out.lost ? NULL : qmp_text(str_get(&out));
 	str_release(&out);
 	return value;
 }
@@ -36,7 +37,9 @@ static json_t *human(struct qmp_context *ctx, json_t *args, struct err *err)
 		return NULL;
 	}
 	text = qmp_human_line(ctx->machine, args_str(args, "command-line"));
-	value = with_carriage_returns(text);
+	value = text ? with_carriage_returns(text) : NULL;
+	if (!value)
+		err_sys(err, ENOMEM, "No reply");
 	free(text);
 	return value;
 }

@@ -54,17 +54,20 @@ static void check_pattern(struct io *io, uint64_t off, uint64_t len)
 		io->mismatch = io->buf[from - off] != io->pattern;
 }
 
-static void keep_data(struct io *io, uint64_t len)
+static int keep_data(struct io *io, uint64_t len, struct err *err)
 {
 	static const char digits[] = "0123456789abcdef";
-	char *hex = mem_alloc(2 * len + 1);
+	char *hex = mem_try(2 * len + 1, 1);
 
+	if (!hex)
+		return err_sys(err, ENOMEM, "x-blkmon-io");
 	for (uint64_t i = 0; i < len; i++) {
 		hex[2 * i] = digits[io->buf[i] >> 4];
 		hex[2 * i + 1] = digits[io->buf[i] & 15];
 	}
 	json_array_append_new(io->data, json_string(hex));
 	free(hex);
+	return 0;
 }
 
 static int read_piece(struct io *io, uint64_t off, uint64_t len,
@@ -74,9 +77,7 @@ static int read_piece(struct io *io, uint64_t off, uint64_t len,
 		return -1;
 	if (io->pattern >= 0)
 		check_pattern(io, off, len);
-	if (io->data)
-		keep_data(io, len);
-	return 0;
+	return io->data ? keep_data(io, len, err) : 0;
 }
 
 static int write_piece(struct io *io, uint64_t off, uint64_t len,

@@ -25,5 +25,8 @@ char *human_line(struct machine *machine, const char *line)
 	console_run_hmp(&console, line);
 	console_release(&console);
 	channel_free(channel);
-	return str_detach(&text);
+	if (!text.lost)
+		return str_detach(&text);
+	str_release(&text);
+	return NULL;
 }

@@ -33,7 +33,10 @@ static void write_line(void *arg, enum console_kind kind, const char *line)
 		return;
 	str_add_mem(&out, line, strcspn(line, "\n"));
 	str_add(&out, "\r\n");
-	conn_write(r->conn, out.s, out.len);
+	if (out.lost)
+		conn_drop(r->conn, "no memory for a reply");
+	else
+		conn_write(r->conn, out.s, out.len);
 	str_release(&out);
 }
 
@@ -81,6 +84,8 @@ static void run_line(struct remote *r)
 	r->running = true;
 	if (r->too_long)
 		console_printf(&r->console, "line too long\n");
+	else if (r->line.lost)
+		console_printf(&r->console, "no memory for the line\n");
 	else
 		console_run(&r->console, str_get(&r->line));
 	r->running = false;

@@ -9,6 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "src/qmp/json/json_memory.h"
+
 enum step {
 	STEP_MORE,
 	STEP_VALUE,		/* complete with this byte */
@@ -191,8 +193,9 @@ static enum step take(struct json_stream *s, char c, struct err *err)
 	}
 	if (s->skip && skip(s, c))
 		return STEP_MORE;
-	if (s->text.len >= JSON_STREAM_MAX) {
-		fault_inside(s, err, "more than 1 MiB");
+	if (s->text.len >= JSON_STREAM_MAX || s->text.lost) {
+		fault_inside(s, err, s->text.lost ? "out of memory" :
+			     "more than 1 MiB");
 		skip(s, c);
 		return STEP_FAULT;
 	}
@@ -214,13 +217,15 @@ static enum step take(struct json_stream *s, char c, struct err *err)
 
 static json_t *parse(struct json_stream *s, struct err *err)
 {
+	unsigned long before = json_memory_lacks();
 	json_error_t where;
 	json_t *value = json_loadb(s->text.s, s->text.len, JSON_DECODE_ANY |
 				   JSON_REJECT_DUPLICATES, &where);
+	bool lost = s->text.lost || json_memory_lacks() != before;
 
 	start_anew(s);
 	if (!value)
-		fault(err, where.text);
+		fault(err, lost ? "out of memory" : where.text);
 	return value;
 }
 

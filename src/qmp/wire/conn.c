@@ -145,8 +145,20 @@ void conn_write(struct conn *c, const char *text, size_t len)
 		return;
 	drop_sent(c);
 	str_add_mem(&c->queue, text, len);
+	if (c->queue.lost) {
+		conn_drop(c, "no memory for what it does not read");
+		return;
+	}
 	flush_queue(c);
 	make_room(c);
+}
+
+void conn_drop(struct conn *c, const char *why)
+{
+	if (c->gone)
+		return;
+	c->gone = true;
+	conn_notice(c->machine, c, "dropped: %s", why);
 }
 
 int conn_peer(const struct conn *c)

@@ -32,8 +32,10 @@ struct conn_protocol {
 
 /* Sends, now or later. What is not read is queued; with more than CONN_QUEUE
  * bytes there it waits as long as the client goes on reading, and ends the
- * connection when he does not. */
+ * connection when he does not, or when there is no memory for the queue. */
 void conn_write(struct conn *conn, const char *text, size_t len);
+/* Gives it up, with a line for the operator: @why. */
+void conn_drop(struct conn *conn, const char *why);
 /* Its socket, to see whether the other end is there; -1: it is stdio. */
 int conn_peer(const struct conn *conn);
 

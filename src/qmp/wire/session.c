@@ -20,7 +20,8 @@ struct piece {
 
 static void send_piece(struct piece *p)
 {
-	p->session->write(p->session->arg, p->text.s, p->text.len);
+	p->session->write(p->session->arg, p->text.lost ? NULL : p->text.s,
+			  p->text.len);
 	str_clear(&p->text);
 }
 
@@ -51,8 +52,9 @@ static void say(struct session *s, json_t *value)
 {
 	struct piece p = { .session = s };
 
-	json_dump_callback(value, add_text, &p, JSON_ENSURE_ASCII |
-			   (s->pretty ? JSON_INDENT(4) : 0));
+	if (json_dump_callback(value, add_text, &p, JSON_ENSURE_ASCII |
+			       (s->pretty ? JSON_INDENT(4) : 0)))
+		p.text.lost = true;
 	add_line_end(&p);
 	send_piece(&p);
 	str_release(&p.text);
@@ -149,7 +151,10 @@ void session_input(struct session *s, const char *data, size_t len)
 
 static void write_conn(void *arg, const char *text, size_t len)
 {
-	conn_write(arg, text, len);
+	if (text)
+		conn_write(arg, text, len);
+	else
+		conn_drop(arg, "no memory for a reply");
 }
 
 static void *open_conn(struct conn *conn, struct machine *machine, bool pretty)

@@ -17,7 +17,8 @@
 
 struct session {
 	struct channel *channel;	/* owned */
-	/* One object with its line end; a large one in several pieces. */
+	/* Some text of an object, the last with its line end; NULL: there was
+	 * no memory for it, and nothing makes sense without it. */
 	void (*write)(void *arg, const char *text, size_t len);
 	void *arg;
 	struct json_stream in;

@@ -193,8 +193,8 @@ static void want_of_spare(void)
 {
 	free(mem_alloc(SMALL));
 	eat();
-	must(mem_spare(SMALL), 1);
-	must(!mem_spare(2 * MEM_RESERVE), 2);
+	must(mem_spare(NULL, SMALL), 1);
+	must(!mem_spare(NULL, 2 * MEM_RESERVE), 2);
 }
 
 static void test_spare_may_fail(void **state)
