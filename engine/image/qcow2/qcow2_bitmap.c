@@ -102,8 +102,8 @@ static int add_name(void *arg, const struct entry *e)
 {
 	struct names *n = arg;
 
-	n->v[n->count++] = mem_dup(e->name);
-	return 0;
+	n->v[n->count] = mem_try_dup(e->name, e->name_len);
+	return n->v[n->count] ? (n->count++, 0) : -ENOMEM;
 }
 
 static int compare(const void *a, const void *b)

@@ -71,7 +71,10 @@ static void buckets_grow(struct qcow2_cache *c)
 	struct qcow2_cache wide = *c;
 
 	wide.buckets *= 4;
-	wide.bucket = mem_alloc(wide.buckets * sizeof(*wide.bucket));
+	wide.bucket = mem_try(wide.buckets, sizeof(*wide.bucket));
+	/* Longer chains are only slower. */
+	if (!wide.bucket)
+		return;
 	list_for_each(pos, &c->lru) {
 		struct unit *u = container_of(pos, struct unit, lru);
 		size_t b = bucket_of(&wide, u->host);
@@ -107,9 +110,10 @@ static struct unit *unit_add(struct qcow2_cache *c, enum unit_kind kind,
 	make_room(c);
 	if (c->count > c->buckets * 2)
 		buckets_grow(c);
-	u = mem_alloc(sizeof(*u));
-	u->data = buf_new(c->unit);
-	if (!u->data) {
+	u = mem_try(1, sizeof(*u));
+	if (u)
+		u->data = buf_new(c->unit);
+	if (!u || !u->data) {
 		free(u);
 		return NULL;
 	}

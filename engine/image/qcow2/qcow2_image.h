@@ -157,9 +157,11 @@ int qcow2_alloc_row(struct qcow2 *q, uint64_t want, struct qcow2_extent *out);
 int qcow2_unalloc(struct qcow2 *q, struct qcow2_extent e);
 /* Drops one reference when the tables that no longer name it are durable. */
 void qcow2_free_later(struct qcow2 *q, uint64_t first, uint64_t count);
+/* What finds no memory is left out: such clusters are leaked. */
 void qcow2_extents_add(struct qcow2_extents *e, uint64_t first,
 		       uint64_t count);
-/* Room for @more clusters, so that to add them takes no memory. */
+/* Room for @more clusters, so that to add them takes no memory: 0 or -ENOMEM.
+ * qcow2_alloc() and qcow2_alloc_row() have made room for what they take. */
 int qcow2_set_reserve(struct qcow2_set *s, uint64_t more);
 void qcow2_set_add(struct qcow2_set *s, uint64_t cluster);
 void qcow2_set_del(struct qcow2_set *s, uint64_t cluster);

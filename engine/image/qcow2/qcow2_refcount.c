@@ -9,9 +9,10 @@
 
 #include <stdlib.h>
 
-#include "engine/util/bug.h"
 #include "engine/util/bytes.h"
 #include "engine/util/mem.h"
+
+#define SET_MIN 64
 
 uint64_t qcow2_count_get(const uint8_t *data, unsigned order, uint64_t i)
 {
@@ -193,10 +194,15 @@ static int take(struct qcow2 *q, struct qcow2_extent e)
 	return rc;
 }
 
+/* Whoever takes clusters may add them to the set of metadata. */
 int qcow2_alloc(struct qcow2 *q, uint64_t want, struct qcow2_extent *out)
 {
-	int rc = find_free(q, q->hint, want, out);
+	int rc = qcow2_set_reserve(&q->set, 1);
 
+	if (!rc)
+		rc = find_free(q, q->hint, want, out);
+	if (!rc)
+		rc = qcow2_set_reserve(&q->set, out->count);
 	if (!rc)
 		rc = take(q, *out);
 	if (!rc)
@@ -207,8 +213,10 @@ int qcow2_alloc(struct qcow2 *q, uint64_t want, struct qcow2_extent *out)
 int qcow2_alloc_row(struct qcow2 *q, uint64_t want, struct qcow2_extent *out)
 {
 	struct qcow2_extent e = { .first = q->hint };
-	int rc;
+	int rc = qcow2_set_reserve(&q->set, want);
 
+	if (rc)
+		return rc;
 	*out = e;
 	while (out->count < want) {
 		rc = find_free(q, out->first + out->count, want - out->count,
@@ -264,8 +272,13 @@ void qcow2_extents_add(struct qcow2_extents *e, uint64_t first, uint64_t count)
 		return;
 	}
 	if (e->count == e->cap) {
-		e->cap = e->cap ? e->cap * 2 : 64;
-		e->v = mem_grow(e->v, e->cap, sizeof(*e->v));
+		size_t cap = e->cap ? e->cap * 2 : 64;
+		void *v = mem_spare(e->v, cap * sizeof(*e->v));
+
+		if (!v)
+			return;
+		e->v = v;
+		e->cap = cap;
 	}
 	e->v[e->count++] = (struct qcow2_extent){ first, count };
 }
@@ -287,32 +300,47 @@ static size_t slot_of(const struct qcow2_set *s, uint64_t cluster)
 	return i;
 }
 
-int qcow2_set_reserve(struct qcow2_set *s, uint64_t more)
+/* Takes @slot, zeroed, @slots members. */
+static void set_widen(struct qcow2_set *s, uint64_t *slot, size_t slots)
 {
 	struct qcow2_set wide = {
-		.slots = s->slots ? s->slots : 64, .used = s->used,
+		.slot = slot, .slots = slots, .used = s->used,
 	};
 
-	while ((s->used + more) * 2 > wide.slots)
-		wide.slots *= 2;
-	if (wide.slots == s->slots)
-		return 0;
-	wide.slot = mem_try(wide.slots, sizeof(*wide.slot));
-	if (!wide.slot)
-		return -ENOMEM;
 	for (size_t i = 0; i < s->slots; i++)
 		if (s->slot[i])
 			wide.slot[slot_of(&wide, s->slot[i])] = s->slot[i];
 	free(s->slot);
 	*s = wide;
-	return 0;
+}
+
+/* Some more, so that what follows from an allocation (a refcount block) has
+ * room as well. */
+int qcow2_set_reserve(struct qcow2_set *s, uint64_t more)
+{
+	size_t slots = SET_MIN;
+	uint64_t *slot;
+
+	more += SET_MIN / 4;
+	if ((s->used + more) * 2 <= s->slots)
+		return 0;
+	while (slots < (s->used + more) * 2)
+		slots *= 2;
+	slot = mem_try(slots, sizeof(*slot));
+	if (slot)
+		set_widen(s, slot, slots);
+	/* A fuller set is only slower; one place at least has to be free. */
+	return slot || s->used + more < s->slots ? 0 : -ENOMEM;
 }
 
 void qcow2_set_add(struct qcow2_set *s, uint64_t cluster)
 {
+	size_t grown = s->slots ? s->slots * 2 : SET_MIN;
+
 	if (!cluster)
 		return;
-	BUG_ON(qcow2_set_reserve(s, 1));
+	if (s->used + 1 >= s->slots)
+		set_widen(s, mem_alloc(grown * sizeof(*s->slot)), grown);
 	if (!s->slot[slot_of(s, cluster)])
 		s->used++;
 	s->slot[slot_of(s, cluster)] = cluster;
@@ -341,40 +369,54 @@ bool qcow2_set_has(const struct qcow2_set *s, uint64_t cluster)
 	return s->slots && s->slot[slot_of(s, cluster)];
 }
 
-/* False if another table lies there already. */
-static bool set_claim(struct qcow2 *q, uint64_t off, uint64_t len)
+/* What the tables of an image claim, as it is opened. */
+struct claims {
+	struct qcow2 *q;
+	bool clash;			/* two tables in one cluster */
+	int rc;				/* no memory */
+};
+
+static void claim(struct claims *m, uint64_t off, uint64_t len)
 {
+	struct qcow2 *q = m->q;
 	uint64_t end = div_round_up(off + len, q->cluster);
-	bool clash = false;
 
 	for (uint64_t c = off >> q->cluster_bits; len && c < end; c++) {
-		clash |= !c || qcow2_set_has(&q->set, c);
+		if (!m->rc)
+			m->rc = qcow2_set_reserve(&q->set, 1);
+		if (m->rc)
+			return;
+		m->clash |= !c || qcow2_set_has(&q->set, c);
 		qcow2_set_add(&q->set, c);
 	}
-	return !clash;
 }
 
 /* What the entries of a table name. */
-static bool set_claim_named(struct qcow2 *q, const struct qcow2_table *t)
+static void claim_named(struct claims *m, const struct qcow2_table *t)
 {
-	bool ok = true;
-
 	for (uint32_t i = 0; i < t->count; i++)
 		if (t->entry[i] & QCOW2_OFFSET_MASK)
-			ok &= set_claim(q, align_down(t->entry[i] &
-						      QCOW2_OFFSET_MASK,
-						      q->cluster), 1);
-	return ok;
+			claim(m, align_down(t->entry[i] & QCOW2_OFFSET_MASK,
+					    m->q->cluster), 1);
 }
 
-static int add_bitmap(void *arg, uint64_t off, uint64_t len)
+static int claim_bitmap(void *arg, uint64_t off, uint64_t len)
 {
-	(void)set_claim(arg, off, len);
-	return 0;
+	struct claims *m = arg;
+	bool clash = m->clash;
+
+	claim(m, off, len);
+	m->clash = clash;
+	return m->rc;
 }
 
-static int refuse_overlap(struct qcow2 *q, struct err *err)
+static int refuse(const struct claims *m, struct err *err)
 {
+	struct qcow2 *q = m->q;
+
+	if (m->rc)
+		return err_sys(err, m->rc, "Could not open '%s' read-write",
+			       q->file->path);
 	return err_set(err, ERR_GENERIC, "'%s' has tables that overlap; it "
 		       "cannot be opened read-write (blkmon cat shows what "
 		       "can be read)", q->file->path);
@@ -384,24 +426,23 @@ static int refuse_overlap(struct qcow2 *q, struct err *err)
 int qcow2_set_build(struct qcow2 *q, struct err *err)
 {
 	struct qcow2_snapshot *snap = NULL;
+	struct claims m = { .q = q };
 	uint64_t bytes = 0;
-	bool ok;
 
 	if (q->h.nb_snapshots &&
 	    qcow2_snapshots_read(q->file, &q->h, &snap, &bytes, err))
 		return -1;
-	ok = set_claim(q, q->h.l1_offset, (uint64_t)q->l1.count * 8);
-	ok &= set_claim(q, q->h.rt_offset,
-			(uint64_t)q->h.rt_clusters << q->cluster_bits);
-	ok &= set_claim_named(q, &q->l1);
-	ok &= set_claim_named(q, &q->rt);
-	ok &= set_claim(q, q->h.snapshots_offset, bytes);
+	claim(&m, q->h.l1_offset, (uint64_t)q->l1.count * 8);
+	claim(&m, q->h.rt_offset,
+	      (uint64_t)q->h.rt_clusters << q->cluster_bits);
+	claim_named(&m, &q->l1);
+	claim_named(&m, &q->rt);
+	claim(&m, q->h.snapshots_offset, bytes);
 	for (uint32_t i = 0; snap && i < q->h.nb_snapshots; i++)
-		ok &= set_claim(q, snap[i].l1_offset,
-				(uint64_t)snap[i].l1_size * 8);
+		claim(&m, snap[i].l1_offset, (uint64_t)snap[i].l1_size * 8);
 	qcow2_snapshots_free(snap, q->h.nb_snapshots);
 	/* a damaged bitmap directory does not keep the disk from its guest:
 	 * its clusters are counted, if not known by name */
-	(void)qcow2_bitmap_clusters(q->file, &q->h, add_bitmap, q);
-	return ok ? 0 : refuse_overlap(q, err);
+	(void)qcow2_bitmap_clusters(q->file, &q->h, claim_bitmap, &m);
+	return m.clash || m.rc ? refuse(&m, err) : 0;
 }

@@ -74,8 +74,10 @@ static int read_tail(struct reader *r, struct qcow2_snapshot *s, uint32_t extra)
 			    get_be32(r->entry->head + 32);
 	s->disk_size = extra >= 16 ? get_be64(tail + 8) : r->h->size;
 	s->icount = extra >= 24 ? get_be64(tail + 16) : UINT64_MAX;
-	s->id = mem_printf("%.*s", (int)id, tail + extra);
-	s->name = mem_printf("%.*s", (int)name, tail + extra + id);
+	s->id = mem_try_dup((const char *)tail + extra, id);
+	s->name = mem_try_dup((const char *)tail + extra + id, name);
+	if (!s->id || !s->name)
+		return host_error(r, -ENOMEM);
 	s->entry_bytes = align_up((uint64_t)ENTRY_HEAD + extra + id + name, 8);
 	return 0;
 }

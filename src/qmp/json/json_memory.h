@@ -5,8 +5,8 @@
  * the truth, and an object would lack a member. So failures are counted, and
  * a reply during which there was one is not given.
  */
-#ifndef BLKMON_QMP_JSON_JSON_MEMORY_H
-#define BLKMON_QMP_JSON_JSON_MEMORY_H
+#ifndef BLKMON_QMP_JSON_MEMORY_H
+#define BLKMON_QMP_JSON_MEMORY_H
 
 #include <jansson.h>
 
