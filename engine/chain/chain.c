@@ -1,6 +1,7 @@
 /* chain.c - opens an image and all below it. See chain.h. */
 #include "engine/chain/chain.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -57,7 +58,7 @@ struct opening {
 	struct graph *graph;
 	const struct node_options *top;
 	struct node **node;
-	size_t count;
+	size_t count, cap;
 	struct node *shared;	/* open since before: what is below, or NULL */
 	size_t data_files;	/* so many of top->data_files were taken */
 };
@@ -132,6 +133,19 @@ static bool in_opening(const struct opening *op, const char *path)
 	return false;
 }
 
+static int opening_add(struct opening *op, struct node *node, struct err *err)
+{
+	void *p = mem_try_more(op->node, &op->cap, op->count + 1,
+			       sizeof(*op->node));
+
+	if (!p)
+		return err_sys(err, ENOMEM, "Could not open '%s'",
+			       node->file->path);
+	op->node = p;
+	op->node[op->count++] = node;
+	return 0;
+}
+
 /* One more image: shared, or opened. */
 static int open_layer(struct opening *op, struct node_options o,
 		      struct err *err)
@@ -151,12 +165,10 @@ static int open_layer(struct opening *op, struct node_options o,
 	if (node_open(&node, &o, err))
 		return -1;
 	op->data_files += o.data_file_offered && node->external;
-	if (check_new(op, node->file, err)) {
+	if (check_new(op, node->file, err) || opening_add(op, node, err)) {
 		node_close(node);
 		return -1;
 	}
-	op->node = mem_grow(op->node, op->count + 1, sizeof(*op->node));
-	op->node[op->count++] = node;
 	return 0;
 }
 

@@ -127,16 +127,17 @@ static bool index_look(struct index *index, uint64_t shape, uint64_t off,
 	return true;
 }
 
-/* Takes @slice; index->lock is held. */
+/* Takes @slice; index->lock is held. Without memory it is not kept. */
 static void index_enter(struct index *index, struct slice *slice)
 {
-	struct slice **at;
+	struct slice **at = NULL;
 
 	if (!index->bucket)
-		index->bucket = mem_alloc(INDEX_BUCKETS *
-					  sizeof(index->bucket[0]));
-	at = slice_place(index, slice->number);
-	if (*at) {
+		index->bucket = mem_try(INDEX_BUCKETS,
+					sizeof(index->bucket[0]));
+	if (index->bucket)
+		at = slice_place(index, slice->number);
+	if (!at || *at) {
 		slice_free(slice);
 		return;
 	}

@@ -11,6 +11,7 @@
 
 #include "engine/chain/plan.h"
 #include "engine/util/bytes.h"
+#include "engine/util/mem.h"
 
 struct gap {
 	uint64_t off, end;
@@ -27,33 +28,22 @@ struct merge {
 	struct gaps left;	/* after this layer */
 };
 
-static void *grown(void *p, size_t *cap, size_t size)
-{
-	size_t want = *cap ? *cap * 2 : 16;
-	void *q = realloc(p, want * size);
-
-	if (q)
-		*cap = want;
-	return q;
-}
-
 static int add_span(struct plan *plan, struct node *node, enum run_kind kind,
 		    uint64_t off, uint64_t end)
 {
 	struct span *last = plan->count ? &plan->span[plan->count - 1] : NULL;
+	void *p;
 
 	if (last && last->node == node && last->kind == kind &&
 	    last->off + last->len == off) {
 		last->len += end - off;
 		return 0;
 	}
-	if (plan->count == plan->cap) {
-		void *p = grown(plan->span, &plan->cap, sizeof(*plan->span));
-
-		if (!p)
-			return -ENOMEM;
-		plan->span = p;
-	}
+	p = mem_try_more(plan->span, &plan->cap, plan->count + 1,
+			 sizeof(*plan->span));
+	if (!p)
+		return -ENOMEM;
+	plan->span = p;
 	plan->span[plan->count++] = (struct span){
 		.off = off, .len = end - off, .node = node, .kind = kind,
 	};
@@ -63,18 +53,17 @@ static int add_span(struct plan *plan, struct node *node, enum run_kind kind,
 static int add_gap(struct gaps *gaps, uint64_t off, uint64_t end)
 {
 	struct gap *last = gaps->count ? &gaps->gap[gaps->count - 1] : NULL;
+	void *p;
 
 	if (last && last->end == off) {
 		last->end = end;
 		return 0;
 	}
-	if (gaps->count == gaps->cap) {
-		void *p = grown(gaps->gap, &gaps->cap, sizeof(*gaps->gap));
-
-		if (!p)
-			return -ENOMEM;
-		gaps->gap = p;
-	}
+	p = mem_try_more(gaps->gap, &gaps->cap, gaps->count + 1,
+			 sizeof(*gaps->gap));
+	if (!p)
+		return -ENOMEM;
+	gaps->gap = p;
 	gaps->gap[gaps->count++] = (struct gap){ off, end };
 	return 0;
 }

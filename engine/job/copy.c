@@ -34,12 +34,14 @@ void copy_free(struct copy *c)
 	free(c);
 }
 
-/* A place at the end of an array that grows; the rest of it is old. */
-#define APPEND(array, count, cap) ( \
-	(count) < (cap) ? &(array)[(count)++] : \
-	((cap) = (cap) ? (cap) * 2 : 64, \
-	 (array) = mem_grow((array), (cap), sizeof(*(array))), \
-	 &(array)[(count)++]))
+/* A place at the end of an array that grows, or NULL; the rest of it is
+ * old. */
+#define APPEND(array, count, cap) ({ \
+	void *p_ = mem_try_more((array), &(cap), (count) + 1, \
+				sizeof(*(array))); \
+	(array) = p_ ? p_ : (array); \
+	p_ ? &(array)[(count)++] : NULL; \
+})
 
 /* --- segments --- */
 
@@ -55,7 +57,8 @@ static bool can_clone(const struct segment *s, const struct file *to)
 }
 
 /* Bytes [off, off + len) of the part with this number, cut to fit buffers. A
- * compressed run is not cut: each piece would be inflated anew. */
+ * compressed run is not cut: each piece would be inflated anew. Without memory
+ * the part has failed. */
 static void add_segments(struct copy *c, size_t number, enum segment_way way,
 			 struct node *node, const struct run *run,
 			 uint64_t off, uint64_t len)
@@ -67,6 +70,10 @@ static void add_segments(struct copy *c, size_t number, enum segment_way way,
 		struct segment *s = APPEND(c->segment, c->segments,
 					   c->segment_cap);
 
+		if (!s) {
+			part_fail(&c->part[number], -ENOMEM, true, c->o.from);
+			return;
+		}
 		*s = (struct segment){
 			.way = way, .part = number, .node = node, .run = *run,
 			.off = off, .len = min_u64(len, most),
@@ -142,14 +149,18 @@ static int add_data(struct copy *c, struct node *node, uint64_t off,
 		    uint64_t len, struct copy_error *error)
 {
 	while (len) {
+		/* What is begun has to be ended: its place comes first. */
+		struct part *part = APPEND(c->part, c->parts, c->part_cap);
 		struct write_op op;
-		int rc = c->o.to->drv->write_begin(c->o.to, off, len, 0, &op);
+		int rc = part ? c->o.to->drv->write_begin(c->o.to, off, len, 0,
+							  &op) : -ENOMEM;
 
-		if (rc)
+		if (rc) {
+			c->parts -= !!part;
 			return failed_at(error, rc, off, len, false, c->o.to);
+		}
 		node_wrote(c->o.to, off + op.len);
-		*APPEND(c->part, c->parts, c->part_cap) = (struct part){
-			.op = op };
+		*part = (struct part){ .op = op };
 		add_sources(c, c->parts - 1, node);
 		off += op.len;
 		len -= op.len;
@@ -283,6 +294,14 @@ static bool joins(const struct group *g, const struct segment *last,
 	       last->host + last->len == s->host;
 }
 
+/* No memory for the groups of the segments from number @i on. */
+static void fail_from(struct copy *c, size_t i)
+{
+	for (; i < c->segments; i++)
+		part_fail(&c->part[c->segment[i].part], -ENOMEM, true,
+			  c->o.from);
+}
+
 static void make_groups(struct copy *c)
 {
 	struct group *g = NULL;
@@ -292,6 +311,10 @@ static void make_groups(struct copy *c)
 
 		if (!g || !joins(g, s - 1, s, c->chunk)) {
 			g = APPEND(c->group, c->groups, c->group_cap);
+			if (!g) {
+				fail_from(c, i);
+				return;
+			}
 			*g = (struct group){ .first = i, .clone = s->clone };
 		}
 		s->pos = g->len;

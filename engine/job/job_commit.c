@@ -8,6 +8,7 @@
  * and would see old data of base: as much of it as the overlay can see is
  * zeroed.
  */
+#include <errno.h>
 #include <stdlib.h>
 
 #include "engine/chain/chain.h"
@@ -25,7 +26,7 @@ struct commit {
 		char *backing;		/* words for its header */
 		char *old, *old_format;	/* those that it has */
 	} *overlay;
-	unsigned overlays;
+	size_t overlays, overlay_cap;
 };
 
 /* As much of base as somebody can see through top. The disk may have been
@@ -154,6 +155,19 @@ static const struct job_kind kind_commit = {
 	.release = commit_release,
 };
 
+/* NULL: no memory. */
+static struct overlay *add_overlay(struct commit *c)
+{
+	void *p = mem_try_more(c->overlay, &c->overlay_cap, c->overlays + 1,
+			       sizeof(*c->overlay));
+
+	if (!p)
+		return NULL;
+	c->overlay = p;
+	c->overlay[c->overlays] = (struct overlay){ 0 };
+	return &c->overlay[c->overlays++];
+}
+
 /* The overlay in the job's own chain comes first; @backing is for it. */
 static int commit_overlays(struct commit *c, struct node *first,
 			   const char *backing, struct err *err)
@@ -169,9 +183,10 @@ static int commit_overlays(struct commit *c, struct node *first,
 		if (node != first &&
 		    graph_claim(node, node, c->im.owner, err) < 0)
 			return -1;
-		c->overlay = mem_grow(c->overlay, c->overlays + 1,
-				      sizeof(*c->overlay));
-		o = &c->overlay[c->overlays++];
+		o = add_overlay(c);
+		if (!o)
+			return err_sys(err, ENOMEM, "Could not commit '%s'",
+				       node->file->path);
 		o->node = node;
 		o->old = mem_dup(node->backing_name);
 		o->old_format = mem_dup(node->backing_format);

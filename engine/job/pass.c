@@ -32,16 +32,11 @@ static int append(struct plan *plan, uint64_t off, uint64_t end,
 
 	if (off == end)
 		return 0;
-	if (plan->count == plan->cap) {
-		size_t cap = plan->cap ? plan->cap * 2 : 64;
-
-		s = realloc(plan->span, cap * sizeof(*s));
-		if (!s)
-			return -ENOMEM;
-		plan->span = s;
-		plan->cap = cap;
-	}
-	s = &plan->span[plan->count++];
+	s = mem_try_more(plan->span, &plan->cap, plan->count + 1, sizeof(*s));
+	if (!s)
+		return -ENOMEM;
+	plan->span = s;
+	s += plan->count++;
 	*s = (struct span){ .off = off, .len = end - off, .node = node,
 			    .kind = kind };
 	return 0;
