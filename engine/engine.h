@@ -269,15 +269,18 @@ struct drive_info {
 	const char *io_status;		/* "ok", "failed", "nospace" */
 };
 
+/* Lists of what is there at one moment. 0, or -ENOMEM: nothing is known and
+ * the list is empty. */
+
 /* All nodes, newest first. */
-void engine_query_nodes(struct engine *e, struct node_info **out, size_t *n);
+int engine_query_nodes(struct engine *e, struct node_info **out, size_t *n);
 void node_info_free(struct node_info *info, size_t n);
 /* All drives, in the order they were added. */
-void engine_query_drives(struct engine *e, struct drive_info **out,
-			 size_t *n);	/* free() */
+int engine_query_drives(struct engine *e, struct drive_info **out,
+			size_t *n);	/* free() */
 /* All jobs, newest first. */
-void engine_query_jobs(struct engine *e, struct job_info **out,
-		       size_t *n);	/* free() */
+int engine_query_jobs(struct engine *e, struct job_info **out,
+		      size_t *n);	/* free() */
 
 struct io_counts {
 	uint64_t rd_bytes, wr_bytes, unmap_bytes, rd_ops, wr_ops, unmap_ops,

@@ -2,6 +2,7 @@
  * names, checks how they lie to each other, and starts the work. The checks
  * go device, top, base, relation, busy, speed: the first fault is told.
  */
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -343,17 +344,19 @@ void engine_cancel_all(struct engine *e)
 	job_cancel_all(&e->jobs);
 }
 
-void engine_query_jobs(struct engine *e, struct job_info **out, size_t *n)
+int engine_query_jobs(struct engine *e, struct job_info **out, size_t *n)
 {
 	size_t count = 0;
 
 	lock_take(&e->jobs.lock);
 	list_for_each(link, &e->jobs.list)
 		count++;
-	*out = mem_alloc((count + 1) * sizeof(**out));
+	*out = mem_try(count + 1, sizeof(**out));
 	*n = 0;
 	list_for_each(link, &e->jobs.list)
-		job_describe(container_of(link, struct job, link),
-			     &(*out)[(*n)++]);
+		if (*out)
+			job_describe(container_of(link, struct job, link),
+				     &(*out)[(*n)++]);
 	lock_drop(&e->jobs.lock);
+	return *out ? 0 : -ENOMEM;
 }

@@ -1,4 +1,5 @@
 /* engine_query.c - copies of what is there, for those who look. */
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -73,25 +74,32 @@ static void fill_protocol(struct node_info *info, const struct protocol *p,
 	info->wr_highest_offset = user->file->write_highest;
 }
 
-void engine_query_nodes(struct engine *e, struct node_info **out, size_t *n)
+static void fill_nodes(struct engine *e, struct node_info *info)
 {
-	size_t i = 0;
+	list_for_each(link, &e->graph.nodes)
+		fill_node(info++, container_of(link, struct node, link));
+	list_for_each(link, &e->protocols) {
+		struct protocol *p = container_of(link, struct protocol, link);
 
+		fill_protocol(info++, p, graph_find(&e->graph, p->user));
+	}
+}
+
+int engine_query_nodes(struct engine *e, struct node_info **out, size_t *n)
+{
 	*n = 0;
 	rwlock_read(&e->graph.lock);
 	list_for_each(link, &e->graph.nodes)
 		++*n;
 	list_for_each(link, &e->protocols)
 		++*n;
-	*out = mem_alloc((*n + 1) * sizeof(**out));
-	list_for_each(link, &e->graph.nodes)
-		fill_node(&(*out)[i++], container_of(link, struct node, link));
-	list_for_each(link, &e->protocols) {
-		struct protocol *p = container_of(link, struct protocol, link);
-
-		fill_protocol(&(*out)[i++], p, graph_find(&e->graph, p->user));
-	}
+	*out = mem_try(*n + 1, sizeof(**out));
+	if (*out)
+		fill_nodes(e, *out);
+	else
+		*n = 0;
 	rwlock_drop(&e->graph.lock);
+	return *out ? 0 : -ENOMEM;
 }
 
 void node_info_free(struct node_info *info, size_t n)
@@ -112,7 +120,7 @@ static void fill_drive(struct drive_info *info, const struct drive *d)
 	info->io_status = io_status_name(d->io_status);
 }
 
-void engine_query_drives(struct engine *e, struct drive_info **out, size_t *n)
+int engine_query_drives(struct engine *e, struct drive_info **out, size_t *n)
 {
 	size_t i = 0;
 
@@ -120,15 +128,16 @@ void engine_query_drives(struct engine *e, struct drive_info **out, size_t *n)
 	rwlock_read(&e->graph.lock);
 	list_for_each(link, &e->graph.roots)
 		++*n;
-	*out = mem_alloc((*n + 1) * sizeof(**out));
+	*out = mem_try(*n + 1, sizeof(**out));
 	list_for_each(link, &e->graph.roots) {
 		const struct drive *d = drive_linked(link);
 
-		if (*d->root.id)
+		if (*out && *d->root.id)
 			fill_drive(&(*out)[i++], d);
 	}
 	*n = i;
 	rwlock_drop(&e->graph.lock);
+	return *out ? 0 : -ENOMEM;
 }
 
 static void fill_counts(struct io_counts *out, const struct node_stats *s)

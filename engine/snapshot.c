@@ -433,10 +433,12 @@ static void snapshot_release(struct snapshot *s, bool failed)
 int engine_snapshots(struct engine *e, const struct snapshot_options *o,
 		     size_t n, char **formatting, struct err *err)
 {
-	struct snapshot *s = mem_alloc((n + 1) * sizeof(*s));
+	struct snapshot *s = mem_try(n + 1, sizeof(*s));
 	size_t i;
 	int rc = 0;
 
+	if (!s)
+		return err_sys(err, ENOMEM, "No snapshot");
 	for (i = 0; i < n; i++) {
 		s[i].engine = e;
 		s[i].o = &o[i];

@@ -73,8 +73,10 @@ static void conn_main(void *arg)
 
 struct nbd_conn *nbd_conn_new(struct nbd_server *s, int fd)
 {
-	struct nbd_conn *c = mem_alloc(sizeof(*c));
+	struct nbd_conn *c = mem_try(1, sizeof(*c));
 
+	if (!c)
+		return NULL;
 	c->server = s;
 	c->fd = fd;
 	c->work = worker_main;

@@ -364,8 +364,8 @@ static void fill(struct export_info *info, const struct export *x)
 	info->counts = nbd_counts(&x->tally);
 }
 
-void nbd_query_exports(struct nbd_server *s, struct export_info **out,
-		       size_t *n)
+int nbd_query_exports(struct nbd_server *s, struct export_info **out,
+		      size_t *n)
 {
 	size_t i = 0;
 
@@ -374,11 +374,14 @@ void nbd_query_exports(struct nbd_server *s, struct export_info **out,
 	lock_take(&s->lock);
 	list_for_each(link, &s->exports)
 		++*n;
-	*out = mem_alloc((*n + 1) * sizeof(**out));
+	*out = mem_try(*n + 1, sizeof(**out));
 	list_for_each(link, &s->exports)
-		fill(&(*out)[i++], export_at(link));
+		if (*out)
+			fill(&(*out)[i++], export_at(link));
+	*n = i;
 	lock_drop(&s->lock);
 	disks_let_go(s->engine);
+	return *out ? 0 : -ENOMEM;
 }
 
 void export_info_free(struct export_info *info, size_t n)

@@ -265,7 +265,8 @@ int nbd_handshake(struct nbd_conn *c);
 
 /* --- nbd_conn.c --- */
 
-struct nbd_conn *nbd_conn_new(struct nbd_server *s, int fd); /* takes @fd */
+/* Takes @fd; NULL: no memory, and it is left. */
+struct nbd_conn *nbd_conn_new(struct nbd_server *s, int fd);
 int nbd_conn_start(struct nbd_conn *c);		/* 0 or -errno */
 void nbd_conn_free(struct nbd_conn *c);		/* done; waits for its end */
 

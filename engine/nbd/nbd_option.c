@@ -262,7 +262,8 @@ static int option_list(struct option *o)
 
 	if (o->len)
 		return invalid(o, "has data");
-	nbd_query_exports(o->conn->server, &info, &n);
+	/* A list that lacks something would be a lie. */
+	rc = nbd_query_exports(o->conn->server, &info, &n);
 	for (size_t i = n; i-- && !rc;) {
 		put_be32(len, (uint32_t)strlen(info[i].name));
 		rc = reply(o, NBD_REP_SERVER, len, sizeof(len), info[i].name,

@@ -3,6 +3,7 @@
  */
 #include "engine/nbd/nbd_server.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -31,6 +32,8 @@ static struct peer *make_conn(void *arg, void *way, int fd)
 	struct nbd_conn *c = nbd_conn_new(s, fd);
 
 	(void)way;
+	if (!c)
+		return NULL;
 	c->peer.deadline = clock_ns() + s->handshake_ns;
 	return &c->peer;
 }
@@ -211,7 +214,7 @@ static void fill_client(struct nbd_client_info *info, struct nbd_conn *c)
 			 c->export->id);
 }
 
-void nbd_query_server(struct nbd_server *s, struct nbd_info *out)
+int nbd_query_server(struct nbd_server *s, struct nbd_info *out)
 {
 	struct listener *l = &s->listener;
 
@@ -219,16 +222,17 @@ void nbd_query_server(struct nbd_server *s, struct nbd_info *out)
 	lock_take(&s->lock);
 	*out = (struct nbd_info){
 		.running = l->running,
-		.client = mem_alloc((l->count + 1) * sizeof(*out->client)),
+		.client = mem_try(l->count + 1, sizeof(*out->client)),
 	};
 	if (l->running) {
 		out->max_connections = l->most;
 		memcpy(out->address, s->address, sizeof(out->address));
 	}
 	list_for_each(link, &l->peers)
-		if (!conn_at(link)->peer.done)
+		if (out->client && !conn_at(link)->peer.done)
 			fill_client(&out->client[out->clients++],
 				    conn_at(link));
 	lock_drop(&s->lock);
 	lock_drop(&l->lock);
+	return out->client ? 0 : -ENOMEM;
 }

@@ -61,9 +61,9 @@ struct export_info {
 	unsigned clients;
 	struct nbd_counts counts;
 };
-/* All exports, newest first. */
-void nbd_query_exports(struct nbd_server *s, struct export_info **out,
-		       size_t *n);
+/* All exports, newest first. 0, or -ENOMEM and an empty list. */
+int nbd_query_exports(struct nbd_server *s, struct export_info **out,
+		      size_t *n);
 void export_info_free(struct export_info *info, size_t n);
 
 struct nbd_client_info {
@@ -79,6 +79,7 @@ struct nbd_info {
 	struct nbd_client_info *client;	/* oldest first; free() */
 	size_t clients;
 };
-void nbd_query_server(struct nbd_server *s, struct nbd_info *out);
+/* 0, or -ENOMEM: then without clients. */
+int nbd_query_server(struct nbd_server *s, struct nbd_info *out);
 
 #endif

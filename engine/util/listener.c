@@ -215,6 +215,11 @@ static void welcome(struct listener *l, const struct way *way, int fd)
 	}
 	socket_tune(fd);
 	p = l->ops->make(l->arg, way->user, fd);
+	if (!p) {
+		close(fd);
+		say(l, NULL, "no memory for a client: he is sent away");
+		return;
+	}
 	socket_peer(fd, p->name, sizeof(p->name));
 	listener_admit(l, p);
 	rc = watch(l, p, fd);

@@ -43,7 +43,8 @@ struct listener_ops {
 	const char *thread;	/* its name */
 	bool waits;		/* who is too many: waits until there is room,
 				   or is sent away */
-	/* Makes a client of @fd (taken), who came by @way. */
+	/* Makes a client of @fd (taken), who came by @way; NULL: no memory,
+	 * and @fd is left: he is sent away. */
 	struct peer *(*make)(void *arg, void *way, int fd);
 	/* Begins to serve him. 0, or -errno: he is as one who is done. */
 	int (*start)(struct peer *p);

@@ -109,19 +109,19 @@ static int end_output(struct cat *c, struct err *err)
 	return 0;
 }
 
-/* The only drive's. */
-static uint64_t cat_size(struct engine *engine)
+/* The only drive's. 0 or -ENOMEM. */
+static int cat_size(struct engine *engine, uint64_t *size)
 {
 	struct node_info *nodes;
-	uint64_t size = 0;
 	size_t n;
+	int rc = engine_query_nodes(engine, &nodes, &n);
 
-	engine_query_nodes(engine, &nodes, &n);
+	*size = 0;
 	for (size_t i = 0; i < n; i++)
 		if (nodes[i].active)
-			size = nodes[i].image.virtual_size;
+			*size = nodes[i].image.virtual_size;
 	node_info_free(nodes, n);
-	return size;
+	return rc;
 }
 
 int cat_image(struct engine *engine, const char *device, uint64_t offset,
@@ -133,10 +133,10 @@ int cat_image(struct engine *engine, const char *device, uint64_t offset,
 		.buf = buf_new(PIECE), .zeroes = buf_new(PIECE),
 		.sparse = can_seek(),
 	};
-	uint64_t size = cat_size(engine), end;
+	uint64_t size, end;
 	int rc = -1;
 
-	if (!c.buf || !c.zeroes) {
+	if (cat_size(engine, &size) || !c.buf || !c.zeroes) {
 		err_sys(err, ENOMEM, "Cannot read");
 		goto out;
 	}

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include "src/qmp/nodes.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -10,15 +11,20 @@
 #define US_PER_SEC 1000000ull
 #define NS_PER_SECOND 1000000000ull
 
-void nodes_init(struct nodes *nodes, struct engine *engine)
+int nodes_init(struct nodes *nodes, struct engine *engine, struct err *err)
 {
-	engine_query_nodes(engine, &nodes->list, &nodes->n);
-	nodes->chain = mem_alloc((nodes->n + 1) * sizeof(*nodes->chain));
+	int rc = engine_query_nodes(engine, &nodes->list, &nodes->n);
+
+	nodes->chain = mem_try(nodes->n + 1, sizeof(*nodes->chain));
+	if (!rc && nodes->chain)
+		return 0;
+	nodes_release(nodes);
+	return err_sys(err, ENOMEM, "No list of images");
 }
 
 void nodes_release(struct nodes *nodes)
 {
-	for (size_t i = 0; i < nodes->n; i++)
+	for (size_t i = 0; nodes->chain && i < nodes->n; i++)
 		json_decref(nodes->chain[i]);
 	free(nodes->chain);
 	node_info_free(nodes->list, nodes->n);

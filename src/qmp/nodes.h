@@ -17,7 +17,8 @@ struct nodes {
 				   all that lie on it */
 };
 
-void nodes_init(struct nodes *nodes, struct engine *engine);
+/* 0, or -1 and *err: there is nothing to release. */
+int nodes_init(struct nodes *nodes, struct engine *engine, struct err *err);
 void nodes_release(struct nodes *nodes);
 /* By name; NULL for "" and for what is not there. */
 const struct node_info *nodes_find(const struct nodes *nodes,

@@ -3,6 +3,7 @@
  * Who uses the exports, and how much: x-blkmon-query-exports. Counters only
  * grow; a rate is the difference of two looks.
  */
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -63,16 +64,17 @@ static json_t *export(const struct export_info *x, const struct nbd_info *nbd)
 
 static json_t *query(struct qmp_context *ctx, json_t *args, struct err *err)
 {
-	json_t *list = json_array();
 	struct export_info *exports;
 	struct nbd_info nbd;
 	size_t n;
+	int rc = nbd_query_exports(ctx->machine->nbd, &exports, &n);
+	int rc2 = nbd_query_server(ctx->machine->nbd, &nbd);
+	json_t *list = rc || rc2 ? NULL : json_array();
 
 	(void)args;
-	(void)err;
-	nbd_query_exports(ctx->machine->nbd, &exports, &n);
-	nbd_query_server(ctx->machine->nbd, &nbd);
-	for (size_t i = 0; i < n; i++)
+	if (!list)
+		err_sys(err, ENOMEM, "No list of clients");
+	for (size_t i = 0; list && i < n; i++)
 		json_array_append_new(list, export(&exports[i], &nbd));
 	free(nbd.client);
 	export_info_free(exports, n);

@@ -104,13 +104,14 @@ static json_t *export_del(struct qmp_context *ctx, json_t *args,
 
 static json_t *query(struct qmp_context *ctx, json_t *args, struct err *err)
 {
-	json_t *list = json_array();
 	struct export_info *info;
 	size_t n;
+	int rc = nbd_query_exports(ctx->machine->nbd, &info, &n);
+	json_t *list = rc ? NULL : json_array();
 
 	(void)args;
-	(void)err;
-	nbd_query_exports(ctx->machine->nbd, &info, &n);
+	if (rc)
+		err_sys(err, rc, "No list of exports");
 	for (size_t i = 0; i < n; i++)
 		json_array_append_new(list, json_pack(
 			"{s:s, s:b, s:s, s:o}", "node-name", info[i].names.node,

@@ -26,15 +26,19 @@ static json_t *drive_entry(const struct nodes *nodes,
 static json_t *query_block(struct qmp_context *ctx, json_t *args,
 			   struct err *err)
 {
-	json_t *list = json_array();
 	struct drive_info *drives;
 	struct nodes nodes;
+	json_t *list;
 	size_t n;
+	int rc;
 
 	(void)args;
-	(void)err;
-	engine_query_drives(ctx->engine, &drives, &n);
-	nodes_init(&nodes, ctx->engine);
+	if (nodes_init(&nodes, ctx->engine, err))
+		return NULL;
+	rc = engine_query_drives(ctx->engine, &drives, &n);
+	list = rc ? NULL : json_array();
+	if (rc)
+		err_sys(err, rc, "No list of drives");
 	for (size_t i = 0; i < n; i++)
 		json_array_append_new(list, drive_entry(&nodes, &drives[i]));
 	nodes_release(&nodes);
@@ -46,11 +50,12 @@ static json_t *query_nodes(struct qmp_context *ctx, json_t *args,
 			   struct err *err)
 {
 	bool flat = args_bool(args, "flat", false);
-	json_t *list = json_array();
 	struct nodes nodes;
+	json_t *list;
 
-	(void)err;
-	nodes_init(&nodes, ctx->engine);
+	if (nodes_init(&nodes, ctx->engine, err))
+		return NULL;
+	list = json_array();
 	for (size_t i = 0; i < nodes.n; i++)
 		json_array_append_new(list, nodes_device_info(&nodes,
 				      &nodes.list[i], flat));
@@ -92,13 +97,16 @@ static json_t *job(const struct job_info *job)
 }
 
 static json_t *each_job(struct engine *engine,
-			json_t *(*entry)(const struct job_info *job))
+			json_t *(*entry)(const struct job_info *job),
+			struct err *err)
 {
-	json_t *list = json_array();
 	struct job_info *jobs;
 	size_t n;
+	int rc = engine_query_jobs(engine, &jobs, &n);
+	json_t *list = rc ? NULL : json_array();
 
-	engine_query_jobs(engine, &jobs, &n);
+	if (rc)
+		err_sys(err, rc, "No list of jobs");
 	for (size_t i = 0; i < n; i++)
 		json_array_append_new(list, entry(&jobs[i]));
 	free(jobs);
@@ -109,16 +117,14 @@ static json_t *query_block_jobs(struct qmp_context *ctx, json_t *args,
 				struct err *err)
 {
 	(void)args;
-	(void)err;
-	return each_job(ctx->engine, block_job);
+	return each_job(ctx->engine, block_job, err);
 }
 
 static json_t *query_jobs(struct qmp_context *ctx, json_t *args,
 			  struct err *err)
 {
 	(void)args;
-	(void)err;
-	return each_job(ctx->engine, job);
+	return each_job(ctx->engine, job, err);
 }
 
 /* query-jobs in numbers of real work, which the bars are drawn from. */
@@ -141,8 +147,7 @@ static json_t *x_query_jobs(struct qmp_context *ctx, json_t *args,
 			    struct err *err)
 {
 	(void)args;
-	(void)err;
-	return each_job(ctx->engine, work);
+	return each_job(ctx->engine, work, err);
 }
 
 const struct qmp_command qmp_query_commands[] = {

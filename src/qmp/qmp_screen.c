@@ -14,12 +14,13 @@
 static json_t *x_query_links(struct qmp_context *ctx, json_t *args,
 			     struct err *err)
 {
-	json_t *list = json_array();
 	struct nodes nodes;
+	json_t *list;
 
 	(void)args;
-	(void)err;
-	nodes_init(&nodes, ctx->engine);
+	if (nodes_init(&nodes, ctx->engine, err))
+		return NULL;
+	list = json_array();
 	for (size_t i = 0; i < nodes.n; i++)
 		if (!nodes.list[i].bytes)
 			json_array_append_new(list, json_pack("{s:s, s:s}",

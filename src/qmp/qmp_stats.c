@@ -107,13 +107,16 @@ static json_t *of_nodes(struct engine *engine, const struct nodes *nodes)
 	return list;
 }
 
-static json_t *of_drives(struct engine *engine, const struct nodes *nodes)
+static json_t *of_drives(struct engine *engine, const struct nodes *nodes,
+			 struct err *err)
 {
-	json_t *list = json_array();
 	struct drive_info *drives;
 	size_t n;
+	int rc = engine_query_drives(engine, &drives, &n);
+	json_t *list = rc ? NULL : json_array();
 
-	engine_query_drives(engine, &drives, &n);
+	if (rc)
+		err_sys(err, rc, "No list of drives");
 	for (size_t i = 0; i < n; i++)
 		json_array_append_new(list, drive_stats(engine, nodes,
 							&drives[i]));
@@ -127,11 +130,11 @@ static json_t *query_blockstats(struct qmp_context *ctx, json_t *args,
 	struct nodes nodes;
 	json_t *list;
 
-	(void)err;
-	nodes_init(&nodes, ctx->engine);
+	if (nodes_init(&nodes, ctx->engine, err))
+		return NULL;
 	list = args_bool(args, "query-nodes", false) ?
 		of_nodes(ctx->engine, &nodes) :
-		of_drives(ctx->engine, &nodes);
+		of_drives(ctx->engine, &nodes, err);
 	nodes_release(&nodes);
 	return list;
 }

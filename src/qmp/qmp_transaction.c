@@ -2,6 +2,7 @@
 /*
  * Snapshots, one or several at one point in time.
  */
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -52,10 +53,12 @@ static const struct action {
 static json_t *run(struct qmp_context *ctx, const struct snapshot_options *o,
 		   size_t n, struct err *err)
 {
-	char **formatting = mem_alloc((n + 1) * sizeof(*formatting));
-	int rc = engine_snapshots(ctx->engine, o, n, formatting, err);
+	char **formatting = mem_try(n + 1, sizeof(*formatting));
+	int rc = formatting ? engine_snapshots(ctx->engine, o, n, formatting,
+					       err) :
+		 err_sys(err, ENOMEM, "No snapshot");
 
-	for (size_t i = 0; i < n; i++) {
+	for (size_t i = 0; formatting && i < n; i++) {
 		if (formatting[i])
 			qmp_notice(ctx, formatting[i]);
 		free(formatting[i]);
@@ -149,7 +152,9 @@ static json_t *transaction(struct qmp_context *ctx, json_t *args,
 			"expects at most %d elements", ACTIONS_MAX);
 		return NULL;
 	}
-	o = mem_alloc((n + 1) * sizeof(*o));
+	o = mem_try(n + 1, sizeof(*o));
+	if (!o)
+		rc = err_sys(err, ENOMEM, "No transaction");
 	json_array_foreach(list, i, entry)
 		if (!rc)
 			rc = parse_action(entry, i, &o[i], err);

@@ -43,12 +43,15 @@ static struct conn *conn_of(const struct peer *p)
 	return container_of(p, struct conn, peer);
 }
 
+/* NULL: no memory. */
 static struct conn *new_conn(struct server *s, int in, int out,
 			     const struct conn_protocol *protocol,
 			     bool pretty)
 {
-	struct conn *c = mem_alloc(sizeof(*c));
+	struct conn *c = mem_try(1, sizeof(*c));
 
+	if (!c)
+		return NULL;
 	*c = (struct conn) {
 		.machine = s->machine, .protocol = protocol, .pretty = pretty,
 		.in = in, .out = out, .in_ended = -1,
@@ -59,8 +62,9 @@ static struct conn *new_conn(struct server *s, int in, int out,
 static struct peer *make_peer(void *arg, void *way, int fd)
 {
 	const struct manner *m = way;
+	struct conn *c = new_conn(arg, fd, fd, m->protocol, m->pretty);
 
-	return &new_conn(arg, fd, fd, m->protocol, m->pretty)->peer;
+	return c ? &c->peer : NULL;
 }
 
 static int start_peer(struct peer *p)
@@ -106,12 +110,24 @@ static int add_listener(struct server *s, const struct server_way *way,
 	return 0;
 }
 
-static void add_peer(struct server *s, const struct server_way *way, int fd)
+static int refuse(struct err *err)
+{
+	return err_sys(err, ENOMEM, "No monitor");
+}
+
+/* Takes @fd. */
+static int add_peer(struct server *s, const struct server_way *way, int fd,
+		    struct err *err)
 {
 	struct conn *c = new_conn(s, fd, fd, way->protocol, way->pretty);
 
+	if (!c) {
+		close(fd);
+		return refuse(err);
+	}
 	socket_peer(fd, c->peer.name, sizeof(c->peer.name));
 	listener_admit(&s->listener, &c->peer);
+	return 0;
 }
 
 static int add_stdio(struct server *s, const struct server_way *way,
@@ -127,6 +143,8 @@ static int add_stdio(struct server *s, const struct server_way *way,
 		return err_sys(err, errno, "No descriptor for a monitor");
 	c = new_conn(s, STDIN_FILENO, STDOUT_FILENO, way->protocol,
 		     way->pretty);
+	if (!c)
+		return refuse(err);
 	c->is_stdio = true;
 	c->in_ended = s->stdin_ended;
 	snprintf(c->peer.name, sizeof(c->peer.name), "stdio");
@@ -151,8 +169,7 @@ static int connect_unix(struct server *s, const struct server_way *way,
 			close(fd);
 		return -1;
 	}
-	add_peer(s, way, fd);
-	return 0;
+	return add_peer(s, way, fd, err);
 }
 
 static int add_unix(struct server *s, const struct server_way *way,
@@ -222,10 +239,8 @@ static int add_fd(struct server *s, const struct server_way *way,
 			       listens ? "listens" : "does not listen",
 			       way->connect ? "off" : "on");
 	fcntl(way->fd, F_SETFD, FD_CLOEXEC);
-	if (way->connect) {
-		add_peer(s, way, way->fd);
-		return 0;
-	}
+	if (way->connect)
+		return add_peer(s, way, way->fd, err);
 	fcntl(way->fd, F_SETFL, flags | O_NONBLOCK);
 	return add_listener(s, way, &sockets);
 }
