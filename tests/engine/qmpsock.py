@@ -107,14 +107,15 @@ class Server:
     """A blkmon with QMP on a socket, .path, and on stdio, which says when all
     is open."""
 
-    def __init__(self, d, *args, program=None):
+    def __init__(self, d, *args, program=None, env=None):
         self.path = os.path.join(d, "qmp.sock")
         self.log = os.path.join(d, "stderr")
         with open(self.log, "wb") as log:
             self.proc = subprocess.Popen(
                 [program or blk.BLKMON, "--qmp", "unix:" + self.path,
                  "--qmp", "stdio", *map(os.fspath, args)],
-                stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log)
+                stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log,
+                env=env)
         line = self.proc.stdout.readline()
         assert READY in line, (line, self.said())
 
