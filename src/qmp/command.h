@@ -69,8 +69,9 @@ json_t *qmp_reply(json_t *request, json_t *value, const struct err *err);
 json_t *qmp_execute(struct qmp_context *ctx, json_t *request);
 
 /* What runs one HMP line for human-monitor-command: its output with "\n", the
- * caller's, or NULL if there is no memory for it. It belongs to the floor above, which sets it before the first
- * request; until then the command is refused. */
+ * caller's, or NULL if there is no memory for it. It belongs to the floor
+ * above, which sets it before the first request; until then the command is
+ * refused. */
 extern char *(*qmp_human_line)(struct machine *machine, const char *line);
 
 /* {} for 0; for anything else NULL, the error being set. */
