@@ -1,5 +1,5 @@
-/* oom.h - the allocator of the program that includes it, which fails once
- * where a test says. A sanitizer has an allocator of its own: there nothing
+/* oom.h - the allocator of the program that includes it, which fails where a
+ * test says. A sanitizer has an allocator of its own: there nothing
  * fails, and OOM_WORKS is false. */
 #ifndef BLKMON_TESTS_OOM_H
 #define BLKMON_TESTS_OOM_H
@@ -10,24 +10,24 @@
 #include <stdint.h>
 #include <stdlib.h>
 
-static _Atomic long oom_left;	/* this allocation from here on; 0: none */
-static _Atomic size_t oom_least; /* smaller ones are not counted */
+static _Atomic long oom_seen, oom_first, oom_many, oom_failed;
+static _Atomic size_t oom_least;
 
-/* The @n-th allocation of at least @least bytes fails, all buffers among
- * them. */
-static inline void oom_arm(long n, size_t least)
+/* From the @first allocation (1 is the next) of at least @least bytes on,
+ * @many such fail; buffers count as large. */
+static inline void oom_arm(long first, long many, size_t least)
 {
+	oom_seen = oom_failed = 0;
+	oom_many = many;
 	oom_least = least;
-	oom_left = n;
+	oom_first = first;
 }
 
-/* True if it has failed. */
+/* True if one has failed. */
 static inline bool oom_disarm(void)
 {
-	long left = oom_left;
-
-	oom_left = 0;
-	return left < 0;
+	oom_first = 0;
+	return oom_failed;
 }
 
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
@@ -46,16 +46,18 @@ void *__libc_calloc(size_t n, size_t size);
 void *__libc_realloc(void *p, size_t size);
 void *__libc_memalign(size_t align, size_t size);
 
-/* Counts down to 1, which fails, and is -1 from then on. */
 static bool oom_fails(size_t size)
 {
-	long left = oom_left;
+	long first = oom_first, n;
 
-	if (left <= 0 || size < oom_least)
+	if (!first || size < oom_least)
 		return false;
-	oom_left = left == 1 ? -1 : left - 1;
+	n = ++oom_seen;
+	if (n < first || n - first >= oom_many)
+		return false;
+	oom_failed++;
 	errno = ENOMEM;
-	return left == 1;
+	return true;
 }
 
 void *malloc(size_t size)

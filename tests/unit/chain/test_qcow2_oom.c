@@ -126,7 +126,7 @@ static bool grow(long n)
 	create(1000 * SECTOR);
 	node = open_node(&g);
 	assert_int_equal(put(node, 10, 20, 1), 0);
-	oom_arm(n, 0);
+	oom_arm(n, 1, 0);
 	rc = node_grow(node, CLUSTERS * SECTOR, &err);
 	failed = oom_disarm();
 	assert_true(failed || !rc);
@@ -152,7 +152,7 @@ static bool fill(long n)
 	create(sizeof(model));
 	node = open_node(&g);
 	assert_int_equal(put(node, 0, 3900, 1), 0);
-	oom_arm(n, 0);
+	oom_arm(n, 1, 0);
 	for (unsigned i = 3900; i < CLUSTERS && !rc; i += 100)
 		rc = put(node, i, 100, (uint8_t)(i / 100));
 	failed = oom_disarm();

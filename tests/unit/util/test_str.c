@@ -6,10 +6,12 @@
 
 #include <cmocka.h>
 
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "engine/util/str.h"
+#include "tests/unit/oom.h"
 
 static void empty_is_usable(void **state)
 {
@@ -133,6 +135,39 @@ static void prefixes(void **state)
 	assert_false(str_has_prefix("", "x"));
 }
 
+/* Up to STR_SURE nothing is lost, whatever fails once; beyond it the end is,
+ * and no hole. */
+static void loses_only_its_end(void **state)
+{
+	struct str s = STR_INIT;
+	size_t len;
+
+	(void)state;
+	if (!OOM_WORKS)
+		skip();
+	oom_arm(1, LONG_MAX, STR_SURE + 1);
+	for (int i = 0; i < 60000; i++)
+		str_addf(&s, "%d,", i % 10);
+	assert_true(oom_disarm());
+	assert_true(s.lost);
+	len = s.len;
+	assert_in_range(len, STR_SURE - 2, STR_SURE);
+	assert_int_equal(strlen(s.s), len);
+	str_add(&s, "x");
+	assert_int_equal(s.len, len);
+	str_clear(&s);
+	assert_false(s.lost);
+	str_add(&s, "again");
+	assert_string_equal(str_get(&s), "again");
+	str_release(&s);
+	oom_arm(1, 1, 0);
+	str_add(&s, "small");
+	assert_true(oom_disarm());
+	assert_false(s.lost);
+	assert_string_equal(str_get(&s), "small");
+	str_release(&s);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -142,6 +177,7 @@ int main(void)
 		cmocka_unit_test(detach_gives_it_away),
 		cmocka_unit_test(safe_text),
 		cmocka_unit_test(prefixes),
+		cmocka_unit_test(loses_only_its_end),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
