@@ -171,9 +171,9 @@ int console_reply(struct console *c, json_t *reply)
 {
 	char *text = json_dumps(reply, JSON_ENSURE_ASCII |
 				(c->pretty ? JSON_INDENT(4) : 0));
-	int rc = channel_error(reply) ? -1 : 0;
+	int rc = channel_error(reply) || !text ? -1 : 0;
 
-	console_printf(c, "%s\n", text);
+	console_printf(c, "%s\n", text ? text : "Error: no memory for a reply");
 	free(text);
 	json_decref(reply);
 	return rc;
@@ -219,7 +219,8 @@ static void show_event(struct console *c, const json_t *event)
 		return;
 	}
 	text = json_dumps(event, JSON_ENSURE_ASCII);
-	console_print(c, CONSOLE_JSON_EVENT, text);
+	if (text)
+		console_print(c, CONSOLE_JSON_EVENT, text);
 	free(text);
 }
 

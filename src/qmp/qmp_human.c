@@ -5,6 +5,7 @@
  */
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "engine/util/str.h"
 #include "src/qmp/command.h"
@@ -29,6 +30,7 @@ static json_t *with_carriage_returns(const char *text)
 
 static json_t *human(struct qmp_context *ctx, json_t *args, struct err *err)
 {
+	const char *line = args_str(args, "command-line");
 	json_t *value;
 	char *text;
 
@@ -36,7 +38,13 @@ static json_t *human(struct qmp_context *ctx, json_t *args, struct err *err)
 		err_set(err, ERR_NOT_SUPPORTED, "Not supported");
 		return NULL;
 	}
-	text = qmp_human_line(ctx->machine, args_str(args, "command-line"));
+	/* What is made of it may be as long, and must not fail. */
+	if (strlen(line) >= STR_SURE) {
+		err_set(err, ERR_INVALID_PARAMETER, "Parameter 'command-line' "
+			"is too long");
+		return NULL;
+	}
+	text = qmp_human_line(ctx->machine, line);
 	value = text ? with_carriage_returns(text) : NULL;
 	if (!value)
 		err_sys(err, ENOMEM, "No reply");

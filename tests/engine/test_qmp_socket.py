@@ -526,6 +526,26 @@ def hmp(path, lines):
     raise AssertionError("no room")
 
 
+def test_lines_of_clients_have_a_limit(d, pair):
+    """What is made of a line must find memory, so it is not too long."""
+    path = os.path.join(d, "hmp.sock")
+    with Server(d, "--chardev", "socket,id=h,path=%s,server=on" % path,
+                "--monitor", "h,mode=readline", pair[-1]) as server:
+        s = hmp(path, b"x" * (64 * 1024) + b"\ninfo block-jobs\n")
+        got = b""
+        while b"No active jobs" not in got:
+            part = s.recv(65536)
+            assert part, got[-200:]
+            got += part
+        s.close()
+        assert got.count(b"line too long") == 1, got[-200:]
+        with server.client() as c:
+            for count, fits in ((64 * 1024 - 1, True), (64 * 1024, False)):
+                got = c.request("human-monitor-command",
+                                command_line="x" * count)
+                assert ("return" in got) == fits, got
+
+
 def test_a_wait_ends_with_its_client(d, pair):
     """There is room for 100 clients: those who left while they waited for a
     job without an end take none of it. Who has only said all is answered."""

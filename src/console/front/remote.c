@@ -9,8 +9,9 @@
 #include "src/console/console.h"
 #include "src/console/line/console_run.h"
 
-/* A longer line is left out, with a word about it. */
-#define LINE_MAX_BYTES (1u << 20)
+/* A longer line is left out, with a word about it: what is made of a line
+ * may be as long, and must not fail. */
+#define LINE_MAX_BYTES STR_SURE
 
 #define BANNER "blkmon - type 'help' for the commands\r\n"
 
@@ -84,8 +85,6 @@ static void run_line(struct remote *r)
 	r->running = true;
 	if (r->too_long)
 		console_printf(&r->console, "line too long\n");
-	else if (r->line.lost)
-		console_printf(&r->console, "no memory for the line\n");
 	else
 		console_run(&r->console, str_get(&r->line));
 	r->running = false;
@@ -98,7 +97,7 @@ static void take(struct remote *r, char c)
 {
 	if (c == '\n')
 		run_line(r);
-	else if (r->line.len == LINE_MAX_BYTES)
+	else if (r->line.len == LINE_MAX_BYTES - 1)
 		r->too_long = true;
 	else if (c && c != '\r')
 		str_add_char(&r->line, c);
