@@ -57,7 +57,7 @@ static int complain(const struct err *err)
 {
 	struct str text = STR_INIT;
 
-	str_add_safe(&text, err->text);
+	err_add_text(&text, err->text);
 	fprintf(stderr, "blkmon: %s\n", str_get(&text));
 	str_release(&text);
 	return EXIT_FAILED;
@@ -69,10 +69,15 @@ static int run_command(struct program *p, struct daemon_command *command)
 	json_t *reply = channel_call(p->channel, command->name,
 				     command->args);
 	const char *error = channel_error(reply);
+	struct str text = STR_INIT;
 
 	command->args = NULL;
-	if (error)
-		fprintf(stderr, "blkmon: --%s: %s\n", command->option, error);
+	if (error) {
+		err_add_text(&text, error);
+		fprintf(stderr, "blkmon: --%s: %s\n", command->option,
+			str_get(&text));
+	}
+	str_release(&text);
 	json_decref(reply);
 	return error ? EXIT_FAILED : 0;
 }

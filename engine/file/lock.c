@@ -4,6 +4,10 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stddef.h>
+#include <stdio.h>
+#include <unistd.h>
+
+#include "engine/file/holder.h"
 
 /* A set of lock bytes is a mask: bit n is byte 100 + n (permission n is used),
  * bit 4 + n is byte 200 + n (permission n is not shared). Bit b contradicts
@@ -50,6 +54,30 @@ static int set_bytes(int fd, unsigned mask, short type)
 	return 0;
 }
 
+/* Two lines, as QEMU's, and who it is if that can be found. */
+static int refuse(int fd, const struct flock *lock, const char *what,
+		  const char *path, struct err *err)
+{
+	struct holder holder;
+
+	err_set(err, ERR_GENERIC, "Failed to %s\n" ERR_HINT "%s]?", what,
+		path);
+	if (holder_find(fd, lock->l_start, &holder) && holder.pid != getpid())
+		err_set(err, ERR_GENERIC, "%s (%s, pid %d)", err->text,
+			holder.name, (int)holder.pid);
+	return -1;
+}
+
+static int refuse_bit(int fd, unsigned bit, const char *path, struct err *err)
+{
+	struct flock lock = byte_lock(F_WRLCK, bit ^ 4);
+	char what[64];
+
+	snprintf(what, sizeof(what), "get %s\"%s\" lock",
+		 bit < 4 ? "" : "shared ", perm_names[bit % 4]);
+	return refuse(fd, &lock, what, path, err);
+}
+
 /* Is there another description with a byte that contradicts @mask? */
 static int check_bytes(int fd, unsigned mask, const char *path,
 		       struct err *err)
@@ -64,11 +92,7 @@ static int check_bytes(int fd, unsigned mask, const char *path,
 				       "Could not look at the locks of '%s'",
 				       path);
 		if (lock.l_type != F_UNLCK)
-			return err_set(err, ERR_GENERIC,
-				       "Failed to get %s\"%s\" lock\n"
-				       "Is another process using the image "
-				       "[%s]?", bit < 4 ? "" : "shared ",
-				       perm_names[bit % 4], path);
+			return refuse_bit(fd, bit, path, err);
 	}
 	return 0;
 }
@@ -87,8 +111,8 @@ int lock_change(int old_fd, enum lock_role old, int fd, enum lock_role role,
 	/* A read lock fails only against a write lock: not QEMU's way, but
 	 * somebody means to have the file alone. */
 	if (rc) {
-		err_set(err, ERR_GENERIC, "Failed to lock the image\n"
-			"Is another process using the image [%s]?", path);
+		refuse(fd, &(struct flock){ .l_start = 100 },
+		       "lock the image", path, err);
 		goto back;
 	}
 	/* Otherwise the old description would stand in the new one's way. */

@@ -26,8 +26,8 @@
  * goes back. A byte of both roles is held at every moment. File systems that
  * have no OFD locks (-EINVAL, -ENOLCK) are used unlocked. 0, or -1 and QEMU's
  * two lines: `Failed to get "write" lock` / `Failed to get shared "write"
- * lock` ..., newline, `Is another process using the image [PATH]?`; class
- * ERR_GENERIC. */
+ * lock` ..., newline, `Is another process using the image [PATH]?`, with who
+ * it is behind that where it can be found; class ERR_GENERIC. */
 int lock_change(int old_fd, enum lock_role old, int fd, enum lock_role role,
 		const char *path, struct err *err);
 

@@ -9,6 +9,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "engine/util/mem.h"
+#include "engine/util/str.h"
+
 int err_set(struct err *err, enum err_class class, const char *fmt, ...)
 {
 	char text[ERR_TEXT_MAX];
@@ -50,4 +53,19 @@ void err_prefix(struct err *err, const char *fmt, ...)
 	len = strlen(text);
 	snprintf(text + len, sizeof(text) - len, "%s", err->text);
 	strcpy(err->text, text);
+}
+
+void err_add_text(struct str *out, const char *text)
+{
+	const char *hint = strstr(text, "\n" ERR_HINT);
+	char *first;
+
+	if (hint) {
+		first = mem_printf("%.*s", (int)(hint - text), text);
+		str_add_safe(out, first);
+		str_add_char(out, '\n');
+		free(first);
+		text = hint + 1;
+	}
+	str_add_safe(out, text);
 }

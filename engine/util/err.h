@@ -9,6 +9,11 @@
 
 #include <stdarg.h>
 
+struct str;
+
+/* What is shown after a line break below the first line of an error. */
+#define ERR_HINT "Is another process using the image ["
+
 /* The classes of the QMP wire (QEMU's words); the engine knows no JSON, the
  * names are mapped in src/qmp. */
 enum err_class {
@@ -27,7 +32,8 @@ enum err_class {
 struct err {
 	enum err_class class;
 	int errnum;		/* positive errno behind it, 0 if none */
-	char text[ERR_TEXT_MAX]; /* one sentence, no full stop, no newline */
+	char text[ERR_TEXT_MAX]; /* one sentence, no full stop; of a lock two
+				    lines */
 };
 
 /* A fresh error: `struct err err = ERR_INIT;` */
@@ -46,5 +52,9 @@ int err_sys(struct err *err, int errnum, const char *fmt, ...)
 /* Puts text in front of a sentence that is already set. */
 void err_prefix(struct err *err, const char *fmt, ...)
 	__attribute__((format(printf, 2, 3)));
+
+/* @text for a terminal: whatever names are in it, only the break in front of a
+ * hint stays one. */
+void err_add_text(struct str *out, const char *text);
 
 #endif

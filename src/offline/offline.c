@@ -39,7 +39,7 @@ static int fail(const struct err *err)
 {
 	struct str text = STR_INIT;
 
-	str_add_safe(&text, err->text);
+	err_add_text(&text, err->text);
 	fprintf(stderr, "blkmon: %s\n", str_get(&text));
 	str_release(&text);
 	return 1;

@@ -144,7 +144,7 @@ static enum options_result wrong(const struct err *err)
 {
 	struct str text = STR_INIT;
 
-	str_add_safe(&text, err->text);
+	err_add_text(&text, err->text);
 	fprintf(stderr, "blkmon: %s\nTry 'blkmon --help'.\n",
 		str_get(&text));
 	str_release(&text);

@@ -260,3 +260,22 @@ def test_other_containers_are_no_raw_disks(d, fmt, kind):
     blk.blkmon_ok("--drive", "file=%s,format=raw" % path, "-c", "info block")
     blk.blkmon_ok("--drive", "file=%s,backing-format=raw" % top, "-c",
                   "info block")
+
+
+def test_who_has_the_image_is_named(d):
+    """In lines, also where a node is opened by an option; and the image itself
+    is no other process."""
+    path = blk.create(os.path.join(d, "a"), MIB)
+    with blk.held_by_qemu_io(path) as held:
+        want = "lock\nIs another process using the image [%s]? " \
+            "(qemu-io, pid %d)\n" % (path, held.proc.pid)
+        for args in ([path], ["commit", path], [
+                "--blockdev", "driver=qcow2,node-name=n,file.driver=file,"
+                "file.filename=" + path]):
+            out = blk.blkmon(*args)
+            assert out.rc == 1 and out.err.endswith(want), out
+    data = os.path.join(d, "raw")
+    path = blk.create(os.path.join(d, "b"), MIB, data_file=data)
+    out = blk.blkmon("--drive", "file=%s,format=qcow2,data-file=%s"
+                     % (path, path))
+    assert out.rc == 1 and "its own data file" in out.err, out

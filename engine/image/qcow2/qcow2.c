@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "engine/image/image_info.h"
 #include "engine/util/bytes.h"
@@ -36,6 +37,14 @@ static int check_data_file(const struct qcow2 *q, struct err *err)
 		       (unsigned long long)size);
 }
 
+static bool names_itself(const struct qcow2 *q, const char *path)
+{
+	struct stat st;
+
+	return !stat(path, &st) && st.st_dev == q->file->dev &&
+	       st.st_ino == q->file->ino;
+}
+
 /* Hazard H2: a data file is opened only if the operator names it. */
 static int open_data_file(struct qcow2 *q, const struct node_options *o,
 			  struct err *err)
@@ -63,6 +72,9 @@ static int open_data_file(struct qcow2 *q, const struct node_options *o,
 			       "header says '%s')", q->file->path,
 			       q->h.data_file_name ? q->h.data_file_name :
 						     "nothing");
+	if (names_itself(q, o->data_file))
+		return err_set(err, ERR_GENERIC, "'%s' is named as its own "
+			       "data file", q->file->path);
 	if (file_open(&q->data, &fo, err))
 		return -1;
 	return check_data_file(q, err);

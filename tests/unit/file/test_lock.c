@@ -25,6 +25,9 @@
 
 extern char **environ;
 
+/* The process beside us that has the image, or 0: we have it ourselves. */
+static pid_t other;
+
 static int no_locks;	/* errno of a file system that has none, or 0 */
 
 int fcntl(int fd, int cmd, ...)
@@ -86,7 +89,9 @@ static struct file *take(enum lock_role role, const char *text)
 	char want[256] = "";
 
 	if (text)
-		snprintf(want, sizeof(want), "%s\n" HINT, text);
+		snprintf(want, sizeof(want), other ? "%s\nIs another process "
+			 "using the image [image]? (qemu-io, pid %d)" :
+			 "%s\n" HINT, text, other);
 	assert_int_equal(file_open(&f, &o, &err), text ? -1 : 0);
 	assert_string_equal(err.text, want);
 	return f;
@@ -276,9 +281,11 @@ static void we_come_second(const struct meeting *m)
 	if (!strstr(q.output, "qemu-io> "))
 		fail_msg("%s", q.output);
 	assert_string_equal(held(), m->bytes);
+	other = q.pid;
 	file_close(take(LOCKS_NONE, NULL));
 	file_close(take(LOCKS_READ, m->read));
 	file_close(take(LOCKS_WRITE, m->write));
+	other = 0;
 	qemu_stop(&q);
 }
 

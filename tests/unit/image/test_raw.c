@@ -25,6 +25,7 @@ static struct node *image_new(uint64_t size)
 {
 	static struct node node;
 	static struct file *f;
+	const struct node_options o = { 0 };
 	struct err err = ERR_INIT;
 
 	memset(data, 0x5a, sizeof(data));
@@ -34,7 +35,7 @@ static struct node *image_new(uint64_t size)
 	memset(&node, 0, sizeof(node));
 	node.file = f;
 	node.drv = &driver_raw;
-	assert_int_equal(driver_raw.open(&node, NULL, &err), 0);
+	assert_int_equal(driver_raw.open(&node, &o, &err), 0);
 	assert_int_equal(driver_raw.make_writable(&node, &err), 0);
 	return &node;
 }

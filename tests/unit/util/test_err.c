@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "engine/util/err.h"
+#include "engine/util/str.h"
 
 static void set_replaces(void **state)
 {
@@ -83,6 +84,26 @@ static void long_text_is_cut(void **state)
 	assert_int_equal(err.errnum, EIO);
 }
 
+static void assert_shown(const char *text, const char *want)
+{
+	struct str out = STR_INIT;
+
+	err_add_text(&out, text);
+	assert_string_equal(str_get(&out), want);
+	str_release(&out);
+}
+
+/* Names break no line. */
+static void text_is_shown(void **state)
+{
+	(void)state;
+	assert_shown("Could not open 'a\nb\x1b'", "Could not open 'a\\x0ab\\x1b'");
+	assert_shown("Failed to get \"write\" lock\n"
+		     "Is another process using the image [a\nb]?",
+		     "Failed to get \"write\" lock\n"
+		     "Is another process using the image [a\\x0ab]?");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -91,6 +112,7 @@ int main(void)
 		cmocka_unit_test(sys_takes_either_sign),
 		cmocka_unit_test(prefix_keeps_class_and_errno),
 		cmocka_unit_test(long_text_is_cut),
+		cmocka_unit_test(text_is_shown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
