@@ -132,6 +132,7 @@ struct stream_options {
 	const char *device;		/* drive or node */
 	const char *base, *base_node, *bottom; /* at most one; all NULL: all */
 	const char *backing_file;	/* words for the header, NULL: ours */
+	const char *filter_node_name;	/* checked; there is no such node */
 	struct job_options job;		/* id NULL: the drive's */
 	int64_t speed;			/* < 0 is refused */
 	bool force;			/* even where that changes internal
@@ -145,9 +146,11 @@ struct commit_options {
 	const char *base, *base_node;	/* both NULL: deepest */
 	const char *top, *top_node;	/* both NULL: the active layer */
 	const char *backing_file;
+	const char *filter_node_name;	/* as in stream_options */
 	struct job_options job;
 	int64_t speed;
 	bool rhel6;			/* top mandatory, active refused */
+	bool words_72;			/* where those of QEMU 7.2 differ */
 	bool force;			/* as in stream_options */
 };
 int engine_commit(struct engine *e, const struct commit_options *o,

@@ -10,6 +10,7 @@
 #include "engine/chain/chain_walk.h"
 #include "engine/engine_impl.h"
 #include "engine/chain/graph.h"
+#include "engine/chain/node_open.h"
 #include "engine/job/job_kinds.h"
 #include "engine/util/mem.h"
 
@@ -23,6 +24,31 @@ static int not_in_chain(const char *name, struct err *err)
 {
 	return err_set(err, ERR_GENERIC,
 		       "Can't find '%s' in the backing chain", name);
+}
+
+static int not_in_this_chain(const char *node, struct err *err)
+{
+	return err_set(err, ERR_GENERIC,
+		       "'%s' is not in this backing file chain", node);
+}
+
+/* A node that QEMU puts in front of what a job works on is not needed here;
+ * but a name that it can't have is an error. */
+static int check_filter(struct engine *e, const char *name, struct err *err)
+{
+	if (!name)
+		return 0;
+	if (strlen(name) >= NODE_NAME_MAX)
+		return err_set(err, ERR_GENERIC, "Node name too long");
+	if (node_check_name(name, err))
+		return -1;
+	if (graph_find(&e->graph, name) || protocol_find(e, name))
+		return err_set(err, ERR_GENERIC,
+			       "Duplicate nodes with node-name='%s'", name);
+	if (drive_find(&e->graph, name))
+		return err_set(err, ERR_GENERIC, "node-name=%s is conflicting "
+			       "with a device id", name);
+	return 0;
 }
 
 static struct node *node_named(struct engine *e, const char *name,
@@ -94,6 +120,9 @@ static int stream_base(struct engine *e, const struct stream_options *o,
 	*base = node_named(e, name, err);
 	if (!*base)
 		return -1;
+	if (o->bottom && !chain_has(top, *base))
+		return err_set(err, ERR_GENERIC, "Node '%s' is not in a chain "
+			       "starting from '%s'", name, top->name);
 	if (!chain_has(top, *base) || (o->base_node && *base == top))
 		return err_set(err, ERR_GENERIC, "Node '%s' is not a backing "
 			       "image of '%s'", name, top->name);
@@ -123,6 +152,10 @@ static int start_stream(struct engine *e, const struct stream_options *o,
 	    (!o->force && top->backing != base &&
 	     chain_check_snapshots(top, top->backing, "A stream", err) < 0))
 		return -1;
+	if (check_filter(e, o->filter_node_name, err) < 0) {
+		err_prefix(err, "Could not create node: ");
+		return -1;
+	}
 	job = job_options(&o->job, drive, o->speed);
 	return stream_start(&e->jobs, top, base, o->backing_file, &job, err);
 }
@@ -168,13 +201,22 @@ static int commit_top(struct engine *e, const struct commit_options *o,
 		if (!*top)
 			return -1;
 		if (!chain_has(active, *top))
-			return err_set(err, ERR_GENERIC, "'%s' is not in this "
-				       "backing file chain", o->top_node);
+			return not_in_this_chain(o->top_node, err);
 	}
 	if (o->rhel6 && *top == active)
 		return err_set(err, ERR_GENERIC, "Top image as the active "
 			       "layer is currently unsupported");
 	return 0;
+}
+
+static int refuse_same(const struct commit_options *o, struct err *err)
+{
+	if (!o->words_72)
+		return err_set(err, ERR_GENERIC, "Invalid files for merge: "
+			       "top and base are the same");
+	if (o->base)
+		return not_in_chain(o->base, err);
+	return err_set(err, ERR_GENERIC, "cannot commit an image into itself");
 }
 
 static int commit_base(struct engine *e, const struct commit_options *o,
@@ -189,15 +231,15 @@ static int commit_base(struct engine *e, const struct commit_options *o,
 		return -1;
 	if (o->base_node && !(*base = node_named(e, name, err)))
 		return -1;
-	if (*base == top && !name && top == drive->root.node)
+	if (*base == top && !name && top == drive->root.node && !o->words_72)
 		return err_set(err, ERR_GENERIC, "Device '%s' has no backing "
 			       "file to commit to", o->device);
 	if (*base == top)
-		return err_set(err, ERR_GENERIC, "Invalid files for merge: "
-			       "top and base are the same");
-	if (!*base || !chain_has(top, *base))
-		return not_in_chain(name, err);
-	return 0;
+		return refuse_same(o, err);
+	if (*base && chain_has(top, *base))
+		return 0;
+	return o->base_node ? not_in_this_chain(name, err) :
+			      not_in_chain(name, err);
 }
 
 static int start_commit(struct engine *e, const struct commit_options *o,
@@ -223,7 +265,8 @@ static int start_commit(struct engine *e, const struct commit_options *o,
 	if (check_start(overlay, base, o->speed, err) < 0 ||
 	    graph_check_exclusive(top, base, err) < 0 ||
 	    (!o->force &&
-	     chain_check_snapshots(top, base, "A commit", err) < 0))
+	     chain_check_snapshots(top, base, "A commit", err) < 0) ||
+	    check_filter(e, o->filter_node_name, err) < 0)
 		return -1;
 	job = job_options(&o->job, drive, o->speed);
 	if (top == active)

@@ -254,8 +254,7 @@ static int check_overlay(const struct snapshot *s, struct err *err)
 	struct node *overlay = s->overlay;
 	struct drive *user = drive_of(overlay);
 
-	if ((user && (*user->root.id || user->users)) || overlay == s->old ||
-	    graph_overlay(overlay, 0) || chain_has(s->old, overlay))
+	if (user && (*user->root.id || user->users))
 		return err_set(err, ERR_GENERIC,
 			       "The overlay is already in use");
 	if (overlay->backing)
@@ -264,6 +263,13 @@ static int check_overlay(const struct snapshot *s, struct err *err)
 	if (!overlay->drv->has_backing)
 		return err_set(err, ERR_GENERIC,
 			       "The overlay does not support backing images");
+	if (chain_has(s->old, overlay))
+		return err_set(err, ERR_GENERIC, "Making '%s' a backing child "
+			       "of '%s' would create a cycle", s->old->name,
+			       overlay->name);
+	if (graph_overlay(overlay, 0))
+		return err_set(err, ERR_GENERIC,
+			       "The overlay is already in use");
 	return graph_check_free(overlay, err);
 }
 

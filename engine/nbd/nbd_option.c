@@ -13,6 +13,7 @@
 
 /* The longest that makes sense is a list of contexts asked for. */
 #define OPTION_MAX (64u << 10)
+#define NAME_SHOWN 80		/* of an export's name, in an error */
 
 /* How an option leaves the handshake. */
 enum { GOES_ON, SETTLED };
@@ -110,6 +111,26 @@ static void tell_unknown(struct nbd_conn *c, const struct text *name)
 {
 	nbd_notice(c->server, c, "asks for export '%.*s', which is not there",
 		   (int)min_u64(name->len, 128), (const char *)name->s);
+}
+
+/* In QEMU's words. */
+static int refuse_unknown(const struct option *o, const struct text *name)
+{
+	struct str safe = STR_INIT;
+	char *shown, *why;
+	int rc;
+
+	tell_unknown(o->conn, name);
+	shown = mem_printf("%.*s", (int)min_u64(name->len, NAME_SHOWN),
+			   (const char *)name->s);
+	str_add_safe(&safe, shown);
+	why = mem_printf("export '%s%s' not present", str_get(&safe),
+			 name->len > NAME_SHOWN ? "..." : "");
+	rc = refuse(o, NBD_REP_ERR_UNKNOWN, why);
+	free(why);
+	free(shown);
+	str_release(&safe);
+	return rc;
 }
 
 /* --- the export chosen --- */
@@ -238,10 +259,8 @@ static int option_info(struct option *o)
 	    o->len != infos * 2u)
 		return invalid(o, "its lengths do not fit");
 	x = nbd_export_get(c->server, name.s, name.len);
-	if (!x) {
-		tell_unknown(c, &name);
-		return refuse(o, NBD_REP_ERR_UNKNOWN, "no such export");
-	}
+	if (!x)
+		return refuse_unknown(o, &name);
 	rc = o->number == NBD_OPT_GO ? nbd_export_await(c, x) : 0;
 	if (!rc)
 		rc = send_infos(o, x);
@@ -352,10 +371,8 @@ static int option_contexts(struct option *o)
 	if (!take_text(o, &name) || !choose(o, &chosen))
 		return invalid(o, "its lengths do not fit");
 	x = nbd_export_get(c->server, name.s, name.len);
-	if (!x) {
-		tell_unknown(c, &name);
-		return refuse(o, NBD_REP_ERR_UNKNOWN, "no such export");
-	}
+	if (!x)
+		return refuse_unknown(o, &name);
 	if (o->number == NBD_OPT_SET_META_CONTEXT) {
 		c->contexts = chosen;
 		c->contexts_of = x->serial;

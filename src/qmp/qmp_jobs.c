@@ -7,6 +7,7 @@
 
 #include "engine/util/clock.h"
 #include "src/qmp/command.h"
+#include "src/qmp/json/error.h"
 
 /* How long a cancel waits for the job to be gone, so that a query right
  * behind it does not see it any more. A job that hangs on its disk is left
@@ -57,6 +58,7 @@ static json_t *block_stream(struct qmp_context *ctx, json_t *args,
 		.base_node = args_str(args, "base-node"),
 		.bottom = args_str(args, "bottom"),
 		.backing_file = args_str(args, "backing-file"),
+		.filter_node_name = args_str(args, "filter-node-name"),
 		.job = job_options(args),
 		.speed = args_int(args, "speed", 0),
 		.force = args_bool(args, "x-blkmon-force", false),
@@ -79,10 +81,12 @@ static json_t *commit(struct qmp_context *ctx, json_t *args, bool rhel6,
 		.top = args_str(args, "top"),
 		.top_node = args_str(args, "top-node"),
 		.backing_file = args_str(args, "backing-file"),
+		.filter_node_name = args_str(args, "filter-node-name"),
 		.job = job_options(args),
 		.speed = args_int(args, "speed", 0),
 		.force = args_bool(args, "x-blkmon-force", false),
 		.rhel6 = rhel6,
+		.words_72 = qmp_error_is_72(),
 	};
 
 	if (one_of(args, "base-node", "base", "are mutually exclusive", err) ||

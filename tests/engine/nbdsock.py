@@ -15,6 +15,10 @@ OPT_GO, ACK = 7, 1
 REQUEST, REPLY, OPT_REPLY = 0x25609513, 0x67446698, 0x3e889045565a9
 
 
+class Refused(AssertionError):
+    """The server said why there is no such export."""
+
+
 class Nbd:
     def __init__(self, path, export):
         self.sock = socket.socket(socket.AF_UNIX)
@@ -32,8 +36,11 @@ class Nbd:
         while kind != ACK:
             head = struct.unpack(">QIII", self.take(20))
             kind = head[2]
-            assert head[:2] == (OPT_REPLY, OPT_GO) and kind < 1 << 31, head
-            self.take(head[3])
+            assert head[:2] == (OPT_REPLY, OPT_GO), head
+            said = self.take(head[3])
+            if kind >> 31:
+                self.close()
+                raise Refused(said.decode())
 
     def __enter__(self):
         return self

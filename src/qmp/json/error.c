@@ -11,6 +11,11 @@ void qmp_error_classes_72(void)
 	classes_72 = true;
 }
 
+bool qmp_error_is_72(void)
+{
+	return classes_72;
+}
+
 static const char *class_name(enum err_class class)
 {
 	switch (class) {

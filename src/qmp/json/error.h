@@ -11,6 +11,8 @@
  * before the first request. */
 void qmp_error_classes_72(void);
 
+bool qmp_error_is_72(void);
+
 /* {"class", "desc"}; the caller's. */
 json_t *qmp_error(const struct err *err);
 

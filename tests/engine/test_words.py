@@ -1,0 +1,66 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Refusals that clients match, word by word those of qemu-storage-daemon."""
+
+import os
+
+import pytest
+
+import blk
+import nbdsock
+from qmpsock import Server
+from test_blockdev import Stdio, add, file, node
+
+GRAPH = add(node("na", file("a")), node("no", file("o"), backing="na"),
+            node("nb", file("b")), node("nt", file("t")))
+
+
+def commit(**how):
+    return "block-commit", {"job-id": "j", "device": "no", **{
+        k.replace("_", "-"): v for k, v in how.items()}}
+
+
+def stream(**how):
+    return "block-stream", commit(**how)[1]
+
+
+def over(below, overlay):
+    return "blockdev-snapshot", {"node": below, "overlay": overlay}
+
+
+JOBS = GRAPH + [
+    commit(base_node="nt"), commit(top_node="nt"), commit(base_node="nope"),
+    commit(top_node="nope"), commit(top_node="na", base_node="no"),
+    commit(top_node="na", base_node="na"), commit(base_node="no"),
+    commit(top_node="na"), commit(top="a", base="a"), commit(base="o"),
+    commit(top="a", base="o"), commit(top="nope"), commit(base="nope"),
+    *[how(filter_node_name=name)
+      for how in (commit, stream) for name in ("1234", "", "nt", "x" * 40)],
+    stream(base_node="nt"), stream(base_node="no"), stream(base="o"),
+    stream(bottom="nt"), stream(bottom="nope"),
+]
+
+SNAPSHOTS = GRAPH + [
+    over("nb", "nb"), over("no", "na"), over("nt", "no"), over("na", "nb"),
+    over("nt", "nope"), over("nope", "nt"),
+]
+
+
+@pytest.mark.parametrize("story", [JOBS, SNAPSHOTS], ids=["jobs", "snapshots"])
+def test_same_words(d, story):
+    with Stdio(os.path.join(d, "q"), "qemu-storage-daemon", "--chardev",
+               "stdio,id=m", "--monitor", "chardev=m") as qemu, \
+            Stdio(os.path.join(d, "b"), blk.BLKMON, "--qmp", "stdio",
+                  "--error-classes", "7.2") as ours:
+        for request in story:
+            assert ours.ask(*request) == qemu.ask(*request), request
+
+
+@pytest.mark.parametrize("name, shown", [
+    ("nope", "nope"), ("y" * 300, "y" * 80 + "..."), ("a\x1bb", "a\\x1bb")])
+def test_export_not_present(d, name, shown):
+    path = blk.create(os.path.join(d, "a"), blk.MIB)
+    sock = os.path.join(d, "nbd")
+    with Server(d, "--nbd", "unix:" + sock, "--export", "disk0", path):
+        with pytest.raises(nbdsock.Refused) as refused:
+            nbdsock.Nbd(sock, name)
+        assert refused.value.args == ("export '%s' not present" % shown,)
