@@ -6,6 +6,7 @@
 
 #include "engine/util/bug.h"
 #include "engine/util/mem.h"
+#include "src/qmp/command.h"
 #include "src/qmp/json/args.h"
 #include "src/qmp/json/keyval.h"
 #include "src/qmp/json/nbd_address.h"
@@ -36,6 +37,17 @@ static void nest_address(json_t *args)
 	json_object_set_new(args, "addr", nested);
 }
 
+/* The command's own table says what its words are. */
+static json_t *parse_command(const char *command, const char *value,
+			     const char *implied, struct err *err)
+{
+	json_t *args = keyval_parse(value, implied, err);
+
+	if (args && *value != '{')
+		keyval_types(args, qmp_find(command)->args);
+	return args;
+}
+
 /* Takes @args. */
 static int add_command(struct daemon_options *o, const char *option,
 		       const char *command, json_t *args)
@@ -51,7 +63,7 @@ static int add_command(struct daemon_options *o, const char *option,
 static int take_command(struct daemon_options *o, const struct row *row,
 			const char *value, struct err *err)
 {
-	json_t *args = keyval_parse(value, row->implied, err);
+	json_t *args = parse_command(row->command, value, row->implied, err);
 
 	if (!args)
 		return -1;
@@ -77,7 +89,7 @@ static int take_nbd(struct daemon_options *o, const struct row *row,
 static int take_export(struct daemon_options *o, const struct row *row,
 		       const char *value, struct err *err)
 {
-	json_t *args = keyval_parse(value, "device", err);
+	json_t *args = parse_command("nbd-server-add", value, "device", err);
 	bool is_drive = args_str(args, "device") && !args_str(args, "id");
 
 	if (args && is_drive)

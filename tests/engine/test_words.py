@@ -64,3 +64,17 @@ def test_export_not_present(d, name, shown):
         with pytest.raises(nbdsock.Refused) as refused:
             nbdsock.Nbd(sock, name)
         assert refused.value.args == ("export '%s' not present" % shown,)
+
+
+@pytest.mark.parametrize("value, rc", [("on", 0), ("off", 0), ("maybe", 1)])
+def test_booleans_of_options_are_those_of_commands(d, value, rc):
+    path = blk.create(os.path.join(d, "a"), blk.MIB)
+    out = blk.blkmon(
+        "--blockdev", "driver=qcow2,node-name=n,file.driver=file,"
+        "file.filename=" + path, "--object", "iothread,id=t",
+        "--nbd-server", "addr.type=unix,addr.path=" + os.path.join(d, "nbd"),
+        "--export", "type=nbd,id=e,node-name=n,iothread=t,fixed-iothread="
+        + value, "--chardev", "stdio,id=c", "--monitor", "chardev=c",
+        stdin='{"execute": "qmp_capabilities"}\n{"execute": "quit"}\n')
+    assert out.rc == rc, out
+    assert ("expected: boolean" in out.err) == bool(rc), out

@@ -9,6 +9,7 @@
 #include "engine/util/mem.h"
 #include "engine/util/size.h"
 #include "engine/util/str.h"
+#include "src/qmp/json/args.h"
 #include "src/qmp/json/json_stream.h"
 
 /* --- values --- */
@@ -184,4 +185,21 @@ json_t *keyval_parse(const char *text, const char *implied, struct err *err)
 		}
 	}
 	return args;
+}
+
+void keyval_types(json_t *args, const char *spec)
+{
+	struct args_item item;
+
+	while (args_next(&spec, &item)) {
+		const char *text = json_string_value(json_object_getn(args,
+						item.name, item.name_len));
+		json_t *value = !text ? NULL : item.type == 'b' ?
+				boolean(text) : item.type == 'i' ?
+				integer(text) : NULL;
+
+		if (value)
+			json_object_setn_new(args, item.name, item.name_len,
+					     value);
+	}
 }

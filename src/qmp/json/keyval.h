@@ -3,7 +3,8 @@
  *
  * A comma inside a value is doubled. Dots make nested objects. A word alone
  * is "on", with "no" in front of it "off" (server,nowait). Values are strings
- * but where the key is one of those that are booleans or integers everywhere.
+ * but where the key is one of those that are booleans or integers everywhere,
+ * or keyval_types() is told.
  */
 #ifndef BLKMON_QMP_KEYVAL_H
 #define BLKMON_QMP_KEYVAL_H
@@ -16,5 +17,8 @@
  * word that has none. */
 json_t *keyval_parse(const char *text, const char *implied,
 		     struct err *err);
+/* Makes booleans and integers of the strings that are such by the
+ * specification @spec (args.h) of @args; what does not look like one stays. */
+void keyval_types(json_t *args, const char *spec);
 
 #endif

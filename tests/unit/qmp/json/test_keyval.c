@@ -77,12 +77,30 @@ static void faults(void **state)
 	expect("\x97.a=1", NULL, "Parameters '\x97.*' used inconsistently");
 }
 
+/* What a command's table says beyond what is so everywhere. */
+static void types_of_a_command(void **state)
+{
+	json_t *args, *want;
+	struct err err = ERR_INIT;
+
+	(void)state;
+	args = keyval_parse("flag=on,count=64k,word=on,bad=maybe,other=on",
+			    NULL, &err);
+	keyval_types(args, "*flag:b,count:i,word:s,*bad:b,*missing:b");
+	want = json_pack("{s:b, s:i, s:s, s:s, s:s}", "flag", 1, "count",
+			 65536, "word", "on", "bad", "maybe", "other", "on");
+	assert_true(json_equal(args, want));
+	json_decref(args);
+	json_decref(want);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(pairs),
 		cmocka_unit_test(types),
 		cmocka_unit_test(json),
+		cmocka_unit_test(types_of_a_command),
 		cmocka_unit_test(faults),
 	};
 
