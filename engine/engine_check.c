@@ -12,17 +12,28 @@ static int not_supported(struct err *err)
 
 /* --- a file that nothing here has open --- */
 
+/* *drv may be NULL: a format that is known by its looks only. */
 static int find_format(struct file *file, const char *format,
 		       const struct driver **drv, struct err *err)
 {
-	int rc = format ? 0 : format_probe(file, &format);
+	const char *name = format;
+	int rc = format ? 0 : format_probe(file, &name);
 
+	*drv = NULL;
 	if (rc)
 		return err_sys(err, rc, "Could not read image '%s'",
 			       file->path);
-	*drv = format_find(format);
-	return *drv ? 0 : err_set(err, ERR_GENERIC,
-				  "Unknown file format '%s'", format);
+	*drv = format_find(name);
+	return *drv || !format ? 0 : err_set(err, ERR_GENERIC, "Unknown file "
+					     "format '%s'", format);
+}
+
+static int check_file(struct file *file, const struct driver *drv,
+		      const struct check_options *o, struct check_report *out,
+		      struct err *err)
+{
+	return drv && drv->check ? drv->check(file, o, out, err) :
+		not_supported(err);
 }
 
 int engine_check_file(const struct check_file *f,
@@ -43,11 +54,10 @@ int engine_check_file(const struct check_file *f,
 	if (file_open(&file, &fo, err))
 		return -1;
 	rc = find_format(file, f->format, &drv, err);
-	if (!rc) {
+	if (!rc)
+		rc = check_file(file, drv, o, out, err);
+	if (!rc)
 		*format = drv->name;
-		rc = drv->check ? drv->check(file, o, out, err) :
-			not_supported(err);
-	}
 	file_close(file);
 	return rc;
 }
