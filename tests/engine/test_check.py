@@ -484,3 +484,21 @@ def test_live_raw(d):
             s.client() as c:
         no = c.request("x-blkmon-check", node_name=node_names(c, d)["raw"])
     assert no["error"]["desc"] == "This image format does not support checks"
+
+
+def test_live_beside_a_job(d):
+    """Whatever a job has half done, there is nothing wrong at any moment."""
+    paths = blk.make_chain(d, 3, size=8 * MIB, data=2 * MIB)
+    with Server(d, "--drive", "file=%s,format=qcow2" % paths[-1]) as s, \
+            s.client() as c:
+        names = node_names(c, d)
+        c.ask("block-stream", job_id="j", device="disk0", speed=4 * MIB)
+        looked = 0
+        while c.ask("query-block-jobs"):
+            for name in names.values():
+                got = c.ask("x-blkmon-check", node_name=name)
+                assert [got[f] for f in FIELDS[:3]] == [0, 0, 0], got
+                looked += 1
+            names = node_names(c, d)
+        assert looked >= 3
+    blk.check(paths[-1])
