@@ -87,6 +87,8 @@ struct check {
 	bool replace;			/* without the table of snapshots */
 	uint64_t watch_end, hit;	/* bytes: what is named in [end,
 					   watch_end) ends at most at hit */
+	uint64_t top;			/* cluster behind all that was ever
+					   counted, old refcounts too */
 	uint64_t budget;		/* bytes of tables left to read */
 	uint8_t *l1_buf, *l2_buf;	/* a cluster each */
 

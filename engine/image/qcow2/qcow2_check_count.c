@@ -95,6 +95,7 @@ void check_count(struct check *c, uint64_t off, uint64_t len,
 	k = max_u64(off >> c->cluster_bits, c->first);
 	last = (off + len - 1) >> c->cluster_bits;
 	c->clusters = max_u64(c->clusters, last + 1);
+	c->top = max_u64(c->top, last + 1);
 	for (; k <= last && check_in_window(c, k); k++)
 		count_one(c, k, role);
 }

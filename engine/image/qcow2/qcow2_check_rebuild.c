@@ -5,6 +5,8 @@
  * write of the header's sector switches to all of it; until then the image is
  * what it was. What damaged entries name behind the end keeps reading as
  * zeroes: the new part lies behind that too, and the file grows over it.
+ *
+ * A block device does not grow: there it lies behind all that is in use.
  */
 #include "engine/image/qcow2/qcow2_check.h"
 
@@ -93,9 +95,26 @@ static uint64_t clusters_at_most(const struct check *c)
 		2 * (c->end >> c->cluster_bits >> c->block_bits) + 64;
 }
 
+static int place_on_device(struct check *c)
+{
+	struct check_plan *p = c->plan;
+	uint64_t size = atomic_load(&c->file->size);
+
+	c->end = size;
+	if (check_windows(c, note_blocks))
+		return -1;
+	p->start = c->top;
+	if (lay_out(c))
+		return -1;
+	if (p->start + plan_clusters(p) <= size >> c->cluster_bits)
+		return 0;
+	return check_fail(c, -ENOSPC, "'%s' has no place for new refcounts",
+			  c->file->path);
+}
+
 /* Moves the end of the file (not yet on disk) until nothing is named in the
  * place behind it. */
-static int find_place(struct check *c)
+static int place_behind_end(struct check *c)
 {
 	struct check_plan *p = c->plan;
 
@@ -258,7 +277,8 @@ int check_rebuild(struct check *c)
 	c->plan = &p;
 	c->quiet = c->anew = true;
 	c->replace = snapshots;
-	rc = find_place(c);
+	rc = c->file->block_device ? place_on_device(c) :
+		place_behind_end(c);
 	if (!rc)
 		rc = write_all(c);
 	c->quiet = c->anew = c->replace = false;

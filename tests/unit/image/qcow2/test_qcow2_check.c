@@ -380,11 +380,47 @@ static void small_windows(void **state)
 	}
 }
 
+/* A device is as long as it is: new refcounts find a place inside, and where
+ * there is none nothing is changed. */
+static void on_a_device(void **state)
+{
+	(void)state;
+	for (int place = 0; place < 2; place++) {
+		struct check_options o = { .fix = CHECK_FIX_ALL };
+		struct err err = ERR_INIT;
+		struct check_report r;
+		uint8_t *disk = mem_alloc(DISK), *now = mem_alloc(DISK);
+		uint64_t size;
+		struct world w;
+
+		if (!world_new(&w))
+			return;
+		size = align_up(w.img.file->size, CLUSTER) +
+			(place ? 64 * CLUSTER : 0);
+		assert_int_equal(file_truncate(w.img.file, size), 0);
+		block_gone(&w);
+		read_disk(w.img.file, disk);
+		w.img.file->block_device = true;
+		assert_int_equal(driver_qcow2.check(w.img.file, &o, &r, &err),
+				 place ? 0 : -1);
+		w.img.file->block_device = false;
+		assert_int_equal(w.img.file->size, size);
+		read_disk(w.img.file, now);
+		assert_memory_equal(disk, now, DISK);
+		r = look(w.img.file, 0, 0);
+		assert_int_equal(!r.corruptions, place);
+		free(disk);
+		free(now);
+		world_free(&w);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(power_cuts),
 		cmocka_unit_test(small_windows),
+		cmocka_unit_test(on_a_device),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
