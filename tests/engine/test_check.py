@@ -13,6 +13,7 @@ import blk
 from blk import KIB, MIB
 from qcow2_model import OFFSET, Image, mutate
 from qmpsock import Server
+from test_devices import loop
 
 KINDS = {
     "plain": {},
@@ -365,6 +366,19 @@ def image_of(content, d):
     with open(path, "wb") as stream:
         stream.write(content)
     return Image(path)
+
+
+def test_device(d):
+    """One does not grow: new refcounts lie inside."""
+    path = make_image(d, "page")
+    image = Image(path)
+    with loop(d, 4 * MIB) as device:
+        put(device, 0, blk.content(path))
+        put(device, image.rt_offset, bytes(8))
+        assert by_blkmon(device).rc == by_qemu(device).rc == 2
+        assert blk.blkmon("check", "-r", "all", device).rc == 0
+        blk.check(device)
+        assert blk.guest(device) == blk.guest(path)
 
 
 # ------------------------------------------------------------------- hostile
