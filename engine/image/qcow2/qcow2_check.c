@@ -272,6 +272,16 @@ static int mend_rest(struct check *c)
 	return walk_and(c, check_correct) || look(c) ? -1 : 0;
 }
 
+/* A table may lie over the header: then it has changed, too. */
+static int begin_mending(struct check *c)
+{
+	uint64_t autoclear = c->h.autoclear;
+
+	if (write_bits(c, c->h.incompatible))
+		return -1;
+	return c->h.autoclear != autoclear ? look(c) : 0;
+}
+
 /* Mends, looks again, and says in c->r what was mended and what is left. */
 static int mend(struct check *c)
 {
@@ -279,7 +289,7 @@ static int mend(struct check *c)
 	bool all = c->o->fix == CHECK_FIX_ALL;
 
 	c->mending = c->silent = true;
-	if (write_bits(c, c->h.incompatible) || (all && mend_zeroes(c)))
+	if (begin_mending(c) || (all && mend_zeroes(c)))
 		return -1;
 	in_tables = c->in_tables;
 	leaks = c->r.leaks;
