@@ -7,11 +7,13 @@ says is believed: what cannot be read is None.
 """
 
 import mmap
+import os
 import struct
 import zlib
 
 OFFSET = 0x00FFFFFFFFFFFE00
 COPIED, COMPRESSED, ZERO = 1 << 63, 1 << 62, 1
+LONG = 64 << 20
 HEADER = {  # what a mutation may change, and how it is written
     "size": (24, ">Q"), "l1_size": (36, ">I"), "l1_offset": (40, ">Q"),
     "rt_offset": (48, ">Q"), "rt_clusters": (56, ">I"),
@@ -23,8 +25,12 @@ HEADER = {  # what a mutation may change, and how it is written
 
 class Image:
     def __init__(self, path):
-        with open(path, "rb") as stream:    # it may be long, and empty
-            self.bytes = mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ)
+        with open(path, "rb") as stream:
+            if os.fstat(stream.fileno()).st_size <= LONG:
+                self.bytes = stream.read()
+            else:   # and empty: nobody changes it while it is looked at
+                self.bytes = mmap.mmap(stream.fileno(), 0,
+                                       access=mmap.ACCESS_READ)
         self.version = self.num(4, ">I")
         self.bits = self.num(20, ">I")
         self.cluster = 1 << self.bits
