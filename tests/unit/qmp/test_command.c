@@ -14,40 +14,21 @@
 #include "src/qmp/channel.h"
 #include "src/qmp/command.h"
 #include "src/qmp/json/error.h"
-#include "tests/unit/scratch.h"
+#include "tests/unit/disk_machine.h"
 
 #define SIZE (4u << 20)
 
-struct world {
-	struct machine *machine;
-	struct channel *channel;
-};
-
 static int enter(void **state)
 {
-	static struct world w;
-	struct drive_options o = {
-		.id = "disk0", .node = { .path = "disk", .format = "raw" },
-	};
-	struct err err = ERR_INIT;
-	int fd = open("disk", O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+	static struct disk_machine m;
 
-	if (fd < 0 || ftruncate(fd, SIZE))
-		return -1;
-	close(fd);
-	w.machine = machine_new();
-	w.channel = channel_local_new(w.machine);
-	*state = &w;
-	return engine_add_drive(w.machine->engine, &o, &err);
+	*state = &m;
+	return disk_machine_init(&m, SIZE);
 }
 
 static int leave(void **state)
 {
-	struct world *w = *state;
-
-	channel_free(w->channel);
-	machine_free(w->machine);
-	scratch_clear();
+	disk_machine_release(*state);
 	return 0;
 }
 
@@ -65,7 +46,8 @@ static json_t *parse(const char *text)
 	return value;
 }
 
-static void expect(struct world *w, const char *request, const char *reply)
+static void expect(struct disk_machine *w, const char *request,
+		   const char *reply)
 {
 	json_t *got = channel_request(w->channel, parse(request));
 	json_t *want = parse(reply);
@@ -91,7 +73,7 @@ static void envelopes(void **state)
 		  "QMP input member 'arguments' must be an object" },
 	};
 
-	struct world *w = *state;
+	struct disk_machine *w = *state;
 
 	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
 		json_t *reply = channel_request(w->channel,
@@ -104,7 +86,7 @@ static void envelopes(void **state)
 
 static void replies(void **state)
 {
-	struct world *w = *state;
+	struct disk_machine *w = *state;
 
 	expect(w, "{'execute': 'query-status', 'id': [1, {}]}",
 	       "{'return': {'status': 'running', 'running': true, "
@@ -116,7 +98,7 @@ static void replies(void **state)
 	expect(w, "{'execute': 'query-jobs'}", "{'return': []}");
 }
 
-static const char *error_of(struct world *w, const char *request,
+static const char *error_of(struct disk_machine *w, const char *request,
 			    const char *class)
 {
 	static char desc[512];
@@ -170,7 +152,7 @@ static void errors(void **state)
 					     cases[i][1]), cases[i][2]);
 }
 
-static json_t *value_of(struct world *w, const char *request)
+static json_t *value_of(struct disk_machine *w, const char *request)
 {
 	json_t *reply = channel_request(w->channel, parse(request));
 	json_t *value = json_object_get(reply, "return");
@@ -182,7 +164,7 @@ static json_t *value_of(struct world *w, const char *request)
 	return value;
 }
 
-static bool mismatch(struct world *w, int pattern)
+static bool mismatch(struct disk_machine *w, int pattern)
 {
 	char request[256];
 	json_t *value;
@@ -201,7 +183,7 @@ static bool mismatch(struct world *w, int pattern)
 /* More than one piece of the buffer. */
 static void guest_io(void **state)
 {
-	struct world *w = *state;
+	struct disk_machine *w = *state;
 
 	assert_false(mismatch(w, 0));
 	json_decref(value_of(w, "{'execute': 'x-blkmon-io', 'arguments': "
@@ -223,7 +205,7 @@ static void guest_io(void **state)
 
 static void queries(void **state)
 {
-	struct world *w = *state;
+	struct disk_machine *w = *state;
 	json_t *list = value_of(w, "{'execute': 'query-block'}");
 	json_t *entry = json_array_get(list, 0);
 	json_t *image = json_object_get(json_object_get(entry, "inserted"),
@@ -250,7 +232,7 @@ static void queries(void **state)
 
 static void events(void **state)
 {
-	struct world *w = *state;
+	struct disk_machine *w = *state;
 	json_t *event;
 
 	while ((event = channel_next_event(w->channel, 0)))

@@ -22,14 +22,13 @@
 #include "src/qmp/wire/server.h"
 #include "src/qmp/wire/session.h"
 #include "tests/unit/dial.h"
-#include "tests/unit/scratch.h"
+#include "tests/unit/disk_machine.h"
 
 #define PATIENCE_MS 60000
 
 struct world {
-	struct machine *machine;
+	struct disk_machine m;
 	struct server *server;
-	struct channel *channel;
 };
 
 static int listen_at(struct world *w, const char *path, struct err *err)
@@ -45,22 +44,13 @@ static int listen_at(struct world *w, const char *path, struct err *err)
 static int enter(void **state)
 {
 	static struct world w;
-	struct drive_options o = {
-		.id = "disk0", .node = { .path = "disk", .format = "raw" },
-	};
 	struct err err = ERR_INIT;
-	int fd = open("disk", O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
 
-	if (fd < 0 || ftruncate(fd, 1 << 20))
-		return -1;
-	close(fd);
-	w.machine = machine_new();
-	w.channel = channel_local_new(w.machine);
-	w.server = server_new(w.machine);
 	*state = &w;
-	return engine_add_drive(w.machine->engine, &o, &err) ||
-		listen_at(&w, "qmp", &err) ||
-		server_start(w.server, &err);
+	if (disk_machine_init(&w.m, 1 << 20))
+		return -1;
+	w.server = server_new(w.m.machine);
+	return listen_at(&w, "qmp", &err) || server_start(w.server, &err);
 }
 
 static int leave(void **state)
@@ -69,9 +59,7 @@ static int leave(void **state)
 
 	if (w->server)
 		server_free(w->server);
-	channel_free(w->channel);
-	machine_free(w->machine);
-	scratch_clear();
+	disk_machine_release(&w->m);
 	return 0;
 }
 
@@ -213,7 +201,7 @@ static void hear(void *arg, const char *text, size_t len)
 static struct session *open_session(struct world *w, struct said *said)
 {
 	static const char start[] = "{\"execute\":\"qmp_capabilities\"}";
-	struct session *s = session_new(channel_local_new(w->machine), false,
+	struct session *s = session_new(channel_local_new(w->m.machine), false,
 					hear, said);
 
 	session_input(s, start, sizeof(start) - 1);
@@ -231,7 +219,7 @@ static void publish(struct world *w, enum event_type type, const char *id,
 			snprintf(ev.id, sizeof(ev.id), "%s%u", id, i);
 		else
 			snprintf(ev.id, sizeof(ev.id), "%s", id);
-		event_publish(engine_events(w->machine->engine), &ev);
+		event_publish(engine_events(w->m.machine->engine), &ev);
 	}
 }
 
@@ -300,7 +288,7 @@ static void wait_notice(struct world *w, const char *part)
 	bool found = false;
 
 	while (!found) {
-		json_t *ev = channel_next_event(w->channel, deadline);
+		json_t *ev = channel_next_event(w->m.channel, deadline);
 		json_t *data = json_object_get(ev, "data");
 		const char *text = json_string_value(json_object_get(data,
 								     "text"));
@@ -431,7 +419,7 @@ static void read_flood(int fd)
 static void one_who_reads_gets_all(void **state)
 {
 	struct world *w = *state;
-	struct server *server = server_new(w->machine);
+	struct server *server = server_new(w->m.machine);
 	struct server_way way = {
 		.kind = SERVER_FD, .protocol = &flood, .connect = true,
 	};
@@ -493,7 +481,7 @@ static void the_end(void **state)
 	w->server = NULL;
 	/* What stood behind quit was left alone. */
 	assert_true(has_ended(fd));
-	assert_int_equal(engine_vm_state(w->machine->engine), VM_RUNNING);
+	assert_int_equal(engine_vm_state(w->m.machine->engine), VM_RUNNING);
 	assert_int_equal(access("qmp", F_OK), -1);
 	close(fd);
 }
@@ -517,7 +505,7 @@ static void what_is_there_already(void **state)
 	struct err err = ERR_INIT;
 	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 
-	other.server = server_new(w->machine);
+	other.server = server_new(w->m.machine);
 	assert_int_equal(listen_at(&other, "qmp", &err), -1);
 	assert_string_equal(err.text, "Failed to bind socket to qmp: "
 			    "Address already in use");
@@ -543,7 +531,7 @@ static void tcp_is_for_this_machine(void **state)
 		.kind = SERVER_TCP, .host = "0.0.0.0", .port = "0",
 		.protocol = &session_protocol,
 	};
-	struct server *server = server_new(w->machine);
+	struct server *server = server_new(w->m.machine);
 	struct err err = ERR_INIT;
 
 	assert_int_equal(server_add(server, &way, &err), -1);
@@ -556,7 +544,7 @@ static void tcp_is_for_this_machine(void **state)
 static void descriptors(void **state)
 {
 	struct world *w = *state;
-	struct server *server = server_new(w->machine);
+	struct server *server = server_new(w->m.machine);
 	struct server_way way = {
 		.kind = SERVER_FD, .protocol = &session_protocol,
 		.connect = true,
