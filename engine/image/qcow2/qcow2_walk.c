@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #include "engine/util/bytes.h"
+#include "engine/util/mem.h"
 
 static int walk_entry(struct qcow2 *q, uint64_t e, qcow2_walk_fn *fn,
 		      void *arg)
@@ -81,20 +82,17 @@ static int crowd_add(struct qcow2 *q, uint64_t cluster, void *arg)
 	struct crowd *c = arg;
 	uint64_t max = qcow2_refcount_max(q), count;
 	int rc = qcow2_refcount_get(q, cluster, &count);
+	void *p;
 
 	if (rc || count <= max / 2)
 		return rc;
 	if (count >= max)
 		return -EOVERFLOW;
-	if (c->count == c->cap) {
-		size_t cap = c->cap ? c->cap * 2 : 64;
-		void *p = realloc(c->cluster, cap * sizeof(*c->cluster));
-
-		if (!p)
-			return -ENOMEM;
-		c->cluster = p;
-		c->cap = cap;
-	}
+	p = mem_try_more(c->cluster, &c->cap, c->count + 1,
+			 sizeof(*c->cluster));
+	if (!p)
+		return -ENOMEM;
+	c->cluster = p;
 	c->cluster[c->count++] = cluster;
 	return 0;
 }
