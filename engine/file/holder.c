@@ -14,8 +14,8 @@
 
 #define PATH_BYTES 320
 
-/* "lock:	1: OFDLCK ADVISORY READ -1 fe:01:131 100 103", the end a number or
- * EOF. */
+/* "lock:	1: OFDLCK ADVISORY READ -1 fe:01:131 100 103", the end a number
+ * or EOF. */
 static bool line_has(const char *line, off_t at)
 {
 	unsigned long long start, end;

@@ -106,13 +106,14 @@ static void any_length(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(sizes) / sizeof(*sizes); i++) {
+		const struct node_options none = { 0 };
 		uint64_t size = sizes[i], whole = (size + 511) / 512 * 512;
 
 		node = image_new(0);
 		assert_int_equal(file_write(node->file, 0, data,
 					    size < BLOCK ? size : BLOCK), 0);
 		assert_int_equal(file_truncate(node->file, size), 0);
-		assert_int_equal(driver_raw.open(node, NULL, NULL), 0);
+		assert_int_equal(driver_raw.open(node, &none, NULL), 0);
 		assert_int_equal(node->size, whole);
 		if (size && size < BLOCK)
 			assert_run(node, 0, whole, RUN_DATA, whole);

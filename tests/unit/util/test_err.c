@@ -97,7 +97,8 @@ static void assert_shown(const char *text, const char *want)
 static void text_is_shown(void **state)
 {
 	(void)state;
-	assert_shown("Could not open 'a\nb\x1b'", "Could not open 'a\\x0ab\\x1b'");
+	assert_shown("Could not open 'a\nb\x1b'",
+		     "Could not open 'a\\x0ab\\x1b'");
 	assert_shown("Failed to get \"write\" lock\n"
 		     "Is another process using the image [a\nb]?",
 		     "Failed to get \"write\" lock\n"
