@@ -316,6 +316,8 @@ static int open_as_header(struct engine *e, struct node *node, bool no_lock,
 	path = chain_resolve(node->file->path, name);
 	o.path = path;
 	rc = chain_open(&e->graph, &o, below, err);
+	if (rc)
+		chain_explain_missing(node, path, err);
 	free(path);
 	return rc;
 }

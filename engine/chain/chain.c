@@ -213,6 +213,8 @@ static int open_below(struct opening *op, const struct node *node,
 				 "or allow probing with --probe", err);
 	else
 		rc = open_layer(op, o, err);
+	if (rc)
+		chain_explain_missing(node, path, err);
 	free(path);
 	return rc;
 }

@@ -34,6 +34,11 @@ const char *chain_local_name(const char *name);
  * opening it. False if there is none. */
 bool chain_identify(const char *path, struct file *id);
 
+/* If @err is that there is no @path, where the header of @overlay leads: whose
+ * link that is, where it was looked for, and what mends it. */
+void chain_explain_missing(const struct node *overlay, const char *path,
+			   struct err *err);
+
 /* --- graph read-held --- */
 
 /* The image of the chain of @top that an operator calls @name: the same

@@ -4,6 +4,7 @@
  * a name that an operator types is relative to wherever he thinks he is. An
  * image is what device and inode say.
  */
+#include <errno.h>
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
@@ -231,4 +232,36 @@ char *chain_name_given(const struct node *overlay, const struct node *base,
 		return here;
 	free(here);
 	return mem_dup(name);
+}
+
+/* @path from the root, with no links in its folders; or as it is. */
+static char *whole_path(const char *path)
+{
+	char *folder = real_folder(path);
+	char *whole = mem_printf("%s%s", folder ? folder : "",
+				 folder ? last_part(path) : path);
+
+	free(folder);
+	return whole;
+}
+
+void chain_explain_missing(const struct node *overlay, const char *path,
+			   struct err *err)
+{
+	struct str safe = STR_INIT;
+	struct file id;
+	char *whole;
+
+	if (err->errnum != ENOENT || chain_identify(path, &id))
+		return;
+	whole = whole_path(path);
+	str_add_safe(&safe, whole);
+	err_set(err, ERR_GENERIC, "%s: it is the backing file of '%s', and was "
+		"looked for at '%s'; if it is somewhere else now, qemu-img "
+		"rebase -u -f %s -F %s -b WHERE mends the link", err->text,
+		overlay->file->path, str_get(&safe), overlay->drv->name,
+		overlay->backing_format ? overlay->backing_format : "FORMAT");
+	err->errnum = ENOENT;
+	str_release(&safe);
+	free(whole);
 }

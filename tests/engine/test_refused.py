@@ -279,3 +279,30 @@ def test_who_has_the_image_is_named(d):
     out = blk.blkmon("--drive", "file=%s,format=qcow2,data-file=%s"
                      % (path, path))
     assert out.rc == 1 and "its own data file" in out.err, out
+
+
+def test_a_backing_file_that_is_gone(d):
+    """Whose it is, where it was looked for, and what mends it; also where the
+    link is two images down, and for blockdev-add."""
+    os.mkdir(os.path.join(d, "sub"))
+    gone = blk.create(os.path.join(d, "sub", "gone"), MIB)
+    mid, top = os.path.join(d, "mid"), os.path.join(d, "top")
+    blk.create(mid, None, "sub/gone", cwd=d)
+    blk.create(top, None, mid)
+    os.rename(gone, os.path.join(d, "moved"))
+    words = ["Could not open '%s': No such file or directory" % gone,
+             "backing file of '%s'" % mid, "looked for at '%s'" % gone,
+             "qemu-img rebase -u -f qcow2 -F qcow2 -b WHERE"]
+    refused(top, words=words)
+    refused(mid, words=words)
+    add = "driver=qcow2,node-name=n,file.driver=file,file.filename="
+    for path in mid, top:
+        out = blk.blkmon("--blockdev", add + path)
+        assert out.rc == 1 and all(w in out.err for w in words), out
+        assert out.err.count("mends") == 1
+    # an image itself, and a data file, are in no link
+    out = blk.blkmon(gone, "-c", "info block")
+    assert out.rc == 1 and "backing file" not in out.err, out
+    blk.qemu_img("rebase", "-u", "-f", "qcow2", "-F", "qcow2", "-b",
+                 os.path.join(d, "moved"), mid)
+    blk.blkmon_ok(top, "-c", "info block")
