@@ -13,46 +13,6 @@
 #include "engine/util/mem.h"
 #include "engine/util/str.h"
 
-bool chain_is_protocol(const char *name)
-{
-	return name[strcspn(name, ":/")] == ':';
-}
-
-bool chain_is_remote(const char *name)
-{
-	size_t n = strspn(name, "abcdefghijklmnopqrstuvwxyz0123456789+.-");
-
-	return n && name[n] == ':';
-}
-
-const char *chain_local_name(const char *name)
-{
-	return str_has_prefix(name, "file:") ? name + strlen("file:") : name;
-}
-
-char *chain_resolve(const char *overlay_path, const char *backing_name)
-{
-	const char *slash = strrchr(overlay_path, '/');
-	const char *name = chain_local_name(backing_name);
-
-	if (*name == '/' || !slash)
-		return mem_dup(name);
-	return mem_printf("%.*s%s", (int)(slash + 1 - overlay_path),
-			  overlay_path, name);
-}
-
-bool chain_identify(const char *path, struct file *id)
-{
-	struct stat st;
-
-	if (stat(path, &st))
-		return false;
-	id->block_device = S_ISBLK(st.st_mode);
-	id->dev = id->block_device ? st.st_rdev : st.st_dev;
-	id->ino = id->block_device ? 0 : st.st_ino;
-	return true;
-}
-
 /* Images opened by this call, from the top down, in no graph yet. */
 struct opening {
 	struct graph *graph;

@@ -11,120 +11,8 @@
 
 #include "engine/util/bytes.h"
 #include "engine/util/mem.h"
-#include "engine/util/str.h"
 
-#define BUDGET_MIN (64ull << 20)	/* bytes of tables to be read */
-#define BUDGET_TIMES 256u		/* and so often the bytes on disk */
 #define AUTOCLEAR_KNOWN (QCOW2_AUTOCLEAR_BITMAPS | QCOW2_AUTOCLEAR_RAW_DATA)
-
-static void say(struct check *c, const char *fmt, va_list ap)
-{
-	struct str line = STR_INIT;
-
-	if (!c->o->say || c->silent || c->quiet || c->again ||
-	    c->lines > CHECK_LINES_MAX)
-		return;
-	if (c->lines++ == CHECK_LINES_MAX)
-		str_add(&line, "There is more; it is counted, but not shown.");
-	else
-		str_addv(&line, fmt, ap);
-	c->o->say(c->o->arg, str_get(&line));
-	str_release(&line);
-}
-
-void check_say(struct check *c, const char *fmt, ...)
-{
-	va_list ap;
-
-	va_start(ap, fmt);
-	say(c, fmt, ap);
-	va_end(ap);
-}
-
-void check_corrupt(struct check *c, const char *fmt, ...)
-{
-	va_list ap;
-
-	if (c->again || c->quiet)
-		return;
-	c->r.corruptions++;
-	va_start(ap, fmt);
-	say(c, fmt, ap);
-	va_end(ap);
-}
-
-int check_fail(struct check *c, int rc, const char *fmt, ...)
-{
-	struct str text = STR_INIT;
-	va_list ap;
-
-	c->r.check_errors++;
-	va_start(ap, fmt);
-	str_addv(&text, fmt, ap);
-	va_end(ap);
-	err_sys(c->err, rc, "%s", str_get(&text));
-	str_release(&text);
-	return -1;
-}
-
-/* --- one walk --- */
-
-/* Counters for the window at c->first, all 0. */
-static int window_new(struct check *c)
-{
-	uint64_t left = align_up(c->clusters - c->first + 1,
-				 1ull << c->block_bits);
-	uint64_t most = align_down(c->o->counters ? c->o->counters :
-				   CHECK_WINDOW, 1ull << c->block_bits);
-
-	free(c->count);
-	free(c->touched);
-	c->window = max_u64(min_u64(left, most), 1ull << c->block_bits);
-	c->count = mem_try(c->window, sizeof(*c->count));
-	c->touched = mem_try(c->window >> c->block_bits, 1);
-	if (c->count && c->touched)
-		return 0;
-	return check_fail(c, -ENOMEM, "Could not count the clusters of '%s'",
-			  c->file->path);
-}
-
-static void set_budget(struct check *c)
-{
-	c->budget = BUDGET_MIN + BUDGET_TIMES * file_disk_bytes(c->file);
-}
-
-int check_windows(struct check *c, int (*fn)(struct check *c))
-{
-	set_budget(c);
-	c->clusters = div_round_up(c->end, c->cluster);
-	c->again = false;
-	for (c->first = 0; c->first < c->clusters; c->first += c->window) {
-		if (window_new(c) || check_walk(c) || (fn && fn(c)))
-			return -1;
-		c->again = true;
-	}
-	c->again = false;
-	return 0;
-}
-
-int check_load_table(struct check *c)
-{
-	uint64_t bytes = (uint64_t)c->h.rt_clusters << c->cluster_bits;
-	uint8_t *raw = mem_try(1, max_u64(bytes, 8));
-	int rc = -ENOMEM;
-
-	check_stored_forget(c);
-	free(c->rt);
-	c->rt_count = (uint32_t)(bytes / 8);
-	c->rt = mem_try(max_u64(c->rt_count, 1), sizeof(*c->rt));
-	if (raw && c->rt)
-		rc = file_read(c->file, c->h.rt_offset, raw, bytes);
-	for (uint32_t i = 0; !rc && i < c->rt_count; i++)
-		c->rt[i] = get_be64(raw + i * 8ull);
-	free(raw);
-	return rc ? check_fail(c, rc, "Could not read the refcount table of "
-			       "'%s'", c->file->path) : 0;
-}
 
 /* --- looking --- */
 
@@ -144,7 +32,7 @@ static int look(struct check *c)
 	if (div_round_up(c->end, c->cluster) > CHECK_CLUSTERS_MAX)
 		return check_fail(c, -EFBIG, "'%s' has too many clusters to be "
 				  "checked", c->file->path);
-	set_budget(c);
+	check_budget(c);
 	if (check_load_table(c) || check_snapshots_read(c) ||
 	    check_bitmaps_load(c) || check_windows(c, check_compare))
 		return -1;

@@ -109,7 +109,7 @@ struct check {
 	unsigned stored_count;		/* of them are used */
 };
 
-/* --- qcow2_check.c --- */
+/* --- qcow2_check_base.c --- */
 
 /* Says a line; nothing on a quiet walk or in a later window of it. */
 void check_say(struct check *c, const char *fmt, ...)
@@ -120,11 +120,8 @@ void check_corrupt(struct check *c, const char *fmt, ...)
 /* The check can't go on: counts that, says it, sets err. Returns -1. */
 int check_fail(struct check *c, int rc, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
-/* The refcount table, as the header says. 0 or -1. */
-int check_load_table(struct check *c);
-/* Walks over everything for each window, from the first cluster on, and calls
- * @fn (NULL: nothing) while the counters of a window stand. 0 or -1. */
-int check_windows(struct check *c, int (*fn)(struct check *c));
+/* Reads of a table, out of the budget. 0 or -1. */
+int check_read(struct check *c, uint64_t off, void *buf, uint64_t len);
 
 /* --- qcow2_check_count.c --- */
 
@@ -162,8 +159,6 @@ enum check_kind check_kind(const struct check *c, uint64_t e);
 bool check_is_odd_zero(const struct check *c, const uint8_t *entry);
 /* Counts all that is named, from the header to the refcount blocks. */
 int check_walk(struct check *c);
-/* Reads of a table, out of the budget. 0 or -1. */
-int check_read(struct check *c, uint64_t off, void *buf, uint64_t len);
 /* Calls fn for each L1 entry that is not 0. */
 int check_each_l1(struct check *c, uint64_t l1_offset, uint32_t l1_size,
 		  int (*fn)(struct check *c, uint32_t i, uint64_t entry,
@@ -191,6 +186,17 @@ int check_flags_fix(struct check *c);
 /* Unaligned places of zeroes, in the tables of the window, become zeroes
  * without a place. */
 int check_zeroes_fix(struct check *c);
+
+/* --- qcow2_check_window.c --- */
+
+/* The refcount table, as the header says. 0 or -1. */
+int check_load_table(struct check *c);
+/* So many bytes of tables may be read from here on: an image that names one of
+ * them too often is not worth it. */
+void check_budget(struct check *c);
+/* Walks over everything for each window, from the first cluster on, and calls
+ * @fn (NULL: nothing) while the counters of a window stand. 0 or -1. */
+int check_windows(struct check *c, int (*fn)(struct check *c));
 
 /* --- qcow2_check_rebuild.c --- */
 

@@ -7,22 +7,6 @@
 
 #include "engine/util/bytes.h"
 
-int check_read(struct check *c, uint64_t off, void *buf, uint64_t len)
-{
-	int rc;
-
-	if (c->o->stop && !c->mending && c->o->stop(c->o->arg))
-		return check_fail(c, -ECANCELED, "The check was given up");
-	if (len > c->budget)
-		return check_fail(c, -EFBIG, "'%s' has tables that are named "
-				  "too often to be checked", c->file->path);
-	c->budget -= len;
-	rc = off > INT64_MAX - len ? -EIO :
-	     file_read(c->file, off, buf, len);
-	return rc ? check_fail(c, rc, "Could not read the tables of '%s'",
-			       c->file->path) : 0;
-}
-
 /* --- L2 --- */
 
 enum check_kind check_kind(const struct check *c, uint64_t e)

@@ -52,6 +52,8 @@ struct qcow2_cache {
 	struct list lru;
 };
 
+#define QCOW2_PER_SECTOR 64u	/* entries of a table in 512 bytes */
+
 /* A table that is wholly in memory (L1, refcount table). */
 struct qcow2_table {
 	uint64_t *entry;	/* host byte order */
@@ -179,11 +181,6 @@ int qcow2_table_read(struct file *file, struct qcow2_table *t, uint64_t host,
 		     uint32_t count);
 void qcow2_table_release(struct qcow2_table *t);
 void qcow2_table_set(struct qcow2_table *t, uint32_t i, uint64_t entry);
-/* A larger refcount table; nothing held. 0 or -errno. */
-int qcow2_table_grow(struct qcow2 *q);
-/* An L1 table of @count entries elsewhere; header written. No I/O in flight,
- * nothing held. 0 or -errno. */
-int qcow2_l1_grow(struct qcow2 *q, uint32_t count);
 
 /* --- qcow2_map.c --- */
 
@@ -262,6 +259,14 @@ void qcow2_sync_unlock(struct qcow2 *q);
 /* Writes what waits, in order; sync held, meta not. */
 int qcow2_checkpoint(struct qcow2 *q);
 
+/* --- qcow2_grow.c --- */
+
+/* A larger refcount table; nothing held. 0 or -errno. */
+int qcow2_table_grow(struct qcow2 *q);
+/* An L1 table of @count entries elsewhere; header written. No I/O in flight,
+ * nothing held. 0 or -errno. */
+int qcow2_l1_grow(struct qcow2 *q, uint32_t count);
+
 /* --- qcow2_repair.c --- */
 
 /* Counts all references and writes new refcounts; clears the dirty bit.
@@ -274,7 +279,7 @@ int qcow2_repair(struct qcow2 *q, struct err *err);
 int qcow2_check(struct file *file, const struct check_options *o,
 		struct check_report *out, struct err *err);
 
-/* --- qcow2.c --- */
+/* --- qcow2_first.c --- */
 
 /* What has to be durable before the first change: autoclear bits. */
 int qcow2_first_change(struct qcow2 *q);
