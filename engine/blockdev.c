@@ -235,8 +235,8 @@ static int open_null(const struct blockdev_options *o, struct node **out,
 
 /* Nobody looks beside a writer at what this program writes: the tables that he
  * changes in memory are not on disk. */
-static int check_beside(struct engine *e, const struct node_options *o,
-			struct err *err)
+static int blockdev_check_beside(struct engine *e, const struct node_options *o,
+				 struct err *err)
 {
 	const struct node *other;
 	struct file id;
@@ -255,7 +255,7 @@ static int open_file(struct engine *e, const struct blockdev_options *o,
 		     struct node **out, struct err *err)
 {
 	struct node_options options = node_options(o);
-	int rc = check_beside(e, &options, err);
+	int rc = blockdev_check_beside(e, &options, err);
 
 	if (rc)
 		return rc;

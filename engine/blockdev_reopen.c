@@ -36,7 +36,7 @@ static int cannot_change(const char *option, struct err *err)
 
 /* --- taking back --- */
 
-static void remember(struct reopening *r, struct node *node)
+static void reopen_remember(struct reopening *r, struct node *node)
 {
 	struct protocol *p = protocol_of(r->engine, node);
 
@@ -52,7 +52,7 @@ static void remember(struct reopening *r, struct node *node)
 	};
 }
 
-static void take_back(struct reopening *r, const struct undo *u)
+static void reopen_take_back(struct reopening *r, const struct undo *u)
 {
 	struct node *node = u->node;
 	struct drive *drive = drive_of(node);
@@ -78,7 +78,7 @@ static void finish(struct reopening *r, bool failed)
 		const struct undo *u = &r->undo[--r->count];
 
 		if (failed)
-			take_back(r, u);
+			reopen_take_back(r, u);
 		graph_put(u->backing);
 		graph_put(u->node);
 	}
@@ -99,8 +99,8 @@ static int check_file_node(struct engine *e, const struct protocol *part,
 	return cannot_change("file", err);
 }
 
-static int check_file(struct engine *e, const struct node *node,
-		      const struct blockdev_options *o, struct err *err)
+static int reopen_check_file(struct engine *e, const struct node *node,
+			     const struct blockdev_options *o, struct err *err)
 {
 	const struct protocol *part = protocol_of(e, node);
 
@@ -138,8 +138,9 @@ static int check_missing(const struct node *node,
 		       node->name);
 }
 
-static int check_options(struct engine *e, const struct node *node,
-			 const struct blockdev_options *o, struct err *err)
+static int reopen_check_options(struct engine *e, const struct node *node,
+				const struct blockdev_options *o,
+				struct err *err)
 {
 	const char *driver = node->protocol ? node->protocol :
 					      node->drv->name;
@@ -150,7 +151,7 @@ static int check_options(struct engine *e, const struct node *node,
 		return cannot_change("driver", err);
 	if (o->node_name && strcmp(o->node_name, node->name))
 		return cannot_change("node-name", err);
-	if (check_file(e, node, o, err) || check_cache(node, o, err))
+	if (reopen_check_file(e, node, o, err) || check_cache(node, o, err))
 		return -1;
 	if (o->force_share != (node->file->role == LOCKS_NONE))
 		return cannot_change("force-share", err);
@@ -186,8 +187,8 @@ static int check_below(struct node *node, struct node *below, struct err *err)
 	return blockdev_unmake_disk(below, err);
 }
 
-static int change_backing(struct node *node, struct node *below,
-			  struct err *err)
+static int reopen_change_backing(struct node *node, struct node *below,
+				 struct err *err)
 {
 	if (node->backing == below)
 		return 0;
@@ -217,7 +218,7 @@ static int reopen_backing(struct reopening *r, struct node *node,
 	if (!node->drv->has_backing)
 		return 0;
 	if (o->backing == BLOCKDEV_NO_BACKING)
-		return change_backing(node, NULL, err);
+		return reopen_change_backing(node, NULL, err);
 	if (o->backing == BLOCKDEV_AS_HEADER)
 		return 0;
 	if (!o->backing_node)
@@ -226,7 +227,7 @@ static int reopen_backing(struct reopening *r, struct node *node,
 	if (!below)
 		return err_set(err, ERR_GENERIC, "Cannot find device='' nor "
 			       "node-name='%s'", o->backing_node);
-	return change_backing(node, below, err);
+	return reopen_change_backing(node, below, err);
 }
 
 /* --- what may be written --- */
@@ -257,9 +258,9 @@ static int reopen_writable(struct reopening *r, struct node *node,
 static int reopen_node(struct reopening *r, struct node *node,
 		       const struct blockdev_options *o, struct err *err)
 {
-	if (check_options(r->engine, node, o, err))
+	if (reopen_check_options(r->engine, node, o, err))
 		return -1;
-	remember(r, node);
+	reopen_remember(r, node);
 	if (reopen_backing(r, node, o, err) ||
 	    reopen_writable(r, node, o, err))
 		return -1;
@@ -284,7 +285,7 @@ static int reopen_part(struct reopening *r, struct protocol *p,
 	if (o->read_only && (user->monitor_writable || !user->read_only))
 		return err_set(err, ERR_GENERIC, "Read-only block node '%s' "
 			       "cannot support read-write users", p->name);
-	remember(r, user);
+	reopen_remember(r, user);
 	p->read_only = o->read_only;
 	user->file_read_only = o->read_only;
 	return 0;

@@ -101,8 +101,8 @@ static void tell_guesses(struct engine *e, const struct node *top)
 }
 
 /* Graph write-held. */
-static int add_drive(struct engine *e, const char *id,
-		     const struct drive_options *o, struct err *err)
+static int engine_add_drive_held(struct engine *e, const char *id,
+				 const struct drive_options *o, struct err *err)
 {
 	struct node *node = NULL;
 	struct drive *drive;
@@ -131,7 +131,7 @@ int engine_add_drive(struct engine *e, const struct drive_options *o,
 
 	rwlock_write(&e->graph.lock);
 	id = choose_id(e, o->id);
-	rc = add_drive(e, id, o, err);
+	rc = engine_add_drive_held(e, id, o, err);
 	rwlock_drop(&e->graph.lock);
 	free(id);
 	return rc;
@@ -211,8 +211,8 @@ int engine_read(struct engine *e, const char *device, uint64_t off,
 
 /* What may be written is a drive; a lower layer has overlays to look out
  * for. */
-static struct drive *find_drive(struct engine *e, const char *device,
-				struct err *err)
+static struct drive *engine_find_drive(struct engine *e, const char *device,
+				       struct err *err)
 {
 	struct drive *drive = NULL;
 	struct node *node;
@@ -229,7 +229,7 @@ static struct drive *find_drive(struct engine *e, const char *device,
 int engine_write(struct engine *e, const char *device, uint64_t off,
 		 uint64_t len, const void *buf, bool fua, struct err *err)
 {
-	struct drive *d = find_drive(e, device, err);
+	struct drive *d = engine_find_drive(e, device, err);
 
 	return !d ? -1 : failed("write", device, off, len,
 				drive_write(d, off, len, buf, fua), err);
@@ -238,7 +238,7 @@ int engine_write(struct engine *e, const char *device, uint64_t off,
 int engine_zero(struct engine *e, const char *device, uint64_t off,
 		uint64_t len, bool unmap, struct err *err)
 {
-	struct drive *d = find_drive(e, device, err);
+	struct drive *d = engine_find_drive(e, device, err);
 
 	return !d ? -1 : failed("zero", device, off, len,
 				drive_zero(d, off, len, unmap), err);
@@ -247,7 +247,7 @@ int engine_zero(struct engine *e, const char *device, uint64_t off,
 int engine_discard(struct engine *e, const char *device, uint64_t off,
 		   uint64_t len, struct err *err)
 {
-	struct drive *d = find_drive(e, device, err);
+	struct drive *d = engine_find_drive(e, device, err);
 
 	return !d ? -1 : failed("discard", device, off, len,
 				drive_discard(d, off, len), err);
@@ -255,7 +255,7 @@ int engine_discard(struct engine *e, const char *device, uint64_t off,
 
 int engine_flush(struct engine *e, const char *device, struct err *err)
 {
-	struct drive *d = find_drive(e, device, err);
+	struct drive *d = engine_find_drive(e, device, err);
 	int rc;
 
 	if (!d)

@@ -28,9 +28,9 @@ static int find_format(struct file *file, const char *format,
 					     "format '%s'", format);
 }
 
-static int check_file(struct file *file, const struct driver *drv,
-		      const struct check_options *o, struct check_report *out,
-		      struct err *err)
+static int live_check_file(struct file *file, const struct driver *drv,
+			   const struct check_options *o,
+			   struct check_report *out, struct err *err)
 {
 	return drv && drv->check ? drv->check(file, o, out, err) :
 		not_supported(err);
@@ -55,7 +55,7 @@ int engine_check_file(const struct check_file *f,
 		return -1;
 	rc = find_format(file, f->format, &drv, err);
 	if (!rc)
-		rc = check_file(file, drv, o, out, err);
+		rc = live_check_file(file, drv, o, out, err);
 	if (!rc)
 		*format = drv->name;
 	file_close(file);
@@ -66,8 +66,8 @@ int engine_check_file(const struct check_file *f,
 
 /* What waits in memory is written first, twice: what the first flush unlinks
  * the second counts down. */
-static int check_still(struct node *node, struct check_report *out,
-		       struct err *err)
+static int live_check_still(struct node *node, struct check_report *out,
+			    struct err *err)
 {
 	const struct check_options look = { .fix = 0 };
 	int rc = node->drv->flush(node);
@@ -81,8 +81,8 @@ static int check_still(struct node *node, struct check_report *out,
 }
 
 /* Guests go on meanwhile. The graph is let go of, and held again. */
-static int check_beside(struct engine *e, struct node *node,
-			struct check_report *out, struct err *err)
+static int live_check_beside(struct engine *e, struct node *node,
+			     struct check_report *out, struct err *err)
 {
 	const struct check_options look = { .fix = 0 };
 	uint64_t writes = atomic_load(&node->file->writes);
@@ -114,9 +114,9 @@ int engine_check_node(struct engine *e, const char *node_name,
 	else if (!node->drv->check)
 		rc = not_supported(err);
 	else if (node->read_only)
-		rc = check_beside(e, node, out, err);
+		rc = live_check_beside(e, node, out, err);
 	else
-		rc = check_still(node, out, err);
+		rc = live_check_still(node, out, err);
 	rwlock_drop(&e->graph.lock);
 	return rc;
 }

@@ -124,8 +124,8 @@ static struct node *snapshot_node(struct engine *e, const char *device,
 	return node;
 }
 
-static bool matches(const struct snapshot_info *s, const char *id,
-		    const char *name)
+static bool images_matches(const struct snapshot_info *s, const char *id,
+			   const char *name)
 {
 	return (!id || !strcmp(s->id, id)) &&
 	       (!name || !strcmp(s->name, name));
@@ -139,7 +139,7 @@ static bool snapshot_find(struct node *node, const char *id, const char *name,
 
 	node->drv->info(node, &image);
 	for (size_t i = 0; i < image.snapshot_count && !found; i++) {
-		found = matches(&image.snapshots[i], id, name);
+		found = images_matches(&image.snapshots[i], id, name);
 		if (!found)
 			continue;
 		*out = image.snapshots[i];
@@ -180,9 +180,9 @@ int engine_snapshot_internal(struct engine *e, const char *device,
 	return rc;
 }
 
-static int snapshot_delete(struct node *node, const char *device,
-			   const char *id, const char *name,
-			   struct snapshot_info *out, struct err *err)
+static int images_snapshot_delete(struct node *node, const char *device,
+				  const char *id, const char *name,
+				  struct snapshot_info *out, struct err *err)
 {
 	int rc;
 
@@ -210,7 +210,7 @@ int engine_snapshot_delete(struct engine *e, const char *device,
 	rwlock_write(&e->graph.lock);
 	node = snapshot_node(e, device, err);
 	if (node)
-		rc = snapshot_delete(node, device, id, name, out, err);
+		rc = images_snapshot_delete(node, device, id, name, out, err);
 	rwlock_drop(&e->graph.lock);
 	return rc;
 }

@@ -77,9 +77,9 @@ static int check_start(struct node *top, struct node *bottom, int64_t speed,
 	return 0;
 }
 
-static struct job_options job_options(const struct job_options *given,
-				      const struct drive *drive,
-				      int64_t speed)
+static struct job_options jobs_job_options(const struct job_options *given,
+					   const struct drive *drive,
+					   int64_t speed)
 {
 	struct job_options o = *given;
 
@@ -156,7 +156,7 @@ static int start_stream(struct engine *e, const struct stream_options *o,
 		err_prefix(err, "Could not create node: ");
 		return -1;
 	}
-	job = job_options(&o->job, drive, o->speed);
+	job = jobs_job_options(&o->job, drive, o->speed);
 	return stream_start(&e->jobs, top, base, o->backing_file, &job, err);
 }
 
@@ -268,7 +268,7 @@ static int start_commit(struct engine *e, const struct commit_options *o,
 	     chain_check_snapshots(top, base, "A commit", err) < 0) ||
 	    check_filter(e, o->filter_node_name, err) < 0)
 		return -1;
-	job = job_options(&o->job, drive, o->speed);
+	job = jobs_job_options(&o->job, drive, o->speed);
 	if (top == active)
 		return mirror_start(&e->jobs, drive, base, &job, err);
 	return commit_start(&e->jobs, overlay, top, base, o->backing_file, &job,

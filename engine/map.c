@@ -14,7 +14,7 @@ static uint64_t part_start(uint64_t size, size_t i, size_t n)
 	return size / n * i + size % n * i / n;
 }
 
-static void count(struct map_cell *cell, const struct run *run)
+static void map_count(struct map_cell *cell, const struct run *run)
 {
 	switch (run->kind) {
 	case RUN_DATA:
@@ -41,8 +41,8 @@ static void extrapolate(struct map_cell *cell, uint64_t seen, uint64_t len)
 	cell->compressed = (uint64_t)((double)cell->compressed * factor);
 }
 
-static int look(struct node *node, uint64_t from, uint64_t to, unsigned runs,
-		struct map_cell *cell, bool *exact)
+static int map_look(struct node *node, uint64_t from, uint64_t to,
+		    unsigned runs, struct map_cell *cell, bool *exact)
 {
 	uint64_t at = from;
 	struct run run;
@@ -52,7 +52,7 @@ static int look(struct node *node, uint64_t from, uint64_t to, unsigned runs,
 		rc = node_map(node, at, to - at, &run);
 		if (rc)
 			return rc;
-		count(cell, &run);
+		map_count(cell, &run);
 		at += run.len;
 	}
 	if (at < to && at > from) {
@@ -74,9 +74,9 @@ static int look_part(struct engine *e, const char *name, size_t i, size_t n,
 	node = graph_find(&e->graph, name);
 	if (node) {
 		*size = node->size;
-		rc = look(node, part_start(*size, i, n),
-			  part_start(*size, i + 1, n),
-			  RUNS_MAX / (unsigned)n + 1, cell, exact);
+		rc = map_look(node, part_start(*size, i, n),
+			      part_start(*size, i + 1, n),
+			      RUNS_MAX / (unsigned)n + 1, cell, exact);
 		if (rc)
 			err_sys(err, rc, "Could not read the map of '%s'",
 				node->file->path);

@@ -93,7 +93,7 @@ static int check_format(const struct snapshot *s, struct err *err)
 	return 0;
 }
 
-static int check_name(const struct snapshot *s, struct err *err)
+static int snapshot_check_name(const struct snapshot *s, struct err *err)
 {
 	const char *name = s->o->snapshot_node_name;
 
@@ -110,7 +110,7 @@ static int check_name(const struct snapshot *s, struct err *err)
 }
 
 /* The file must be none that is open here. */
-static int check_file(const struct snapshot *s, struct err *err)
+static int snapshot_check_file(const struct snapshot *s, struct err *err)
 {
 	struct node *other;
 	struct file id;
@@ -140,7 +140,7 @@ static int check_depth(const struct snapshot *s, struct err *err)
 }
 
 /* What the switch asks again, for until then others may come. */
-static int check_still(const struct snapshot *s, struct err *err)
+static int snapshot_check_still(const struct snapshot *s, struct err *err)
 {
 	if (s->drive->root.node != s->old || s->old->size != s->size)
 		return err_set(err, ERR_GENERIC, "Node '%s' was changed "
@@ -149,15 +149,15 @@ static int check_still(const struct snapshot *s, struct err *err)
 }
 
 /* Graph write-held. */
-static int look(struct snapshot *s, struct err *err)
+static int snapshot_look(struct snapshot *s, struct err *err)
 {
 	s->old = find_node(s, err);
 	if (!s->old)
 		return -1;
 	s->size = s->old->size;
-	if (check_format(s, err) || check_name(s, err) ||
-	    check_still(s, err) || check_depth(s, err) ||
-	    (s->path && check_file(s, err))) {
+	if (check_format(s, err) || snapshot_check_name(s, err) ||
+	    snapshot_check_still(s, err) || check_depth(s, err) ||
+	    (s->path && snapshot_check_file(s, err))) {
 		s->old = NULL;
 		return -1;
 	}
@@ -235,7 +235,7 @@ static int make_overlay(struct snapshot *s, const struct node_options *o,
 	return node_open_file(&s->overlay, file, o, err);
 }
 
-static int open_overlay(struct snapshot *s, struct err *err)
+static int snapshot_open_overlay(struct snapshot *s, struct err *err)
 {
 	struct node_options o = {
 		.path = s->path, .format = s->format,
@@ -292,7 +292,7 @@ static int look_up_overlay(struct snapshot *s, struct err *err)
 /* All that can fail. */
 static int admit(struct snapshot *s, struct err *err)
 {
-	if (check_still(s, err) || check_name(s, err))
+	if (snapshot_check_still(s, err) || snapshot_check_name(s, err))
 		return -1;
 	if (s->o->overlay) {
 		if (check_overlay(s, err) ||
@@ -311,7 +311,7 @@ static int admit(struct snapshot *s, struct err *err)
 	return -1;
 }
 
-static void take_back(struct snapshot *s)
+static void snapshot_take_back(struct snapshot *s)
 {
 	struct err err = ERR_INIT;
 
@@ -339,7 +339,7 @@ static int switch_all(struct snapshot *s, size_t n, struct err *err)
 		i++;
 	if (i < n) {
 		while (i-- > 0)
-			take_back(&s[i]);
+			snapshot_take_back(&s[i]);
 		return -1;
 	}
 	for (i = 0; i < n; i++)
@@ -359,7 +359,7 @@ static int flush_old(struct snapshot *s, struct err *err)
 			    s->old->file->path) : 0;
 }
 
-static void add_value(struct str *line, const char *value)
+static void snapshot_add_value(struct str *line, const char *value)
 {
 	for (; *value; value++) {
 		if (*value == ',')
@@ -378,7 +378,7 @@ static char *formatting_line(const struct snapshot *s)
 		 "extended_l2=off compression_type=zlib size=%llu "
 		 "backing_file=", s->o->file, s->format,
 		 (unsigned long long)s->size);
-	add_value(&line, s->backing_name);
+	snapshot_add_value(&line, s->backing_name);
 	str_addf(&line, " backing_fmt=%s lazy_refcounts=off refcount_bits=16",
 		 s->old->drv->name);
 	return str_detach(&line);
@@ -398,7 +398,8 @@ static int check_twice(const struct snapshot *all, const struct snapshot *s,
 	return 0;
 }
 
-static int prepare(struct snapshot *all, struct snapshot *s, struct err *err)
+static int snapshot_prepare(struct snapshot *all, struct snapshot *s,
+			    struct err *err)
 {
 	struct rwlock *lock = &s->engine->graph.lock;
 	int rc;
@@ -412,14 +413,14 @@ static int prepare(struct snapshot *all, struct snapshot *s, struct err *err)
 	s->format = s->o->format ? s->o->format : "qcow2";
 	s->path = s->o->file ? chain_local_name(s->o->file) : NULL;
 	rwlock_write(lock);
-	rc = look(s, err);
+	rc = snapshot_look(s, err);
 	if (!rc)
 		rc = check_twice(all, s, err);
 	if (!rc && s->o->overlay)
 		rc = look_up_overlay(s, err);
 	rwlock_drop(lock);
 	if (!rc && !s->o->overlay)
-		rc = open_overlay(s, err);
+		rc = snapshot_open_overlay(s, err);
 	return rc ? -1 : flush_old(s, err);
 }
 
@@ -451,7 +452,7 @@ int engine_snapshots(struct engine *e, const struct snapshot_options *o,
 		formatting[i] = NULL;
 	}
 	for (i = 0; i < n && !rc; i++)
-		rc = prepare(s, &s[i], err);
+		rc = snapshot_prepare(s, &s[i], err);
 	rwlock_write(&e->graph.lock);
 	if (!rc)
 		rc = switch_all(s, n, err);

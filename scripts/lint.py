@@ -189,6 +189,19 @@ def check_includes(path, lines, rooms):
             say(f"{path}:{n}: {room.folder}/ may not include <{name}>")
 
 
+def check_statics(sources, rooms):
+    """A name of a static function is one function's, in all of the program:
+    grep, a debugger and a profile find one."""
+    where = {}
+    for path, lines in sources.items():
+        if not path.endswith(".c") or not room_of(path, rooms):
+            continue
+        for n, line in enumerate(lines, 1):
+            m = re.match(r"static (?:inline )?[A-Za-z_][\w *]*?[ *](\w+)\(", line)
+            if m and where.setdefault(m[1], path) != path:
+                say(f"{path}:{n}: {where[m[1]]} has a {m[1]}() too")
+
+
 def check_circles(sources, rooms):
     """Rooms that know each other, however many are in between."""
     knows = {folder: set() for folder in rooms}
@@ -290,6 +303,7 @@ def main():
     for path, lines in sources.items():
         check_width(path, lines)
         check_includes(path, lines, rooms)
+    check_statics(sources, rooms)
     check_circles(sources, rooms)
     check_sizes(sources)
     scripts = [p for p, s in files.items()

@@ -53,7 +53,7 @@ static void fill_standard_fds(void)
 	close(fd);
 }
 
-static int complain(const struct err *err)
+static int main_complain(const struct err *err)
 {
 	struct str text = STR_INIT;
 
@@ -91,7 +91,7 @@ static int open_monitors(struct program *p)
 	p->server = server_new(p->machine);
 	if (monitors_open(&p->options.daemon.monitors, p->server, &err) ||
 	    server_start(p->server, &err))
-		return complain(&err);
+		return main_complain(&err);
 	return 0;
 }
 
@@ -106,7 +106,7 @@ static void tell_starter(const char *state)
 }
 
 /* Images first: who can connect finds them all. */
-static int open_all(struct program *p)
+static int main_open_all(struct program *p)
 {
 	const struct options *o = &p->options;
 	const struct daemon_options *d = &o->daemon;
@@ -114,14 +114,14 @@ static int open_all(struct program *p)
 
 	for (size_t i = 0; i < o->drive_count; i++)
 		if (engine_add_drive(p->machine->engine, &o->drives[i], &err))
-			return complain(&err);
+			return main_complain(&err);
 	for (size_t i = 0; i < d->command_count; i++)
 		if (run_command(p, &d->commands[i]))
 			return EXIT_FAILED;
 	if (open_monitors(p))
 		return EXIT_FAILED;
 	if (d->pidfile && pidfile_make(&p->pidfile, d->pidfile, &err))
-		return complain(&err);
+		return main_complain(&err);
 	daemon_ready();
 	tell_starter("READY=1");
 	return 0;
@@ -145,7 +145,7 @@ static void close_monitors(struct program *p)
 
 /* --- as a daemon --- */
 
-static int serve(struct program *p)
+static int main_serve(struct program *p)
 {
 	int end = p->server ? server_stdin_fd(p->server) : -1;
 
@@ -156,12 +156,12 @@ static int serve(struct program *p)
 static int run_daemon(struct program *p)
 {
 	serve_init(&p->console);
-	return open_all(p) ? EXIT_FAILED : serve(p);
+	return main_open_all(p) ? EXIT_FAILED : main_serve(p);
 }
 
 /* --- batch --- */
 
-static bool run_file(struct script *b, const char *name)
+static bool main_run_file(struct script *b, const char *name)
 {
 	bool more;
 	int fd;
@@ -187,8 +187,8 @@ static bool run_inputs(struct script *b, const struct options *o)
 	if (!o->input_count)
 		return script_read(b, STDIN_FILENO);
 	for (size_t i = 0; more && i < o->input_count; i++)
-		more = o->inputs[i].file ? run_file(b, o->inputs[i].text) :
-			script_line(b, o->inputs[i].text);
+		more = o->inputs[i].file ? main_run_file(b, o->inputs[i].text)
+					 : script_line(b, o->inputs[i].text);
 	return more;
 }
 
@@ -199,25 +199,25 @@ static int run_batch(struct program *p)
 	script_init(&batch, &p->console);
 	batch.echo = p->options.echo;
 	batch.go_on = p->options.go_on;
-	if (open_all(p))
+	if (main_open_all(p))
 		return EXIT_FAILED;
 	console_events(&p->console, 0);
 	if (!run_inputs(&batch, &p->options))
 		return batch.failed ? EXIT_FAILED : EXIT_WELL;
 	/* An empty standard input is no script: somebody started a server. */
 	if ((p->server || p->options.daemon.serves) && !batch.started)
-		return serve(p);
+		return main_serve(p);
 	script_end(&batch);
 	return batch.failed ? EXIT_FAILED : EXIT_WELL;
 }
 
 /* --- line mode --- */
 
-static int run_line(struct program *p)
+static int main_run_line(struct program *p)
 {
 	p->signals.soft_int = true;
 	line_init(&p->console);
-	if (open_all(p))
+	if (main_open_all(p))
 		return EXIT_FAILED;
 	line_run();
 	return EXIT_WELL;
@@ -234,7 +234,7 @@ static int run_screen(struct program *p)
 	p->signals.soft_int = true;
 	p->options.screen.first = p->options.first;
 	p->options.screen.first_count = p->options.first_count;
-	if (!open_all(p))
+	if (!main_open_all(p))
 		rc = screen_run(&p->options.screen, &p->console, watch);
 	channel_free(watch);
 	return rc ? EXIT_FAILED : EXIT_WELL;
@@ -253,9 +253,9 @@ static int run_front_end(struct program *p)
 	if (o->daemon.daemonize || monitors_use_stdio(&o->daemon.monitors))
 		return run_daemon(p);
 	if (o->line)
-		return run_line(p);
+		return main_run_line(p);
 	if (terminal)
-		return screen_possible() ? run_screen(p) : run_line(p);
+		return screen_possible() ? run_screen(p) : main_run_line(p);
 	return o->daemon.headless ? run_daemon(p) : run_batch(p);
 }
 
@@ -265,9 +265,9 @@ static int run_console(struct program *p)
 	int status;
 
 	if (p->options.daemon.daemonize && daemon_begin(&err))
-		return complain(&err);
+		return main_complain(&err);
 	if (signals_start(&p->signals, &err))
-		return complain(&err);
+		return main_complain(&err);
 	qmp_human_line = human_line;
 	p->machine = machine_new();
 	signals_attach(&p->signals, p->machine->engine);
@@ -280,7 +280,7 @@ static int run_console(struct program *p)
 	tell_starter("STOPPING=1");
 	close_monitors(p);
 	if (machine_sync(p->machine, &err))
-		status = complain(&err);
+		status = main_complain(&err);
 	console_release(&p->console);
 	channel_free(p->channel);
 	signals_detach(&p->signals);
@@ -289,7 +289,7 @@ static int run_console(struct program *p)
 	return status;
 }
 
-static int dump(enum options_dump what)
+static int main_dump(enum options_dump what)
 {
 	char *text;
 
@@ -304,7 +304,7 @@ static int dump(enum options_dump what)
 	return fflush(stdout) ? EXIT_FAILED : EXIT_WELL;
 }
 
-static int run(struct program *p, int argc, char **argv)
+static int main_run(struct program *p, int argc, char **argv)
 {
 	int status = argc > 1 ? offline_run(argc - 1, argv + 1,
 					    &p->signals) : -1;
@@ -321,8 +321,8 @@ static int run(struct program *p, int argc, char **argv)
 	default:
 		if (p->options.classes_72)
 			qmp_error_classes_72();
-		status = p->options.dump ? dump(p->options.dump) :
-			run_console(p);
+		status = p->options.dump ? main_dump(p->options.dump)
+					 : run_console(p);
 	}
 	options_release(&p->options);
 	return status;
@@ -340,7 +340,7 @@ int main(int argc, char **argv)
 		fprintf(stderr, "blkmon: %s\n", err.text);
 		return EXIT_FAILED;
 	}
-	status = run(&program, argc, argv);
+	status = main_run(&program, argc, argv);
 	signals_release(&program.signals);
 	/* A daemon that is told to end by a signal has done well. */
 	if (program.signals.ended && !program.served)

@@ -42,8 +42,8 @@ static int refuse_used(const struct node *node, struct err *err)
 
 /* Two chains may read one image, as long as nobody writes it and no job is
  * about to. */
-static int check_share(const struct node *node, const struct node_options *o,
-		       struct err *err)
+static int chain_check_share(const struct node *node,
+			     const struct node_options *o, struct err *err)
 {
 	if (!node->read_only || !o->read_only)
 		return refuse_used(node, err);
@@ -114,7 +114,7 @@ static int open_layer(struct opening *op, struct node_options o,
 
 	if (node) {
 		op->shared = node;
-		return check_share(node, &o, err);
+		return chain_check_share(node, &o, err);
 	}
 	if (in_opening(op, o.path))
 		return refuse_loop(op, o.path, err);
@@ -231,8 +231,8 @@ static int check_data_files(const struct opening *op, struct err *err)
 		       o->data_files[op->data_files]);
 }
 
-static int open_all(struct opening *op, const struct node_options *o,
-		    struct err *err)
+static int chain_open_all(struct opening *op, const struct node_options *o,
+			  struct err *err)
 {
 	struct node *last;
 
@@ -280,7 +280,7 @@ int chain_open(struct graph *g, const struct node_options *o,
 	int rc;
 
 	top.path = chain_local_name(o->path);
-	rc = open_all(&op, &top, err);
+	rc = chain_open_all(&op, &top, err);
 	if (!rc)
 		rc = enter_all(&op, err);
 	if (rc)

@@ -91,7 +91,7 @@ static int change(struct drive *d, const struct request *r)
 }
 
 /* The guest's answer is for the active layer. */
-static int flush(struct drive *d)
+static int drive_flush_both(struct drive *d)
 {
 	int rc = node_flush(d->root.node);
 
@@ -127,7 +127,7 @@ static int act_write(struct drive *d, const struct request *r)
 	if (!rc && r->len)
 		rc = change(d, r);
 	if (!rc && r->fua)
-		rc = flush(d);
+		rc = drive_flush_both(d);
 	return rc;
 }
 
@@ -156,7 +156,7 @@ static int act_flush(struct drive *d, const struct request *r)
 {
 	int rc = check_bounds(d, r->off, r->len);
 
-	return rc || d->read_only ? rc : flush(d);
+	return rc || d->read_only ? rc : drive_flush_both(d);
 }
 
 static int act_extents(struct drive *d, const struct request *r)
@@ -195,7 +195,8 @@ static void tell_error(struct drive *d, const struct request *r, int rc,
 }
 
 /* The host failed: says so, and what is to be done about it. */
-static enum on_error judge(struct drive *d, const struct request *r, int rc)
+static enum on_error drive_judge(struct drive *d, const struct request *r,
+				 int rc)
 {
 	enum on_error policy = r->what == NODE_RD ? d->on_read_error :
 						    d->on_write_error;
@@ -230,7 +231,7 @@ static int attempt(struct drive *d, const struct request *r,
 		node_stats_add(&d->stats, r->what, r->len, began, rc);
 	*action = ON_ERROR_REPORT;
 	if (rc && !guest_is_to_blame(rc))
-		*action = judge(d, r, rc);
+		*action = drive_judge(d, r, rc);
 	return rc;
 }
 

@@ -20,7 +20,8 @@ struct extents {
 	size_t max, count;
 };
 
-static unsigned depth_of(const struct node *top, const struct node *node)
+static unsigned extents_depth_of(const struct node *top,
+				 const struct node *node)
 {
 	unsigned depth = 0;
 
@@ -33,7 +34,7 @@ static unsigned depth_of(const struct node *top, const struct node *node)
 }
 
 /* False if there is no room for it. */
-static bool add(struct extents *x, const struct extent *next)
+static bool extents_add(struct extents *x, const struct extent *next)
 {
 	struct extent *last = x->count ? &x->extent[x->count - 1] : NULL;
 
@@ -60,11 +61,12 @@ static int add_window(struct extents *x, struct node *top, uint64_t off,
 	for (size_t i = 0; i < plan.count && !*full; i++) {
 		const struct span *s = &plan.span[i];
 		struct extent next = {
-			.len = s->len, .depth = depth_of(top, s->node),
+			.len = s->len,
+			.depth = extents_depth_of(top, s->node),
 			.zero = s->kind != RUN_DATA,
 		};
 
-		*full = !add(x, &next);
+		*full = !extents_add(x, &next);
 	}
 	plan_release(&plan);
 	return 0;

@@ -335,7 +335,7 @@ static int write_zero_run(struct node *node, uint64_t off, uint64_t *len,
 }
 
 /* Aligned exclusive range held. */
-static int write_zeroes(struct node *node, uint64_t off, uint64_t len)
+static int node_write_zeroes(struct node *node, uint64_t off, uint64_t len)
 {
 	char *zeroes = NULL;
 	int rc = 0;
@@ -413,7 +413,7 @@ static int zero_part(struct node *node, uint64_t off, uint64_t len)
 			return rc;
 		rc = 0;
 	}
-	return rc ? rc : write_zeroes(node, off, len);
+	return rc ? rc : node_write_zeroes(node, off, len);
 }
 
 static int zero_runs(struct node *node, uint64_t off, uint64_t len, bool unmap)
@@ -426,7 +426,7 @@ static int zero_runs(struct node *node, uint64_t off, uint64_t len, bool unmap)
 	if (!rc && first < last) {
 		rc = node->drv->zero(node, first, last - first, unmap);
 		if (rc == -EOPNOTSUPP)
-			rc = write_zeroes(node, first, last - first);
+			rc = node_write_zeroes(node, first, last - first);
 	}
 	if (!rc)
 		rc = zero_part(node, last, end - last);

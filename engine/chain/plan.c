@@ -28,8 +28,8 @@ struct merge {
 	struct gaps left;	/* after this layer */
 };
 
-static int add_span(struct plan *plan, struct node *node, enum run_kind kind,
-		    uint64_t off, uint64_t end)
+static int plan_add_span(struct plan *plan, struct node *node,
+			 enum run_kind kind, uint64_t off, uint64_t end)
 {
 	struct span *last = plan->count ? &plan->span[plan->count - 1] : NULL;
 	void *p;
@@ -70,8 +70,8 @@ static int add_gap(struct gaps *gaps, uint64_t off, uint64_t end)
 
 /* What @node says from @off on, at most to @end. Beyond its end it hides what
  * is below with zeroes. */
-static int ask(struct node *node, uint64_t off, uint64_t end,
-	       enum run_kind *kind, uint64_t *run_end)
+static int plan_ask(struct node *node, uint64_t off, uint64_t end,
+		    enum run_kind *kind, uint64_t *run_end)
 {
 	uint64_t size = node->size;
 	struct run run;
@@ -91,15 +91,15 @@ static int ask(struct node *node, uint64_t off, uint64_t end,
 
 /* One answer that holds up to @end, for what is open from *at on, which lies
  * in gap number *i. Moves both behind it. */
-static int answer(struct merge *m, struct node *node, enum run_kind kind,
-		  uint64_t end, size_t *i, uint64_t *at)
+static int plan_answer(struct merge *m, struct node *node, enum run_kind kind,
+		       uint64_t end, size_t *i, uint64_t *at)
 {
 	while (*i < m->open.count && *at < end) {
 		const struct gap *gap = &m->open.gap[*i];
 		uint64_t upto = min_u64(end, gap->end);
-		int rc = kind == RUN_HOLE ?
-			 add_gap(&m->left, *at, upto) :
-			 add_span(m->plan, node, kind, *at, upto);
+		int rc = kind == RUN_HOLE ? add_gap(&m->left, *at, upto)
+					  : plan_add_span(m->plan, node, kind,
+							  *at, upto);
 
 		if (rc)
 			return rc;
@@ -117,16 +117,16 @@ static int merge_layer(struct merge *m, struct node *node)
 	enum run_kind kind;
 	struct gaps done;
 	size_t i = 0;
-	int rc = ask(node, at, end, &kind, &run_end);
+	int rc = plan_ask(node, at, end, &kind, &run_end);
 
 	if (rc || (kind == RUN_HOLE && run_end == end))
 		return rc;
 	m->left.count = 0;
 	for (;;) {
-		rc = answer(m, node, kind, run_end, &i, &at);
+		rc = plan_answer(m, node, kind, run_end, &i, &at);
 		if (rc || i == m->open.count)
 			break;
-		rc = ask(node, at, end, &kind, &run_end);
+		rc = plan_ask(node, at, end, &kind, &run_end);
 		if (rc)
 			break;
 	}
@@ -136,7 +136,7 @@ static int merge_layer(struct merge *m, struct node *node)
 	return rc;
 }
 
-static int by_offset(const void *a, const void *b)
+static int plan_by_offset(const void *a, const void *b)
 {
 	const struct span *x = a, *y = b;
 
@@ -150,7 +150,7 @@ static void tidy(struct plan *plan)
 
 	if (!n)
 		return;
-	qsort(plan->span, n, sizeof(*plan->span), by_offset);
+	qsort(plan->span, n, sizeof(*plan->span), plan_by_offset);
 	plan->count = 1;
 	for (size_t i = 1; i < n; i++) {
 		struct span *last = &plan->span[plan->count - 1];
@@ -174,8 +174,8 @@ static int merge_layers(struct merge *m, struct node *top, struct node *stop,
 		rc = merge_layer(m, n);
 	}
 	for (size_t i = 0; i < m->open.count && !rc; i++)
-		rc = add_span(m->plan, NULL, RUN_HOLE, m->open.gap[i].off,
-			      m->open.gap[i].end);
+		rc = plan_add_span(m->plan, NULL, RUN_HOLE, m->open.gap[i].off,
+				   m->open.gap[i].end);
 	return rc;
 }
 

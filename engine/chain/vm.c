@@ -49,7 +49,7 @@ static void publish(struct vm *vm, enum event_type type)
 }
 
 /* Lock held. */
-static void stop(struct vm *vm, enum vm_state why)
+static void vm_stop_held(struct vm *vm, enum vm_state why)
 {
 	struct drive *drive;
 
@@ -65,7 +65,7 @@ static void stop(struct vm *vm, enum vm_state why)
 void vm_stop(struct vm *vm)
 {
 	lock_take(&vm->lock);
-	stop(vm, VM_PAUSED);
+	vm_stop_held(vm, VM_PAUSED);
 	lock_drop(&vm->lock);
 }
 
@@ -73,7 +73,7 @@ void vm_fail(struct vm *vm, struct drive *drive, unsigned turn, int errnum)
 {
 	lock_take(&vm->lock);
 	if (drive_blame(drive, turn, errnum))
-		stop(vm, VM_IO_ERROR);
+		vm_stop_held(vm, VM_IO_ERROR);
 	lock_drop(&vm->lock);
 }
 

@@ -61,7 +61,7 @@ static size_t event_size(const struct event *ev)
 }
 
 /* NULL: no memory. Nobody uses it yet. */
-static struct kept *keep(const struct event *ev, uint64_t seq)
+static struct kept *event_keep(const struct event *ev, uint64_t seq)
 {
 	size_t size = event_size(ev);
 	struct kept *kept = mem_try(1, offsetof(struct kept, ev) + size);
@@ -74,13 +74,13 @@ static struct kept *keep(const struct event *ev, uint64_t seq)
 	return kept;
 }
 
-static void put(struct kept *kept)
+static void event_put(struct kept *kept)
 {
 	if (!--kept->users)
 		free(kept);
 }
 
-static bool append(struct event_listener *l, struct kept *kept)
+static bool event_append(struct event_listener *l, struct kept *kept)
 {
 	struct waiting *w = mem_try(1, sizeof(*w));
 
@@ -99,7 +99,7 @@ static void drop_first(struct event_listener *l)
 
 	list_del(&w->link);
 	l->count--;
-	put(w->kept);
+	event_put(w->kept);
 	free(w);
 }
 
@@ -151,14 +151,14 @@ static bool join(struct event_listener *l, const struct event *ev)
 /* --- publishing --- */
 
 /* *kept: the copy of @ev, made for the first who does not have it joined. */
-static void tell(struct event_listener *l, const struct event *ev,
-		 uint64_t seq, struct kept **kept)
+static void event_tell(struct event_listener *l, const struct event *ev,
+		       uint64_t seq, struct kept **kept)
 {
 	if (join(l, ev))
 		return;
 	if (!*kept)
-		*kept = keep(ev, seq);
-	if (!*kept || !append(l, *kept)) {
+		*kept = event_keep(ev, seq);
+	if (!*kept || !event_append(l, *kept)) {
 		l->lost++;
 		return;
 	}
@@ -177,8 +177,8 @@ void event_publish(struct event_ring *ring, const struct event *ev)
 	lock_take(&ring->lock);
 	seq = ring->next++;
 	list_for_each(link, &ring->listeners)
-		tell(container_of(link, struct event_listener, link), ev, seq,
-		     &kept);
+		event_tell(container_of(link, struct event_listener, link), ev,
+			   seq, &kept);
 	if (kept && !kept->users)
 		free(kept);
 	cond_wake_all(&ring->more);

@@ -122,8 +122,8 @@ static uint32_t direct_align(const struct file *f)
 
 /* Replaces the flags of opening: O_NONBLOCK has done its work. O_DIRECT is set
  * here and not at the opening, where its EINVAL could mean anything. */
-static int set_flags(struct file *f, int fd, const char *verb,
-		     struct err *err)
+static int file_set_flags(struct file *f, int fd, const char *verb,
+			  struct err *err)
 {
 	bool direct = f->cache == FILE_CACHE_NONE;
 
@@ -140,7 +140,7 @@ static int set_flags(struct file *f, int fd, const char *verb,
 static int file_set_up(struct file *f, enum lock_role role, const char *verb,
 		       struct err *err)
 {
-	if (file_identify(f, verb, err) || set_flags(f, f->fd, verb, err))
+	if (file_identify(f, verb, err) || file_set_flags(f, f->fd, verb, err))
 		return -1;
 	if (f->cache == FILE_CACHE_NONE)
 		f->align = direct_align(f);
@@ -292,7 +292,7 @@ static int reopen(struct file *f, bool writable, struct err *err)
 	if (fd < 0)
 		return err_sys(err, errno, "Could not reopen '%s' %s", f->path,
 			       writable ? "read-write" : "read-only");
-	if (set_flags(f, fd, "reopen", err)) {
+	if (file_set_flags(f, fd, "reopen", err)) {
 		close(fd);
 		return -1;
 	}

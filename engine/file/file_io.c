@@ -68,8 +68,8 @@ static void direct_drop(struct file *f)
 }
 
 /* Can the host be asked for this as it is? */
-static bool fits(const struct file *f, uint64_t off, const void *buf,
-		 size_t len)
+static bool file_fits(const struct file *f, uint64_t off, const void *buf,
+		      size_t len)
 {
 	return is_aligned(off | len | (uintptr_t)buf, f->align);
 }
@@ -81,7 +81,7 @@ static bool was_cut(const struct file *f, uint64_t end)
 	return !f->block_device && end < f->size;
 }
 
-static int read_all(struct file *f, uint64_t off, uint8_t *buf, size_t len)
+static int file_read_all(struct file *f, uint64_t off, uint8_t *buf, size_t len)
 {
 	while (len) {
 		ssize_t n = pread(f->fd, buf, len, (off_t)off);
@@ -105,8 +105,8 @@ static int read_all(struct file *f, uint64_t off, uint8_t *buf, size_t len)
 	return 0;
 }
 
-static int write_all(struct file *f, uint64_t off, const uint8_t *buf,
-		     size_t len)
+static int file_write_all(struct file *f, uint64_t off, const uint8_t *buf,
+			  size_t len)
 {
 	while (len) {
 		ssize_t n = pwrite(f->fd, buf, len, (off_t)off);
@@ -131,8 +131,8 @@ static int read_bounced(struct file *f, uint64_t off, uint8_t *buf, size_t len)
 		size_t skip = (size_t)(off & (f->align - 1));
 		size_t n = (size_t)min_u64(len, BOUNCE_SIZE - skip);
 
-		rc = read_all(f, off - skip, bounce,
-			      (size_t)align_up(skip + n, f->align));
+		rc = file_read_all(f, off - skip, bounce,
+				   (size_t)align_up(skip + n, f->align));
 		if (!rc)
 			memcpy(buf, bounce + skip, n);
 		off += n;
@@ -153,9 +153,9 @@ static int read_edges(struct file *f, uint64_t off, size_t len,
 	int rc = 0;
 
 	if (off != start)
-		rc = read_all(f, start, bounce, f->align);
+		rc = file_read_all(f, start, bounce, f->align);
 	if (!rc && !is_aligned(off + len, f->align))
-		rc = read_all(f, last, bounce + (last - start), f->align);
+		rc = file_read_all(f, last, bounce + (last - start), f->align);
 	return rc;
 }
 
@@ -176,7 +176,7 @@ static int write_bounced(struct file *f, uint64_t off, const uint8_t *buf,
 		if (rc)
 			break;
 		memcpy(bounce + skip, buf, n);
-		rc = write_all(f, off - skip, bounce, span);
+		rc = file_write_all(f, off - skip, bounce, span);
 		if (!rc && off - skip + span > keep &&
 		    ftruncate(f->fd, (off_t)keep))
 			rc = -errno;
@@ -191,8 +191,8 @@ static int write_bounced(struct file *f, uint64_t off, const uint8_t *buf,
 /* With O_DIRECT, f->rmw held. */
 static int write_any(struct file *f, uint64_t off, const void *buf, size_t len)
 {
-	int rc = fits(f, off, buf, len) ? write_all(f, off, buf, len)
-					: write_bounced(f, off, buf, len);
+	int rc = file_fits(f, off, buf, len) ? file_write_all(f, off, buf, len)
+					     : write_bounced(f, off, buf, len);
 
 	if (!rc)
 		raise_to(&f->size, off + len);
@@ -207,8 +207,8 @@ int file_read(struct file *f, uint64_t off, void *buf, size_t len)
 		return rc;
 	f->reads++;
 	f->read_bytes += len;
-	return fits(f, off, buf, len) ? read_all(f, off, buf, len)
-				      : read_bounced(f, off, buf, len);
+	return file_fits(f, off, buf, len) ? file_read_all(f, off, buf, len)
+					   : read_bounced(f, off, buf, len);
 }
 
 int file_write(struct file *f, uint64_t off, const void *buf, size_t len)
@@ -220,8 +220,8 @@ int file_write(struct file *f, uint64_t off, const void *buf, size_t len)
 	f->writes++;
 	f->write_bytes += len;
 	raise_to(&f->write_highest, off + len);
-	if (fits(f, off, buf, len) && off + len <= f->size)
-		return write_all(f, off, buf, len);
+	if (file_fits(f, off, buf, len) && off + len <= f->size)
+		return file_write_all(f, off, buf, len);
 	direct_take(f);
 	rc = write_any(f, off, buf, len);
 	direct_drop(f);
@@ -291,7 +291,7 @@ static bool unsupported(int rc)
 	       rc == -EINVAL;
 }
 
-static int write_zeroes(struct file *f, uint64_t off, uint64_t len)
+static int file_write_zeroes(struct file *f, uint64_t off, uint64_t len)
 {
 	int rc = 0;
 
@@ -321,9 +321,9 @@ static int zero_range(struct file *f, uint64_t off, uint64_t len)
 			return rc;
 		rc = host_fallocate(f, punch, off, len);
 		if (!rc && off + len > f->size)
-			rc = write_zeroes(f, off + len - 1, 1);
+			rc = file_write_zeroes(f, off + len - 1, 1);
 	}
-	return unsupported(rc) ? write_zeroes(f, off, len) : rc;
+	return unsupported(rc) ? file_write_zeroes(f, off, len) : rc;
 }
 
 int file_zero(struct file *f, uint64_t off, uint64_t len)

@@ -55,8 +55,8 @@ static int set_bytes(int fd, unsigned mask, short type)
 }
 
 /* Two lines, as QEMU's, and who it is if that can be found. */
-static int refuse(int fd, const struct flock *lock, const char *what,
-		  const char *path, struct err *err)
+static int lock_refuse(int fd, const struct flock *lock, const char *what,
+		       const char *path, struct err *err)
 {
 	struct holder holder;
 
@@ -75,7 +75,7 @@ static int refuse_bit(int fd, unsigned bit, const char *path, struct err *err)
 
 	snprintf(what, sizeof(what), "get %s\"%s\" lock",
 		 bit < 4 ? "" : "shared ", perm_names[bit % 4]);
-	return refuse(fd, &lock, what, path, err);
+	return lock_refuse(fd, &lock, what, path, err);
 }
 
 /* Is there another description with a byte that contradicts @mask? */
@@ -111,8 +111,8 @@ int lock_change(int old_fd, enum lock_role old, int fd, enum lock_role role,
 	/* A read lock fails only against a write lock: not QEMU's way, but
 	 * somebody means to have the file alone. */
 	if (rc) {
-		refuse(fd, &(struct flock){ .l_start = 100 },
-		       "lock the image", path, err);
+		lock_refuse(fd, &(struct flock){ .l_start = 100 },
+			    "lock the image", path, err);
 		goto back;
 	}
 	/* Otherwise the old description would stand in the new one's way. */

@@ -34,7 +34,7 @@ static const struct magic magics[] = {
 	MAGIC("cloop", 0, "#!/bin/sh\n#V2.0 Format\nmodprobe cloop"),
 };
 
-static bool fits(const struct magic *m, const char *head, size_t len)
+static bool guess_fits(const struct magic *m, const char *head, size_t len)
 {
 	return m->off + m->len <= len && !memcmp(head + m->off, m->bytes,
 						 m->len);
@@ -43,7 +43,7 @@ static bool fits(const struct magic *m, const char *head, size_t len)
 const char *guess_format(const void *head, size_t len)
 {
 	for (size_t i = 0; i < sizeof(magics) / sizeof(*magics); i++)
-		if (fits(&magics[i], head, len))
+		if (guess_fits(&magics[i], head, len))
 			return magics[i].format;
 	return "raw";
 }

@@ -267,8 +267,8 @@ static int add_live_zeroes(struct copy *c, const struct span *s,
 	return rc;
 }
 
-static int add_span(struct copy *c, const struct span *s,
-		    struct copy_error *error)
+static int copy_add_span(struct copy *c, const struct span *s,
+			 struct copy_error *error)
 {
 	if (c->o.only_holes)
 		return add_holes(c, s, error);
@@ -281,8 +281,8 @@ static int add_span(struct copy *c, const struct span *s,
 
 /* --- groups --- */
 
-static bool joins(const struct group *g, const struct segment *last,
-		  const struct segment *s, uint64_t chunk)
+static bool copy_joins(const struct group *g, const struct segment *last,
+		       const struct segment *s, uint64_t chunk)
 {
 	if (g->clone != s->clone)
 		return false;
@@ -309,7 +309,7 @@ static void make_groups(struct copy *c)
 	for (size_t i = 0; i < c->segments; i++) {
 		struct segment *s = &c->segment[i];
 
-		if (!g || !joins(g, s - 1, s, c->chunk)) {
+		if (!g || !copy_joins(g, s - 1, s, c->chunk)) {
 			g = APPEND(c->group, c->groups, c->group_cap);
 			if (!g) {
 				fail_from(c, i);
@@ -365,7 +365,7 @@ static void copy_batch(struct copy *c, const struct span *span, size_t count,
 {
 	c->parts = c->segments = c->groups = 0;
 	for (size_t i = 0; i < count && !error->rc; i++)
-		add_span(c, &span[i], error);
+		copy_add_span(c, &span[i], error);
 	make_groups(c);
 	copy_move(c);
 	end_parts(c, error);

@@ -25,8 +25,8 @@
 
 /* --- the plan of a slice --- */
 
-static int append(struct plan *plan, uint64_t off, uint64_t end,
-		  struct node *node, enum run_kind kind)
+static int pass_append(struct plan *plan, uint64_t off, uint64_t end,
+		       struct node *node, enum run_kind kind)
 {
 	struct span *s;
 
@@ -75,13 +75,13 @@ static int trim_span(struct pass *p, const struct span *s, struct plan *out,
 		if (b->kind == RUN_ZERO || (b->kind == RUN_HOLE && !holes) ||
 		    first >= last)
 			continue;
-		rc = append(out, at, first, NULL, RUN_HOLE);
+		rc = pass_append(out, at, first, NULL, RUN_HOLE);
 		if (!rc)
-			rc = append(out, first, last, s->node, RUN_ZERO);
+			rc = pass_append(out, first, last, s->node, RUN_ZERO);
 		at = last;
 	}
 	plan_release(&below);
-	return rc ? rc : append(out, at, end, NULL, RUN_HOLE);
+	return rc ? rc : pass_append(out, at, end, NULL, RUN_HOLE);
 }
 
 /* What is left in the plan as DATA or ZERO has to be done. */
@@ -95,13 +95,13 @@ static int trim(struct pass *p, struct plan *plan, struct node **err_node)
 		bool have = p->copy.only_holes && s->node == p->copy.to;
 
 		if (have || (s->kind == RUN_ZERO && !p->copy.stop))
-			rc = append(&out, s->off, s->off + s->len, NULL,
-				    RUN_HOLE);
+			rc = pass_append(&out, s->off, s->off + s->len, NULL,
+					 RUN_HOLE);
 		else if (s->kind == RUN_ZERO)
 			rc = trim_span(p, s, &out, err_node);
 		else
-			rc = append(&out, s->off, s->off + s->len, s->node,
-				    s->kind);
+			rc = pass_append(&out, s->off, s->off + s->len, s->node,
+					 s->kind);
 	}
 	if (rc) {
 		plan_release(&out);
@@ -226,7 +226,7 @@ static int count_work(struct pass *p)
 }
 
 /* An active commit has no position: guests write behind it. */
-static void tell(struct pass *p)
+static void pass_tell(struct pass *p)
 {
 	uint64_t done = min_u64(p->done, p->total), offset = p->pos;
 
@@ -272,7 +272,7 @@ static bool mixed_piece(struct pass *p, struct span *out)
 
 /* The next piece from pos on, with at most @max bytes of data; moves pos
  * behind it. False at the end of the slice. */
-static bool next_piece(struct pass *p, uint64_t max, struct span *out)
+static bool pass_next_piece(struct pass *p, uint64_t max, struct span *out)
 {
 	while (p->pos < p->end) {
 		const struct span *s = span_at(p, p->pos);
@@ -317,7 +317,7 @@ static size_t gather(struct pass *p, struct span *span, uint64_t bytes)
 	size_t n = 0;
 
 	for (uint64_t left = bytes; n < BATCH_SPANS && left; n++) {
-		if (!next_piece(p, min_u64(left, COPY_SPAN_MAX), &span[n]))
+		if (!pass_next_piece(p, min_u64(left, COPY_SPAN_MAX), &span[n]))
 			break;
 		if (span[n].kind == RUN_DATA)
 			left -= min_u64(span[n].len, left);
@@ -378,7 +378,7 @@ static int after_error(struct pass *p, const struct copy_error *e,
 	int rc;
 
 	p->pos = min_u64(e->off, p->end);
-	tell(p);
+	pass_tell(p);
 	rc = pass_fail(p, e, err);
 	if (rc < 0)
 		return rc;
@@ -436,7 +436,7 @@ static int copy_slice(struct pass *p, struct err *err)
 		if (!rc)
 			rc = pass_batch(p, err);
 		if (!rc)
-			tell(p);
+			pass_tell(p);
 	}
 	return rc;
 }
@@ -512,7 +512,7 @@ int pass_run(struct pass *p, struct err *err)
 	}
 	if (!rc) {
 		p->done = p->total;
-		tell(p);
+		pass_tell(p);
 		rc = p->job ? 0 : point(p);
 	}
 	copy_free(p->copier);

@@ -8,8 +8,8 @@
 #include "engine/nbd/nbd.h"
 #include "engine/util/mem.h"
 
-static int check_words(const struct export_options *o, const char *name,
-		       struct err *err)
+static int export_check_words(const struct export_options *o, const char *name,
+			      struct err *err)
 {
 	if (!*o->id || strlen(o->id) >= sizeof(((struct export *)0)->id))
 		return err_set(err, ERR_GENERIC, "Invalid block export id");
@@ -35,7 +35,7 @@ struct export *export_new(struct engine *e, const struct export_options *o,
 	struct disk *disk;
 	struct export *x;
 
-	if (check_words(o, name, err))
+	if (export_check_words(o, name, err))
 		return NULL;
 	disk = disk_open(e, &options, err);
 	if (!disk)

@@ -10,7 +10,7 @@
 
 /* --- the life of a thread --- */
 
-static void tell_end(struct nbd_conn *c, int rc)
+static void conn_nbd_tell_end(struct nbd_conn *c, int rc)
 {
 	if (rc == -EPIPE && !c->gone)
 		nbd_notice(c->server, c, "closed the connection in the midst "
@@ -26,7 +26,7 @@ static int serve_next(struct nbd_worker *w)
 	int rc = nbd_request_read(w, &r);
 
 	if (rc) {
-		tell_end(c, rc);
+		conn_nbd_tell_end(c, rc);
 		nbd_export_abandon(c);
 		nbd_turn_end(w);
 	} else {

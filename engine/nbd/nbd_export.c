@@ -115,7 +115,7 @@ static unsigned count_away(struct nbd_server *s, const struct export *x,
 	return n;
 }
 
-static void cut(struct nbd_conn *c)
+static void export_cut_conns(struct nbd_conn *c)
 {
 	nbd_hang_up(c, true);
 }
@@ -132,7 +132,7 @@ int nbd_export_await(struct nbd_conn *c, struct export *x)
 	left = count_away(s, x, recall);
 	while (left && !c->away) {
 		if (!cond_wait_until(&s->changed, &s->lock, deadline)) {
-			count_away(s, x, cut);
+			count_away(s, x, export_cut_conns);
 			deadline = UINT64_MAX;
 		}
 		left = count_away(s, x, NULL);
@@ -194,7 +194,8 @@ static int check_id(struct nbd_server *s, const char *id, struct err *err)
 }
 
 /* The empty name is one like any other here. */
-static int check_name(struct nbd_server *s, const char *name, struct err *err)
+static int nbd_export_check_name(struct nbd_server *s, const char *name,
+				 struct err *err)
 {
 	list_for_each(link, &s->exports)
 		if (!strcmp(export_at(link)->name, name))
@@ -216,8 +217,8 @@ static int check_may_add(struct nbd_server *s, const char *id,
 	return rc;
 }
 
-static int add(struct nbd_server *s, const struct export_options *o,
-	       struct err *err)
+static int export_add_held(struct nbd_server *s, const struct export_options *o,
+			   struct err *err)
 {
 	struct export *x;
 	int rc;
@@ -229,7 +230,7 @@ static int add(struct nbd_server *s, const struct export_options *o,
 		return -1;
 	x->serial = ++s->next_serial;
 	lock_take(&s->lock);
-	rc = check_name(s, x->name, err);
+	rc = nbd_export_check_name(s, x->name, err);
 	if (!rc)
 		list_add(&s->exports, &x->link);
 	lock_drop(&s->lock);
@@ -244,7 +245,7 @@ int nbd_export_add(struct nbd_server *s, const struct export_options *o,
 	int rc;
 
 	lock_take(&s->admin);
-	rc = add(s, o, err);
+	rc = export_add_held(s, o, err);
 	lock_drop(&s->admin);
 	return rc;
 }
@@ -283,7 +284,7 @@ static void wait_unused(struct nbd_server *s, struct export *x)
 }
 
 /* It was closed before. */
-static void drop(struct nbd_server *s, struct export *x)
+static void nbd_export_drop(struct nbd_server *s, struct export *x)
 {
 	struct event ev = { .type = EVENT_EXPORT_DELETED };
 
@@ -303,7 +304,7 @@ void nbd_exports_drop(struct nbd_server *s)
 	}
 	lock_drop(&s->lock);
 	list_for_each_safe(link, &s->exports)
-		drop(s, export_at(link));
+		nbd_export_drop(s, export_at(link));
 }
 
 /* NULL if it must not be deleted. */
@@ -335,7 +336,7 @@ int nbd_export_del(struct nbd_server *s, const char *id, bool hard,
 	lock_take(&s->admin);
 	x = close_export(s, id, hard, err);
 	if (x)
-		drop(s, x);
+		nbd_export_drop(s, x);
 	lock_drop(&s->admin);
 	return x ? 0 : -1;
 }
@@ -353,7 +354,7 @@ struct nbd_counts nbd_counts(const struct nbd_tally *t)
 
 /* Server's lock held. Which image it is needs the graph, which comes before
  * that lock, and was taken before. */
-static void fill(struct export_info *info, const struct export *x)
+static void nbd_export_fill(struct export_info *info, const struct export *x)
 {
 	memcpy(info->id, x->id, sizeof(info->id));
 	info->name = mem_dup(x->name);
@@ -375,9 +376,8 @@ int nbd_query_exports(struct nbd_server *s, struct export_info **out,
 	list_for_each(link, &s->exports)
 		++*n;
 	*out = mem_try(*n + 1, sizeof(**out));
-	list_for_each(link, &s->exports)
-		if (*out)
-			fill(&(*out)[i++], export_at(link));
+	list_for_each(link, &s->exports) if (*out)
+		nbd_export_fill(&(*out)[i++], export_at(link));
 	*n = i;
 	lock_drop(&s->lock);
 	disks_let_go(s->engine);

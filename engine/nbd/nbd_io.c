@@ -19,7 +19,7 @@ static ssize_t receive(int fd, void *buf, size_t len)
 	return n < 0 ? -errno : n;
 }
 
-static size_t take_input(struct nbd_conn *c, void *buf, size_t len)
+static size_t nbd_io_take_input(struct nbd_conn *c, void *buf, size_t len)
 {
 	size_t n = min_u64(len, c->in_end - c->in_at);
 
@@ -39,12 +39,12 @@ static ssize_t more_input(struct nbd_conn *c, uint8_t *buf, size_t len)
 	n = receive(c->fd, c->in, NBD_INPUT);
 	c->in_at = 0;
 	c->in_end = n > 0 ? (size_t)n : 0;
-	return n > 0 ? (ssize_t)take_input(c, buf, len) : n;
+	return n > 0 ? (ssize_t)nbd_io_take_input(c, buf, len) : n;
 }
 
 int nbd_recv(struct nbd_conn *c, void *buf, size_t len)
 {
-	size_t got = take_input(c, buf, len);
+	size_t got = nbd_io_take_input(c, buf, len);
 
 	while (got < len) {
 		ssize_t n = more_input(c, (uint8_t *)buf + got, len - got);

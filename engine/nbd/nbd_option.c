@@ -55,7 +55,8 @@ static int acknowledge(const struct option *o)
 	return reply(o, NBD_REP_ACK, NULL, 0, NULL, 0);
 }
 
-static int refuse(const struct option *o, uint32_t type, const char *why)
+static int nbd_option_refuse(const struct option *o, uint32_t type,
+			     const char *why)
 {
 	return reply(o, type, why, strlen(why), NULL, 0);
 }
@@ -64,7 +65,7 @@ static int refuse(const struct option *o, uint32_t type, const char *why)
 static int invalid(const struct option *o, const char *why)
 {
 	nbd_notice(o->conn->server, o->conn, "option %u: %s", o->number, why);
-	return refuse(o, NBD_REP_ERR_INVALID, why);
+	return nbd_option_refuse(o, NBD_REP_ERR_INVALID, why);
 }
 
 /* --- taking options apart --- */
@@ -126,7 +127,7 @@ static int refuse_unknown(const struct option *o, const struct text *name)
 	str_add_safe(&safe, shown);
 	why = mem_printf("export '%s%s' not present", str_get(&safe),
 			 name->len > NAME_SHOWN ? "..." : "");
-	rc = refuse(o, NBD_REP_ERR_UNKNOWN, why);
+	rc = nbd_option_refuse(o, NBD_REP_ERR_UNKNOWN, why);
 	free(why);
 	free(shown);
 	str_release(&safe);
@@ -309,7 +310,8 @@ static int option_abort(struct option *o)
 /* --- contexts --- */
 
 /* A bare namespace stands for all that is in it, but selects nothing. */
-static bool matches(const struct text *query, const char *name, bool list)
+static bool nbd_option_matches(const struct text *query, const char *name,
+			       bool list)
 {
 	size_t space = strcspn(name, ":") + 1, len = strlen(name);
 
@@ -319,7 +321,7 @@ static bool matches(const struct text *query, const char *name, bool list)
 }
 
 /* False if the queries do not fit their lengths. */
-static bool choose(struct option *o, unsigned *chosen)
+static bool nbd_option_choose(struct option *o, unsigned *chosen)
 {
 	bool list = o->number == NBD_OPT_LIST_META_CONTEXT;
 	struct text query;
@@ -334,7 +336,7 @@ static bool choose(struct option *o, unsigned *chosen)
 		if (!take_text(o, &query))
 			return false;
 		for (unsigned i = 0; i < NBD_CONTEXTS; i++)
-			if (matches(&query, context_name[i], list))
+			if (nbd_option_matches(&query, context_name[i], list))
 				*chosen |= 1u << i;
 	}
 	return !o->len;
@@ -368,7 +370,7 @@ static int option_contexts(struct option *o)
 		c->contexts = 0;
 	if (!c->structured)
 		return invalid(o, "structured replies come first");
-	if (!take_text(o, &name) || !choose(o, &chosen))
+	if (!take_text(o, &name) || !nbd_option_choose(o, &chosen))
 		return invalid(o, "its lengths do not fit");
 	x = nbd_export_get(c->server, name.s, name.len);
 	if (!x)
@@ -398,12 +400,13 @@ static int handle(struct option *o)
 {
 	if (o->number >= sizeof(handler) / sizeof(*handler) ||
 	    !handler[o->number])
-		return refuse(o, NBD_REP_ERR_UNSUP, "unknown option");
+		return nbd_option_refuse(o, NBD_REP_ERR_UNSUP,
+					 "unknown option");
 	return handler[o->number](o);
 }
 
 /* One option; @buf has OPTION_MAX bytes. */
-static int next_option(struct nbd_conn *c, uint8_t *buf)
+static int nbd_option_next_option(struct nbd_conn *c, uint8_t *buf)
 {
 	struct option o = { .conn = c, .data = buf };
 	uint8_t head[16];
@@ -423,7 +426,9 @@ static int next_option(struct nbd_conn *c, uint8_t *buf)
 		if (o.number == NBD_OPT_EXPORT_NAME)
 			return -EMSGSIZE;
 		rc = nbd_skip(c, o.len);
-		return rc ? rc : refuse(&o, NBD_REP_ERR_TOO_BIG, "too long");
+		return rc ? rc
+			  : nbd_option_refuse(&o, NBD_REP_ERR_TOO_BIG,
+					      "too long");
 	}
 	rc = nbd_recv(c, buf, o.len);
 	if (rc)
@@ -456,7 +461,7 @@ static int greet(struct nbd_conn *c)
 
 /* The thread that ends slow handshakes writes down that it did so before it
  * hangs up. */
-static void tell_end(struct nbd_conn *c, int rc)
+static void nbd_option_tell_end(struct nbd_conn *c, int rc)
 {
 	if (peer_is_late(&c->peer))
 		nbd_notice(c->server, c, "did not finish the handshake in "
@@ -472,10 +477,10 @@ int nbd_handshake(struct nbd_conn *c)
 	int rc = buf ? greet(c) : -ENOMEM;
 
 	while (rc == GOES_ON)
-		rc = next_option(c, buf);
+		rc = nbd_option_next_option(c, buf);
 	free(buf);
 	if (rc == SETTLED)
 		return 0;
-	tell_end(c, rc);
+	nbd_option_tell_end(c, rc);
 	return rc;
 }

@@ -85,9 +85,9 @@ static void put_chunk(uint8_t *b, const struct nbd_request *r, unsigned type,
 
 /* @extra bytes behind the chunk's head, to be filled by the caller, then
  * @len bytes of @data. */
-static uint8_t *add(struct nbd_chunks *out, const struct nbd_request *r,
-		    unsigned type, size_t extra, void *data, size_t len,
-		    bool done)
+static uint8_t *nbd_reply_add(struct nbd_chunks *out,
+			      const struct nbd_request *r, unsigned type,
+			      size_t extra, void *data, size_t len, bool done)
 {
 	uint8_t *head = out->head[out->count++];
 
@@ -101,13 +101,14 @@ static uint8_t *add(struct nbd_chunks *out, const struct nbd_request *r,
 void nbd_chunk_data(struct nbd_chunks *out, const struct nbd_request *r,
 		    uint64_t off, void *data, uint32_t len, bool done)
 {
-	put_be64(add(out, r, NBD_CHUNK_DATA, 8, data, len, done), off);
+	put_be64(nbd_reply_add(out, r, NBD_CHUNK_DATA, 8, data, len, done),
+		 off);
 }
 
 void nbd_chunk_hole(struct nbd_chunks *out, const struct nbd_request *r,
 		    uint64_t off, uint32_t len, bool done)
 {
-	uint8_t *b = add(out, r, NBD_CHUNK_HOLE, 12, NULL, 0, done);
+	uint8_t *b = nbd_reply_add(out, r, NBD_CHUNK_HOLE, 12, NULL, 0, done);
 
 	put_be64(b, off);
 	put_be32(b + 8, len);
@@ -116,7 +117,8 @@ void nbd_chunk_hole(struct nbd_chunks *out, const struct nbd_request *r,
 void nbd_chunk_status(struct nbd_chunks *out, const struct nbd_request *r,
 		      uint32_t context, void *body, uint32_t len, bool done)
 {
-	put_be32(add(out, r, NBD_CHUNK_STATUS, 4, body, len, done), context);
+	put_be32(nbd_reply_add(out, r, NBD_CHUNK_STATUS, 4, body, len, done),
+		 context);
 }
 
 int nbd_chunks_send(struct nbd_conn *c, struct nbd_chunks *out)

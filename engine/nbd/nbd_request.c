@@ -72,7 +72,8 @@ static bool is_too_long(const struct nbd_conn *c, const struct nbd_request *r,
 	return cmd->has_buffer && r->len > NBD_REQUEST_MAX;
 }
 
-static uint32_t check(struct nbd_conn *c, const struct nbd_request *r)
+static uint32_t nbd_request_check(struct nbd_conn *c,
+				  const struct nbd_request *r)
 {
 	const struct command *cmd = command_of(r);
 
@@ -250,7 +251,7 @@ int nbd_request_read(struct nbd_worker *w, struct nbd_request *r)
 	rc = read_head(c, r);
 	if (rc)
 		return rc;
-	r->error = check(c, r);
+	r->error = nbd_request_check(c, r);
 	if (r->error)
 		refused(c, r);
 	else if (command_of(r)->has_buffer)

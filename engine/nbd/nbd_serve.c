@@ -245,20 +245,20 @@ static int (*const handler[])(struct nbd_conn *c, struct nbd_request *r) = {
 	[NBD_CMD_BLOCK_STATUS] = serve_status,
 };
 
-static void add(_Atomic uint64_t *n, uint64_t more)
+static void nbd_serve_add(_Atomic uint64_t *n, uint64_t more)
 {
 	atomic_fetch_add_explicit(n, more, memory_order_relaxed);
 }
 
-static void count(struct nbd_tally *t, const struct nbd_request *r)
+static void nbd_serve_count(struct nbd_tally *t, const struct nbd_request *r)
 {
-	add(&t->requests, 1);
+	nbd_serve_add(&t->requests, 1);
 	if (r->type == NBD_CMD_READ) {
-		add(&t->rd_ops, 1);
-		add(&t->rd_bytes, r->len);
+		nbd_serve_add(&t->rd_ops, 1);
+		nbd_serve_add(&t->rd_bytes, r->len);
 	} else if (r->type == NBD_CMD_WRITE) {
-		add(&t->wr_ops, 1);
-		add(&t->wr_bytes, r->len);
+		nbd_serve_add(&t->wr_ops, 1);
+		nbd_serve_add(&t->wr_bytes, r->len);
 	}
 }
 
@@ -266,7 +266,7 @@ int nbd_serve(struct nbd_conn *c, struct nbd_request *r)
 {
 	if (r->error)
 		return nbd_reply(c, r, r->error);
-	count(&c->tally, r);
-	count(&c->export->tally, r);
+	nbd_serve_count(&c->tally, r);
+	nbd_serve_count(&c->export->tally, r);
 	return handler[r->type](c, r);
 }

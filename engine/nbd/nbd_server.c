@@ -16,14 +16,14 @@
 
 /* --- connections, for the listener --- */
 
-static struct nbd_conn *conn_of(const struct peer *p)
+static struct nbd_conn *nbd_server_conn_of(const struct peer *p)
 {
 	return container_of(p, struct nbd_conn, peer);
 }
 
 static struct nbd_conn *conn_at(struct list *link)
 {
-	return conn_of(container_of(link, struct peer, link));
+	return nbd_server_conn_of(container_of(link, struct peer, link));
 }
 
 static struct peer *make_conn(void *arg, void *way, int fd)
@@ -40,27 +40,27 @@ static struct peer *make_conn(void *arg, void *way, int fd)
 
 static int start_conn(struct peer *p)
 {
-	return nbd_conn_start(conn_of(p));
+	return nbd_conn_start(nbd_server_conn_of(p));
 }
 
 static void end_conn(struct peer *p)
 {
-	nbd_export_cut(conn_of(p));
+	nbd_export_cut(nbd_server_conn_of(p));
 }
 
 static void tell_hung(struct peer *p)
 {
-	nbd_export_abandon(conn_of(p));
+	nbd_export_abandon(nbd_server_conn_of(p));
 }
 
 static void free_conn(struct peer *p)
 {
-	nbd_conn_free(conn_of(p));
+	nbd_conn_free(nbd_server_conn_of(p));
 }
 
-static void say(void *arg, const struct peer *p, const char *text)
+static void nbd_server_say(void *arg, const struct peer *p, const char *text)
 {
-	nbd_notice(arg, p ? conn_of(p) : NULL, "%s", text);
+	nbd_notice(arg, p ? nbd_server_conn_of(p) : NULL, "%s", text);
 }
 
 static const struct listener_ops listener_ops = {
@@ -71,7 +71,7 @@ static const struct listener_ops listener_ops = {
 	.late = end_conn,
 	.hung = tell_hung,
 	.free = free_conn,
-	.say = say,
+	.say = nbd_server_say,
 };
 
 /* --- start and stop --- */
@@ -92,8 +92,8 @@ struct nbd_server *nbd_server_new(struct engine *e)
 	return s;
 }
 
-static int listen_at(struct nbd_server *s, const struct nbd_options *o,
-		     struct err *err)
+static int nbd_server_listen_at(struct nbd_server *s,
+				const struct nbd_options *o, struct err *err)
 {
 	struct sockets sockets;
 	char address[sizeof(s->address)];
@@ -117,15 +117,15 @@ static int listen_at(struct nbd_server *s, const struct nbd_options *o,
 	return 0;
 }
 
-static int start(struct nbd_server *s, const struct nbd_options *o,
-		 struct err *err)
+static int nbd_server_start_held(struct nbd_server *s,
+				 const struct nbd_options *o, struct err *err)
 {
 	int rc;
 
 	if (listener_is_running(&s->listener))
 		return err_set(err, ERR_GENERIC,
 			       "NBD server already running");
-	if (listen_at(s, o, err))
+	if (nbd_server_listen_at(s, o, err))
 		return -1;
 	rc = listener_start(&s->listener, o->max_connections ?
 			    o->max_connections : NBD_CLIENTS);
@@ -142,7 +142,7 @@ int nbd_server_start(struct nbd_server *s, const struct nbd_options *o,
 	int rc;
 
 	lock_take(&s->admin);
-	rc = start(s, o, err);
+	rc = nbd_server_start_held(s, o, err);
 	lock_drop(&s->admin);
 	return rc;
 }
@@ -159,7 +159,7 @@ static void end_handshakes(struct nbd_server *s)
 	lock_drop(&s->listener.lock);
 }
 
-static void stop(struct nbd_server *s)
+static void nbd_server_stop_held(struct nbd_server *s)
 {
 	listener_stop(&s->listener);
 	end_handshakes(s);
@@ -175,7 +175,7 @@ int nbd_server_stop(struct nbd_server *s, struct err *err)
 
 	lock_take(&s->admin);
 	if (listener_is_running(&s->listener))
-		stop(s);
+		nbd_server_stop_held(s);
 	else
 		rc = err_set(err, ERR_GENERIC, "NBD server not running");
 	lock_drop(&s->admin);
@@ -186,7 +186,7 @@ void nbd_server_quit(struct nbd_server *s)
 {
 	lock_take(&s->admin);
 	if (listener_is_running(&s->listener))
-		stop(s);
+		nbd_server_stop_held(s);
 	lock_drop(&s->admin);
 }
 

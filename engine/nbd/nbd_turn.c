@@ -28,7 +28,7 @@ static bool is_small(const struct nbd_request *r)
 /* Who serves with the turn in his hands: the calling thread, or NULL. */
 static _Thread_local struct nbd_worker *keeper;
 
-static bool is_full(const struct nbd_conn *c)
+static bool nbd_turn_is_full(const struct nbd_conn *c)
 {
 	return c->serving >= c->server->processors &&
 	       atomic_load(&c->asleep) < NBD_ALL / 2;
@@ -49,7 +49,7 @@ static void wake(struct list *link)
 static void wait_turn(struct nbd_worker *w)
 {
 	struct nbd_conn *c = w->conn;
-	bool watch = is_full(c) && c->idle.prev == &w->idle;
+	bool watch = nbd_turn_is_full(c) && c->idle.prev == &w->idle;
 	uint64_t until = watch ? clock_ns() + STUCK_NS : UINT64_MAX;
 	uint64_t begun = c->begun;
 
@@ -71,7 +71,7 @@ bool nbd_turn_take(struct nbd_worker *w)
 	c->serving -= w->counted;
 	w->counted = false;
 	list_add(&c->idle, &w->idle);
-	while (!c->ended && (c->taken || is_full(c)))
+	while (!c->ended && (c->taken || nbd_turn_is_full(c)))
 		wait_turn(w);
 	list_del(&w->idle);
 	mine = !c->ended;
@@ -88,13 +88,13 @@ static void wake_next(struct nbd_conn *c)
 {
 	if (list_is_empty(&c->idle))
 		return;
-	if (!is_full(c))
+	if (!nbd_turn_is_full(c))
 		wake(c->idle.next);
 	else if (!c->watched)
 		wake(c->idle.prev);
 }
 
-static void pass(struct nbd_worker *w, bool counts)
+static void nbd_turn_pass(struct nbd_worker *w, bool counts)
 {
 	struct nbd_conn *c = w->conn;
 
@@ -179,10 +179,10 @@ static long times_slept(void)
 	return usage.ru_nvcsw;
 }
 
-static void let_go(struct nbd_worker *w, bool counts)
+static void turn_pass_on_kept(struct nbd_worker *w, bool counts)
 {
 	add_worker(w->conn);
-	pass(w, counts);
+	nbd_turn_pass(w, counts);
 	w->slept = times_slept();
 }
 
@@ -190,7 +190,7 @@ static void let_go(struct nbd_worker *w, bool counts)
 void nbd_turn_let_go(void)
 {
 	if (keeper)
-		let_go(keeper, true);
+		turn_pass_on_kept(keeper, true);
 }
 
 void nbd_turn_begin(struct nbd_worker *w, const struct nbd_request *r)
@@ -198,7 +198,7 @@ void nbd_turn_begin(struct nbd_worker *w, const struct nbd_request *r)
 	bool small = is_small(r);
 
 	if (!small || w->conn->mean_ns >= QUICK_NS)
-		let_go(w, small);
+		turn_pass_on_kept(w, small);
 	w->began = clock_ns();
 }
 

@@ -96,7 +96,7 @@ void listener_admit(struct listener *l, struct peer *p)
 	lock_drop(&l->lock);
 }
 
-static int start_peer(struct peer *p)
+static int listener_start_peer(struct peer *p)
 {
 	int rc;
 
@@ -226,7 +226,7 @@ static void welcome(struct listener *l, const struct way *way, int fd)
 	if (rc)
 		peer_done(p);
 	else
-		rc = start_peer(p);
+		rc = listener_start_peer(p);
 	if (rc)
 		say(l, p, "can't be served: %s", strerror(-rc));
 }
@@ -393,9 +393,8 @@ int listener_start(struct listener *l, unsigned most)
 		l->hangups = epoll_create1(EPOLL_CLOEXEC);
 		rc = l->hangups < 0 ? -errno : 0;
 	}
-	list_for_each(link, &l->peers)
-		if (!rc)
-			rc = start_peer(peer_at(link));
+	list_for_each(link, &l->peers) if (!rc) rc =
+		listener_start_peer(peer_at(link));
 	if (rc)
 		return rc;
 	set_running(l, true);

@@ -50,7 +50,7 @@ static void take_reserve(void)
 	errno = error;
 }
 
-static void give_back(void)
+static void mem_give_back(void)
 {
 	void *given = atomic_exchange(&pages, NULL);
 
@@ -60,7 +60,7 @@ static void give_back(void)
 }
 
 /* New memory is zeroed. */
-static void *ask(void *p, size_t size)
+static void *mem_ask(void *p, size_t size)
 {
 	return p ? realloc(p, size) : calloc(1, size);
 }
@@ -72,8 +72,8 @@ static void *spend(void *p, size_t size)
 	void *q;
 
 	pthread_mutex_lock(&spending);
-	give_back();
-	q = ask(p, size);
+	mem_give_back();
+	q = mem_ask(p, size);
 	pthread_mutex_unlock(&spending);
 	return q;
 }
@@ -86,7 +86,7 @@ void *mem_spare(void *p, size_t size)
 		take_reserve();
 	/* realloc() to nothing would free and give NULL. */
 	size += !size;
-	q = ask(p, size);
+	q = mem_ask(p, size);
 	return q ? q : spend(p, size);
 }
 

@@ -16,7 +16,7 @@ int own_file_new(const char *path, mode_t mode)
 }
 
 /* 0 if it is a regular file, and empty or one that begins with @mark. */
-static int check(int fd, const char *mark)
+static int own_file_check(int fd, const char *mark)
 {
 	size_t len = strlen(mark);
 	char begins[64];
@@ -41,7 +41,7 @@ int own_file_open(const char *path, const char *mark, mode_t mode)
 
 	if (fd < 0)
 		return -errno;
-	rc = check(fd, mark);
+	rc = own_file_check(fd, mark);
 	if (!rc)
 		return fd;
 	close(fd);

@@ -69,7 +69,8 @@ static bool is_hex(const char *s)
 	       isxdigit((unsigned char)s[2]);
 }
 
-static int parse(const char *s, uint64_t *bytes, const char **end, char missing)
+static int size_parse_number(const char *s, uint64_t *bytes, const char **end,
+			     char missing)
 {
 	bool hex;
 	long double fraction;
@@ -101,12 +102,12 @@ static int parse(const char *s, uint64_t *bytes, const char **end, char missing)
 
 int size_parse_hmp(const char *s, uint64_t *bytes, const char **end)
 {
-	return parse(s, bytes, end, 'M');
+	return size_parse_number(s, bytes, end, 'M');
 }
 
 int size_parse(const char *s, uint64_t *bytes, const char **end)
 {
-	return parse(s, bytes, end, 'B');
+	return size_parse_number(s, bytes, end, 'B');
 }
 
 /* As QEMU, the next unit begins at 1000, not at 1024: 1000 MiB is 0.977 GiB

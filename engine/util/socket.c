@@ -95,7 +95,7 @@ int sockets_listen_unix(struct sockets *out, const char *path,
 
 /* --- TCP --- */
 
-static int listen_at(const struct addrinfo *at)
+static int socket_listen_at(const struct addrinfo *at)
 {
 	int fd = new_socket(at->ai_family), on = 1;
 
@@ -120,7 +120,8 @@ static int listen_everywhere(struct sockets *out, const struct addrinfo *list)
 	int rc = -EADDRNOTAVAIL;
 
 	for (const struct addrinfo *at = list; at; at = at->ai_next) {
-		int fd = out->count < SOCKETS_MAX ? listen_at(at) : -EMFILE;
+		int fd = out->count < SOCKETS_MAX ? socket_listen_at(at)
+						  : -EMFILE;
 
 		if (fd >= 0)
 			out->fd[out->count++] = fd;

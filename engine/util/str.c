@@ -134,7 +134,7 @@ size_t str_utf8(const char *text, uint32_t *cp)
 
 /* What moves, hides or reorders text: controls, and of Unicode's category Cf
  * and Z the invisible ones. */
-static bool is_unsafe(uint32_t cp)
+static bool str_is_unsafe(uint32_t cp)
 {
 	static const struct {
 		uint32_t first, last;
@@ -159,9 +159,9 @@ void str_add_safe(struct str *str, const char *text)
 	while (*s) {
 		size_t len = str_utf8(s, &cp);
 
-		if (!len || (cp <= 0x7f && is_unsafe(cp)))
+		if (!len || (cp <= 0x7f && str_is_unsafe(cp)))
 			str_addf(str, "\\x%02x", (unsigned char)*s);
-		else if (is_unsafe(cp))
+		else if (str_is_unsafe(cp))
 			str_addf(str, "\\u{%x}", cp);
 		else
 			str_add_mem(str, s, len);

@@ -25,7 +25,7 @@ static void add_sizes(const json_t *image, struct str *out)
 		str_add(out, "cleanly shut down: no\n");
 }
 
-static void add_backing(const json_t *image, struct str *out)
+static void image_text_add_backing(const json_t *image, struct str *out)
 {
 	const char *name = field_str(image, "backing-filename");
 	const char *full = field_str(image, "full-backing-filename");
@@ -75,7 +75,7 @@ void snapshot_head_text(struct str *out)
 		 "VM SIZE", "DATE", "VM CLOCK", "ICOUNT");
 }
 
-static void add_snapshots(const json_t *image, struct str *out)
+static void image_text_add_snapshots(const json_t *image, struct str *out)
 {
 	const json_t *list = json_object_get(image, "snapshots");
 	json_t *entry;
@@ -89,8 +89,8 @@ static void add_snapshots(const json_t *image, struct str *out)
 		snapshot_text(entry, field_str(entry, "id"), out);
 }
 
-static void add_value(const char *label, const json_t *value,
-		      struct str *out)
+static void image_text_add_value(const char *label, const json_t *value,
+				 struct str *out)
 {
 	struct str text = STR_INIT;
 
@@ -107,7 +107,7 @@ static void add_value(const char *label, const json_t *value,
 	str_release(&text);
 }
 
-static void add_specific(const json_t *image, struct str *out)
+static void image_text_add_specific(const json_t *image, struct str *out)
 {
 	static const char *const members[][2] = {
 		{ "compat", "compat" },
@@ -126,8 +126,8 @@ static void add_specific(const json_t *image, struct str *out)
 		return;
 	str_add(out, "Format specific information:\n");
 	for (size_t i = 0; i < sizeof(members) / sizeof(*members); i++)
-		add_value(members[i][1], json_object_get(data, members[i][0]),
-			  out);
+		image_text_add_value(members[i][1],
+				     json_object_get(data, members[i][0]), out);
 }
 
 void image_text(const json_t *image, struct str *out)
@@ -136,9 +136,9 @@ void image_text(const json_t *image, struct str *out)
 	str_add_safe(out, field_str(image, "filename"));
 	str_addf(out, "\nfile format: %s\n", field_str(image, "format"));
 	add_sizes(image, out);
-	add_backing(image, out);
-	add_snapshots(image, out);
-	add_specific(image, out);
+	image_text_add_backing(image, out);
+	image_text_add_snapshots(image, out);
+	image_text_add_specific(image, out);
 }
 
 void amount_text(double bytes, struct str *out)

@@ -41,7 +41,7 @@ static void add_more(const json_t *data, struct str *text)
 			 (unsigned long long)more);
 }
 
-static void job_error(const json_t *data, struct str *text)
+static void say_job_error(const json_t *data, struct str *text)
 {
 	str_addf(text, "job '%s': %s error (action: %s)",
 		 field_str(data, "device"), field_str(data, "operation"),
@@ -49,7 +49,7 @@ static void job_error(const json_t *data, struct str *text)
 	add_more(data, text);
 }
 
-static void io_error(const json_t *data, struct str *text)
+static void say_io_error(const json_t *data, struct str *text)
 {
 	bool stops = !strcmp(field_str(data, "action"), "stop");
 
@@ -60,19 +60,19 @@ static void io_error(const json_t *data, struct str *text)
 	add_more(data, text);
 }
 
-static void threshold(const json_t *data, struct str *text)
+static void say_threshold(const json_t *data, struct str *text)
 {
 	str_addf(text, "node '%s' grew beyond its write threshold",
 		 field_str(data, "node-name"));
 }
 
-static void corrupted(const json_t *data, struct str *text)
+static void say_corrupted(const json_t *data, struct str *text)
 {
 	str_addf(text, "image of '%s' is corrupt: %s",
 		 field_str(data, "device"), field_str(data, "msg"));
 }
 
-static void notice(const json_t *data, struct str *text)
+static void say_notice(const json_t *data, struct str *text)
 {
 	str_add(text, field_str(data, "text"));
 	add_more(data, text);
@@ -93,11 +93,11 @@ static const struct {
 	{ "BLOCK_JOB_CANCELLED", CONSOLE_EVENT, cancelled },
 	{ "BLOCK_JOB_READY", CONSOLE_EVENT, ready },
 	{ "BLOCK_JOB_PENDING", CONSOLE_EVENT, pending },
-	{ "BLOCK_JOB_ERROR", CONSOLE_EVENT, job_error },
-	{ "BLOCK_IO_ERROR", CONSOLE_EVENT, io_error },
-	{ "BLOCK_WRITE_THRESHOLD", CONSOLE_EVENT, threshold },
-	{ "BLOCK_IMAGE_CORRUPTED", CONSOLE_EVENT, corrupted },
-	{ "X_BLKMON_NOTICE", CONSOLE_NOTICE, notice },
+	{ "BLOCK_JOB_ERROR", CONSOLE_EVENT, say_job_error },
+	{ "BLOCK_IO_ERROR", CONSOLE_EVENT, say_io_error },
+	{ "BLOCK_WRITE_THRESHOLD", CONSOLE_EVENT, say_threshold },
+	{ "BLOCK_IMAGE_CORRUPTED", CONSOLE_EVENT, say_corrupted },
+	{ "X_BLKMON_NOTICE", CONSOLE_NOTICE, say_notice },
 	{ "X_BLKMON_LOST", CONSOLE_EVENT, lost },
 };
 

@@ -21,7 +21,7 @@ void watch_release(struct watch *w)
 	*w = (struct watch) { 0 };
 }
 
-static struct watch_job *find(const struct watch *w, const char *id)
+static struct watch_job *watch_find_entry(const struct watch *w, const char *id)
 {
 	for (size_t i = 0; id && i < w->n; i++)
 		if (!strcmp(w->jobs[i].id, id))
@@ -31,13 +31,13 @@ static struct watch_job *find(const struct watch *w, const char *id)
 
 const struct watch_job *watch_find(const struct watch *w, const char *id)
 {
-	return find(w, id);
+	return watch_find_entry(w, id);
 }
 
 /* A new job, which takes the place of an old one of its name. */
-static struct watch_job *begin(struct watch *w, const char *id)
+static struct watch_job *watch_begin(struct watch *w, const char *id)
 {
-	struct watch_job *job = find(w, id);
+	struct watch_job *job = watch_find_entry(w, id);
 
 	if (job) {
 		job_release(job);
@@ -72,7 +72,8 @@ static void take_status(struct watch_job *job, const char *status)
 	job->gone |= !strcmp(status, "null");
 }
 
-static void fail(struct watch *w, struct watch_job *job, const char *error)
+static void watch_fail(struct watch *w, struct watch_job *job,
+		       const char *error)
 {
 	job->state = WATCH_FAILED;
 	job->error = mem_dup(error);
@@ -90,7 +91,8 @@ void watch_event(struct watch *w, const json_t *event)
 
 	if (!*id)
 		id = field_str(data, "id");
-	job = !strcmp(status, "created") ? begin(w, id) : find(w, id);
+	job = !strcmp(status, "created") ? watch_begin(w, id)
+					 : watch_find_entry(w, id);
 	if (!job)
 		return;
 	take_status(job, status);
@@ -101,7 +103,7 @@ void watch_event(struct watch *w, const json_t *event)
 	else if (!strcmp(name, "BLOCK_JOB_COMPLETED") && !*error)
 		job->state = WATCH_DONE;
 	else if (!strcmp(name, "BLOCK_JOB_COMPLETED"))
-		fail(w, job, error);
+		watch_fail(w, job, error);
 }
 
 const struct watch_job *watch_next_failed(struct watch *w)
@@ -117,7 +119,7 @@ const struct watch_job *watch_next_failed(struct watch *w)
 	return NULL;
 }
 
-static bool is_listed(const json_t *jobs, const char *id)
+static bool watch_is_listed(const json_t *jobs, const char *id)
 {
 	json_t *entry;
 	size_t i;
@@ -134,24 +136,24 @@ void watch_sync(struct watch *w, const json_t *jobs)
 	size_t i;
 
 	for (i = 0; i < w->n; i++) {
-		if (is_listed(jobs, w->jobs[i].id))
+		if (watch_is_listed(jobs, w->jobs[i].id))
 			continue;
 		w->jobs[i].gone = true;
 		if (!watch_is_over(&w->jobs[i]))
-			fail(w, &w->jobs[i], "its end was not seen");
+			watch_fail(w, &w->jobs[i], "its end was not seen");
 	}
 	json_array_foreach(jobs, i, entry) {
 		const char *id = field_str(entry, "id");
-		struct watch_job *job = find(w, id);
+		struct watch_job *job = watch_find_entry(w, id);
 
-		take_status(job && !job->gone ? job : begin(w, id),
+		take_status(job && !job->gone ? job : watch_begin(w, id),
 			    field_str(entry, "status"));
 	}
 }
 
 void watch_asked(struct watch *w, const char *id)
 {
-	struct watch_job *job = find(w, id);
+	struct watch_job *job = watch_find_entry(w, id);
 
 	if (job)
 		job->asked = true;

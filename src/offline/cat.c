@@ -36,7 +36,7 @@ static bool can_seek(void)
 		st.st_size <= at;
 }
 
-static int write_all(const unsigned char *p, uint64_t len, struct err *err)
+static int cat_write_all(const unsigned char *p, uint64_t len, struct err *err)
 {
 	while (len) {
 		ssize_t n = write(STDOUT_FILENO, p, len);
@@ -60,7 +60,7 @@ static int put_zeroes(struct cat *c, uint64_t len, struct err *err)
 			err_sys(err, errno, "Cannot write the output");
 	for (; len; len -= n) {
 		n = min_u64(len, PIECE);
-		if (write_all(c->zeroes, n, err))
+		if (cat_write_all(c->zeroes, n, err))
 			return -1;
 	}
 	return 0;
@@ -76,7 +76,7 @@ static int put_data(struct cat *c, uint64_t off, uint64_t len,
 		if (c->interrupt->signal)
 			return err_set(err, ERR_GENERIC, "Interrupted");
 		if (engine_read(c->engine, c->device, off, n, c->buf, err) ||
-		    write_all(c->buf, n, err))
+		    cat_write_all(c->buf, n, err))
 			return -1;
 	}
 	return 0;

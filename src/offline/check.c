@@ -27,7 +27,7 @@ struct check_command {
 	struct check_report r;
 };
 
-static void put_line(void *arg, const char *line)
+static void check_put_line(void *arg, const char *line)
 {
 	struct str safe = STR_INIT;
 
@@ -38,7 +38,7 @@ static void put_line(void *arg, const char *line)
 }
 
 /* An error may have a second line, of advice. */
-static int fail(const struct err *err)
+static int offline_check_fail(const struct err *err)
 {
 	char text[ERR_TEXT_MAX];
 	char *rest = text;
@@ -46,11 +46,11 @@ static int fail(const struct err *err)
 	memcpy(text, err->text, sizeof(text));
 	fputs("blkmon: ", stderr);
 	for (char *line; (line = strsep(&rest, "\n"));)
-		put_line(NULL, line);
+		check_put_line(NULL, line);
 	return STATUS_FAILED;
 }
 
-static bool stop(void *arg)
+static bool check_stop(void *arg)
 {
 	const struct check_command *c = arg;
 
@@ -137,7 +137,7 @@ static void put_json(const struct check_command *c)
 	str_release(&name);
 }
 
-static int judge(struct check_command *c)
+static int check_judge(struct check_command *c)
 {
 	if (c->json)
 		put_json(c);
@@ -175,7 +175,7 @@ const struct option_row check_rows[] = {
 static const struct option_row *const tables[] = { check_rows, NULL };
 
 /* Which of the words of option @code @value is; -1 and said if none. */
-static int take_word(int code, const char *value)
+static int check_take_word(int code, const char *value)
 {
 	const struct option_row *row = option_find(check_rows, code);
 	int n = option_word(row->words, value);
@@ -188,21 +188,21 @@ static int take_word(int code, const char *value)
 
 static int take_repair(struct check_command *c, const char *value)
 {
-	int n = take_word('r', value);
+	int n = check_take_word('r', value);
 
 	c->o.fix = n == 1 ? CHECK_FIX_ALL : CHECK_FIX_LEAKS;
 	return n < 0 ? -1 : 0;
 }
 
-static int take_output(struct check_command *c, const char *value)
+static int check_take_output(struct check_command *c, const char *value)
 {
-	int n = take_word(OPT_OUTPUT, value);
+	int n = check_take_word(OPT_OUTPUT, value);
 
 	c->json = n == 1;
 	return n < 0 ? -1 : 0;
 }
 
-static int take(struct check_command *c, int option, const char *value)
+static int check_take(struct check_command *c, int option, const char *value)
 {
 	switch (option) {
 	case 'f':
@@ -220,7 +220,7 @@ static int take(struct check_command *c, int option, const char *value)
 		c->json = true;
 		return 0;
 	case OPT_OUTPUT:
-		return take_output(c, value);
+		return check_take_output(c, value);
 	case 'h':
 		c->help = true;
 		return 0;
@@ -229,7 +229,7 @@ static int take(struct check_command *c, int option, const char *value)
 	}
 }
 
-static int parse(struct check_command *c, int argc, char **argv)
+static int check_parse(struct check_command *c, int argc, char **argv)
 {
 	struct option *longs = option_longs(tables);
 	char *letters = option_letters(tables);
@@ -237,7 +237,7 @@ static int parse(struct check_command *c, int argc, char **argv)
 
 	while (!rc && (option = getopt_long(argc, argv, letters, longs,
 					    NULL)) != -1)
-		rc = take(c, option, optarg);
+		rc = check_take(c, option, optarg);
 	free(longs);
 	free(letters);
 	if (rc)
@@ -256,17 +256,17 @@ static int parse(struct check_command *c, int argc, char **argv)
 	return 0;
 }
 
-static int check(struct check_command *c)
+static int offline_check_image(struct check_command *c)
 {
 	struct err err = ERR_INIT;
 	int rc;
 
 	if (signals_start(c->signals, &err))
-		return fail(&err);
+		return offline_check_fail(&err);
 	rc = engine_check_file(&c->file, &c->o, &c->r, &c->format, &err);
 	if (!rc)
-		return judge(c);
-	fail(&err);
+		return check_judge(c);
+	offline_check_fail(&err);
 	return err.class == ERR_NOT_SUPPORTED ? STATUS_NOT_SUPPORTED :
 		STATUS_FAILED;
 }
@@ -275,15 +275,15 @@ int check_run(int argc, char **argv, struct signals *signals)
 {
 	struct check_command c = {
 		.signals = signals,
-		.o = { .say = put_line, .stop = stop, .arg = &c },
+		.o = { .say = check_put_line, .stop = check_stop, .arg = &c },
 	};
 
-	if (parse(&c, argc, argv)) {
+	if (check_parse(&c, argc, argv)) {
 		fputs("Try 'blkmon check --help'.\n", stderr);
 		return STATUS_FAILED;
 	}
 	if (!c.help)
-		return check(&c);
+		return offline_check_image(&c);
 	option_synopsis(tables, printf("usage: blkmon check"), stdout);
 	puts(" IMAGE\n");
 	option_help(check_rows, stdout);

@@ -35,7 +35,7 @@ struct offline {
 	int percent;			/* that the bar shows */
 };
 
-static int fail(const struct err *err)
+static int offline_fail(const struct err *err)
 {
 	struct str text = STR_INIT;
 
@@ -45,13 +45,13 @@ static int fail(const struct err *err)
 	return 1;
 }
 
-static int usage(void)
+static int offline_usage(void)
 {
 	fputs("Try 'blkmon --help'.\n", stderr);
 	return 2;
 }
 
-static int add_image(struct offline *o, struct err *err)
+static int offline_add_image(struct offline *o, struct err *err)
 {
 	struct drive_options drive = { .id = DEVICE, .node = o->node };
 
@@ -91,7 +91,8 @@ static void print_json(json_t *image)
 	json_decref(list);
 }
 
-static void put_line(void *arg, enum console_kind kind, const char *line)
+static void offline_put_line(void *arg, enum console_kind kind,
+			     const char *line)
 {
 	(void)arg;
 	(void)kind;
@@ -110,7 +111,7 @@ static void print_text(json_t *image)
 			str_add_char(&text, '\n');
 		image_text(at, &text);
 	}
-	console.write = put_line;
+	console.write = offline_put_line;
 	console_printf(&console, "%s", str_get(&text));
 	str_release(&text);
 	json_decref(image);
@@ -123,11 +124,11 @@ static int run_info(struct offline *o)
 	struct err err = ERR_INIT, alone = ERR_INIT;
 	int rc = 0;
 
-	if (add_image(o, &err)) {
+	if (offline_add_image(o, &err)) {
 		o->node.no_backing = true;
-		if (add_image(o, &alone))
-			return fail(&err);
-		rc = fail(&err);
+		if (offline_add_image(o, &alone))
+			return offline_fail(&err);
+		rc = offline_fail(&err);
 	}
 	(o->json ? print_json : print_text)(first_image(o));
 	return rc;
@@ -139,10 +140,10 @@ static int run_cat(struct offline *o)
 {
 	struct err err = ERR_INIT;
 
-	if (add_image(o, &err) ||
+	if (offline_add_image(o, &err) ||
 	    cat_image(o->machine->engine, DEVICE, o->offset, o->length,
 		      &o->signals->interrupt, &err))
-		return fail(&err);
+		return offline_fail(&err);
 	return 0;
 }
 
@@ -183,13 +184,13 @@ static int run_commit(struct offline *o)
 	o->node.no_lock = false;
 	o->bar = o->bar && isatty(STDERR_FILENO);
 	o->percent = -1;
-	rc = add_image(o, &err) ||
-		engine_commit_offline(o->machine->engine, DEVICE, o->base,
-				      o->force, progress, o, &err);
+	rc = offline_add_image(o, &err) ||
+	     engine_commit_offline(o->machine->engine, DEVICE, o->base,
+				   o->force, progress, o, &err);
 	if (o->bar)
 		fputc('\n', stderr);
 	if (rc)
-		return fail(&err);
+		return offline_fail(&err);
 	puts("Image committed.");
 	return 0;
 }
@@ -289,7 +290,7 @@ json_t *offline_json(void)
 	return list;
 }
 
-static int print_help(const struct subcommand *sub)
+static int offline_print_help(const struct subcommand *sub)
 {
 	const struct option_row *tables[] = { sub->rows, common_rows, NULL };
 
@@ -311,7 +312,7 @@ static void add_data_file(struct offline *o, const char *path)
 	o->node.data_files = files;
 }
 
-static int take_size(const char *value, uint64_t *out)
+static int offline_take_size(const char *value, uint64_t *out)
 {
 	const char *end = value;
 
@@ -337,7 +338,7 @@ static int take_fd(const char *value, int *out)
 	return 0;
 }
 
-static int take(struct offline *o, int option, const char *value)
+static int offline_take(struct offline *o, int option, const char *value)
 {
 	switch (option) {
 	case 'h':
@@ -361,9 +362,9 @@ static int take(struct offline *o, int option, const char *value)
 		o->json = true;
 		return 0;
 	case OPT_OFFSET:
-		return take_size(value, &o->offset);
+		return offline_take_size(value, &o->offset);
 	case OPT_LENGTH:
-		return take_size(value, &o->length);
+		return offline_take_size(value, &o->length);
 	case OPT_PROBE:
 		o->node.probe_backing = true;
 		return 0;
@@ -378,8 +379,8 @@ static int take(struct offline *o, int option, const char *value)
 	}
 }
 
-static int parse(struct offline *o, const struct subcommand *sub, int argc,
-		 char **argv)
+static int offline_parse(struct offline *o, const struct subcommand *sub,
+			 int argc, char **argv)
 {
 	const struct option_row *tables[] = { sub->rows, common_rows, NULL };
 	struct option *longs = option_longs(tables);
@@ -388,7 +389,7 @@ static int parse(struct offline *o, const struct subcommand *sub, int argc,
 
 	while (!rc && (option = getopt_long(argc, argv, letters, longs,
 					    NULL)) != -1)
-		rc = take(o, option, optarg);
+		rc = offline_take(o, option, optarg);
 	free(longs);
 	free(letters);
 	if (rc)
@@ -409,12 +410,12 @@ static int run_parsed(struct offline *o, const struct subcommand *sub)
 	int status;
 
 	if (signals_start(o->signals, &err))
-		return fail(&err);
+		return offline_fail(&err);
 	o->machine = machine_new();
 	signals_attach(o->signals, o->machine->engine);
 	status = sub->run(o);
 	if (machine_sync(o->machine, &err))
-		status = fail(&err);
+		status = offline_fail(&err);
 	signals_detach(o->signals);
 	machine_free(o->machine);
 	if (fflush(stdout) || ferror(stdout))
@@ -422,8 +423,8 @@ static int run_parsed(struct offline *o, const struct subcommand *sub)
 	return status;
 }
 
-static int run(const struct subcommand *sub, int argc, char **argv,
-	       struct signals *signals)
+static int offline_run_command(const struct subcommand *sub, int argc,
+			       char **argv, struct signals *signals)
 {
 	struct offline o = {
 		.signals = signals,
@@ -432,10 +433,10 @@ static int run(const struct subcommand *sub, int argc, char **argv,
 	};
 	int status;
 
-	if (parse(&o, sub, argc, argv))
-		status = usage();
+	if (offline_parse(&o, sub, argc, argv))
+		status = offline_usage();
 	else
-		status = o.help ? print_help(sub) : run_parsed(&o, sub);
+		status = o.help ? offline_print_help(sub) : run_parsed(&o, sub);
 	free((void *)o.node.data_files);
 	return status;
 }
@@ -447,8 +448,8 @@ int offline_run(int argc, char **argv, struct signals *signals)
 
 		if (strcmp(sub->name, argv[0]))
 			continue;
-		return sub->run ? run(sub, argc, argv, signals) :
-			sub->run_alone(argc, argv, signals);
+		return sub->run ? offline_run_command(sub, argc, argv, signals)
+				: sub->run_alone(argc, argv, signals);
 	}
 	return -1;
 }

@@ -49,8 +49,8 @@ static json_t *parse_command(const char *command, const char *value,
 }
 
 /* Takes @args. */
-static int add_command(struct daemon_options *o, const char *option,
-		       const char *command, json_t *args)
+static int daemon_add_command(struct daemon_options *o, const char *option,
+			      const char *command, json_t *args)
 {
 	o->commands = mem_grow(o->commands, o->command_count + 1,
 			       sizeof(*o->commands));
@@ -69,7 +69,7 @@ static int take_command(struct daemon_options *o, const struct row *row,
 		return -1;
 	nest_address(args);
 	o->headless = true;
-	return add_command(o, row->name, row->command, args);
+	return daemon_add_command(o, row->name, row->command, args);
 }
 
 static int take_nbd(struct daemon_options *o, const struct row *row,
@@ -80,8 +80,8 @@ static int take_nbd(struct daemon_options *o, const struct row *row,
 	if (!addr)
 		return -1;
 	o->serves = true;
-	return add_command(o, row->name, row->command,
-			   json_pack("{s:o}", "addr", addr));
+	return daemon_add_command(o, row->name, row->command,
+				  json_pack("{s:o}", "addr", addr));
 }
 
 /* "ID,..." names a drive; "[type=]nbd,..." is what the daemon's users write.
@@ -93,7 +93,7 @@ static int take_export(struct daemon_options *o, const struct row *row,
 	bool is_drive = args_str(args, "device") && !args_str(args, "id");
 
 	if (args && is_drive)
-		return add_command(o, row->name, "nbd-server-add", args);
+		return daemon_add_command(o, row->name, "nbd-server-add", args);
 	json_decref(args);
 	return args ? take_command(o, row, value, err) : -1;
 }

@@ -14,8 +14,8 @@
 #define MONITOR_ARGS "chardev:s,*id:s,*mode:e=control|readline,*pretty:b"
 #define QMP_ARGS "dev:s,*server:b,*wait:b,*pretty:b"
 
-static json_t *parse(const char *text, const char *implied, const char *spec,
-		     struct err *err)
+static json_t *monitors_parse(const char *text, const char *implied,
+			      const char *spec, struct err *err)
 {
 	json_t *args = keyval_parse(text, implied, err);
 
@@ -81,7 +81,7 @@ static int add_chardev(struct monitors *m, json_t *options, struct err *err)
 
 int monitors_chardev(struct monitors *m, const char *text, struct err *err)
 {
-	json_t *options = parse(text, "backend", CHARDEV_ARGS, err);
+	json_t *options = monitors_parse(text, "backend", CHARDEV_ARGS, err);
 
 	return options ? add_chardev(m, options, err) : -1;
 }
@@ -90,7 +90,7 @@ int monitors_chardev(struct monitors *m, const char *text, struct err *err)
 
 int monitors_monitor(struct monitors *m, const char *text, struct err *err)
 {
-	json_t *options = parse(text, "chardev", MONITOR_ARGS, err);
+	json_t *options = monitors_parse(text, "chardev", MONITOR_ARGS, err);
 
 	init(m);
 	return options ? json_array_append_new(m->list, options) : -1;
@@ -119,7 +119,7 @@ static json_t *device_options(const char *dev)
  * unless it is told otherwise. */
 int monitors_qmp(struct monitors *m, const char *text, struct err *err)
 {
-	json_t *options = parse(text, "dev", QMP_ARGS, err), *chardev;
+	json_t *options = monitors_parse(text, "dev", QMP_ARGS, err), *chardev;
 	char id[32];
 	int rc = -1;
 

@@ -100,7 +100,7 @@ static const char help_end[] =
 "served until it says quit. Exit status: 0 all well, 1 a command or a job\n"
 "failed, 2 usage; 128+N ended by signal N.\n";
 
-static enum options_result print_help(void)
+static enum options_result options_print_help(void)
 {
 	fputs("usage: blkmon [OPTIONS] [[ID=]IMAGE...]\n", stdout);
 	offline_synopsis(stdout);
@@ -112,7 +112,7 @@ static enum options_result print_help(void)
 	return OPTIONS_EXIT;
 }
 
-static enum options_result usage(const char *fmt, const char *word)
+static enum options_result options_usage(const char *fmt, const char *word)
 {
 	fputs("blkmon: ", stderr);
 	fprintf(stderr, fmt, word);
@@ -121,7 +121,7 @@ static enum options_result usage(const char *fmt, const char *word)
 }
 
 /* Takes @s and keeps it as long as the options live. */
-static const char *keep(struct options *o, char *s)
+static const char *options_keep(struct options *o, char *s)
 {
 	o->strings = mem_grow(o->strings, o->string_count + 1,
 			      sizeof(*o->strings));
@@ -151,13 +151,14 @@ static enum options_result wrong(const struct err *err)
 	return OPTIONS_USAGE;
 }
 
-static enum options_result add_drive(struct options *o, const char *text)
+static enum options_result options_add_drive(struct options *o,
+					     const char *text)
 {
 	struct drive_options *drive = new_drive(o);
 	struct err err = ERR_INIT;
 	char *copy = mem_dup(text);
 
-	keep(o, copy);
+	options_keep(o, copy);
 	if (!drive_option_take(drive, copy, &err))
 		return OPTIONS_RUN;
 	err_prefix(&err, "--drive: ");
@@ -166,7 +167,7 @@ static enum options_result add_drive(struct options *o, const char *text)
 
 /* [ID=]IMAGE; what stands before '=' is an id only if it looks like one, so
  * that a path with '=' needs no quoting. */
-static void add_image(struct options *o, const char *word)
+static void options_add_image(struct options *o, const char *word)
 {
 	struct drive_options *d = new_drive(o);
 	size_t len = strspn(word, "abcdefghijklmnopqrstuvwxyz"
@@ -175,7 +176,7 @@ static void add_image(struct options *o, const char *word)
 	d->node.path = word;
 	if (!len || word[len] != '=')
 		return;
-	d->id = keep(o, mem_printf("%.*s", (int)len, word));
+	d->id = options_keep(o, mem_printf("%.*s", (int)len, word));
 	d->node.path = word + len + 1;
 }
 
@@ -189,7 +190,8 @@ static void add_input(struct options *o, bool file, const char *text)
 }
 
 /* Which of the words that option @code knows @value is, into *out. */
-static enum options_result take_word(int code, const char *value, int *out)
+static enum options_result options_take_word(int code, const char *value,
+					     int *out)
 {
 	const struct option_row *row = option_find(console_rows, code);
 
@@ -206,7 +208,7 @@ static enum options_result take_word(int code, const char *value, int *out)
 static enum options_result take_on_error(struct options *o, const char *value)
 {
 	int word;	/* "stop", "continue" */
-	enum options_result rc = take_word(OPT_ON_ERROR, value, &word);
+	enum options_result rc = options_take_word(OPT_ON_ERROR, value, &word);
 
 	o->go_on = word == 1;
 	return rc;
@@ -215,7 +217,7 @@ static enum options_result take_on_error(struct options *o, const char *value)
 static enum options_result take_dump(struct options *o, const char *value)
 {
 	int word;	/* "man", "json" */
-	enum options_result rc = take_word(OPT_DUMP, value, &word);
+	enum options_result rc = options_take_word(OPT_DUMP, value, &word);
 
 	o->dump = (enum options_dump)(word + 1);
 	return rc;
@@ -228,7 +230,7 @@ static enum options_result take_theme(struct options *o, const char *value)
 	enum options_result rc;
 	int theme;
 
-	rc = take_word(OPT_THEME, value, &theme);
+	rc = options_take_word(OPT_THEME, value, &theme);
 	if (rc == OPTIONS_RUN)
 		o->screen.theme = (enum theme_name)theme;
 	return rc;
@@ -241,13 +243,14 @@ static enum options_result take_color(struct options *o, const char *value)
 	enum options_result rc;
 	int word;
 
-	rc = take_word(OPT_COLOR, value, &word);
+	rc = options_take_word(OPT_COLOR, value, &word);
 	o->screen.color = word == ALWAYS ||
 		(word == AUTO && !(no_color && *no_color));
 	return rc;
 }
 
-static enum options_result take_size(struct options *o, const char *value)
+static enum options_result options_take_size(struct options *o,
+					     const char *value)
 {
 	char end;
 
@@ -255,7 +258,7 @@ static enum options_result take_size(struct options *o, const char *value)
 		   &end) == 2 && o->screen.columns <= 1000 &&
 	    o->screen.rows <= 1000)
 		return OPTIONS_RUN;
-	return usage("--ui-size: '%s' is not COLUMNSxROWS", value);
+	return options_usage("--ui-size: '%s' is not COLUMNSxROWS", value);
 }
 
 static enum options_result add_first(struct options *o, const char *line)
@@ -310,7 +313,7 @@ static enum options_result take_screen(struct options *o, int option,
 	case OPT_THEME:
 		return take_theme(o, value);
 	case OPT_UI_SIZE:
-		return take_size(o, value);
+		return options_take_size(o, value);
 	case OPT_FIRST:
 		return add_first(o, value);
 	default:
@@ -319,8 +322,8 @@ static enum options_result take_screen(struct options *o, int option,
 	}
 }
 
-static enum options_result take(struct options *o, int option,
-				const char *value)
+static enum options_result options_take(struct options *o, int option,
+					const char *value)
 {
 	switch (option) {
 	case 'c':
@@ -328,7 +331,7 @@ static enum options_result take(struct options *o, int option,
 		add_input(o, option == 'f', value);
 		return OPTIONS_RUN;
 	case OPT_DRIVE:
-		return add_drive(o, value);
+		return options_add_drive(o, value);
 	case OPT_PROBE:
 		o->probe = true;
 		return OPTIONS_RUN;
@@ -345,11 +348,11 @@ static enum options_result take(struct options *o, int option,
 		return take_on_error(o, value);
 	case OPT_CLASSES:
 		o->classes_72 = true;
-		return take_word(option, value, &(int) { 0 });
+		return options_take_word(option, value, &(int){ 0 });
 	case OPT_DUMP:
 		return take_dump(o, value);
 	case 'h':
-		return print_help();
+		return options_print_help();
 	case 'V':
 		puts("blkmon " BLKMON_VERSION);
 		return OPTIONS_EXIT;
@@ -369,12 +372,13 @@ static enum options_result take_daemon(struct options *o, const char *name,
 	return wrong(&err);
 }
 
-static enum options_result check(const struct options *o)
+static enum options_result options_check(const struct options *o)
 {
 	struct err err = ERR_INIT;
 
 	if (o->line && o->input_count)
-		return usage("%s and -c or -f exclude each other", "--line");
+		return options_usage("%s and -c or -f exclude each other",
+				     "--line");
 	if (daemon_options_check(&o->daemon, o->line || o->input_count, &err))
 		return wrong(&err);
 	return OPTIONS_RUN;
@@ -392,16 +396,16 @@ enum options_result options_parse(struct options *o, int argc, char **argv)
 	take_color(o, "auto");
 	while (rc == OPTIONS_RUN && (option = getopt_long(argc, argv,
 				letters, longs, &i)) != -1)
-		rc = option == DAEMON_OPTION ?
-			take_daemon(o, longs[i].name, optarg) :
-			take(o, option, optarg);
+		rc = option == DAEMON_OPTION
+			     ? take_daemon(o, longs[i].name, optarg)
+			     : options_take(o, option, optarg);
 	free(longs);
 	free(letters);
 	for (i = optind; rc == OPTIONS_RUN && i < argc; i++)
-		add_image(o, argv[i]);
+		options_add_image(o, argv[i]);
 	for (size_t n = 0; n < o->drive_count; n++)
 		o->drives[n].node.probe_backing = o->probe;
-	return rc == OPTIONS_RUN ? check(o) : rc;
+	return rc == OPTIONS_RUN ? options_check(o) : rc;
 }
 
 void options_release(struct options *o)

@@ -82,7 +82,7 @@ int option_word(const char *words, const char *value)
 
 /* --- help --- */
 
-static void add_head(const struct option_row *row, struct str *out)
+static void option_add_head(const struct option_row *row, struct str *out)
 {
 	if (has_letter(row))
 		str_addf(out, "  -%c%s", row->code, row->name ? ", " : "");
@@ -100,7 +100,7 @@ static void help_row(const struct option_row *row, FILE *out)
 	const char *line = row->help;
 	int column;
 
-	add_head(row, &head);
+	option_add_head(row, &head);
 	column = (int)head.len;
 	fputs(str_get(&head), out);
 	str_release(&head);

@@ -104,7 +104,7 @@ static void end(struct signals *s, int sig)
 		leave_now(sig);
 }
 
-static void serve(void *arg)
+static void signals_serve(void *arg)
 {
 	struct signals *s = arg;
 	sigset_t alarm;
@@ -150,7 +150,7 @@ int signals_init(struct signals *s, struct err *err)
 
 int signals_start(struct signals *s, struct err *err)
 {
-	int rc = thread_start(&s->thread, "signals", serve, s);
+	int rc = thread_start(&s->thread, "signals", signals_serve, s);
 
 	s->started = !rc;
 	return rc ? err_sys(err, rc, "No thread for signals") : 0;

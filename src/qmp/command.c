@@ -116,7 +116,8 @@ int qmp_check(const json_t *request, struct err *err)
 	return 0;
 }
 
-static json_t *run(struct qmp_context *ctx, json_t *request, struct err *err)
+static json_t *command_run(struct qmp_context *ctx, json_t *request,
+			   struct err *err)
 {
 	const struct qmp_command *cmd;
 	json_t *given, *args, *value;
@@ -162,7 +163,7 @@ json_t *qmp_execute(struct qmp_context *ctx, json_t *request)
 {
 	unsigned long before = json_memory_lacks();
 	struct err err = ERR_INIT;
-	json_t *value = run(ctx, request, &err);
+	json_t *value = command_run(ctx, request, &err);
 
 	/* What was done is done, but what would be said of it is not whole. */
 	if (json_memory_lacks() != before) {

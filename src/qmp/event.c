@@ -43,14 +43,14 @@ static json_t *with_more(json_t *data, const struct event *ev)
 	return data;
 }
 
-static json_t *job_error(const struct event *ev)
+static json_t *event_job_error(const struct event *ev)
 {
 	return with_more(json_pack("{s:s, s:s, s:s}", "device", ev->id,
 				   "operation", ev->operation, "action",
 				   ev->action), ev);
 }
 
-static json_t *io_error(const struct event *ev)
+static json_t *event_io_error(const struct event *ev)
 {
 	json_t *data = json_pack("{s:s, s:s, s:s, s:b, s:o}", "device",
 				 ev->id, "operation", ev->operation,
@@ -63,14 +63,14 @@ static json_t *io_error(const struct event *ev)
 	return with_more(data, ev);
 }
 
-static json_t *threshold(const struct event *ev)
+static json_t *event_threshold(const struct event *ev)
 {
 	return json_pack("{s:s, s:I, s:I}", "node-name", ev->node,
 			 "amount-exceeded", (json_int_t)ev->offset,
 			 "write-threshold", (json_int_t)ev->len);
 }
 
-static json_t *corrupted(const struct event *ev)
+static json_t *event_corrupted(const struct event *ev)
 {
 	json_t *data = json_pack("{s:s, s:o, s:b}", "device", ev->id, "msg",
 				 qmp_text(ev->text), "fatal",
@@ -103,7 +103,7 @@ static json_t *export_deleted(const struct event *ev)
 	return json_pack("{s:o}", "id", qmp_text(ev->id));
 }
 
-static json_t *notice(const struct event *ev)
+static json_t *event_from_notice(const struct event *ev)
 {
 	return with_more(json_pack("{s:o}", "text", qmp_text(ev->text)), ev);
 }
@@ -120,31 +120,36 @@ static const struct {
 			       job_status },
 	[EVENT_JOB_COMPLETED] = { "BLOCK_JOB_COMPLETED", NUMBERS ",*error:s",
 				  job_completed },
-	[EVENT_JOB_CANCELLED] = { "BLOCK_JOB_CANCELLED", NUMBERS,
-				  job_numbers },
+	[EVENT_JOB_CANCELLED] = { "BLOCK_JOB_CANCELLED", NUMBERS, job_numbers },
 	[EVENT_JOB_READY] = { "BLOCK_JOB_READY", NUMBERS, job_numbers },
 	[EVENT_JOB_PENDING] = { "BLOCK_JOB_PENDING", "type:s,id:s",
 				job_pending },
-	[EVENT_JOB_ERROR] = { "BLOCK_JOB_ERROR", "device:s,"
+	[EVENT_JOB_ERROR] = { "BLOCK_JOB_ERROR",
+			      "device:s,"
 			      "operation:e=read|write,"
-			      "action:e=ignore|report|stop,"
-			      MORE, job_error },
-	[EVENT_IO_ERROR] = { "BLOCK_IO_ERROR", "device:s,*node-name:s,"
+			      "action:e=ignore|report|stop," MORE,
+			      event_job_error },
+	[EVENT_IO_ERROR] = { "BLOCK_IO_ERROR",
+			     "device:s,*node-name:s,"
 			     "operation:e=read|write,"
-			     "action:e=ignore|report|stop,*nospace:b,reason:s,"
-			     MORE, io_error },
-	[EVENT_THRESHOLD] = { "BLOCK_WRITE_THRESHOLD", "node-name:s,"
+			     "action:e=ignore|report|stop,*nospace:b,"
+			     "reason:s," MORE,
+			     event_io_error },
+	[EVENT_THRESHOLD] = { "BLOCK_WRITE_THRESHOLD",
+			      "node-name:s,"
 			      "amount-exceeded:i,write-threshold:i",
-			      threshold },
-	[EVENT_CORRUPTED] = { "BLOCK_IMAGE_CORRUPTED", "device:s,*node-name:s,"
-			      "msg:s,*offset:i,*size:i,fatal:b", corrupted },
+			      event_threshold },
+	[EVENT_CORRUPTED] = { "BLOCK_IMAGE_CORRUPTED",
+			      "device:s,*node-name:s,"
+			      "msg:s,*offset:i,*size:i,fatal:b",
+			      event_corrupted },
 	[EVENT_EXPORT_DELETED] = { "BLOCK_EXPORT_DELETED", "id:s",
 				   export_deleted },
 	[EVENT_STOP] = { "STOP", "", none },
 	[EVENT_RESUME] = { "RESUME", "", none },
-	[EVENT_SHUTDOWN] = { "SHUTDOWN", "guest:b,reason:s",
-			     shutdown_reason },
-	[EVENT_NOTICE] = { "X_BLKMON_NOTICE", "text:s," MORE, notice },
+	[EVENT_SHUTDOWN] = { "SHUTDOWN", "guest:b,reason:s", shutdown_reason },
+	[EVENT_NOTICE] = { "X_BLKMON_NOTICE", "text:s," MORE,
+			   event_from_notice },
 };
 
 /* The only one that is not the engine's. */

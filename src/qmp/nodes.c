@@ -71,7 +71,7 @@ json_t *nodes_snapshot(const struct snapshot_info *s)
 	return info;
 }
 
-static void add_snapshots(json_t *info, const struct image_info *image)
+static void nodes_add_snapshots(json_t *info, const struct image_info *image)
 {
 	json_t *list;
 
@@ -98,7 +98,7 @@ static void add_bitmaps(json_t *data, const struct image_info *image)
 }
 
 /* An image of version 2 ("0.10") has no place for the other members. */
-static void add_specific(json_t *info, const struct image_info *image)
+static void nodes_add_specific(json_t *info, const struct image_info *image)
 {
 	json_t *data;
 
@@ -141,8 +141,8 @@ static json_t *image_info(const struct image_info *image)
 	set_text(info, "backing-filename", image->backing_filename);
 	set_text(info, "full-backing-filename", image->full_backing_filename);
 	set_text(info, "backing-filename-format", image->backing_format);
-	add_snapshots(info, image);
-	add_specific(info, image);
+	nodes_add_snapshots(info, image);
+	nodes_add_specific(info, image);
 	return info;
 }
 
@@ -166,7 +166,7 @@ static json_t *image_chain(const struct nodes *nodes,
 	return info;
 }
 
-static void add_limits(json_t *info)
+static void nodes_add_limits(json_t *info)
 {
 	static const char *const limits[] = {
 		"bps", "bps_rd", "bps_wr", "iops", "iops_rd", "iops_wr",
@@ -196,7 +196,7 @@ json_t *nodes_device_info(const struct nodes *nodes,
 	set_int(info, "backing_file_depth", flat ? 0 : node->backing_depth);
 	set_bool(info, "encrypted", node->image.encrypted);
 	set_text(info, "detect_zeroes", "off");
-	add_limits(info);
+	nodes_add_limits(info);
 	json_object_set_new(info, "cache", cache_info(node->cache));
 	set_int(info, "write_threshold", node->write_threshold);
 	if (flat)

@@ -4,8 +4,8 @@
  */
 #include "src/qmp/command.h"
 
-static json_t *change_backing(struct qmp_context *ctx, json_t *args,
-			      struct err *err)
+static json_t *qmp_backing_change_backing(struct qmp_context *ctx, json_t *args,
+					  struct err *err)
 {
 	return qmp_done(engine_change_backing_file(ctx->engine,
 			args_str(args, "device"),
@@ -30,9 +30,10 @@ static json_t *set_threshold(struct qmp_context *ctx, json_t *args,
 }
 
 const struct qmp_command qmp_backing_commands[] = {
-	{ "change-backing-file", "device:s,image-node-name:s,backing-file:s,"
+	{ "change-backing-file",
+	  "device:s,image-node-name:s,backing-file:s,"
 	  "*x-blkmon-force:b",
-	  change_backing, false },
+	  qmp_backing_change_backing, false },
 	{ "block-set-write-threshold", "node-name:s,write-threshold:i",
 	  set_threshold, false },
 	{ .name = NULL }

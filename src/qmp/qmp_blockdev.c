@@ -45,7 +45,7 @@ struct prefix {
 	char text[128];
 };
 
-static struct prefix prefix_add(const char *prefix, const char *name)
+static struct prefix qmp_bdev_prefix_add(const char *prefix, const char *name)
 {
 	struct prefix out;
 
@@ -74,7 +74,7 @@ static int parse_cache(const json_t *args, const char *prefix,
 	if (!given)
 		return 0;
 	if (args_check("*direct:b,*no-flush:b", given,
-		       prefix_add(prefix, "cache").text, err))
+		       qmp_bdev_prefix_add(prefix, "cache").text, err))
 		return -1;
 	direct = args_bool(given, "direct", false);
 	no_flush = args_bool(given, "no-flush", false);
@@ -104,7 +104,8 @@ static bool ignores_discard(const json_t *args)
 	return discard && !strcmp(discard, "ignore");
 }
 
-static int check_share(const struct blockdev_options *o, struct err *err)
+static int qmp_bdev_check_share(const struct blockdev_options *o,
+				struct err *err)
 {
 	if (!o->force_share || o->read_only)
 		return 0;
@@ -117,7 +118,7 @@ static int parse_file(const json_t *args, const char *prefix,
 		      struct blockdev_options *o, struct err *err)
 {
 	json_t *file = json_object_get(args, "file");
-	struct prefix inner = prefix_add(prefix, "file");
+	struct prefix inner = qmp_bdev_prefix_add(prefix, "file");
 
 	if (json_is_string(file)) {
 		o->file_node = json_string_value(file);
@@ -154,15 +155,17 @@ static int parse_data_file(const json_t *args, const char *prefix,
 		return err_set(err, ERR_GENERIC, "Invalid parameter type for "
 			       "'%sdata-file', expected: object", prefix);
 	if (args_check("driver:e=file|host_device,filename:s,"
-		       "*aio:e=threads|io_uring,*locking:e=auto|on", file,
-		       prefix_add(prefix, "data-file").text, err))
+		       "*aio:e=threads|io_uring,*locking:e=auto|on",
+		       file, qmp_bdev_prefix_add(prefix, "data-file").text,
+		       err))
 		return -1;
 	o->data_file = args_str(file, "filename");
 	return 0;
 }
 
-static struct blockdev_options *parse(struct parsed *p, json_t *args,
-				      const char *prefix, struct err *err);
+static struct blockdev_options *qmp_bdev_parse(struct parsed *p, json_t *args,
+					       const char *prefix,
+					       struct err *err);
 
 static int parse_backing(struct parsed *p, const json_t *args,
 			 const char *prefix, struct blockdev_options *o,
@@ -184,8 +187,8 @@ static int parse_backing(struct parsed *p, const json_t *args,
 	if (!json_is_object(backing))
 		return err_set(err, ERR_GENERIC, "Invalid parameter type for "
 			       "'%sbacking', expected: object", prefix);
-	o->backing_options = parse(p, backing,
-				   prefix_add(prefix, "backing").text, err);
+	o->backing_options = qmp_bdev_parse(
+		p, backing, qmp_bdev_prefix_add(prefix, "backing").text, err);
 	return o->backing_options ? 0 : -1;
 }
 
@@ -221,8 +224,9 @@ static int parse_kind(const json_t *args, const char *prefix,
 
 /* What lies below another is shared as that is, and read-only unless it is
  * said to be not. */
-static struct blockdev_options *parse(struct parsed *p, json_t *args,
-				      const char *prefix, struct err *err)
+static struct blockdev_options *qmp_bdev_parse(struct parsed *p, json_t *args,
+					       const char *prefix,
+					       struct err *err)
 {
 	struct blockdev_options *o = &p->o[p->n];
 	const struct blockdev_options *above = p->n ? o - 1 : NULL;
@@ -246,7 +250,7 @@ static struct blockdev_options *parse(struct parsed *p, json_t *args,
 		.cache = FILE_CACHE_WRITEBACK,
 	};
 	if (parse_cache(args, prefix, &o->cache, err) ||
-	    parse_kind(args, prefix, o, err) || check_share(o, err) ||
+	    parse_kind(args, prefix, o, err) || qmp_bdev_check_share(o, err) ||
 	    parse_data_file(args, prefix, o, err) ||
 	    parse_backing(p, args, prefix, o, err))
 		return NULL;
@@ -257,7 +261,7 @@ static json_t *blockdev_add(struct qmp_context *ctx, json_t *args,
 			    struct err *err)
 {
 	struct parsed p = { .n = 0 };
-	struct blockdev_options *o = parse(&p, args, "", err);
+	struct blockdev_options *o = qmp_bdev_parse(&p, args, "", err);
 
 	if (!o)
 		return NULL;
@@ -289,7 +293,7 @@ static const struct blockdev_options *parse_entry(struct parsed *p, size_t i,
 			"'options[%zu]', expected: object", i);
 		return NULL;
 	}
-	o = parse(p, entry, prefix, err);
+	o = qmp_bdev_parse(p, entry, prefix, err);
 	if (o && !o->node_name) {
 		err_set(err, ERR_GENERIC, "node-name not specified");
 		return NULL;

@@ -62,7 +62,8 @@ static json_t *export(const struct export_info *x, const struct nbd_info *nbd)
 	return counted(entry, &x->counts);
 }
 
-static json_t *query(struct qmp_context *ctx, json_t *args, struct err *err)
+static json_t *qmp_clients_query(struct qmp_context *ctx, json_t *args,
+				 struct err *err)
 {
 	struct export_info *exports;
 	struct nbd_info nbd;
@@ -82,6 +83,6 @@ static json_t *query(struct qmp_context *ctx, json_t *args, struct err *err)
 }
 
 const struct qmp_command qmp_client_commands[] = {
-	{ "x-blkmon-query-exports", "", query, false },
+	{ "x-blkmon-query-exports", "", qmp_clients_query, false },
 	{ .name = NULL }
 };

@@ -36,7 +36,8 @@ static int read_address(json_t *addr, struct nbd_options *o, struct err *err)
 		listen_unix(addr, o, err) : listen_inet(addr, o, err);
 }
 
-static json_t *start(struct qmp_context *ctx, json_t *args, struct err *err)
+static json_t *qmp_export_start(struct qmp_context *ctx, json_t *args,
+				struct err *err)
 {
 	int64_t most = args_int(args, "max-connections", 0);
 	struct nbd_options o = { 0 };
@@ -53,7 +54,8 @@ static json_t *start(struct qmp_context *ctx, json_t *args, struct err *err)
 	return NULL;
 }
 
-static json_t *stop(struct qmp_context *ctx, json_t *args, struct err *err)
+static json_t *qmp_export_stop(struct qmp_context *ctx, json_t *args,
+			       struct err *err)
 {
 	(void)args;
 	return qmp_done(nbd_server_stop(ctx->machine->nbd, err));
@@ -61,7 +63,8 @@ static json_t *stop(struct qmp_context *ctx, json_t *args, struct err *err)
 
 /* --- exports --- */
 
-static json_t *add(struct qmp_context *ctx, json_t *args, struct err *err)
+static json_t *qmp_export_add(struct qmp_context *ctx, json_t *args,
+			      struct err *err)
 {
 	const char *device = args_str(args, "device");
 	const char *name = args_str(args, "name");
@@ -102,7 +105,8 @@ static json_t *export_del(struct qmp_context *ctx, json_t *args,
 					  err));
 }
 
-static json_t *query(struct qmp_context *ctx, json_t *args, struct err *err)
+static json_t *qmp_export_query(struct qmp_context *ctx, json_t *args,
+				struct err *err)
 {
 	struct export_info *info;
 	size_t n;
@@ -122,16 +126,19 @@ static json_t *query(struct qmp_context *ctx, json_t *args, struct err *err)
 }
 
 const struct qmp_command qmp_export_commands[] = {
-	{ "nbd-server-start", "addr:o,*tls-creds:s,*tls-authz:s,"
-	  "*max-connections:i", start, false },
+	{ "nbd-server-start",
+	  "addr:o,*tls-creds:s,*tls-authz:s,"
+	  "*max-connections:i",
+	  qmp_export_start, false },
 	{ "nbd-server-add", "device:s,*name:s,*writable:b,*description:s",
-	  add, false },
+	  qmp_export_add, false },
 	{ "nbd-server-remove", "name:s,*mode:e=safe|hard", export_del, false },
-	{ "nbd-server-stop", "", stop, false },
-	{ "block-export-add", "type:e=nbd,id:s,node-name:s,*name:s,"
+	{ "nbd-server-stop", "", qmp_export_stop, false },
+	{ "block-export-add",
+	  "type:e=nbd,id:s,node-name:s,*name:s,"
 	  "*writable:b,*description:s,*iothread:s,*fixed-iothread:b",
 	  export_add, false },
 	{ "block-export-del", "id:s,*mode:e=safe|hard", export_del, false },
-	{ "query-block-exports", "", query, false },
+	{ "query-block-exports", "", qmp_export_query, false },
 	{ .name = NULL }
 };

@@ -13,8 +13,8 @@ static json_t *snapshot_internal(struct qmp_context *ctx, json_t *args,
 			err));
 }
 
-static json_t *snapshot_delete(struct qmp_context *ctx, json_t *args,
-			       struct err *err)
+static json_t *qmp_image_snapshot_delete(struct qmp_context *ctx, json_t *args,
+					 struct err *err)
 {
 	struct snapshot_info info;
 	json_t *value;
@@ -29,7 +29,8 @@ static json_t *snapshot_delete(struct qmp_context *ctx, json_t *args,
 }
 
 /* QEMU names only the argument that was given. */
-static json_t *resize(struct qmp_context *ctx, json_t *args, struct err *err)
+static json_t *qmp_image_resize(struct qmp_context *ctx, json_t *args,
+				struct err *err)
 {
 	const char *device = args_str(args, "device");
 	const char *node = args_str(args, "node-name");
@@ -84,8 +85,9 @@ const struct qmp_command qmp_image_commands[] = {
 	{ "blockdev-snapshot-internal-sync", "device:s,name:s",
 	  snapshot_internal, false },
 	{ "blockdev-snapshot-delete-internal-sync", "device:s,*id:s,*name:s",
-	  snapshot_delete, false },
-	{ "block_resize", "*device:s,*node-name:s,size:i", resize, true },
+	  qmp_image_snapshot_delete, false },
+	{ "block_resize", "*device:s,*node-name:s,size:i", qmp_image_resize,
+	  true },
 	{ "x-blkmon-commit", "device:s,*x-blkmon-force:b", x_commit, false },
 	{ "x-blkmon-check", "node-name:s", x_check, false },
 	{ .name = NULL }

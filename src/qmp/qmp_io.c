@@ -135,7 +135,7 @@ static const struct {
 	{ "flush", do_flush },
 };
 
-static int run(const char *operation, struct io *io, struct err *err)
+static int qmp_io_run(const char *operation, struct io *io, struct err *err)
 {
 	size_t i = 0;
 
@@ -144,7 +144,7 @@ static int run(const char *operation, struct io *io, struct err *err)
 	return operations[i].run(io, err);
 }
 
-static int parse(struct io *io, const json_t *args, struct err *err)
+static int qmp_io_parse(struct io *io, const json_t *args, struct err *err)
 {
 	int64_t offset = args_int(args, "offset", 0);
 	int64_t length = args_int(args, "length", 0);
@@ -206,11 +206,11 @@ static json_t *x_io(struct qmp_context *ctx, json_t *args, struct err *err)
 	};
 	json_t *value = NULL;
 
-	if (parse(&io, args, err))
+	if (qmp_io_parse(&io, args, err))
 		return NULL;
 	if (args_bool(args, "data", false))
 		io.data = json_array();
-	if (run(args_str(args, "operation"), &io, err))
+	if (qmp_io_run(args_str(args, "operation"), &io, err))
 		quote_error(&io, err);
 	else
 		value = result(&io, clock_ns() - start);

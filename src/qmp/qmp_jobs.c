@@ -29,7 +29,7 @@ static enum on_error on_error(const json_t *args)
 	return policy;
 }
 
-static struct job_options job_options(const json_t *args)
+static struct job_options qmp_jobs_job_options(const json_t *args)
 {
 	return (struct job_options) {
 		.id = args_str(args, "job-id"),
@@ -59,7 +59,7 @@ static json_t *block_stream(struct qmp_context *ctx, json_t *args,
 		.bottom = args_str(args, "bottom"),
 		.backing_file = args_str(args, "backing-file"),
 		.filter_node_name = args_str(args, "filter-node-name"),
-		.job = job_options(args),
+		.job = qmp_jobs_job_options(args),
 		.speed = args_int(args, "speed", 0),
 		.force = args_bool(args, "x-blkmon-force", false),
 	};
@@ -71,8 +71,8 @@ static json_t *block_stream(struct qmp_context *ctx, json_t *args,
 	return qmp_done(engine_stream(ctx->engine, &o, err));
 }
 
-static json_t *commit(struct qmp_context *ctx, json_t *args, bool rhel6,
-		      struct err *err)
+static json_t *qmp_jobs_commit(struct qmp_context *ctx, json_t *args,
+			       bool rhel6, struct err *err)
 {
 	struct commit_options o = {
 		.device = args_str(args, "device"),
@@ -82,7 +82,7 @@ static json_t *commit(struct qmp_context *ctx, json_t *args, bool rhel6,
 		.top_node = args_str(args, "top-node"),
 		.backing_file = args_str(args, "backing-file"),
 		.filter_node_name = args_str(args, "filter-node-name"),
-		.job = job_options(args),
+		.job = qmp_jobs_job_options(args),
 		.speed = args_int(args, "speed", 0),
 		.force = args_bool(args, "x-blkmon-force", false),
 		.rhel6 = rhel6,
@@ -98,13 +98,13 @@ static json_t *commit(struct qmp_context *ctx, json_t *args, bool rhel6,
 static json_t *block_commit(struct qmp_context *ctx, json_t *args,
 			    struct err *err)
 {
-	return commit(ctx, args, false, err);
+	return qmp_jobs_commit(ctx, args, false, err);
 }
 
 static json_t *redhat_commit(struct qmp_context *ctx, json_t *args,
 			     struct err *err)
 {
-	return commit(ctx, args, true, err);
+	return qmp_jobs_commit(ctx, args, true, err);
 }
 
 /* The job behind "device" of block-job-*, or "id" of job-*. */
@@ -124,7 +124,7 @@ static json_t *job_done(int rc, const json_t *args, struct err *err)
 }
 
 /* A job that stays in the list until it is dismissed. */
-static bool is_kept(struct engine *engine, const char *id)
+static bool qmp_jobs_is_kept(struct engine *engine, const char *id)
 {
 	struct job_info *jobs;
 	bool kept = false;
@@ -144,7 +144,8 @@ static bool says_gone(struct engine *engine, const struct event *ev,
 	if (ev->type != EVENT_JOB_STATUS || strcmp(ev->id, id))
 		return false;
 	return !strcmp(ev->status, "null") ||
-		(!strcmp(ev->status, "concluded") && is_kept(engine, id));
+	       (!strcmp(ev->status, "concluded") &&
+		qmp_jobs_is_kept(engine, id));
 }
 
 static void wait_gone(struct engine *engine, struct event_listener *listener,
@@ -158,8 +159,8 @@ static void wait_gone(struct engine *engine, struct event_listener *listener,
 			break;
 }
 
-static json_t *cancel(struct qmp_context *ctx, const json_t *args, bool force,
-		      struct err *err)
+static json_t *qmp_jobs_cancel(struct qmp_context *ctx, const json_t *args,
+			       bool force, struct err *err)
 {
 	const char *id = job_id(args);
 	struct event_listener listener;
@@ -176,13 +177,13 @@ static json_t *cancel(struct qmp_context *ctx, const json_t *args, bool force,
 static json_t *block_job_cancel(struct qmp_context *ctx, json_t *args,
 				struct err *err)
 {
-	return cancel(ctx, args, args_bool(args, "force", false), err);
+	return qmp_jobs_cancel(ctx, args, args_bool(args, "force", false), err);
 }
 
 static json_t *job_cancel_force(struct qmp_context *ctx, json_t *args,
 				struct err *err)
 {
-	return cancel(ctx, args, true, err);
+	return qmp_jobs_cancel(ctx, args, true, err);
 }
 
 static json_t *pause_job(struct qmp_context *ctx, json_t *args,
@@ -221,8 +222,8 @@ static json_t *dismiss_job(struct qmp_context *ctx, json_t *args,
 }
 
 /* Before 2012 the speed was called "value". */
-static json_t *set_speed(struct qmp_context *ctx, json_t *args,
-			 struct err *err)
+static json_t *qmp_jobs_set_speed(struct qmp_context *ctx, json_t *args,
+				  struct err *err)
 {
 	json_t *speed = json_object_get(args, "speed");
 	json_t *value = json_object_get(args, "value");
@@ -242,13 +243,15 @@ static json_t *set_speed(struct qmp_context *ctx, json_t *args,
 const struct qmp_command qmp_job_commands[] = {
 	{ "block-stream", "device:s,*base:s,*base-node:s,*bottom:s," JOB_ARGS,
 	  block_stream, true },
-	{ "block-commit", "device:s,*base-node:s,*base:s,*top-node:s,*top:s,"
-	  JOB_ARGS, block_commit, true },
-	{ "__com.redhat_block-commit", "device:s,*base:s,top:s,*speed:i,"
+	{ "block-commit",
+	  "device:s,*base-node:s,*base:s,*top-node:s,*top:s," JOB_ARGS,
+	  block_commit, true },
+	{ "__com.redhat_block-commit",
+	  "device:s,*base:s,top:s,*speed:i,"
 	  "*x-blkmon-force:b",
 	  redhat_commit, true },
-	{ "block-job-set-speed", "device:s,*speed:i,*value:i", set_speed,
-	  true },
+	{ "block-job-set-speed", "device:s,*speed:i,*value:i",
+	  qmp_jobs_set_speed, true },
 	{ "block-job-cancel", "device:s,*force:b", block_job_cancel, true },
 	{ "block-job-pause", "device:s", pause_job, true },
 	{ "block-job-resume", "device:s", resume_job, true },

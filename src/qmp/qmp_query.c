@@ -84,7 +84,7 @@ static json_t *block_job(const struct job_info *job)
 	return info;
 }
 
-static json_t *job(const struct job_info *job)
+static json_t *qmp_query_job(const struct job_info *job)
 {
 	json_t *info = json_pack("{s:s, s:s, s:s, s:I, s:I}", "id", job->id,
 				 "type", job->type, "status", job->status,
@@ -124,7 +124,7 @@ static json_t *query_jobs(struct qmp_context *ctx, json_t *args,
 			  struct err *err)
 {
 	(void)args;
-	return each_job(ctx->engine, job, err);
+	return each_job(ctx->engine, qmp_query_job, err);
 }
 
 /* query-jobs in numbers of real work, which the bars are drawn from. */

@@ -29,7 +29,7 @@ static json_t *query_version(struct qmp_context *ctx, json_t *args,
 	return qmp_version();
 }
 
-static void add_name(const struct qmp_command *cmd, void *arg)
+static void qmp_run_add_name(const struct qmp_command *cmd, void *arg)
 {
 	json_array_append_new(arg, json_pack("{s:s}", "name", cmd->name));
 }
@@ -42,7 +42,7 @@ static json_t *query_commands(struct qmp_context *ctx, json_t *args,
 	(void)ctx;
 	(void)args;
 	(void)err;
-	qmp_each(add_name, list);
+	qmp_each(qmp_run_add_name, list);
 	return list;
 }
 
@@ -70,7 +70,8 @@ static json_t *query_name(struct qmp_context *ctx, json_t *args,
 	return json_object();
 }
 
-static json_t *stop(struct qmp_context *ctx, json_t *args, struct err *err)
+static json_t *qmp_run_stop(struct qmp_context *ctx, json_t *args,
+			    struct err *err)
 {
 	(void)args;
 	(void)err;
@@ -87,7 +88,8 @@ static json_t *cont(struct qmp_context *ctx, json_t *args, struct err *err)
 }
 
 /* The front ends end when they see SHUTDOWN. */
-static json_t *quit(struct qmp_context *ctx, json_t *args, struct err *err)
+static json_t *qmp_run_quit(struct qmp_context *ctx, json_t *args,
+			    struct err *err)
 {
 	struct event ev = { .type = EVENT_SHUTDOWN };
 
@@ -105,8 +107,8 @@ const struct qmp_command qmp_run_commands[] = {
 	{ "query-commands", "", query_commands, false },
 	{ "query-status", "", query_status, false },
 	{ "query-name", "", query_name, false },
-	{ "stop", "", stop, false },
+	{ "stop", "", qmp_run_stop, false },
 	{ "cont", "", cont, false },
-	{ "quit", "", quit, false },
+	{ "quit", "", qmp_run_quit, false },
 	{ .name = NULL }
 };

@@ -25,7 +25,7 @@ static const struct builtin {
 
 #define BUILTINS (sizeof(builtins) / sizeof(*builtins))
 
-static void add(json_t *schema, json_t *entry)
+static void qmp_schema_add(json_t *schema, json_t *entry)
 {
 	json_array_append_new(schema, entry);
 }
@@ -74,7 +74,7 @@ static json_t *member(json_t *schema, const char *owner,
 	json_t *info;
 
 	if (is_enum)
-		add(schema, enum_entry(name, item));
+		qmp_schema_add(schema, enum_entry(name, item));
 	info = json_pack("{s:s%, s:s}", "name", item->name, item->name_len,
 			 "type", is_enum ? name : builtin_name(item->type));
 	if (item->optional)
@@ -95,11 +95,11 @@ static json_t *object_entry(json_t *schema, const char *owner,
 	while (args_next(&spec, &item))
 		json_array_append_new(members, member(schema, owner, &item));
 	json_object_set_new(entry, "members", members);
-	add(schema, entry);
+	qmp_schema_add(schema, entry);
 	return name;
 }
 
-static void add_command(const struct qmp_command *cmd, void *schema)
+static void qmp_schema_add_command(const struct qmp_command *cmd, void *schema)
 {
 	json_t *entry = type_entry(cmd->name, "command");
 
@@ -107,7 +107,7 @@ static void add_command(const struct qmp_command *cmd, void *schema)
 			    object_entry(schema, cmd->name, cmd->args));
 	json_object_set_new(entry, "ret-type", json_string("any"));
 	json_object_set_new(entry, "allow-oob", json_false());
-	add(schema, entry);
+	qmp_schema_add(schema, entry);
 }
 
 static void add_event(const char *name, const char *members, void *schema)
@@ -116,7 +116,7 @@ static void add_event(const char *name, const char *members, void *schema)
 
 	json_object_set_new(entry, "arg-type",
 			    object_entry(schema, name, members));
-	add(schema, entry);
+	qmp_schema_add(schema, entry);
 }
 
 static json_t *query_schema(struct qmp_context *ctx, json_t *args,
@@ -132,17 +132,18 @@ static json_t *query_schema(struct qmp_context *ctx, json_t *args,
 
 		json_object_set_new(entry, "json-type",
 				    json_string(builtins[i].json));
-		add(schema, entry);
+		qmp_schema_add(schema, entry);
 	}
-	qmp_each(add_command, schema);
+	qmp_each(qmp_schema_add_command, schema);
 	qmp_event_each(add_event, schema);
 	return schema;
 }
 
-static void add_name(const char *name, const char *members, void *list)
+static void qmp_schema_add_name(const char *name, const char *members,
+				void *list)
 {
 	(void)members;
-	add(list, json_pack("{s:s}", "name", name));
+	qmp_schema_add(list, json_pack("{s:s}", "name", name));
 }
 
 static json_t *query_events(struct qmp_context *ctx, json_t *args,
@@ -153,7 +154,7 @@ static json_t *query_events(struct qmp_context *ctx, json_t *args,
 	(void)ctx;
 	(void)args;
 	(void)err;
-	qmp_event_each(add_name, list);
+	qmp_event_each(qmp_schema_add_name, list);
 	return list;
 }
 

@@ -72,8 +72,9 @@ static json_t *node_stats(struct engine *engine, const struct node_info *node)
 	return entry;
 }
 
-static void add_backing(struct engine *engine, const struct nodes *nodes,
-			const struct node_info *node, json_t *above)
+static void qmp_stats_add_backing(struct engine *engine,
+				  const struct nodes *nodes,
+				  const struct node_info *node, json_t *above)
 {
 	while ((node = nodes_find(nodes, node->backing))) {
 		json_t *entry = node_stats(engine, node);
@@ -93,7 +94,7 @@ static json_t *drive_stats(struct engine *engine, const struct nodes *nodes,
 	json_object_set_new(entry, "stats",
 			    stats_of(engine, drive->id, false));
 	if (node)
-		add_backing(engine, nodes, node, entry);
+		qmp_stats_add_backing(engine, nodes, node, entry);
 	return entry;
 }
 

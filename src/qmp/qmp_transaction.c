@@ -50,8 +50,9 @@ static const struct action {
 
 #define ACTIONS (sizeof(actions) / sizeof(*actions))
 
-static json_t *run(struct qmp_context *ctx, const struct snapshot_options *o,
-		   size_t n, struct err *err)
+static json_t *qmp_transaction_run(struct qmp_context *ctx,
+				   const struct snapshot_options *o, size_t n,
+				   struct err *err)
 {
 	char **formatting = mem_try(n + 1, sizeof(*formatting));
 	int rc = formatting ? engine_snapshots(ctx->engine, o, n, formatting,
@@ -73,16 +74,16 @@ static json_t *snapshot_sync(struct qmp_context *ctx, json_t *args,
 	struct snapshot_options o = { .device = NULL };
 
 	sync_options(args, &o);
-	return run(ctx, &o, 1, err);
+	return qmp_transaction_run(ctx, &o, 1, err);
 }
 
-static json_t *snapshot(struct qmp_context *ctx, json_t *args,
-			struct err *err)
+static json_t *qmp_transaction_snapshot(struct qmp_context *ctx, json_t *args,
+					struct err *err)
 {
 	struct snapshot_options o = { .device = NULL };
 
 	overlay_options(args, &o);
-	return run(ctx, &o, 1, err);
+	return qmp_transaction_run(ctx, &o, 1, err);
 }
 
 /* --- transaction --- */
@@ -159,14 +160,14 @@ static json_t *transaction(struct qmp_context *ctx, json_t *args,
 		if (!rc)
 			rc = parse_action(entry, i, &o[i], err);
 	if (!rc && !check_properties(args, list, err))
-		value = run(ctx, o, n, err);
+		value = qmp_transaction_run(ctx, o, n, err);
 	free(o);
 	return value;
 }
 
 const struct qmp_command qmp_transaction_commands[] = {
 	{ "blockdev-snapshot-sync", SYNC_ARGS, snapshot_sync, false },
-	{ "blockdev-snapshot", OVERLAY_ARGS, snapshot, false },
+	{ "blockdev-snapshot", OVERLAY_ARGS, qmp_transaction_snapshot, false },
 	{ "transaction", "actions:a,*properties:o", transaction, false },
 	{ .name = NULL }
 };

@@ -71,6 +71,14 @@ def test_a_foreign_private_header_is_refused(house):
         "engine/job/copy_impl.h is private to engine/job/"]
 
 
+def test_two_statics_of_one_name_are_refused(house):
+    for path in "engine/map.c", "ui/view/view.c":
+        with open(house / path, "a", encoding="utf-8") as f:
+            f.write("\nstatic int new_here(int x)\n{\n\treturn x;\n}\n")
+    assert [line.split(": ", 1)[1] for line in lint(house)] == [
+        "engine/map.c has a new_here() too"]
+
+
 def test_the_rooms_above_see_the_engine_through_qmp(house):
     include(house, "ui/view/view.c", "engine/engine.h")
     assert [line.split(": ", 1)[1] for line in lint(house)] == [

@@ -24,7 +24,8 @@ static void client_ask(struct client *c, bool reshape)
 
 /* --- the runner --- */
 
-static void take_output(void *arg, enum console_kind kind, const char *text)
+static void client_take_output(void *arg, enum console_kind kind,
+			       const char *text)
 {
 	struct client *c = arg;
 	size_t len = strlen(text);
@@ -75,7 +76,7 @@ static void end_line(struct client *c)
 	client_tell(c);
 }
 
-static void run_lines(struct client *c)
+static void client_run_lines(struct client *c)
 {
 	struct line *line;
 	bool stop;
@@ -88,7 +89,7 @@ static void run_lines(struct client *c)
 	free(line);
 }
 
-static void take_events(struct client *c)
+static void client_take_events(struct client *c)
 {
 	console_events(c->console, 0);
 	lock_take(&c->lock);
@@ -98,7 +99,7 @@ static void take_events(struct client *c)
 	lock_drop(&c->lock);
 }
 
-static void run(void *arg)
+static void client_run_request(void *arg)
 {
 	struct client *c = arg;
 	struct pollfd fds[] = {
@@ -109,15 +110,15 @@ static void run(void *arg)
 	eventfd_t count;
 	bool stop = false;
 
-	take_events(c);
+	client_take_events(c);
 	while (!stop) {
 		if (poll(fds, 2, -1) < 0)
 			continue;
 		if (fds[1].revents)
-			take_events(c);
+			client_take_events(c);
 		if (fds[0].revents)
 			eventfd_read(c->run_fd, &count);
-		run_lines(c);
+		client_run_lines(c);
 		lock_take(&c->lock);
 		stop = c->stop;
 		lock_drop(&c->lock);
@@ -135,8 +136,8 @@ static int new_fd(void)
 	return fd;
 }
 
-static void start(pthread_t *thread, const char *name, void (*fn)(void *),
-		  struct client *c)
+static void client_start(pthread_t *thread, const char *name,
+			 void (*fn)(void *), struct client *c)
 {
 	int rc = thread_start(thread, name, fn, c);
 
@@ -158,14 +159,14 @@ struct client *client_new(struct console *console, struct channel *watch)
 	c->run_fd = new_fd();
 	c->watch_fd = new_fd();
 	c->interrupt.fd = new_fd();
-	console->write = take_output;
+	console->write = client_take_output;
 	console->arg = c;
 	console->interrupt = &c->interrupt;
 	lock_take(&c->lock);
 	client_ask(c, true);
 	lock_drop(&c->lock);
-	start(&c->runner, "runner", run, c);
-	start(&c->watcher, "watcher", client_watcher, c);
+	client_start(&c->runner, "runner", client_run_request, c);
+	client_start(&c->watcher, "watcher", client_watcher, c);
 	return c;
 }
 

@@ -34,7 +34,7 @@ struct watcher {
 	struct due numbers, maps, sizes, uses;
 };
 
-static json_t *ask(struct watcher *w, const char *name, json_t *args)
+static json_t *watcher_ask(struct watcher *w, const char *name, json_t *args)
 {
 	json_t *reply = channel_call(w->c->watch, name, args);
 	json_t *value = json_incref(json_object_get(reply, "return"));
@@ -45,7 +45,7 @@ static json_t *ask(struct watcher *w, const char *name, json_t *args)
 
 static void learn_commands(struct watcher *w)
 {
-	json_t *list = ask(w, "query-commands", NULL), *entry;
+	json_t *list = watcher_ask(w, "query-commands", NULL), *entry;
 	size_t i;
 
 	json_array_foreach(list, i, entry) {
@@ -71,12 +71,13 @@ static void set_due(struct due *due, uint64_t began, uint64_t every)
 static void look_at_shape(struct watcher *w)
 {
 	uint64_t began = clock_ns();
-	json_t *nodes = ask(w, "query-named-block-nodes",
-			    json_pack("{s:b}", "flat", 1));
-	json_t *blocks = ask(w, "query-block", NULL);
-	json_t *links = w->has_links ? ask(w, "x-blkmon-query-links", NULL) :
-		NULL;
-	json_t *status = ask(w, "query-status", NULL);
+	json_t *nodes = watcher_ask(w, "query-named-block-nodes",
+				    json_pack("{s:b}", "flat", 1));
+	json_t *blocks = watcher_ask(w, "query-block", NULL);
+	json_t *links = w->has_links
+				? watcher_ask(w, "x-blkmon-query-links", NULL)
+				: NULL;
+	json_t *status = watcher_ask(w, "query-status", NULL);
 	struct shape *shape = shape_new(blocks, nodes, links), *old;
 
 	shape->running = !status || field_bool(status, "running");
@@ -112,10 +113,10 @@ static void look_at_uses(struct watcher *w)
 
 	if (!w->has_uses)
 		return;
-	exports = ask(w, "x-blkmon-query-exports", NULL);
+	exports = watcher_ask(w, "x-blkmon-query-exports", NULL);
 	w->exports = json_array_size(exports);
 	if (w->exports)
-		stats = ask(w, "query-blockstats", NULL);
+		stats = watcher_ask(w, "query-blockstats", NULL);
 	lock_take(&w->c->lock);
 	view_uses_make(&uses, &w->c->uses, exports, stats, clock_ns());
 	w->c->uses = uses;
@@ -143,7 +144,7 @@ static bool keeps_shape(const json_t *event)
 }
 
 /* True if there was an event. */
-static bool take_events(struct watcher *w, bool *reshape)
+static bool watcher_take_events(struct watcher *w, bool *reshape)
 {
 	bool any = false;
 	json_t *event;
@@ -162,15 +163,16 @@ static bool take_events(struct watcher *w, bool *reshape)
 static void look_at_jobs(struct watcher *w, bool *reshape)
 {
 	uint64_t began = clock_ns();
-	json_t *reply = ask(w, w->has_jobs ? "x-blkmon-query-jobs" :
-			    "query-block-jobs", NULL);
+	json_t *reply = watcher_ask(
+		w, w->has_jobs ? "x-blkmon-query-jobs" : "query-block-jobs",
+		NULL);
 	bool ready = true;
 
 	lock_take(&w->c->lock);
 	view_jobs_update(&w->c->jobs, reply, w->shape);
 	lock_drop(&w->c->lock);
 	json_decref(reply);
-	take_events(w, reshape);
+	watcher_take_events(w, reshape);
 	lock_take(&w->c->lock);
 	view_jobs_settle(&w->c->jobs);
 	for (size_t i = 0; i < w->c->jobs.n; i++)
@@ -193,7 +195,8 @@ static bool jobs_move(struct watcher *w)
 
 /* --- maps --- */
 
-static void fill(struct strip_cell *cells, unsigned n, const json_t *reply)
+static void watcher_fill(struct strip_cell *cells, unsigned n,
+			 const json_t *reply)
 {
 	const json_t *data = json_object_get(reply, "data");
 	const json_t *zero = json_object_get(reply, "zero");
@@ -213,9 +216,12 @@ static void fill(struct strip_cell *cells, unsigned n, const json_t *reply)
 /* The image may have gone, or the map can't be read: then there is none. */
 static void look_at_map(struct watcher *w, const char *node, unsigned cells)
 {
-	json_t *reply = w->has_maps && *node ? ask(w, "x-blkmon-node-map",
-		json_pack("{s:s, s:i}", "node-name", node, "cells",
-			  (int)cells)) : NULL;
+	json_t *reply =
+		w->has_maps && *node
+			? watcher_ask(w, "x-blkmon-node-map",
+				      json_pack("{s:s, s:i}", "node-name", node,
+						"cells", (int)cells))
+			: NULL;
 
 	lock_take(&w->c->lock);
 	for (size_t i = 0; i < w->c->map_count; i++) {
@@ -227,7 +233,7 @@ static void look_at_map(struct watcher *w, const char *node, unsigned cells)
 		map->stale = false;
 		map->n = reply ? cells : 0;
 		map->size = field_u64(reply, "size");
-		fill(map->cells, map->n, reply);
+		watcher_fill(map->cells, map->n, reply);
 	}
 	lock_drop(&w->c->lock);
 	json_decref(reply);
@@ -273,7 +279,7 @@ static void look_at_maps(struct watcher *w, bool all)
 
 /* --- the loop --- */
 
-static int timeout_ms(const struct watcher *w, bool moves)
+static int watcher_timeout_ms(const struct watcher *w, bool moves)
 {
 	uint64_t now = clock_ns(), at = UINT64_MAX;
 
@@ -290,7 +296,7 @@ static int timeout_ms(const struct watcher *w, bool moves)
 	return at > now ? (int)((at - now) / NS_PER_MS) + 1 : 0;
 }
 
-static void wait(const struct watcher *w, int timeout)
+static void watcher_wait(const struct watcher *w, int timeout)
 {
 	struct pollfd fds[] = {
 		{ .fd = w->c->watch_fd, .events = POLLIN },
@@ -317,7 +323,7 @@ static uint64_t take_requests(struct watcher *w, bool *reshape, bool *stop)
 }
 
 /* One look at all that is due. */
-static void look(struct watcher *w, bool news, bool reshape, bool moves)
+static void watcher_look(struct watcher *w, bool news, bool reshape, bool moves)
 {
 	uint64_t now = clock_ns();
 	bool changes, later = false;
@@ -346,12 +352,12 @@ void client_watcher(void *client)
 		bool reshape = false, news;
 		uint64_t asked;
 
-		wait(&w, timeout_ms(&w, jobs_move(&w)));
-		news = take_events(&w, &reshape);
+		watcher_wait(&w, watcher_timeout_ms(&w, jobs_move(&w)));
+		news = watcher_take_events(&w, &reshape);
 		asked = take_requests(&w, &reshape, &stop);
 		if (stop)
 			break;
-		look(&w, news, reshape, jobs_move(&w));
+		watcher_look(&w, news, reshape, jobs_move(&w));
 		lock_take(&w.c->lock);
 		w.c->done = asked;
 		client_tell(w.c);

@@ -69,8 +69,8 @@ static void combine(const struct canvas *c, unsigned x, unsigned y, wchar_t wc)
 		}
 }
 
-static void set(const struct canvas *c, unsigned x, unsigned y, wchar_t wc,
-		unsigned width, enum style style)
+static void canvas_set(const struct canvas *c, unsigned x, unsigned y,
+		       wchar_t wc, unsigned width, enum style style)
 {
 	struct cell *cell = cell_at(c, x, y);
 
@@ -105,13 +105,13 @@ unsigned canvas_put(struct canvas *c, unsigned x, unsigned y, unsigned max,
 		if (c->ascii && wc > 126) {
 			wc = L'?';
 			if (width == 2)
-				set(c, x + used++, y, wc, 1, style);
+				canvas_set(c, x + used++, y, wc, 1, style);
 			if (!width)
 				continue;
 			width = 1;
 		}
 		if (width)
-			set(c, x + used, y, wc, width, style);
+			canvas_set(c, x + used, y, wc, width, style);
 		else if (used)
 			combine(c, x + used - 1, y, wc);
 		used += width;
@@ -162,7 +162,7 @@ void canvas_repeat(struct canvas *c, unsigned x, unsigned y, unsigned n,
 	if (c->ascii && wc > 126)
 		wc = L'?';
 	for (unsigned i = 0; i < n && x + i < c->w; i++)
-		set(c, x + i, y, wc, 1, style);
+		canvas_set(c, x + i, y, wc, 1, style);
 }
 
 void canvas_select(struct canvas *c, unsigned x, unsigned y, unsigned n)

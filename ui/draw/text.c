@@ -7,7 +7,7 @@
 
 /* Reorders or hides what stands around it; a last line of defence, as names
  * come here escaped. */
-static bool is_unsafe(wchar_t wc)
+static bool text_is_unsafe(wchar_t wc)
 {
 	return (wc >= 0x200b && wc <= 0x200f) ||
 		(wc >= 0x2028 && wc <= 0x202e) ||
@@ -29,7 +29,7 @@ unsigned text_next(const char **s, wchar_t *wc)
 	}
 	*s += len;
 	width = wcwidth(*wc);
-	if (width < 0 || is_unsafe(*wc)) {
+	if (width < 0 || text_is_unsafe(*wc)) {
 		*wc = L'?';
 		return 1;
 	}

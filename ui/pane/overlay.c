@@ -11,7 +11,7 @@
 #include "ui/draw/text.h"
 #include "ui/pane/sheet.h"
 
-static void open_overlay(struct sheet *s, char *title)
+static void overlay_open_overlay(struct sheet *s, char *title)
 {
 	struct overlay *o = &s->overlay;
 
@@ -40,7 +40,7 @@ void overlay_help(struct sheet *s)
 {
 	struct str *out = &s->overlay.text;
 
-	open_overlay(s, mem_dup("Help"));
+	overlay_open_overlay(s, mem_dup("Help"));
 	str_add(out, "Keys write a command into the prompt; Enter runs it, "
 		"Esc takes it\nback. Everything can be typed there as well: "
 		"'help' lists the\ncommands, Tab completes them.\n\nKEYS\n");
@@ -69,7 +69,7 @@ void overlay_details(struct sheet *s, const struct view_image *v)
 {
 	struct str *out = &s->overlay.text, words = STR_INIT, raw = STR_INIT;
 
-	open_overlay(s, mem_dup(v->name));
+	overlay_open_overlay(s, mem_dup(v->name));
 	chains_words(s, v, &words);
 	if (words.len)
 		str_addf(out, "%s\n\n", str_get(&words));
@@ -93,7 +93,7 @@ void overlay_details(struct sheet *s, const struct view_image *v)
 	str_release(&raw);
 }
 
-static void scroll(struct overlay *o, int64_t by)
+static void overlay_scroll(struct overlay *o, int64_t by)
 {
 	int64_t to = (int64_t)o->first + by;
 	int64_t last = o->lines > o->page ? o->lines - o->page : 0;
@@ -108,22 +108,22 @@ bool overlay_key(struct sheet *s, const struct key *key)
 
 	if (key->code == KEY_MOUSE) {
 		if (key->mouse == MOUSE_WHEEL_UP)
-			scroll(o, -3);
+			overlay_scroll(o, -3);
 		else if (key->mouse == MOUSE_WHEEL_DOWN)
-			scroll(o, 3);
+			overlay_scroll(o, 3);
 		else if (key->mouse == MOUSE_PRESS)
 			sheet_uncover(s);
 		return true;
 	}
 	if (action == ACTION_UP || action == ACTION_DOWN)
-		scroll(o, action == ACTION_UP ? -1 : 1);
+		overlay_scroll(o, action == ACTION_UP ? -1 : 1);
 	else if (action == ACTION_PAGE_UP)
-		scroll(o, -(int64_t)o->page);
+		overlay_scroll(o, -(int64_t)o->page);
 	else if (action == ACTION_PAGE_DOWN || key->code == ' ')
-		scroll(o, o->page);
+		overlay_scroll(o, o->page);
 	else if (action == ACTION_FIRST || action == ACTION_LAST)
-		scroll(o, action == ACTION_FIRST ? -(int64_t)o->lines :
-		       (int64_t)o->lines);
+		overlay_scroll(o, action == ACTION_FIRST ? -(int64_t)o->lines
+							 : (int64_t)o->lines);
 	else if (action == ACTION_SUSPEND || action == ACTION_REDRAW)
 		return false;
 	else
@@ -151,7 +151,7 @@ void overlay_draw(struct sheet *s)
 		return;
 	o->lines = count_lines(line);
 	o->page = c->h > 4 ? c->h - 3 : 1;
-	scroll(o, 0);
+	overlay_scroll(o, 0);
 	for (unsigned i = 1; i + 1 < c->h; i++)
 		canvas_repeat(c, 0, i, c->w, STYLE_TEXT, " ");
 	canvas_repeat(c, 0, y, c->w, STYLE_RULE_FOCUS,

@@ -15,7 +15,7 @@ struct columns {
 	} name, marks, format, size, disk, holds, strip;
 };
 
-static size_t count(const struct sheet *s)
+static size_t chains_count(const struct sheet *s)
 {
 	return s->shape ? s->shape->n : 0;
 }
@@ -25,7 +25,8 @@ static unsigned use_rows(const struct sheet *s)
 {
 	unsigned h = s->layout.pane[PANE_CHAINS].h;
 	unsigned all = h > HEAD_ROWS ? h - HEAD_ROWS : 0;
-	unsigned left = all > count(s) ? all - (unsigned)count(s) : 0;
+	unsigned left =
+		all > chains_count(s) ? all - (unsigned)chains_count(s) : 0;
 	unsigned most = left > all / 2 ? left : all / 2;
 
 	return s->uses.n < most ? (unsigned)s->uses.n : most;
@@ -40,11 +41,12 @@ static unsigned rows(const struct sheet *s)
 
 const struct view_image *chains_selected(const struct sheet *s)
 {
-	return s->chains.selected < count(s) ?
-		&s->shape->images[s->chains.selected] : NULL;
+	return s->chains.selected < chains_count(s)
+		       ? &s->shape->images[s->chains.selected]
+		       : NULL;
 }
 
-static void take(struct column *column, unsigned *x, unsigned w)
+static void chains_take(struct column *column, unsigned *x, unsigned w)
 {
 	*column = (struct column) { *x, w };
 	*x += w + 1;
@@ -55,14 +57,14 @@ static struct columns columns(unsigned w)
 	struct columns k = { 0 };
 	unsigned x = 1, name = w < 80 ? 20 : w < 100 ? 22 : w / 4;
 
-	take(&k.name, &x, name);
-	take(&k.marks, &x, w < 80 ? 3 : 4);
+	chains_take(&k.name, &x, name);
+	chains_take(&k.marks, &x, w < 80 ? 3 : 4);
 	if (w >= 72)
-		take(&k.format, &x, 6);
+		chains_take(&k.format, &x, 6);
 	if (w >= 66)
-		take(&k.size, &x, 5);
-	take(&k.disk, &x, 5);
-	take(&k.holds, &x, 5);
+		chains_take(&k.size, &x, 5);
+	chains_take(&k.disk, &x, 5);
+	chains_take(&k.holds, &x, 5);
 	k.strip = (struct column) { x + 1, w > x + 3 ? w - x - 3 : 1 };
 	if (k.strip.w > STRIP_CELLS)
 		k.strip.w = STRIP_CELLS;
@@ -335,7 +337,7 @@ static void draw_uses(struct sheet *s, unsigned y)
 		draw_use(s, &s->uses.list[i], y + i);
 }
 
-static char *head_note(const struct sheet *s)
+static char *chains_head_note(const struct sheet *s)
 {
 	const struct view_image *v = chains_selected(s);
 	struct str note = STR_INIT;
@@ -349,9 +351,9 @@ static char *head_note(const struct sheet *s)
 			free(words);
 		}
 	}
-	if (count(s) > rows(s))
+	if (chains_count(s) > rows(s))
 		str_addf(&note, "%s%zu/%zu", note.len ? "  " : "",
-			 s->chains.selected + 1, count(s));
+			 s->chains.selected + 1, chains_count(s));
 	return str_detach(&note);
 }
 
@@ -365,20 +367,20 @@ void chains_draw(struct sheet *s)
 	if (!area.h)
 		return;
 	s->chains.first = sheet_scroll(s->chains.first, s->chains.selected,
-				       count(s), rows(s));
-	note = head_note(s);
+				       chains_count(s), rows(s));
+	note = chains_head_note(s);
 	layout_head(s, PANE_CHAINS, "Chains", note);
 	free(note);
 	if (area.h > 1)
 		draw_column_names(s, &k, area.y + 1);
-	if (!count(s)) {
+	if (!chains_count(s)) {
 		if (rows(s) && s->shape)
 			canvas_put(&s->canvas, 1, area.y + HEAD_ROWS,
 				   s->canvas.w, STYLE_DIM, "no images: give "
 				   "them as arguments, or see help");
 		return;
 	}
-	visible = count(s) - s->chains.first;
+	visible = chains_count(s) - s->chains.first;
 	if (visible > rows(s))
 		visible = rows(s);
 	want_maps(s, k.strip.w, visible);
@@ -392,14 +394,14 @@ void chains_draw(struct sheet *s)
 
 /* --- moving --- */
 
-static void choose(struct sheet *s, size_t i)
+static void chains_choose(struct sheet *s, size_t i)
 {
 	struct chains_pane *p = &s->chains;
 	const struct view_image *v;
 
-	if (!count(s))
+	if (!chains_count(s))
 		return;
-	p->selected = i < count(s) ? i : count(s) - 1;
+	p->selected = i < chains_count(s) ? i : chains_count(s) - 1;
 	v = &s->shape->images[p->selected];
 	free(p->node);
 	free(p->drive);
@@ -407,9 +409,9 @@ static void choose(struct sheet *s, size_t i)
 	p->drive = mem_dup(v->drive);
 }
 
-static int find_drive(const struct sheet *s, const char *drive)
+static int chains_find_drive(const struct sheet *s, const char *drive)
 {
-	for (size_t i = 0; i < count(s); i++)
+	for (size_t i = 0; i < chains_count(s); i++)
 		if (s->shape->images[i].drive &&
 		    (!drive || !strcmp(s->shape->images[i].drive, drive)))
 			return (int)i;
@@ -421,20 +423,20 @@ static int find_drive(const struct sheet *s, const char *drive)
  * is a good place to be. */
 void chains_update(struct sheet *s)
 {
-	int at = s->chains.drive ? find_drive(s, s->chains.drive) : -1;
+	int at = s->chains.drive ? chains_find_drive(s, s->chains.drive) : -1;
 
 	if (at < 0 && s->chains.node)
 		at = shape_find(s->shape, s->chains.node);
 	if (at < 0)
-		at = find_drive(s, NULL);
-	choose(s, at < 0 ? s->chains.selected : (size_t)at);
+		at = chains_find_drive(s, NULL);
+	chains_choose(s, at < 0 ? s->chains.selected : (size_t)at);
 }
 
-static void move(struct sheet *s, int64_t by)
+static void chains_move(struct sheet *s, int64_t by)
 {
 	int64_t to = (int64_t)s->chains.selected + by;
 
-	choose(s, to < 0 ? 0 : (size_t)to);
+	chains_choose(s, to < 0 ? 0 : (size_t)to);
 }
 
 bool chains_act(struct sheet *s, enum action action)
@@ -444,30 +446,30 @@ bool chains_act(struct sheet *s, enum action action)
 
 	switch (action) {
 	case ACTION_UP:
-		move(s, -1);
+		chains_move(s, -1);
 		return true;
 	case ACTION_DOWN:
-		move(s, 1);
+		chains_move(s, 1);
 		return true;
 	case ACTION_PAGE_UP:
-		move(s, -page);
+		chains_move(s, -page);
 		return true;
 	case ACTION_PAGE_DOWN:
-		move(s, page);
+		chains_move(s, page);
 		return true;
 	case ACTION_FIRST:
-		choose(s, 0);
+		chains_choose(s, 0);
 		return true;
 	case ACTION_LAST:
-		choose(s, count(s));
+		chains_choose(s, chains_count(s));
 		return true;
 	case ACTION_LEFT:
 		if (v && v->backing >= 0)
-			choose(s, (size_t)v->backing);
+			chains_choose(s, (size_t)v->backing);
 		return true;
 	case ACTION_RIGHT:
 		if (v && v->top >= 0)
-			choose(s, (size_t)v->top);
+			chains_choose(s, (size_t)v->top);
 		return true;
 	default:
 		return false;
@@ -476,11 +478,11 @@ bool chains_act(struct sheet *s, enum action action)
 
 void chains_click(struct sheet *s, unsigned row)
 {
-	if (s->chains.first + row < count(s))
-		choose(s, s->chains.first + row);
+	if (s->chains.first + row < chains_count(s))
+		chains_choose(s, s->chains.first + row);
 }
 
-static bool matches(const struct view_image *v, const char *text)
+static bool chains_matches(const struct view_image *v, const char *text)
 {
 	return text_find(v->path, text) || text_find(v->node, text) ||
 		(v->drive && text_find(v->drive, text));
@@ -489,15 +491,15 @@ static bool matches(const struct view_image *v, const char *text)
 /* Round the list, from the selected one on: itself included if @here. */
 void chains_search(struct sheet *s, const char *text, int step, bool here)
 {
-	size_t n = count(s);
+	size_t n = chains_count(s);
 
 	for (size_t i = here ? 0 : 1; i < n + !here; i++) {
 		size_t at = (s->chains.selected + n +
 			     (step > 0 ? i : n - i % n)) % n;
 
-		if (!matches(&s->shape->images[at], text))
+		if (!chains_matches(&s->shape->images[at], text))
 			continue;
-		choose(s, at);
+		chains_choose(s, at);
 		return;
 	}
 	sheet_message(s, "no image matches '%s'", text);

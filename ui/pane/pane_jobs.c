@@ -191,7 +191,7 @@ static void clamp(struct sheet *s)
 	p->first = sheet_scroll(p->first, p->selected, s->jobs.n, visible(s));
 }
 
-static char *head_note(const struct sheet *s)
+static char *jobpane_head_note(const struct sheet *s)
 {
 	size_t over = s->jobs.n - jobs_living(s);
 
@@ -212,7 +212,7 @@ void jobs_draw(struct sheet *s)
 	if (!area.h)
 		return;
 	clamp(s);
-	note = head_note(s);
+	note = jobpane_head_note(s);
 	layout_head(s, PANE_JOBS, "Jobs", note);
 	free(note);
 	for (unsigned i = 0; i < visible(s); i++) {
@@ -234,7 +234,7 @@ void jobs_draw(struct sheet *s)
 
 /* --- moving --- */
 
-static void move(struct sheet *s, int64_t by)
+static void jobpane_move(struct sheet *s, int64_t by)
 {
 	int64_t to = (int64_t)s->jobs_pane.selected + by;
 
@@ -248,22 +248,22 @@ bool jobs_act(struct sheet *s, enum action action)
 
 	switch (action) {
 	case ACTION_UP:
-		move(s, -1);
+		jobpane_move(s, -1);
 		return true;
 	case ACTION_DOWN:
-		move(s, 1);
+		jobpane_move(s, 1);
 		return true;
 	case ACTION_PAGE_UP:
-		move(s, -(int64_t)visible(s));
+		jobpane_move(s, -(int64_t)visible(s));
 		return true;
 	case ACTION_PAGE_DOWN:
-		move(s, visible(s));
+		jobpane_move(s, visible(s));
 		return true;
 	case ACTION_FIRST:
-		move(s, -all);
+		jobpane_move(s, -all);
 		return true;
 	case ACTION_LAST:
-		move(s, all);
+		jobpane_move(s, all);
 		return true;
 	default:
 		return false;

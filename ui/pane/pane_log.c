@@ -106,8 +106,8 @@ static void mark_matches(struct sheet *s, const char *row, size_t len,
 
 /* Draws the rows of a line whose last is at @y; those above @top are left
  * out. */
-static void draw_line(struct sheet *s, const struct log_line *line,
-		      const char *text, int y, int top)
+static void logpane_draw_line(struct sheet *s, const struct log_line *line,
+			      const char *text, int y, int top)
 {
 	unsigned width = text_width_of_log(s);
 	char when[16];
@@ -153,13 +153,13 @@ static void draw_lines(struct sheet *s, unsigned first, unsigned h)
 			continue;
 		text = mem_printf("%s%s", line_sign(line->kind), line->text);
 		y -= (int)row_count(text, text_width_of_log(s));
-		draw_line(s, line, text, y, top);
+		logpane_draw_line(s, line, text, y, top);
 		free(text);
 		s->log_pane.page++;
 	}
 }
 
-static char *head_note(const struct sheet *s)
+static char *logpane_head_note(const struct sheet *s)
 {
 	struct str note = STR_INIT;
 	uint64_t later = log_end(&s->log) - bottom(s);
@@ -183,7 +183,7 @@ void log_draw(struct sheet *s)
 
 	if (!area.h)
 		return;
-	note = head_note(s);
+	note = logpane_head_note(s);
 	layout_head(s, PANE_LOG, "Log", note);
 	free(note);
 	draw_lines(s, area.y + 1, area.h - 1);
@@ -192,7 +192,7 @@ void log_draw(struct sheet *s)
 /* --- moving --- */
 
 /* By @n lines that pass the filter; at the end it follows again. */
-static void scroll(struct sheet *s, int64_t n)
+static void logpane_scroll(struct sheet *s, int64_t n)
 {
 	struct log_pane *p = &s->log_pane;
 	uint64_t at = bottom(s);
@@ -243,16 +243,16 @@ bool log_act(struct sheet *s, enum action action)
 
 	switch (action) {
 	case ACTION_UP:
-		scroll(s, -1);
+		logpane_scroll(s, -1);
 		return true;
 	case ACTION_DOWN:
-		scroll(s, 1);
+		logpane_scroll(s, 1);
 		return true;
 	case ACTION_PAGE_UP:
-		scroll(s, -page);
+		logpane_scroll(s, -page);
 		return true;
 	case ACTION_PAGE_DOWN:
-		scroll(s, page);
+		logpane_scroll(s, page);
 		return true;
 	case ACTION_FIRST:
 		first_page(s);

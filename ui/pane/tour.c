@@ -11,7 +11,7 @@
 
 #define TOUR_ROWS 2u
 
-static const struct view_job *job(const struct sheet *s)
+static const struct view_job *tour_job(const struct sheet *s)
 {
 	for (size_t i = s->jobs.n; i--; )
 		if (s->jobs.list[i].end == JOB_LIVES)
@@ -21,27 +21,27 @@ static const struct view_job *job(const struct sheet *s)
 
 static bool is_faster(const struct sheet *s)
 {
-	return !job(s) || job(s)->speed != 1u << 20;
+	return !tour_job(s) || tour_job(s)->speed != 1u << 20;
 }
 
 static bool is_paused(const struct sheet *s)
 {
-	return !job(s) || job(s)->paused;
+	return !tour_job(s) || tour_job(s)->paused;
 }
 
 static bool goes_on(const struct sheet *s)
 {
-	return !job(s) || !job(s)->paused;
+	return !tour_job(s) || !tour_job(s)->paused;
 }
 
 static bool is_ready(const struct sheet *s)
 {
-	return !job(s) || job(s)->ready;
+	return !tour_job(s) || tour_job(s)->ready;
 }
 
-static bool is_over(const struct sheet *s)
+static bool tour_is_over(const struct sheet *s)
 {
-	return !job(s);
+	return !tour_job(s);
 }
 
 static bool has_snapshot(const struct sheet *s)
@@ -71,17 +71,23 @@ static const struct {
 	  "keys work so. Now p and Enter lets the job stand still.",
 	  is_paused },
 	{ "The guest would not have noticed. p and Enter again, and it goes "
-	  "on.", goes_on },
+	  "on.",
+	  goes_on },
 	{ "When base holds everything the job says READY, and keeps up with "
-	  "the guest until you decide. (0 and Enter: no limit.)", is_ready },
+	  "the guest until you decide. (0 and Enter: no limit.)",
+	  is_ready },
 	{ "READY. C and Enter: disk0 goes over to base alone. (x would end "
-	  "the job and leave disk0 where it is.)", is_over },
+	  "the job and leave disk0 where it is.)",
+	  tour_is_over },
 	{ "disk0 is one image again. s and Enter takes a snapshot: a new "
-	  "layer on top, base is kept as it is now.", has_snapshot },
+	  "layer on top, base is kept as it is now.",
+	  has_snapshot },
 	{ "Enter shows all about the selected image; Tab walks the panes; ? "
-	  "lists the keys.", shows_details },
+	  "lists the keys.",
+	  shows_details },
 	{ "That was the tour. t streams, c commits, : types, q leaves; Esc "
-	  "takes this line away.", never },
+	  "takes this line away.",
+	  never },
 };
 
 #define STEPS (sizeof(steps) / sizeof(*steps))

@@ -43,7 +43,7 @@ static int char_len(const char *s, size_t n)
 }
 
 /* Appends the characters of @in; what begins at its end is kept there. */
-static void add_text(struct str *out, struct str *in)
+static void editor_add_text(struct str *out, struct str *in)
 {
 	const char *s = str_get(in), *end = s + in->len;
 	struct str rest = STR_INIT;
@@ -85,7 +85,7 @@ void editor_add(const char *bytes, size_t len)
 		editor.used = editor.key_end = 0;
 	}
 	str_add_mem(&editor.part, bytes, len);
-	add_text(&editor.bytes, &editor.part);
+	editor_add_text(&editor.bytes, &editor.part);
 }
 
 void editor_end(void)
@@ -144,7 +144,7 @@ static bool is_taken_away(const char *name)
 	return false;
 }
 
-static int nothing(int count, int key)
+static int editor_nothing(int count, int key)
 {
 	(void)count;
 	(void)key;
@@ -160,21 +160,22 @@ static void unbind(Keymap map, rl_command_func_t *function, int depth)
 			       depth + 1);
 		else if (map[key].type == ISFUNC &&
 			 map[key].function == function)
-			map[key].function = nothing;
+			map[key].function = editor_nothing;
 	}
 }
 
 /* A sequence that means nothing does nothing. Where readline 8.2 finds no
  * function it begins with the rest of the sequence anew, and dies when that
  * begins a search. */
-static void fill(Keymap map, int depth)
+static void editor_fill(Keymap map, int depth)
 {
 	for (int key = 0; key < ANYOTHERKEY; key++) {
 		if (map[key].type == ISKMAP && depth < KEYMAP_DEPTH)
-			fill((Keymap)(void *)map[key].function, depth + 1);
+			editor_fill((Keymap)(void *)map[key].function,
+				    depth + 1);
 		else if (map[key].type == ISFUNC && !map[key].function &&
 			 depth)
-			map[key].function = nothing;
+			map[key].function = editor_nothing;
 	}
 }
 
@@ -187,7 +188,7 @@ static void take_away(void)
 			unbind(emacs_standard_keymap,
 			       rl_named_function(names[i]), 0);
 	free(names);
-	fill(emacs_standard_keymap, 0);
+	editor_fill(emacs_standard_keymap, 0);
 }
 
 /* What begins the name of a key, and Return as it is sent by C-j, ends an
@@ -235,7 +236,7 @@ void editor_init(rl_completion_func_t *complete)
 
 /* --- the line --- */
 
-static void delete(int from, int to)
+static void editor_delete(int from, int to)
 {
 	int n = to - from;
 
@@ -246,14 +247,14 @@ static void delete(int from, int to)
 		rl_mark = rl_end;
 }
 
-static void cut(void)
+static void editor_cut(void)
 {
 	int at = (int)EDITOR_LINE_MAX;
 
 	while (at > (int)FULL &&
 	       char_len(rl_line_buffer + at, (size_t)(rl_end - at)) <= 0)
 		at--;
-	delete(at, rl_end);
+	editor_delete(at, rl_end);
 }
 
 /* Names of files, and whatever else readline puts in. */
@@ -268,7 +269,7 @@ static void clean(void)
 		if (len > 0)
 			at += len;
 		else
-			delete(at, at + 1);
+			editor_delete(at, at + 1);
 	}
 }
 
@@ -311,7 +312,7 @@ void editor_read(void)
 	if (!is_insertion(key, end) && !editor_is_text(rl_line_buffer))
 		clean();
 	if (rl_end > (int)EDITOR_LINE_MAX)
-		cut();
+		editor_cut();
 }
 
 void editor_set(const char *line)

@@ -60,7 +60,7 @@ static void read_names(struct folder *f, DIR *dir, int before)
 	}
 }
 
-static void run(void *arg)
+static void folder_run(void *arg)
 {
 	struct folder *f = arg;
 	const char *slash = strrchr(f->part, '/');
@@ -88,7 +88,7 @@ struct folder *folder_read(const char *part, int fd)
 	f->part = mem_dup(part);
 	f->fd = fcntl(fd, F_DUPFD_CLOEXEC, 0);
 	f->names = mem_alloc(FOLDER_NAMES * sizeof(*f->names));
-	if (thread_start(&thread, "folder", run, f)) {
+	if (thread_start(&thread, "folder", folder_run, f)) {
 		f->refs = 1;
 		folder_put(f);
 		return NULL;

@@ -56,7 +56,7 @@ static void write_text(void *arg, enum console_kind kind, const char *text)
 
 /* --- completion --- */
 
-static char *next_match(const char *text, int state)
+static char *line_next_match(const char *text, int state)
 {
 	static size_t next;
 
@@ -68,7 +68,7 @@ static char *next_match(const char *text, int state)
 	return strdup(line.completion.words[next++]);
 }
 
-static char **complete(const char *text, int start, int end)
+static char **line_complete(const char *text, int start, int end)
 {
 	char **matches;
 
@@ -76,7 +76,7 @@ static char **complete(const char *text, int start, int end)
 	complete_line(line.console, rl_line_buffer, (size_t)start, text,
 		      &line.completion);
 	rl_attempted_completion_over = !line.completion.files;
-	matches = rl_completion_matches(text, next_match);
+	matches = rl_completion_matches(text, line_next_match);
 	completion_release(&line.completion);
 	return matches;
 }
@@ -141,7 +141,7 @@ static bool is_quit(const char *text)
 /* --- keys, events, signals --- */
 
 /* Ctrl-C drops what is being typed; it never ends a job or the program. */
-static void take_interrupt(void)
+static void line_take_interrupt(void)
 {
 	struct interrupt *interrupt = line.console->interrupt;
 	eventfd_t count;
@@ -161,7 +161,7 @@ static void take_interrupt(void)
 	rl_redisplay();
 }
 
-static void read_keys(void)
+static void line_read_keys(void)
 {
 	char bytes[4096];
 	ssize_t n = read(STDIN_FILENO, bytes, sizeof(bytes));
@@ -184,11 +184,11 @@ static void poll_once(void)
 	if (poll(fds, 3, -1) < 0)
 		return;
 	if (fds[2].revents)
-		take_interrupt();
+		line_take_interrupt();
 	if (fds[1].revents)
 		console_events(c, 0);
 	if (fds[0].revents && !line.done)
-		read_keys();
+		line_read_keys();
 	line.done |= c->quit;
 }
 
@@ -204,7 +204,7 @@ static bool wait_for_keys(void)
 		return true;
 	if (fds[1].revents)
 		return false;
-	read_keys();
+	line_read_keys();
 	return true;
 }
 
@@ -231,7 +231,7 @@ static bool read_line(const char *prompt)
 	return line.entered != NULL;
 }
 
-static void run_line(char *text)
+static void line_run_line(char *text)
 {
 	struct console *c = line.console;
 
@@ -243,7 +243,7 @@ static void run_line(char *text)
 	console_run(c, text);
 	/* A Ctrl-C that ended a wait has done its work. */
 	if (console_interrupted(c))
-		take_interrupt();
+		line_take_interrupt();
 	line.done |= c->quit;
 }
 
@@ -255,7 +255,7 @@ void line_init(struct console *console)
 	/* ~/.inputrc may say otherwise. */
 	rl_variable_bind("show-all-if-ambiguous", "on");
 	editor_set_wait(wait_for_keys);
-	editor_init(complete);
+	editor_init(line_complete);
 }
 
 void line_run(void)
@@ -269,7 +269,7 @@ void line_run(void)
 				       PROMPT_MORE : PROMPT)) {
 		text = line.entered;
 		line.entered = NULL;
-		run_line(text);
+		line_run_line(text);
 		free(text);
 	}
 	history_save();

@@ -38,7 +38,7 @@ static struct {
 
 /* --- completion --- */
 
-static char *next_match(const char *text, int state)
+static char *prompt_next_match(const char *text, int state)
 {
 	static size_t next;
 
@@ -92,7 +92,7 @@ static void offer_files(const char *text)
 	forget_folder();
 }
 
-static char **complete(const char *text, int start, int end)
+static char **prompt_complete(const char *text, int start, int end)
 {
 	char **matches;
 
@@ -104,7 +104,7 @@ static char **complete(const char *text, int start, int end)
 		      &prompt.completion);
 	if (prompt.completion.files)
 		offer_files(text);
-	matches = rl_completion_matches(text, next_match);
+	matches = rl_completion_matches(text, prompt_next_match);
 	completion_release(&prompt.completion);
 	/* Behind a folder's "/" its files are typed, no blank. */
 	if (matches && !matches[1] && **matches &&
@@ -139,7 +139,7 @@ static void show_matches(char **matches, int n, int longest)
 
 /* --- readline --- */
 
-static void nothing(void)
+static void prompt_nothing(void)
 {
 }
 
@@ -191,9 +191,9 @@ static void set_up_readline(void)
 	rl_change_environment = 0;
 	rl_prep_term_function = NULL;
 	rl_deprep_term_function = NULL;
-	rl_redisplay_function = nothing;
+	rl_redisplay_function = prompt_nothing;
 	rl_completion_display_matches_hook = show_matches;
-	editor_init(complete);
+	editor_init(prompt_complete);
 	rl_variable_bind("bell-style", "none");
 	rl_variable_bind("enable-bracketed-paste", "off");
 	rl_variable_bind("show-all-if-ambiguous", "on");
@@ -363,7 +363,8 @@ static void shown_line(struct str *out, unsigned *cursor, bool ascii)
 
 /* What is typed, scrolled so that the cursor shows; cursor and text are in
  * columns, never in bytes. */
-static void draw_line(struct canvas *c, unsigned x, unsigned y, bool focus)
+static void prompt_draw_line(struct canvas *c, unsigned x, unsigned y,
+			     bool focus)
 {
 	unsigned room = c->w > x + 1 ? c->w - x - 1 : 1, cursor, all, from;
 	struct str line = STR_INIT;
@@ -404,5 +405,5 @@ void prompt_draw(unsigned y, bool focus, bool more)
 	name = rl_display_prompt ? rl_display_prompt : "";
 	x += canvas_put(c, x, y, c->w / 2, focus ? STYLE_COMMAND : STYLE_DIM,
 			name);
-	draw_line(c, x, y, focus);
+	prompt_draw_line(c, x, y, focus);
 }

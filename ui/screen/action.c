@@ -59,7 +59,7 @@ static void interrupt(struct sheet *s)
 	}
 }
 
-static void quit(struct screen *s)
+static void action_quit(struct screen *s)
 {
 	if (client_busy(s->client))
 		client_interrupt(s->client);
@@ -112,7 +112,7 @@ static void general(struct screen *s, enum action action)
 		overlay_help(&s->sheet);
 		break;
 	case ACTION_QUIT:
-		quit(s);
+		action_quit(s);
 		break;
 	default:
 		break;

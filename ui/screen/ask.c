@@ -17,7 +17,7 @@ struct words {
 };
 
 /* Words without flags; old spellings of the first become the new one. */
-static void split(struct words *w, const char *line)
+static void ask_split(struct words *w, const char *line)
 {
 	char *save = NULL, *word;
 
@@ -34,7 +34,7 @@ static void split(struct words *w, const char *line)
 			*c = '_';
 }
 
-static void set(struct ask *a, struct sheet *s, char *question, char *what)
+static void ask_set(struct ask *a, struct sheet *s, char *question, char *what)
 {
 	a->question = question;
 	sheet_message(s, "%s", what);
@@ -58,9 +58,11 @@ static void ask_cancel(struct ask *a, struct sheet *s, const char *id)
 		what = mem_printf("The chain stays as it is; %s alone, or "
 				  "under other overlays, is spoilt.",
 				  *job->to_name ? job->to_name : "the base");
-	set(a, s, job ? mem_printf("Cancel %s %s at %u%%? [y/N] ", job->type,
-				   id, view_job_percent(job)) :
-	    mem_printf("Cancel job %s? [y/N] ", id), what);
+	ask_set(a, s,
+		job ? mem_printf("Cancel %s %s at %u%%? [y/N] ", job->type, id,
+				 view_job_percent(job))
+		    : mem_printf("Cancel job %s? [y/N] ", id),
+		what);
 }
 
 static void ask_commit(struct ask *a, struct sheet *s, const struct words *w)
@@ -68,34 +70,39 @@ static void ask_commit(struct ask *a, struct sheet *s, const struct words *w)
 	const char *drive = w->n > 1 ? w->word[1] : "";
 
 	if (w->n > 3)
-		set(a, s, mem_printf("Commit %s down into %s? [y/N] ",
-				     w->word[3], w->word[2]),
-		    mem_printf("%s changes; the images between the two are "
-			       "no use any more.", w->word[2]));
+		ask_set(a, s,
+			mem_printf("Commit %s down into %s? [y/N] ", w->word[3],
+				   w->word[2]),
+			mem_printf("%s changes; the images between the two are "
+				   "no use any more.",
+				   w->word[2]));
 	else
-		set(a, s, mem_printf("Commit all of %s down into %s? [y/N] ",
-				     drive, w->n > 2 ? w->word[2] :
-				     "its lowest image"),
-		    mem_printf("%s changes; %s goes over to it when you "
-			       "complete the job.", w->n > 2 ? w->word[2] :
-			       "It", drive));
+		ask_set(a, s,
+			mem_printf("Commit all of %s down into %s? [y/N] ",
+				   drive,
+				   w->n > 2 ? w->word[2] : "its lowest image"),
+			mem_printf("%s changes; %s goes over to it when you "
+				   "complete the job.",
+				   w->n > 2 ? w->word[2] : "It", drive));
 }
 
 static void ask_commit_sync(struct ask *a, struct sheet *s, const char *drive)
 {
-	set(a, s, mem_printf("Commit %s into its backing file? [y/N] ", drive),
-	    mem_dup("At once, and nothing can stop it; the active layer is "
-		    "empty then."));
+	ask_set(a, s,
+		mem_printf("Commit %s into its backing file? [y/N] ", drive),
+		mem_dup("At once, and nothing can stop it; the active layer is "
+			"empty then."));
 }
 
 static void ask_quit(struct ask *a, struct sheet *s, size_t n)
 {
-	set(a, s, mem_printf("Quit? [y/N] "),
-	    mem_printf("%zu job%s would be cancelled; READY ones don't go "
-		       "over to their base.", n, n == 1 ? "" : "s"));
+	ask_set(a, s, mem_printf("Quit? [y/N] "),
+		mem_printf("%zu job%s would be cancelled; READY ones don't go "
+			   "over to their base.",
+			   n, n == 1 ? "" : "s"));
 }
 
-static bool is_word(const struct words *w, const char *name)
+static bool ask_is_word(const struct words *w, const char *name)
 {
 	return !strcmp(w->word[0], name);
 }
@@ -104,15 +111,16 @@ bool ask_first(struct ask *a, struct sheet *s, const char *line)
 {
 	struct words w = { 0 };
 
-	split(&w, line);
-	if (is_word(&w, "block_job_cancel"))
+	ask_split(&w, line);
+	if (ask_is_word(&w, "block_job_cancel"))
 		ask_cancel(a, s, w.n > 1 ? w.word[1] : "");
-	else if (is_word(&w, "block_commit") ||
-		 is_word(&w, "__com.redhat_block_commit"))
+	else if (ask_is_word(&w, "block_commit") ||
+		 ask_is_word(&w, "__com.redhat_block_commit"))
 		ask_commit(a, s, &w);
-	else if (is_word(&w, "commit"))
+	else if (ask_is_word(&w, "commit"))
 		ask_commit_sync(a, s, w.n > 1 ? w.word[1] : "");
-	else if ((is_word(&w, "quit") || is_word(&w, "q")) && jobs_living(s))
+	else if ((ask_is_word(&w, "quit") || ask_is_word(&w, "q")) &&
+		 jobs_living(s))
 		ask_quit(a, s, jobs_living(s));
 	free(w.text);
 	if (!a->question)

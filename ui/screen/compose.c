@@ -34,7 +34,8 @@ static void add_word(struct str *line, const char *word)
 }
 
 /* Takes both. */
-static void write_line(struct sheet *s, struct str *line, struct str *note)
+static void compose_write_line(struct sheet *s, struct str *line,
+			       struct str *note)
 {
 	prompt_set(str_get(line), str_get(note));
 	sheet_focus(s, PANE_PROMPT);
@@ -101,7 +102,7 @@ static char *next_file(const struct sheet *s, const char *file)
 	return next;
 }
 
-static void snapshot(struct sheet *s)
+static void compose_snapshot(struct sheet *s)
 {
 	const struct view_image *v = image_meant(s), *top;
 	struct str line = STR_INIT, note = STR_INIT;
@@ -117,7 +118,7 @@ static void snapshot(struct sheet *s)
 	str_addf(&note, "puts a new image on %s, which becomes read-only",
 		 top->name);
 	free(file);
-	write_line(s, &line, &note);
+	compose_write_line(s, &line, &note);
 }
 
 /* --- stream and commit --- */
@@ -146,10 +147,10 @@ static void stream(struct sheet *s)
 		str_addf(&note, "pulls what lies above %s up into %s",
 			 v->name, top->name);
 	}
-	write_line(s, &line, &note);
+	compose_write_line(s, &line, &note);
 }
 
-static void commit(struct sheet *s)
+static void compose_commit(struct sheet *s)
 {
 	const struct view_image *v = image_meant(s), *top, *base;
 	struct str line = STR_INIT, note = STR_INIT;
@@ -174,7 +175,7 @@ static void commit(struct sheet *s)
 	else
 		str_addf(&note, "pushes everything above down into %s",
 			 v->name);
-	write_line(s, &line, &note);
+	compose_write_line(s, &line, &note);
 }
 
 /* --- jobs --- */
@@ -225,26 +226,28 @@ static const struct view_job *job_meant(struct sheet *s)
 	return job;
 }
 
-static void job_line(struct sheet *s, const char *command,
-		     const struct view_job *job, const char *words)
+static void compose_job_line(struct sheet *s, const char *command,
+			     const struct view_job *job, const char *words)
 {
 	struct str line = STR_INIT, note = STR_INIT;
 
 	str_add(&line, command);
 	add_word(&line, job->id);
 	str_add(&note, words);
-	write_line(s, &line, &note);
+	compose_write_line(s, &line, &note);
 }
 
-static void cancel(struct sheet *s)
+static void compose_cancel(struct sheet *s)
 {
 	const struct view_job *job = job_meant(s);
 
 	if (!job)
 		return;
-	job_line(s, job->paused ? "block_job_cancel -f" : "block_job_cancel",
-		 job, job->ready ? "ends the job; the drive stays where it is"
-		 : "stops the job; the chain stays as it is");
+	compose_job_line(
+		s, job->paused ? "block_job_cancel -f" : "block_job_cancel",
+		job,
+		job->ready ? "ends the job; the drive stays where it is"
+			   : "stops the job; the chain stays as it is");
 }
 
 static void pause_or_resume(struct sheet *s)
@@ -252,12 +255,14 @@ static void pause_or_resume(struct sheet *s)
 	const struct view_job *job = job_meant(s);
 
 	if (job)
-		job_line(s, job->paused ? "block_job_resume" :
-			 "block_job_pause", job, job->paused ?
-			 "lets the job go on" : "lets the job stand still");
+		compose_job_line(
+			s, job->paused ? "block_job_resume" : "block_job_pause",
+			job,
+			job->paused ? "lets the job go on"
+				    : "lets the job stand still");
 }
 
-static void complete(struct sheet *s)
+static void compose_complete(struct sheet *s)
 {
 	const struct view_job *job = job_meant(s);
 
@@ -268,13 +273,13 @@ static void complete(struct sheet *s)
 
 		str_addf(&line, "block-job-finalize id=%s", job->id);
 		str_add(&note, "lets the job take effect");
-		write_line(s, &line, &note);
+		compose_write_line(s, &line, &note);
 	} else if (!job->ready) {
 		sheet_message(s, "job %s is not READY: a %s ends by itself "
 			       "or gets ready first", job->id, job->type);
 	} else {
-		job_line(s, "block_job_complete", job,
-			 "the drive goes over to the base");
+		compose_job_line(s, "block_job_complete", job,
+				 "the drive goes over to the base");
 	}
 }
 
@@ -313,7 +318,7 @@ static uint64_t speed_in_prompt(const struct view_job *job)
 	return *end == 'K' ? speed << 10 : speed << 20;
 }
 
-static void set_speed(struct sheet *s, enum action action)
+static void compose_set_speed(struct sheet *s, enum action action)
 {
 	const struct view_job *found = job_meant(s);
 	struct str line = STR_INIT, note = STR_INIT;
@@ -340,7 +345,7 @@ static void set_speed(struct sheet *s, enum action action)
 			 "it", text_size(speed, buf, sizeof(buf)));
 	else
 		str_add(&note, "as fast as it can");
-	write_line(s, &line, &note);
+	compose_write_line(s, &line, &note);
 }
 
 /* Jobs that the engine keeps until they are dismissed need a command. */
@@ -352,7 +357,7 @@ static void dismiss(struct sheet *s)
 	if (job && job->listed && job->end != JOB_LIVES) {
 		str_addf(&line, "block-job-dismiss id=%s", job->id);
 		str_add(&note, "takes the job off the list");
-		write_line(s, &line, &note);
+		compose_write_line(s, &line, &note);
 		return;
 	}
 	client_dismiss(s->client);
@@ -362,27 +367,27 @@ bool compose_line(struct sheet *s, enum action action)
 {
 	switch (action) {
 	case ACTION_SNAPSHOT:
-		snapshot(s);
+		compose_snapshot(s);
 		return true;
 	case ACTION_STREAM:
 		stream(s);
 		return true;
 	case ACTION_COMMIT:
-		commit(s);
+		compose_commit(s);
 		return true;
 	case ACTION_CANCEL:
-		cancel(s);
+		compose_cancel(s);
 		return true;
 	case ACTION_PAUSE:
 		pause_or_resume(s);
 		return true;
 	case ACTION_COMPLETE:
-		complete(s);
+		compose_complete(s);
 		return true;
 	case ACTION_FASTER:
 	case ACTION_SLOWER:
 	case ACTION_UNLIMITED:
-		set_speed(s, action);
+		compose_set_speed(s, action);
 		return true;
 	case ACTION_DISMISS:
 		dismiss(s);

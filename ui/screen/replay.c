@@ -46,7 +46,7 @@ void replay_settle(struct screen *s, struct interrupt *outer)
 	} while ((!is_settled(s) || has_news(s)) && !s->over);
 }
 
-static int fault(const char *what, const char *word)
+static int replay_fault(const char *what, const char *word)
 {
 	fprintf(stderr, "blkmon: screen script: %s '%s'\n", what, word);
 	return -1;
@@ -67,19 +67,19 @@ static int keys(struct screen *s, char *names, struct interrupt *outer)
 		const char *bytes = input_bytes_of(name);
 
 		if (!bytes)
-			return fault("there is no key", name);
+			return replay_fault("there is no key", name);
 		press(s, bytes);
 		replay_settle(s, outer);
 	}
 	return 0;
 }
 
-static int resize(struct screen *s, const char *size)
+static int replay_resize(struct screen *s, const char *size)
 {
 	unsigned w, h;
 
 	if (sscanf(size, "%ux%u", &w, &h) != 2 || w > 1000 || h > 1000)
-		return fault("no size", size);
+		return replay_fault("no size", size);
 	canvas_resize(&s->sheet.canvas, w, h);
 	return 0;
 }
@@ -105,7 +105,7 @@ static int wait_job(struct screen *s, char *words, struct interrupt *outer)
 	char *state = strchr(words, ' ');
 
 	if (!state)
-		return fault("a job and a state are missing in", words);
+		return replay_fault("a job and a state are missing in", words);
 	*state++ = '\0';
 	while (!s->over && !is_in_state(s, words, state))
 		wait_news(s, outer);
@@ -133,7 +133,7 @@ int replay_line(struct screen *s, char *line, struct interrupt *outer)
 	if (!strcmp(line, "key"))
 		return keys(s, rest, outer);
 	if (!strcmp(line, "size"))
-		return resize(s, rest);
+		return replay_resize(s, rest);
 	if (!strcmp(line, "wait"))
 		return wait_job(s, rest, outer);
 	if (!strcmp(line, "paste"))
@@ -143,11 +143,12 @@ int replay_line(struct screen *s, char *line, struct interrupt *outer)
 	else if (!strcmp(line, "screenshot"))
 		screen_shoot(s, rest);
 	else
-		return fault("there is no command", line);
+		return replay_fault("there is no command", line);
 	return 0;
 }
 
-static int run_file(struct screen *s, FILE *file, struct interrupt *outer)
+static int replay_run_file(struct screen *s, FILE *file,
+			   struct interrupt *outer)
 {
 	char *line = NULL;
 	size_t size = 0;
@@ -170,7 +171,7 @@ int replay_run(struct screen *s, struct interrupt *outer)
 			strerror(errno));
 		return -1;
 	}
-	rc = run_file(s, file, outer);
+	rc = replay_run_file(s, file, outer);
 	fclose(file);
 	if (!rc && s->options->screenshot) {
 		replay_settle(s, outer);

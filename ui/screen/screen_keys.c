@@ -222,7 +222,7 @@ static void pane_key(struct screen *s, const struct key *key)
 			      ": goes to the prompt");
 }
 
-static void answer(struct screen *s, const struct key *key)
+static void keys_answer(struct screen *s, const struct key *key)
 {
 	bool yes = false;
 	char *line = ask_key(&s->ask, &s->sheet, key, &yes);
@@ -235,7 +235,7 @@ static void answer(struct screen *s, const struct key *key)
 static void handle_key(struct screen *s, const struct key *key)
 {
 	if (s->ask.question) {
-		answer(s, key);
+		keys_answer(s, key);
 		return;
 	}
 	if (key->code != KEY_MOUSE || key->mouse != MOUSE_OTHER)

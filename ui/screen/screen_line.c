@@ -10,7 +10,7 @@
 #include "ui/draw/text.h"
 #include "ui/screen/screen_impl.h"
 
-static bool is_word(const char *line, const char *word, const char **rest)
+static bool sline_is_word(const char *line, const char *word, const char **rest)
 {
 	size_t len = strlen(word);
 
@@ -26,7 +26,7 @@ static bool run_own(struct screen *s, const char *line)
 	const char *rest;
 
 	line += *line == ':';
-	if (!is_word(line, "screenshot", &rest))
+	if (!sline_is_word(line, "screenshot", &rest))
 		return false;
 	if (*rest)
 		screen_shoot(s, rest);
@@ -36,7 +36,7 @@ static bool run_own(struct screen *s, const char *line)
 	return true;
 }
 
-static void run_line(struct screen *s, const char *line)
+static void sline_run_line(struct screen *s, const char *line)
 {
 	char *safe = text_safe(line);
 
@@ -59,7 +59,7 @@ static void run_held(struct screen *s)
 		lines[len] = '\0';
 		words = lines + strspn(lines, " \t");
 		if (*words && !ask_first(&s->ask, &s->sheet, words))
-			run_line(s, lines);
+			sline_run_line(s, lines);
 		free(lines);
 	}
 }
@@ -73,7 +73,7 @@ void screen_line(struct screen *s, const char *line)
 
 void screen_first(struct screen *s, const char *line)
 {
-	run_line(s, line);
+	sline_run_line(s, line);
 }
 
 void screen_answer(struct screen *s, const char *line, bool yes)
@@ -81,7 +81,7 @@ void screen_answer(struct screen *s, const char *line, bool yes)
 	char *safe = text_safe(line);
 
 	if (yes)
-		run_line(s, line);
+		sline_run_line(s, line);
 	else
 		sheet_say(&s->sheet, LOG_SCREEN, "not done: %s", safe);
 	free(safe);

@@ -50,7 +50,7 @@ static int open_signals(sigset_t *set)
 	return signalfd(-1, set, SFD_CLOEXEC | SFD_NONBLOCK);
 }
 
-static void resize(struct loop *l)
+static void loop_resize(struct loop *l)
 {
 	unsigned w, h;
 
@@ -64,7 +64,7 @@ static void suspend(struct loop *l)
 {
 	l->s->suspend = false;
 	tty_suspend();
-	resize(l);
+	loop_resize(l);
 }
 
 static void take_signals(struct loop *l)
@@ -76,12 +76,12 @@ static void take_signals(struct loop *l)
 			l->s->suspend = true;
 		if (info.ssi_signo == SIGCONT)
 			tty_resume();
-		resize(l);
+		loop_resize(l);
 	}
 }
 
 /* SIGINT from outside is a Ctrl-C; all others end us. */
-static void take_interrupt(struct loop *l)
+static void loop_take_interrupt(struct loop *l)
 {
 	eventfd_t count;
 
@@ -95,7 +95,7 @@ static void take_interrupt(struct loop *l)
 }
 
 /* The terminal is gone when there is nothing to read. */
-static void read_keys(struct loop *l)
+static void loop_read_keys(struct loop *l)
 {
 	char bytes[4096];
 	ssize_t n = read(tty_fd(), bytes, sizeof(bytes));
@@ -107,7 +107,7 @@ static void read_keys(struct loop *l)
 		l->s->over = true;
 }
 
-static int timeout_ms(const struct loop *l)
+static int loop_timeout_ms(const struct loop *l)
 {
 	uint64_t now = clock_ns(), at = UINT64_MAX;
 
@@ -121,7 +121,7 @@ static int timeout_ms(const struct loop *l)
 }
 
 /* True if a key was handled. */
-static bool wait(struct loop *l)
+static bool loop_wait(struct loop *l)
 {
 	struct pollfd fds[] = {
 		{ .fd = tty_fd(), .events = POLLIN },
@@ -129,12 +129,12 @@ static bool wait(struct loop *l)
 		{ .fd = l->signals, .events = POLLIN },
 		{ .fd = l->outer ? l->outer->fd : -1, .events = POLLIN },
 	};
-	int n = poll(fds, 4, timeout_ms(l));
+	int n = poll(fds, 4, loop_timeout_ms(l));
 
 	if (n < 0)
 		return false;
 	if (fds[3].revents)
-		take_interrupt(l);
+		loop_take_interrupt(l);
 	if (fds[2].revents)
 		take_signals(l);
 	if (fds[1].revents) {
@@ -142,7 +142,7 @@ static bool wait(struct loop *l)
 		l->dirty = true;
 	}
 	if (fds[0].revents)
-		read_keys(l);
+		loop_read_keys(l);
 	return screen_pump(l->s, !fds[0].revents && clock_ns() >= l->typed +
 			   ESC_TIME);
 }
@@ -165,7 +165,7 @@ static char *title(const struct view_jobs *jobs)
 			  job->id);
 }
 
-static void tell(struct loop *l)
+static void loop_tell(struct loop *l)
 {
 	struct screen *s = l->s;
 	char *now = title(&s->sheet.jobs);
@@ -188,12 +188,12 @@ static void paint(struct loop *l)
 {
 	screen_draw(l->s);
 	tty_paint(&l->s->sheet.canvas, l->anew);
-	tell(l);
+	loop_tell(l);
 	l->drawn = clock_ns();
 	l->dirty = l->anew = false;
 }
 
-static void run(struct loop *l)
+static void loop_run(struct loop *l)
 {
 	bool key = true;
 
@@ -206,7 +206,7 @@ static void run(struct loop *l)
 		if (key || l->anew || (l->dirty && clock_ns() >= l->drawn +
 				       FRAME))
 			paint(l);
-		key = wait(l);
+		key = loop_wait(l);
 	}
 }
 
@@ -222,8 +222,8 @@ static int run_on_terminal(struct screen *s, struct interrupt *outer)
 		      stderr);
 		return -1;
 	}
-	resize(&l);
-	run(&l);
+	loop_resize(&l);
+	loop_run(&l);
 	tty_close();
 	close(l.signals);
 	return 0;

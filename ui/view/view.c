@@ -50,7 +50,7 @@ static bool is_corrupt(const json_t *image)
 			  "format-specific"), "data"), "corrupt");
 }
 
-static struct seedling *add(struct builder *b)
+static struct seedling *view_add(struct builder *b)
 {
 	struct seedling *s = &b->list[b->n++];
 
@@ -67,10 +67,10 @@ static void set_names(struct view_image *v, const char *node,
 	v->name = text_safe(text_base_name(path));
 }
 
-static void add_node(struct builder *b, const json_t *node)
+static void view_add_node(struct builder *b, const json_t *node)
 {
 	const json_t *image = json_object_get(node, "image");
-	struct view_image *v = &add(b)->image;
+	struct view_image *v = &view_add(b)->image;
 
 	set_names(v, field_str(node, "node-name"),
 		  field_str(image, "filename"));
@@ -90,13 +90,13 @@ static void add_node(struct builder *b, const json_t *node)
 }
 
 /* Replies list the newest first; the picture has the oldest first. */
-static void add_nodes(struct builder *b, const json_t *nodes)
+static void view_add_nodes(struct builder *b, const json_t *nodes)
 {
 	for (size_t i = json_array_size(nodes); i--; ) {
 		const json_t *node = json_array_get(nodes, i);
 
 		if (is_image(node))
-			add_node(b, node);
+			view_add_node(b, node);
 	}
 }
 
@@ -104,8 +104,8 @@ static void add_nodes(struct builder *b, const json_t *nodes)
 
 /* Searches from @near on and then from the start, for neighbours in a chain
  * are neighbours in the lists. */
-static int find(const struct builder *b, const char *word, bool by_file,
-		size_t near)
+static int view_find(const struct builder *b, const char *word, bool by_file,
+		     size_t near)
 {
 	for (size_t i = 0; i < b->n; i++) {
 		size_t at = (near + i) % b->n;
@@ -126,12 +126,12 @@ static void link_by_name(struct builder *b, const json_t *links)
 		const json_t *link = json_array_get(links, i);
 		const char *backing = field_str(link, "backing");
 
-		at = find(b, field_str(link, "node-name"), false, near);
+		at = view_find(b, field_str(link, "node-name"), false, near);
 		if (at < 0 || !*backing)
 			continue;
 		near = (size_t)at + 1;
-		below = find(b, backing, false, (size_t)at ? (size_t)at - 1 :
-			     0);
+		below = view_find(b, backing, false,
+				  (size_t)at ? (size_t)at - 1 : 0);
 		b->list[at].backing = below;
 	}
 }
@@ -141,7 +141,8 @@ static void link_by_file(struct builder *b)
 	for (size_t i = 0; i < b->n; i++) {
 		const char *file = field_str(b->list[i].image.image,
 					     "full-backing-filename");
-		b->list[i].backing = *file ? find(b, file, true, i + 1) : -1;
+		b->list[i].backing =
+			*file ? view_find(b, file, true, i + 1) : -1;
 	}
 }
 
@@ -172,7 +173,7 @@ static void add_missing(struct builder *b)
 
 		if (b->list[i].backing >= 0 || !*file)
 			continue;
-		v = &add(b)->image;
+		v = &view_add(b)->image;
 		set_names(v, "", file);
 		v->format = mem_dup("");
 		v->missing = true;
@@ -198,7 +199,7 @@ struct prefix {
 	struct str text[2];	/* UTF-8, ASCII */
 };
 
-static void prefix_add(struct prefix *p, enum glyph glyph)
+static void view_prefix_add(struct prefix *p, enum glyph glyph)
 {
 	for (int ascii = 0; ascii < 2; ascii++)
 		str_add(&p->text[ascii], theme_glyph(glyph, ascii));
@@ -250,8 +251,8 @@ static void place_branches(struct builder *b, int first,
 			str_add(&rest->text[ascii], last ? "  " :
 				theme_glyph(GLYPH_TREE_LINE, ascii));
 		}
-		prefix_add(&p, last ? GLYPH_TREE_BRANCH_LAST :
-			   GLYPH_TREE_BRANCH);
+		view_prefix_add(&p, last ? GLYPH_TREE_BRANCH_LAST
+					 : GLYPH_TREE_BRANCH);
 		place_run(b, i, &p, rest);
 		prefix_cut(rest, len);
 	}
@@ -344,7 +345,7 @@ struct shape *shape_new(json_t *blocks, json_t *nodes, const json_t *links)
 	/* Each may lie on one that is missing. */
 	b.list = mem_alloc((2 * json_array_size(nodes) + 1) *
 			   sizeof(*b.list));
-	add_nodes(&b, nodes);
+	view_add_nodes(&b, nodes);
 	if (links)
 		link_by_name(&b, links);
 	else

@@ -29,7 +29,8 @@ static void copy_text(char *to, size_t size, const char *from)
 #define COPY(to, from) copy_text(to, sizeof(to), from)
 
 /* The newest of that id that is not over. */
-static struct view_job *find(const struct view_jobs *jobs, const char *id)
+static struct view_job *view_jobs_find(const struct view_jobs *jobs,
+				       const char *id)
 {
 	for (size_t i = jobs->n; i--; )
 		if (!strcmp(jobs->list[i].id, id) &&
@@ -108,7 +109,8 @@ static void forget_oldest_end(struct view_jobs *jobs)
 		}
 }
 
-static struct view_job *add(struct view_jobs *jobs, const json_t *entry)
+static struct view_job *view_jobs_add(struct view_jobs *jobs,
+				      const json_t *entry)
 {
 	struct view_job *job;
 
@@ -133,7 +135,7 @@ void view_jobs_settle(struct view_jobs *jobs)
 }
 
 /* One that is over but must be dismissed is listed still. */
-static bool is_kept(const struct view_jobs *jobs, const json_t *entry)
+static bool view_jobs_is_kept(const struct view_jobs *jobs, const json_t *entry)
 {
 	if (strcmp(field_str(entry, "status"), "concluded"))
 		return false;
@@ -153,12 +155,13 @@ bool view_jobs_update(struct view_jobs *jobs, const json_t *reply,
 	/* Newest first; the picture has the oldest first. */
 	for (size_t i = json_array_size(reply); i--; ) {
 		const json_t *entry = json_array_get(reply, i);
-		struct view_job *job = find(jobs, field_str(entry, "device"));
+		struct view_job *job =
+			view_jobs_find(jobs, field_str(entry, "device"));
 
-		if (!job && is_kept(jobs, entry))
+		if (!job && view_jobs_is_kept(jobs, entry))
 			continue;
 		if (!job) {
-			job = add(jobs, entry);
+			job = view_jobs_add(jobs, entry);
 			grown = true;
 		}
 		job->listed = true;
@@ -195,9 +198,9 @@ void view_jobs_event(struct view_jobs *jobs, const json_t *event)
 
 	if (!completed && strcmp(name, "BLOCK_JOB_CANCELLED"))
 		return;
-	job = find(jobs, field_str(data, "device"));
+	job = view_jobs_find(jobs, field_str(data, "device"));
 	if (!job) {	/* begun and ended between two looks */
-		job = add(jobs, data);
+		job = view_jobs_add(jobs, data);
 		job->speed = field_u64(data, "speed");
 		job->len = field_u64(data, "len");
 		job->done = field_u64(data, "offset");

@@ -17,8 +17,8 @@ static void copy_safe(char *to, size_t size, const char *from)
 	free(safe);
 }
 
-static const struct view_use *find(const struct view_uses *uses,
-				   const struct view_use *use)
+static const struct view_use *view_use_find(const struct view_uses *uses,
+					    const struct view_use *use)
 {
 	for (size_t i = 0; i < uses->n; i++)
 		if (!strcmp(uses->list[i].drive, use->drive) &&
@@ -46,8 +46,9 @@ static void set_rates(struct view_use *use, const struct view_use *before,
 			(use->requests - before->requests);
 }
 
-static void add(struct view_uses *now, const struct view_uses *before,
-		const char *drive, const char *client, const json_t *counts)
+static void view_use_add(struct view_uses *now, const struct view_uses *before,
+			 const char *drive, const char *client,
+			 const json_t *counts)
 {
 	struct view_use *use = &now->list[now->n];
 	const struct view_use *old;
@@ -65,7 +66,7 @@ static void add(struct view_uses *now, const struct view_uses *before,
 	copy_safe(use->drive, sizeof(use->drive), drive);
 	copy_safe(use->client, sizeof(use->client), client);
 	now->n++;
-	old = find(before, use);
+	old = view_use_find(before, use);
 	if (old)
 		set_rates(use, old, now->ns - before->ns);
 }
@@ -82,7 +83,7 @@ static void add_clients(struct view_uses *now, const struct view_uses *before,
 		snprintf(name, sizeof(name), "client %ju %s",
 			 (uintmax_t)field_u64(client, "number"),
 			 field_str(client, "address"));
-		add(now, before, drive, name, client);
+		view_use_add(now, before, drive, name, client);
 	}
 }
 
@@ -101,7 +102,8 @@ void view_uses_make(struct view_uses *now, const struct view_uses *before,
 			of_drive += !strcmp(field_str(export, "device"), id);
 		if (!of_drive)
 			continue;
-		add(now, before, id, "", json_object_get(drive, "stats"));
+		view_use_add(now, before, id, "",
+			     json_object_get(drive, "stats"));
 		json_array_foreach(exports, k, export)
 			if (!strcmp(field_str(export, "device"), id))
 				add_clients(now, before, id,

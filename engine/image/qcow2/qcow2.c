@@ -11,7 +11,7 @@
 #include "engine/util/mem.h"
 #include "engine/util/str.h"
 
-static void set_geometry(struct qcow2 *q)
+static void qcow2_set_geometry(struct qcow2 *q)
 {
 	const struct qcow2_header *h = &q->h;
 
@@ -118,7 +118,7 @@ static int qcow2_open(struct node *node, const struct node_options *o,
 		free(q);
 		return -1;
 	}
-	set_geometry(q);
+	qcow2_set_geometry(q);
 	lock_init(&q->sync);
 	cond_init(&q->synced);
 	qcow2_cache_init(&q->cache, q->cluster);
@@ -167,7 +167,7 @@ static int load_refcounts(struct qcow2 *q, struct err *err)
 
 /* Repairing changes refcounts and flags on disk, behind the tables that are
  * in memory already. */
-static int repair(struct qcow2 *q, struct err *err)
+static int qcow2_repair_if_dirty(struct qcow2 *q, struct err *err)
 {
 	if (!(q->h.incompatible & QCOW2_INCOMPAT_DIRTY))
 		return 0;
@@ -189,7 +189,7 @@ static int qcow2_make_writable(struct node *node, struct err *err)
 			       "(blkmon check -r all)", q->file->path);
 	if (q->external && file_set_writable(q->data, true, LOCKS_WRITE, err))
 		return -1;
-	if (repair(q, err) || load_refcounts(q, err)) {
+	if (qcow2_repair_if_dirty(q, err) || load_refcounts(q, err)) {
 		if (q->external)
 			file_set_writable(q->data, false, LOCKS_READ, &back);
 		return -1;

@@ -34,7 +34,7 @@ static uint32_t ext_bytes(uint32_t len)
 	return 8 + (uint32_t)align_up(len, 8);
 }
 
-static bool is_kept(const struct layout *l, const struct qcow2_ext *e)
+static bool backing_is_kept(const struct layout *l, const struct qcow2_ext *e)
 {
 	return !l->drop_names || e->type != QCOW2_EXT_FEATURES;
 }
@@ -48,7 +48,7 @@ static bool fits_moved(const struct qcow2_header *h, const struct words *w,
 	if (w->format)
 		end += ext_bytes(w->format_len);
 	for (uint32_t i = 0; i < h->ext_count; i++)
-		if (is_kept(l, &h->ext[i]))
+		if (backing_is_kept(l, &h->ext[i]))
 			end += ext_bytes(h->ext[i].len);
 	l->end = (uint32_t)end;
 	return end + 8 <= QCOW2_SECTOR;
@@ -115,8 +115,8 @@ static int find_layout(const struct qcow2_header *h, const struct words *w,
 	return -ENOSPC;
 }
 
-static int check_words(const struct qcow2_header *h, const char *name,
-		       const char *format, struct words *w)
+static int backing_check_words(const struct qcow2_header *h, const char *name,
+			       const char *format, struct words *w)
 {
 	size_t name_len = name ? strlen(name) : 0;
 	size_t format_len = name && format ? strlen(format) : 0;
@@ -139,7 +139,7 @@ int qcow2_header_check_backing(const struct qcow2_header *h, const char *name,
 {
 	struct words w;
 	struct layout l;
-	int rc = check_words(h, name, format, &w);
+	int rc = backing_check_words(h, name, format, &w);
 
 	return rc ? rc : find_layout(h, &w, &l);
 }
@@ -167,7 +167,7 @@ static void put_moved(uint8_t *sector, const struct qcow2_header *h,
 	for (uint32_t i = 0; i < h->ext_count; i++) {
 		const struct qcow2_ext *e = &h->ext[i];
 
-		if (is_kept(l, e))
+		if (backing_is_kept(l, e))
 			at = put_ext(sector, at, e->type, e->len, e->data);
 	}
 }
@@ -234,7 +234,7 @@ int qcow2_header_switch(struct file *file, struct qcow2_header *h,
 {
 	struct words w;
 	struct layout l = { 0 };
-	int rc = check_words(h, name, format, &w);
+	int rc = backing_check_words(h, name, format, &w);
 
 	if (!rc)
 		rc = find_layout(h, &w, &l);

@@ -29,8 +29,8 @@ struct entry {
 	char name[NAME_MAX_BYTES + 1];
 };
 
-static bool is_valid(const struct qcow2_header *h, const uint8_t *head,
-		     const struct entry *e)
+static bool bitmap_is_valid(const struct qcow2_header *h, const uint8_t *head,
+			    const struct entry *e)
 {
 	uint32_t granularity = head[17];
 
@@ -44,8 +44,8 @@ static bool is_valid(const struct qcow2_header *h, const uint8_t *head,
 }
 
 /* The entry at *at of the directory, and *at moved behind it. */
-static int read_entry(struct file *file, const struct qcow2_header *h,
-		      uint64_t *at, struct entry *e)
+static int bitmap_read_entry(struct file *file, const struct qcow2_header *h,
+			     uint64_t *at, struct entry *e)
 {
 	uint64_t start = h->bitmap_dir_offset + *at;
 	uint64_t left = h->bitmap_dir_size - *at, len;
@@ -63,7 +63,7 @@ static int read_entry(struct file *file, const struct qcow2_header *h,
 	e->name_len = get_be16(head + 18);
 	extra = get_be32(head + 20);
 	len = (uint64_t)ENTRY_HEAD + extra + e->name_len;
-	if (!is_valid(h, head, e) || align_up(len, 8) > left ||
+	if (!bitmap_is_valid(h, head, e) || align_up(len, 8) > left ||
 	    e->table_offset > file->size ||
 	    e->table_size * 8ull > file->size - e->table_offset)
 		return -EINVAL;
@@ -82,7 +82,7 @@ static int for_each(struct file *file, const struct qcow2_header *h,
 	int rc = 0;
 
 	for (uint32_t i = 0; !rc && i < h->bitmap_count; i++) {
-		rc = read_entry(file, h, &at, &e);
+		rc = bitmap_read_entry(file, h, &at, &e);
 		if (!rc)
 			rc = fn(arg, &e);
 	}
@@ -98,7 +98,7 @@ struct names {
 	size_t count;
 };
 
-static int add_name(void *arg, const struct entry *e)
+static int bitmap_add_name(void *arg, const struct entry *e)
 {
 	struct names *n = arg;
 
@@ -106,7 +106,7 @@ static int add_name(void *arg, const struct entry *e)
 	return n->v[n->count] ? (n->count++, 0) : -ENOMEM;
 }
 
-static int compare(const void *a, const void *b)
+static int bitmap_compare(const void *a, const void *b)
 {
 	return strcmp(*(char *const *)a, *(char *const *)b);
 }
@@ -133,8 +133,8 @@ int qcow2_bitmap_names(struct file *file, const struct qcow2_header *h,
 	n.v = mem_try(h->bitmap_count, sizeof(*n.v));
 	if (!n.v)
 		return -ENOMEM;
-	rc = for_each(file, h, add_name, &n);
-	qsort(n.v, n.count, sizeof(*n.v), compare);
+	rc = for_each(file, h, bitmap_add_name, &n);
+	qsort(n.v, n.count, sizeof(*n.v), bitmap_compare);
 	if (!rc && !all_differ(&n))
 		rc = -EINVAL;
 	if (rc) {
@@ -157,7 +157,7 @@ struct walk {
 	void *arg;
 };
 
-static int tell(const struct walk *w, uint64_t off, uint64_t len)
+static int bitmap_tell(const struct walk *w, uint64_t off, uint64_t len)
 {
 	return w->fn(w->arg, off, align_up(len, 1ull << w->cluster_bits));
 }
@@ -170,14 +170,14 @@ static int tell_data(const struct walk *w, uint64_t entry)
 	if ((entry & ~TABLE_OFFSET & ~TABLE_ALL_ONES) ||
 	    (off && (entry & TABLE_ALL_ONES)) || !is_aligned(off, cluster))
 		return -EINVAL;
-	return off ? tell(w, off, cluster) : 0;
+	return off ? bitmap_tell(w, off, cluster) : 0;
 }
 
 static int tell_table(void *arg, const struct entry *e)
 {
 	const struct walk *w = arg;
 	uint8_t buf[TABLE_CHUNK * 8];
-	int rc = tell(w, e->table_offset, e->table_size * 8ull);
+	int rc = bitmap_tell(w, e->table_offset, e->table_size * 8ull);
 
 	for (uint32_t i = 0; !rc && i < e->table_size; i += TABLE_CHUNK) {
 		uint32_t n = e->table_size - i;
@@ -201,6 +201,6 @@ int qcow2_bitmap_clusters(struct file *file, const struct qcow2_header *h,
 
 	if (!h->bitmap_count)
 		return 0;
-	rc = tell(&w, h->bitmap_dir_offset, h->bitmap_dir_size);
+	rc = bitmap_tell(&w, h->bitmap_dir_offset, h->bitmap_dir_size);
 	return rc ? rc : for_each(file, h, tell_table, &w);
 }

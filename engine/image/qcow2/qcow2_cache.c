@@ -87,7 +87,7 @@ static void buckets_grow(struct qcow2_cache *c)
 	c->buckets = wide.buckets;
 }
 
-static void make_room(struct qcow2_cache *c)
+static void cache_make_room(struct qcow2_cache *c)
 {
 	struct list *pos = c->lru.prev;
 
@@ -107,7 +107,7 @@ static struct unit *unit_add(struct qcow2_cache *c, enum unit_kind kind,
 	struct unit *u;
 	size_t b;
 
-	make_room(c);
+	cache_make_room(c);
 	if (c->count > c->buckets * 2)
 		buckets_grow(c);
 	u = mem_try(1, sizeof(*u));

@@ -25,7 +25,7 @@ static void forget_findings(struct check *c)
 	c->highest = 0;
 }
 
-static int look(struct check *c)
+static int check_look(struct check *c)
 {
 	forget_findings(c);
 	c->end = atomic_load(&c->file->size);
@@ -46,7 +46,7 @@ static int look(struct check *c)
 
 /* --- mending --- */
 
-static int flush(struct check *c)
+static int check_flush(struct check *c)
 {
 	int rc = file_flush(c->file);
 
@@ -64,7 +64,7 @@ static int walk_and(struct check *c, int (*fn)(struct check *c))
 	c->end = atomic_load(&c->file->size);
 	rc = check_windows(c, fn);
 	c->quiet = false;
-	if (rc || flush(c))
+	if (rc || check_flush(c))
 		return -1;
 	if (!c->in_tables && !c->r.check_errors)
 		check_give_back(c);
@@ -73,8 +73,8 @@ static int walk_and(struct check *c, int (*fn)(struct check *c))
 }
 
 /* What must be durable before the first change, and after the last. */
-static int write_header(struct check *c, uint64_t incompatible,
-			uint32_t nb_snapshots, bool changed)
+static int check_write_header(struct check *c, uint64_t incompatible,
+			      uint32_t nb_snapshots, bool changed)
 {
 	struct qcow2_header h = c->h;
 	int rc;
@@ -98,7 +98,7 @@ static int write_header(struct check *c, uint64_t incompatible,
 
 static int write_bits(struct check *c, uint64_t incompatible)
 {
-	return write_header(c, incompatible, c->h.nb_snapshots, false);
+	return check_write_header(c, incompatible, c->h.nb_snapshots, false);
 }
 
 /* Where the header itself would be the table of snapshots there is none; and
@@ -115,14 +115,14 @@ static int mend_no_table(struct check *c)
 		  "0x%llx", c->h.nb_snapshots, (unsigned long long)at);
 	c->h.snapshots_offset = 0;
 	c->others_fixed++;
-	return write_header(c, c->h.incompatible, 0, lost);
+	return check_write_header(c, c->h.incompatible, 0, lost);
 }
 
 static int mend_zeroes(struct check *c)
 {
 	if (!c->odd_zeroes)
 		return 0;
-	return walk_and(c, check_zeroes_fix) || look(c) ? -1 : 0;
+	return walk_and(c, check_zeroes_fix) || check_look(c) ? -1 : 0;
 }
 
 static int mend_counts(struct check *c)
@@ -157,7 +157,7 @@ static int mend_rest(struct check *c)
 {
 	if (!c->r.leaks || c->rebuild)
 		return 0;
-	return walk_and(c, check_correct) || look(c) ? -1 : 0;
+	return walk_and(c, check_correct) || check_look(c) ? -1 : 0;
 }
 
 /* A table may lie over the header: then it has changed, too. */
@@ -167,7 +167,7 @@ static int begin_mending(struct check *c)
 
 	if (write_bits(c, c->h.incompatible))
 		return -1;
-	return c->h.autoclear != autoclear ? look(c) : 0;
+	return c->h.autoclear != autoclear ? check_look(c) : 0;
 }
 
 /* Mends, looks again, and says in c->r what was mended and what is left. */
@@ -181,7 +181,8 @@ static int mend(struct check *c)
 		return -1;
 	in_tables = c->in_tables;
 	leaks = c->r.leaks;
-	if ((all ? mend_all(c) : mend_leaks(c)) || look(c) || mend_rest(c))
+	if ((all ? mend_all(c) : mend_leaks(c)) || check_look(c) ||
+	    mend_rest(c))
 		return -1;
 	if (in_tables > c->in_tables)
 		c->r.corruptions_fixed = in_tables - c->in_tables;
@@ -192,7 +193,7 @@ static int mend(struct check *c)
 
 static int check_and_mend(struct check *c)
 {
-	if ((c->o->fix && mend_no_table(c)) || look(c))
+	if ((c->o->fix && mend_no_table(c)) || check_look(c))
 		return -1;
 	if (!c->o->fix)
 		return 0;
@@ -207,7 +208,7 @@ static int check_and_mend(struct check *c)
 
 /* --- the whole --- */
 
-static void set_geometry(struct check *c)
+static void check_set_geometry(struct check *c)
 {
 	const struct qcow2_header *h = &c->h;
 	uint64_t kept;
@@ -246,7 +247,7 @@ int qcow2_check(struct file *file, const struct check_options *o,
 	*out = (struct check_report){ 0 };
 	if (qcow2_header_read_damaged(file, &c.h, err))
 		return -1;
-	set_geometry(&c);
+	check_set_geometry(&c);
 	c.l1_buf = buf_new(c.cluster);
 	c.l2_buf = buf_new(c.cluster);
 	if (c.l1_buf && c.l2_buf)

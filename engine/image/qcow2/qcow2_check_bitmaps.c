@@ -45,7 +45,7 @@ static uint64_t entries_needed(const struct check *c, const struct bitmap *b)
 	return div_round_up(div_round_up(bits, 64) * 8, c->cluster);
 }
 
-static bool is_valid(const struct check *c, const struct bitmap *b)
+static bool bits_is_valid(const struct check *c, const struct bitmap *b)
 {
 	return b->entries && b->entries <= TABLE_MAX && b->table &&
 	       is_aligned(b->table, c->cluster) &&
@@ -75,10 +75,10 @@ static bool take_entry(const struct check *c, const uint8_t *dir,
 	if (len > size - *at || get_be32(head + 20) || head[16] != 1)
 		return false;
 	*at += len;
-	return is_valid(c, b);
+	return bits_is_valid(c, b);
 }
 
-static int compare(const void *a, const void *b)
+static int bits_compare(const void *a, const void *b)
 {
 	const struct bitmap *x = a, *y = b;
 	size_t n = min_u64(x->name_len, y->name_len);
@@ -91,7 +91,7 @@ static int compare(const void *a, const void *b)
 static bool names_differ(const struct bitmap *v, uint32_t n)
 {
 	for (uint32_t i = 1; i < n; i++)
-		if (!compare(&v[i - 1], &v[i]))
+		if (!bits_compare(&v[i - 1], &v[i]))
 			return false;
 	return true;
 }
@@ -120,7 +120,7 @@ static int directory_read(struct check *c, struct directory *d)
 	for (uint32_t i = 0; i < n && ok; i++)
 		ok = take_entry(c, d->buf, size, &at, &d->v[i]);
 	if (ok && at == size) {
-		qsort(d->v, n, sizeof(*d->v), compare);
+		qsort(d->v, n, sizeof(*d->v), bits_compare);
 		ok = names_differ(d->v, n);
 	}
 	if (ok && at == size)
@@ -144,7 +144,7 @@ static int bad_table(struct check *c, const struct bitmap *b)
 	return -1;
 }
 
-static int walk_table(struct check *c, const struct bitmap *b, bool count)
+static int bits_walk_table(struct check *c, const struct bitmap *b, bool count)
 {
 	uint64_t per = c->cluster / 8;
 
@@ -176,7 +176,7 @@ int check_bitmaps_load(struct check *c)
 	rc = directory_read(c, &d);
 	for (uint32_t i = 0; i < c->h.bitmap_count && !rc; i++)
 		if (!(d.v[i].flags & IN_USE))
-			rc = walk_table(c, &d.v[i], false);
+			rc = bits_walk_table(c, &d.v[i], false);
 	directory_release(&d);
 	return rc;
 }
@@ -194,7 +194,7 @@ int check_bitmaps_walk(struct check *c)
 	for (uint32_t i = 0; i < c->h.bitmap_count && !rc; i++) {
 		check_count(c, d.v[i].table, d.v[i].entries * 8ull,
 			    CHECK_META);
-		rc = walk_table(c, &d.v[i], true);
+		rc = bits_walk_table(c, &d.v[i], true);
 	}
 	directory_release(&d);
 	return rc;

@@ -81,8 +81,8 @@ static bool is_l2_alone(struct check *c, uint64_t table)
 	       (check_counted(c, cluster) & ~CHECK_COUNT) == CHECK_L2;
 }
 
-static int write_table(struct check *c, uint64_t at, const void *buf,
-		       uint64_t len)
+static int flags_write_table(struct check *c, uint64_t at, const void *buf,
+			     uint64_t len)
 {
 	int rc = file_write(c->file, at, buf, len);
 
@@ -107,7 +107,7 @@ static int fix_l2(struct check *c, uint64_t table)
 		changed++;
 	}
 	c->others_fixed += changed;
-	return changed ? write_table(c, table, c->l2_buf, c->cluster) : 0;
+	return changed ? flags_write_table(c, table, c->l2_buf, c->cluster) : 0;
 }
 
 /* One entry of L1, if its cluster is nothing else. */
@@ -121,7 +121,7 @@ static int fix_l1_flag(struct check *c, uint32_t i, uint64_t e)
 		return 0;
 	put_be64(raw, right);
 	c->others_fixed++;
-	return write_table(c, at, raw, sizeof(raw));
+	return flags_write_table(c, at, raw, sizeof(raw));
 }
 
 static int fix_l1(struct check *c, uint32_t i, uint64_t e, bool active)
@@ -169,7 +169,7 @@ static int fix_zeroes(struct check *c, uint32_t i, uint64_t e, bool active)
 		changed++;
 	}
 	c->others_fixed += changed;
-	return changed ? write_table(c, table, c->l2_buf, c->cluster) : 0;
+	return changed ? flags_write_table(c, table, c->l2_buf, c->cluster) : 0;
 }
 
 int check_zeroes_fix(struct check *c)

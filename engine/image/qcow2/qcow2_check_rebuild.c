@@ -153,7 +153,7 @@ static uint64_t count_of(const struct check *c, uint64_t cluster)
 	return check_needed(c, cluster);
 }
 
-static int write_block(struct check *c, uint64_t block)
+static int rebuild_write_block(struct check *c, uint64_t block)
 {
 	uint64_t k = block << c->block_bits, n = 1ull << c->block_bits;
 	int rc;
@@ -170,7 +170,7 @@ static int write_block(struct check *c, uint64_t block)
 static int write_blocks(struct check *c, uint64_t from, uint64_t to)
 {
 	for (uint64_t b = from; b < to && b < ENTRIES_MAX; b++)
-		if (c->plan->rt[b] && write_block(c, b))
+		if (c->plan->rt[b] && rebuild_write_block(c, b))
 			return -1;
 	return 0;
 }
@@ -209,7 +209,7 @@ static int write_snapshots(struct check *c)
 	return rc;
 }
 
-static int write_table(struct check *c)
+static int rebuild_write_table(struct check *c)
 {
 	struct check_plan *p = c->plan;
 	uint64_t bytes = p->table << c->cluster_bits;
@@ -226,7 +226,7 @@ static int write_table(struct check *c)
 }
 
 /* Flushes what was written, and the header. */
-static int switch_header(struct check *c)
+static int rebuild_switch_header(struct check *c)
 {
 	struct check_plan *p = c->plan;
 	struct qcow2_header h = c->h;
@@ -242,7 +242,7 @@ static int switch_header(struct check *c)
 	return rc;
 }
 
-static int write_all(struct check *c)
+static int rebuild_write_all(struct check *c)
 {
 	uint64_t written;
 	int rc;
@@ -255,9 +255,9 @@ static int write_all(struct check *c)
 		return -1;
 	rc = write_snapshots(c);
 	if (!rc)
-		rc = write_table(c);
+		rc = rebuild_write_table(c);
 	if (!rc)
-		rc = switch_header(c);
+		rc = rebuild_switch_header(c);
 	return rc ? check_fail(c, rc, "Could not write new refcounts of '%s'",
 			       c->file->path) : 0;
 }
@@ -280,7 +280,7 @@ int check_rebuild(struct check *c)
 	rc = c->file->block_device ? place_on_device(c) :
 		place_behind_end(c);
 	if (!rc)
-		rc = write_all(c);
+		rc = rebuild_write_all(c);
 	c->quiet = c->anew = c->replace = false;
 	c->watch_end = 0;
 	c->plan = NULL;

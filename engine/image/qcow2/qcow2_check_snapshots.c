@@ -15,7 +15,8 @@
 #define EXTRA_WRITTEN 24u	/* at least */
 #define EXTRA_MAX 1024u
 
-static int read_entry(struct check *c, struct check_snapshot *s, uint64_t at)
+static int snaps_read_entry(struct check *c, struct check_snapshot *s,
+			    uint64_t at)
 {
 	uint8_t head[HEAD];
 
@@ -56,7 +57,7 @@ static int read_entries(struct check *c)
 		struct check_snapshot *s = &c->snap[i];
 
 		at = align_up(at, 8);
-		if (read_entry(c, s, at) || check_extra(c, s, i))
+		if (snaps_read_entry(c, s, at) || check_extra(c, s, i))
 			return -1;
 		at += (uint64_t)HEAD + s->extra + s->id + s->name;
 		if (at - start > TABLE_MAX)

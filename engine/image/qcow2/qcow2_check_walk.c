@@ -64,8 +64,8 @@ static void count_compressed(struct check *c, uint32_t i, uint64_t e,
 	c->r.fragmented_clusters++;
 }
 
-static void check_place(struct check *c, const uint8_t *entry, uint64_t off,
-			uint64_t bitmap)
+static void chkwalk_check_place(struct check *c, const uint8_t *entry,
+				uint64_t off, uint64_t bitmap)
 {
 	if (bitmap >> 32 & bitmap)
 		check_corrupt(c, "ERROR offset=%" PRIx64 ": Allocated cluster "
@@ -90,7 +90,7 @@ static void count_place(struct check *c, const uint8_t *entry, bool active,
 {
 	uint64_t off = get_be64(entry) & QCOW2_OFFSET_MASK;
 
-	check_place(c, entry, off, bitmap_of(c, entry));
+	chkwalk_check_place(c, entry, off, bitmap_of(c, entry));
 	if (active && !c->again && !c->quiet) {
 		c->r.allocated_clusters++;
 		if (*next && off != *next)
@@ -204,7 +204,7 @@ static int walk_snapshot(struct check *c, uint32_t i)
 	return walk_l1(c, s->l1_offset, s->l1_size, false);
 }
 
-static int walk_snapshots(struct check *c)
+static int chkwalk_walk_snapshots(struct check *c)
 {
 	int rc = 0;
 
@@ -275,7 +275,7 @@ int check_walk(struct check *c)
 	check_count(c, 0, c->cluster, CHECK_META);
 	if (c->h.l1_size && walk_l1(c, c->h.l1_offset, c->h.l1_size, true))
 		return -1;
-	if (walk_snapshots(c))
+	if (chkwalk_walk_snapshots(c))
 		return -1;
 	if (!c->anew)
 		check_count(c, c->h.rt_offset, c->rt_count * 8ull, CHECK_META);

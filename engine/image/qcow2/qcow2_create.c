@@ -20,7 +20,8 @@ struct plan {
 	uint64_t table, blocks, l1, total;
 };
 
-static int check_options(const struct qcow2_create *o, struct qcow2_header *h)
+static int create_check_options(const struct qcow2_create *o,
+				struct qcow2_header *h)
 {
 	*h = (struct qcow2_header){
 		.version = 3,
@@ -129,7 +130,7 @@ int qcow2_create(struct file *file, const struct qcow2_create *o)
 	uint8_t sector[QCOW2_SECTOR] = { 0 };
 	struct qcow2_header h;
 	struct plan p = { 0 };
-	int rc = check_options(o, &h);
+	int rc = create_check_options(o, &h);
 
 	if (!rc)
 		rc = make_plan(&h, &p);

@@ -40,7 +40,7 @@ static void drop_bitmaps(struct qcow2 *q, const struct qcow2_extents *e)
 
 /* --- what a damaged table of bitmaps may name --- */
 
-static int by_offset(const void *a, const void *b)
+static int first_by_offset(const void *a, const void *b)
 {
 	const struct qcow2_extent *x = a, *y = b;
 
@@ -107,7 +107,7 @@ static bool are_single(struct qcow2 *q, const struct qcow2_extents *e)
 	return good;
 }
 
-static int walk_snapshots(struct qcow2 *q, struct qcow2_extents *e)
+static int first_walk_snapshots(struct qcow2 *q, struct qcow2_extents *e)
 {
 	struct err ignored = ERR_INIT;
 	struct qcow2_snapshot *s;
@@ -140,14 +140,15 @@ static bool are_bitmaps_own(struct qcow2 *q, struct qcow2_extents *e)
 	bool good;
 
 	if (e->count)
-		qsort(e->v, e->count, sizeof(*e->v), by_offset);
+		qsort(e->v, e->count, sizeof(*e->v), first_by_offset);
 	lock_take(&q->node->meta);
 	good = are_single(q, e) && !walk_tables(q, e);
 	lock_drop(&q->node->meta);
 	/* an external file's clusters are others */
 	if (q->external || !good)
 		return good;
-	return !qcow2_walk(q, &q->l1, is_bitmaps, e) && !walk_snapshots(q, e);
+	return !qcow2_walk(q, &q->l1, is_bitmaps, e) &&
+	       !first_walk_snapshots(q, e);
 }
 
 static void say_dropped(struct qcow2 *q)

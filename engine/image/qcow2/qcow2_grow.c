@@ -48,7 +48,7 @@ static void table_replace(struct qcow2_table *t, const struct qcow2_table *new)
  * taken before: from here on what is there and what the header says are the
  * same. Where that can't be told, for the host failed, the old header is
  * written again, or nothing more is. */
-static int switch_header(struct qcow2 *q, const struct qcow2_header *h)
+static int grow_switch_header(struct qcow2 *q, const struct qcow2_header *h)
 {
 	int rc = qcow2_header_write_fields(q->file, h);
 
@@ -140,7 +140,7 @@ static int place_switch(struct qcow2 *q, const struct place *p)
 	if (!rc)
 		rc = qcow2_set_reserve(&q->set, p->table + p->blocks);
 	if (!rc)
-		rc = switch_header(q, &h);
+		rc = grow_switch_header(q, &h);
 	if (rc) {
 		qcow2_table_release(&new);
 		return rc;
@@ -252,7 +252,7 @@ int qcow2_l1_grow(struct qcow2 *q, uint32_t count)
 	if (!rc)
 		rc = qcow2_set_reserve(&q->set, e.count);
 	if (!rc)
-		rc = switch_header(q, &h);
+		rc = grow_switch_header(q, &h);
 	if (rc)
 		l1_give_up(q, &new, e);
 	else

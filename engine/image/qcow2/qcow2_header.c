@@ -60,7 +60,7 @@ int qcow2_refuse(const struct file *file, struct err *err, const char *fmt, ...)
 
 #define refuse(r, ...) qcow2_refuse((r)->file, (r)->err, __VA_ARGS__)
 
-static int host_error(const struct reader *r, int rc, const char *what)
+static int header_host_error(const struct reader *r, int rc, const char *what)
 {
 	qcow2_refuse(r->file, r->err, "%s", what);
 	return err_sys(r->err, rc, "%s", r->err->text);
@@ -74,7 +74,8 @@ static int read_cluster0(struct reader *r)
 	int rc = file_read(r->file, 0, head, sizeof(head));
 
 	if (rc)
-		return host_error(r, rc, "could not be read at offset 0");
+		return header_host_error(r, rc,
+					 "could not be read at offset 0");
 	if (get_be32(head) != QCOW2_MAGIC)
 		return refuse(r, "is not a qcow2 image");
 	h->version = get_be32(head + QCOW2_AT_VERSION);
@@ -88,10 +89,11 @@ static int read_cluster0(struct reader *r)
 	r->cluster = 1ull << h->cluster_bits;
 	r->buf = buf_new(r->cluster);
 	if (!r->buf)
-		return host_error(r, ENOMEM, "could not be read");
+		return header_host_error(r, ENOMEM, "could not be read");
 	rc = file_read(r->file, 0, r->buf, r->cluster);
 	if (rc)
-		return host_error(r, rc, "could not be read at offset 0");
+		return header_host_error(r, rc,
+					 "could not be read at offset 0");
 	return 0;
 }
 
@@ -470,7 +472,7 @@ static int keep_extensions(struct reader *r, uint32_t count, uint64_t bytes)
 		return 0;
 	h->ext = mem_try(1, count * sizeof(e) + bytes);
 	if (!h->ext)
-		return host_error(r, ENOMEM, "could not be read");
+		return header_host_error(r, ENOMEM, "could not be read");
 	data = (uint8_t *)(h->ext + count);
 	while (ext_next(r, &at, &e) > 0) {
 		if (e.type == QCOW2_EXT_BACKING_FORMAT)

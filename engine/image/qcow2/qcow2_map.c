@@ -109,7 +109,7 @@ static int run_of(struct qcow2 *q, struct qcow2_entry entry, uint64_t off,
 	return 0;
 }
 
-static bool joins(const struct run *a, const struct run *b)
+static bool qcow2_map_joins(const struct run *a, const struct run *b)
 {
 	if (a->kind != b->kind || a->kind == RUN_COMPRESSED)
 		return false;
@@ -167,7 +167,8 @@ static int run_in_unit(struct qcow2 *q, uint64_t table, uint64_t off,
 			entry_load(q, p, &entry);
 		}
 		/* what is broken further on is somebody else's error */
-		if (run_of(q, entry, pos, &next) || !joins(run, &next))
+		if (run_of(q, entry, pos, &next) ||
+		    !qcow2_map_joins(run, &next))
 			break;
 		run->len += next.len;
 	}
@@ -205,7 +206,7 @@ int qcow2_map(struct node *node, uint64_t off, uint64_t len, struct run *run)
 	rc = map_step(q, off, len, run);
 	while (!rc && run->len < len) {
 		if (map_step(q, off + run->len, len - run->len, &next) ||
-		    !joins(run, &next))
+		    !qcow2_map_joins(run, &next))
 			break;
 		run->len += next.len;
 	}

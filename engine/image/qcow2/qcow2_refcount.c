@@ -182,7 +182,7 @@ static int find_free(struct qcow2 *q, uint64_t from, uint64_t want,
 	}
 }
 
-static int take(struct qcow2 *q, struct qcow2_extent e)
+static int refcount_take(struct qcow2 *q, struct qcow2_extent e)
 {
 	int rc = 0;
 
@@ -204,7 +204,7 @@ int qcow2_alloc(struct qcow2 *q, uint64_t want, struct qcow2_extent *out)
 	if (!rc)
 		rc = qcow2_set_reserve(&q->set, out->count);
 	if (!rc)
-		rc = take(q, *out);
+		rc = refcount_take(q, *out);
 	if (!rc)
 		q->hint = out->first + out->count;
 	return rc;
@@ -228,7 +228,7 @@ int qcow2_alloc_row(struct qcow2 *q, uint64_t want, struct qcow2_extent *out)
 		else
 			*out = e;
 	}
-	return take(q, *out);
+	return refcount_take(q, *out);
 }
 
 static int count_down(struct qcow2 *q, uint64_t cluster)
@@ -410,7 +410,7 @@ static int claim_bitmap(void *arg, uint64_t off, uint64_t len)
 	return m->rc;
 }
 
-static int refuse(const struct claims *m, struct err *err)
+static int refcount_refuse(const struct claims *m, struct err *err)
 {
 	struct qcow2 *q = m->q;
 
@@ -444,5 +444,5 @@ int qcow2_set_build(struct qcow2 *q, struct err *err)
 	/* a damaged bitmap directory does not keep the disk from its guest:
 	 * its clusters are counted, if not known by name */
 	(void)qcow2_bitmap_clusters(q->file, &q->h, claim_bitmap, &m);
-	return m.clash || m.rc ? refuse(&m, err) : 0;
+	return m.clash || m.rc ? refcount_refuse(&m, err) : 0;
 }

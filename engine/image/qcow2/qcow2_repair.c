@@ -21,7 +21,7 @@ struct repair {
 	uint64_t cap;
 };
 
-static int add(struct repair *r, uint64_t first, uint64_t n)
+static int repair_add(struct repair *r, uint64_t first, uint64_t n)
 {
 	if (first > r->cap || n > r->cap - first)
 		return -EIO;
@@ -40,21 +40,22 @@ static int add_bytes(void *arg, uint64_t off, uint64_t len)
 
 	if (!len)
 		return 0;
-	return add(r, first, div_round_up(off + len, r->q->cluster) - first);
+	return repair_add(r, first,
+			  div_round_up(off + len, r->q->cluster) - first);
 }
 
-static int add_entry(struct repair *r, uint64_t e)
+static int repair_add_entry(struct repair *r, uint64_t e)
 {
 	struct qcow2 *q = r->q;
 	struct qcow2_extent x = qcow2_compressed_extent(q, e);
 
 	if (e & QCOW2_COMPRESSED)
-		return add(r, x.first, x.count);
+		return repair_add(r, x.first, x.count);
 	if (!(e & QCOW2_OFFSET_MASK) || q->external)
 		return 0;
 	if (!is_aligned(e & QCOW2_OFFSET_MASK, q->cluster))
 		return -EIO;
-	return add(r, (e & QCOW2_OFFSET_MASK) >> q->cluster_bits, 1);
+	return repair_add(r, (e & QCOW2_OFFSET_MASK) >> q->cluster_bits, 1);
 }
 
 static int read_table(struct qcow2 *q, uint64_t table, uint8_t *buf)
@@ -78,16 +79,16 @@ static int add_l1(struct repair *r, const struct qcow2_table *l1)
 			continue;
 		rc = read_table(q, table, buf);
 		if (!rc)
-			rc = add(r, table >> q->cluster_bits, 1);
+			rc = repair_add(r, table >> q->cluster_bits, 1);
 		for (uint64_t k = 0; k < q->cluster && !rc;
 		     k += q->entry_bytes)
-			rc = add_entry(r, get_be64(buf + k));
+			rc = repair_add_entry(r, get_be64(buf + k));
 	}
 	free(buf);
 	return rc;
 }
 
-static int add_snapshots(struct repair *r, struct err *err)
+static int repair_add_snapshots(struct repair *r, struct err *err)
 {
 	struct qcow2 *q = r->q;
 	struct qcow2_snapshot *snap = NULL;
@@ -114,12 +115,12 @@ static int add_snapshots(struct repair *r, struct err *err)
 
 static int count_all(struct repair *r, struct err *err)
 {
-	int rc = add(r, 0, 1);
+	int rc = repair_add(r, 0, 1);
 
 	if (!rc)
 		rc = add_l1(r, &r->q->l1);
 	if (!rc)
-		rc = add_snapshots(r, err);
+		rc = repair_add_snapshots(r, err);
 	if (!rc)
 		rc = qcow2_bitmap_clusters(r->q->file, &r->q->h, add_bytes, r);
 	return rc;
@@ -191,8 +192,8 @@ static uint64_t count_limit(const struct qcow2 *q)
 	return order >= 5 ? UINT32_MAX - 1 : (1ull << (1u << order)) - 1;
 }
 
-static int write_block(struct repair *r, uint64_t block, uint64_t at,
-		       uint8_t *buf)
+static int repair_write_block(struct repair *r, uint64_t block, uint64_t at,
+			      uint8_t *buf)
 {
 	struct qcow2 *q = r->q;
 	uint64_t n = 1ull << q->block_bits;
@@ -227,8 +228,9 @@ static int write_structure(struct repair *r, struct qcow2_header *h)
 	}
 	h->rt_offset = (first + blocks) << q->cluster_bits;
 	h->rt_clusters = (uint32_t)table;
-	rc = table << q->cluster_bits > QCOW2_RT_MAX ? -EFBIG :
-	     add(r, first, blocks + table);
+	rc = table << q->cluster_bits > QCOW2_RT_MAX
+		     ? -EFBIG
+		     : repair_add(r, first, blocks + table);
 	rt = mem_try(table, q->cluster);
 	if (!rc && (!buf || !rt))
 		rc = -ENOMEM;
@@ -236,7 +238,7 @@ static int write_structure(struct repair *r, struct qcow2_header *h)
 		uint64_t at = (first + b) << q->cluster_bits;
 
 		put_be64(rt + b * 8, at);
-		rc = write_block(r, b, at, buf);
+		rc = repair_write_block(r, b, at, buf);
 	}
 	if (!rc)
 		rc = file_write(q->file, h->rt_offset, rt,
@@ -246,7 +248,7 @@ static int write_structure(struct repair *r, struct qcow2_header *h)
 	return rc;
 }
 
-static int repair(struct repair *r, struct err *err)
+static int repair_refcounts(struct repair *r, struct err *err)
 {
 	struct qcow2 *q = r->q;
 	struct qcow2_header h;
@@ -278,7 +280,7 @@ int qcow2_repair(struct qcow2 *q, struct err *err)
 	r.cap = div_round_up(atomic_load(&q->file->size), q->cluster);
 	r.cap += r.cap / 8 + SLACK;
 	r.count = mem_try(r.cap, sizeof(*r.count));
-	rc = r.count ? repair(&r, &why) : -ENOMEM;
+	rc = r.count ? repair_refcounts(&r, &why) : -ENOMEM;
 	free(r.count);
 	/* the flags were changed on disk, not in the cache */
 	q->l1.any_dirty = false;

@@ -33,7 +33,7 @@ struct reader {
 		      fmt, (r)->index, (unsigned long long)(r)->at, \
 		      ##__VA_ARGS__), -EINVAL)
 
-static int host_error(const struct reader *r, int rc)
+static int snapshots_host_error(const struct reader *r, int rc)
 {
 	qcow2_refuse(r->file, r->err, "could not be read at offset %llu",
 		     (unsigned long long)r->at);
@@ -69,7 +69,7 @@ static int read_tail(struct reader *r, struct qcow2_snapshot *s, uint32_t extra)
 	rc = file_read(r->file, r->at + ENTRY_HEAD, r->entry->tail,
 		       extra + id + name);
 	if (rc)
-		return host_error(r, rc);
+		return snapshots_host_error(r, rc);
 	s->vm_state_bytes = extra >= 8 ? get_be64(tail) :
 			    get_be32(r->entry->head + 32);
 	s->disk_size = extra >= 16 ? get_be64(tail + 8) : r->h->size;
@@ -77,19 +77,19 @@ static int read_tail(struct reader *r, struct qcow2_snapshot *s, uint32_t extra)
 	s->id = mem_try_dup((const char *)tail + extra, id);
 	s->name = mem_try_dup((const char *)tail + extra + id, name);
 	if (!s->id || !s->name)
-		return host_error(r, -ENOMEM);
+		return snapshots_host_error(r, -ENOMEM);
 	s->entry_bytes = align_up((uint64_t)ENTRY_HEAD + extra + id + name, 8);
 	return 0;
 }
 
 /* Reads the entry at r->at and goes behind it. */
-static int read_entry(struct reader *r, struct qcow2_snapshot *s)
+static int snapshots_read_entry(struct reader *r, struct qcow2_snapshot *s)
 {
 	const uint8_t *head = r->entry->head;
 	int rc = file_read(r->file, r->at, r->entry->head, ENTRY_HEAD);
 
 	if (rc)
-		return host_error(r, rc);
+		return snapshots_host_error(r, rc);
 	s->l1_offset = get_be64(head);
 	s->l1_size = get_be32(head + 8);
 	s->date_sec = get_be32(head + 16);
@@ -125,9 +125,9 @@ int qcow2_snapshots_read(struct file *file, const struct qcow2_header *h,
 	s = mem_try(h->nb_snapshots, sizeof(*s));
 	r.entry = mem_try(1, sizeof(*r.entry));
 	if (!s || !r.entry)
-		rc = host_error(&r, -ENOMEM);
+		rc = snapshots_host_error(&r, -ENOMEM);
 	for (; !rc && r.index < h->nb_snapshots; r.index++)
-		rc = read_entry(&r, &s[r.index]);
+		rc = snapshots_read_entry(&r, &s[r.index]);
 	free(r.entry);
 	if (rc) {
 		qcow2_snapshots_free(s, h->nb_snapshots);

@@ -75,7 +75,7 @@ static int flag_table(struct qcow2 *q, uint64_t table)
 }
 
 /* Makes the flags of the active tables agree with the refcounts. */
-static int set_flags(struct qcow2 *q)
+static int snap_set_flags(struct qcow2 *q)
 {
 	uint64_t e;
 	int rc = 0;
@@ -100,8 +100,8 @@ static int set_flags(struct qcow2 *q)
 
 /* --- places --- */
 
-static struct qcow2_extent extent_of(const struct qcow2 *q, uint64_t at,
-				     uint64_t bytes)
+static struct qcow2_extent snap_extent_of(const struct qcow2 *q, uint64_t at,
+					  uint64_t bytes)
 {
 	return (struct qcow2_extent){
 		.first = at >> q->cluster_bits,
@@ -109,12 +109,12 @@ static struct qcow2_extent extent_of(const struct qcow2 *q, uint64_t at,
 	};
 }
 
-static void let_go(struct qcow2 *q, uint64_t at, uint64_t bytes)
+static void snap_let_go(struct qcow2 *q, uint64_t at, uint64_t bytes)
 {
 	if (!at)
 		return;
 	lock_take(&q->node->meta);
-	qcow2_unalloc(q, extent_of(q, at, bytes));
+	qcow2_unalloc(q, snap_extent_of(q, at, bytes));
 	lock_drop(&q->node->meta);
 }
 
@@ -147,7 +147,7 @@ static int put_place(struct qcow2 *q, const void *data, uint64_t bytes,
 		memcpy(buf, data, bytes);
 		rc = file_write(q->file, *at, buf, whole);
 		if (rc)
-			let_go(q, *at, bytes);
+			snap_let_go(q, *at, bytes);
 	}
 	free(buf);
 	return rc;
@@ -201,7 +201,7 @@ static unsigned long next_id(const struct change *c)
 	return highest + 1;
 }
 
-static void add_entry(struct change *c, const struct snapshot_wish *wish)
+static void snap_add_entry(struct change *c, const struct snapshot_wish *wish)
 {
 	uint8_t *p = c->table + c->bytes;
 	char *id = mem_printf("%lu", next_id(c));
@@ -234,7 +234,7 @@ static void remove_entry(struct change *c, uint32_t index)
 	c->bytes -= bytes;
 }
 
-static int write_header(struct qcow2 *q, const struct qcow2_header *h)
+static int snap_write_header(struct qcow2 *q, const struct qcow2_header *h)
 {
 	int rc = qcow2_header_write_fields(q->file, h);
 
@@ -260,7 +260,8 @@ static int write_dirty(struct qcow2 *q, bool dirty)
 	struct qcow2_header h = q->h;
 
 	set_dirty(&h, dirty);
-	return h.incompatible == q->h.incompatible ? 0 : write_header(q, &h);
+	return h.incompatible == q->h.incompatible ? 0
+						   : snap_write_header(q, &h);
 }
 
 /* --- take --- */
@@ -288,10 +289,10 @@ static int put_tables(struct change *c, const struct snapshot_wish *wish)
 
 	if (rc)
 		return rc;
-	add_entry(c, wish);
+	snap_add_entry(c, wish);
 	rc = put_place(q, c->table, c->bytes, &c->table_at);
 	if (rc)
-		let_go(q, c->l1_at, (uint64_t)q->l1.count * 8);
+		snap_let_go(q, c->l1_at, (uint64_t)q->l1.count * 8);
 	return rc;
 }
 
@@ -304,7 +305,7 @@ static int share_all(struct qcow2 *q)
 	if (!rc)
 		rc = qcow2_flush(q->node);
 	if (!rc)
-		rc = set_flags(q);
+		rc = snap_set_flags(q);
 	return rc ? rc : qcow2_flush(q->node);
 }
 
@@ -318,15 +319,15 @@ static int show_snapshot(struct change *c)
 	h.nb_snapshots++;
 	h.snapshots_offset = c->table_at;
 	set_dirty(&h, false);
-	rc = write_header(q, &h);
+	rc = snap_write_header(q, &h);
 	if (!rc)
-		let_go(q, old_at, c->old_bytes);
+		snap_let_go(q, old_at, c->old_bytes);
 	return rc;
 }
 
 /* What fails behind share_all()'s begin leaves counts that are too high, and
  * the dirty bit, so that the next open mends them. */
-static int take(struct change *c, const struct snapshot_wish *wish)
+static int snap_take(struct change *c, const struct snapshot_wish *wish)
 {
 	struct qcow2 *q = c->q;
 	int rc = qcow2_check_room(q);
@@ -383,7 +384,7 @@ int qcow2_snapshot_create(struct node *node, const struct snapshot_wish *wish,
 		rc = err_set(err, ERR_GENERIC, "The table of snapshots of "
 			     "'%s' is full", q->file->path);
 	if (!rc) {
-		rc = take(&c, wish);
+		rc = snap_take(&c, wish);
 		if (rc == -EOVERFLOW)
 			say_crowded(q, wish, err);
 		else if (rc)
@@ -409,7 +410,7 @@ static int unshare_all(struct qcow2 *q, const struct qcow2_table *l1)
 	if (!rc)
 		rc = qcow2_flush(q->node);
 	if (!rc)
-		rc = set_flags(q);
+		rc = snap_set_flags(q);
 	if (!rc)
 		rc = qcow2_flush(q->node);
 	return rc ? rc : write_dirty(q, false);
@@ -425,13 +426,13 @@ static int hide_snapshot(struct change *c)
 	h.nb_snapshots--;
 	h.snapshots_offset = c->table_at;
 	set_dirty(&h, true);
-	rc = write_header(q, &h);
+	rc = snap_write_header(q, &h);
 	if (!rc)
-		let_go(q, old_at, c->old_bytes);
+		snap_let_go(q, old_at, c->old_bytes);
 	return rc;
 }
 
-static int delete(struct change *c, const struct qcow2_snapshot *s)
+static int snap_delete(struct change *c, const struct qcow2_snapshot *s)
 {
 	struct qcow2 *q = c->q;
 	struct qcow2_table l1 = { 0 };
@@ -449,7 +450,7 @@ static int delete(struct change *c, const struct qcow2_snapshot *s)
 		rc = hide_snapshot(c);
 	if (!rc) {
 		rc = unshare_all(q, &l1);
-		let_go(q, s->l1_offset, (uint64_t)s->l1_size * 8);
+		snap_let_go(q, s->l1_offset, (uint64_t)s->l1_size * 8);
 	}
 	qcow2_table_release(&l1);
 	return rc;
@@ -472,7 +473,7 @@ int qcow2_snapshot_delete(struct node *node, const char *id, struct err *err)
 			     "'%s'", q->file->path, id);
 	if (!rc) {
 		remove_entry(&c, i);
-		rc = delete(&c, &c.old[i]);
+		rc = snap_delete(&c, &c.old[i]);
 		if (rc)
 			err_sys(err, rc, "Failed to delete snapshot with id "
 				"'%s' on '%s'", id, q->file->path);

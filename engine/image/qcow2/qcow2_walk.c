@@ -27,8 +27,8 @@ static int walk_entry(struct qcow2 *q, uint64_t e, qcow2_walk_fn *fn,
 }
 
 /* The table itself last: as long as it is counted nobody reuses it. */
-static int walk_table(struct qcow2 *q, uint64_t table, qcow2_walk_fn *fn,
-		      void *arg)
+static int walk_l2_table(struct qcow2 *q, uint64_t table, qcow2_walk_fn *fn,
+			 void *arg)
 {
 	uint64_t entries = 1ull << q->l2_bits;
 	struct qcow2_entry entry;
@@ -62,7 +62,7 @@ int qcow2_walk(struct qcow2 *q, const struct qcow2_table *l1,
 		rc = qcow2_make_room(q);
 		lock_take(&q->node->meta);
 		if (!rc)
-			rc = walk_table(q, table, fn, arg);
+			rc = walk_l2_table(q, table, fn, arg);
 		lock_drop(&q->node->meta);
 	}
 	return rc;

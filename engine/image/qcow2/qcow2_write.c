@@ -25,7 +25,7 @@ static bool is_own(const struct qcow2 *q, uint64_t e)
 }
 
 /* The host clusters that an entry names; none: count 0. */
-static struct qcow2_extent extent_of(const struct qcow2 *q, uint64_t e)
+static struct qcow2_extent write_extent_of(const struct qcow2 *q, uint64_t e)
 {
 	struct qcow2_extent none = { 0, 0 };
 
@@ -40,9 +40,9 @@ static struct qcow2_extent extent_of(const struct qcow2 *q, uint64_t e)
 
 /* A damaged entry may name a table. Its cluster is neither a place for data
  * nor to be let go of (hazard H4). */
-static int check_place(struct qcow2 *q, uint64_t e)
+static int write_check_place(struct qcow2 *q, uint64_t e)
 {
-	struct qcow2_extent x = extent_of(q, e);
+	struct qcow2_extent x = write_extent_of(q, e);
 
 	for (uint64_t i = 0; i < x.count; i++)
 		if (!(x.first + i) || qcow2_set_has(&q->set, x.first + i))
@@ -57,7 +57,7 @@ static int target_of(struct qcow2 *q, struct qcow2_entry entry, uint64_t off)
 
 	if (kind < 0)
 		return kind;
-	if (check_place(q, entry.e))
+	if (write_check_place(q, entry.e))
 		return -EIO;
 	if (!is_own(q, entry.e))
 		return TARGET_FRESH;
@@ -183,7 +183,8 @@ static int begin_fresh(struct qcow2 *q, struct qcow2_entry first,
 	return rc;
 }
 
-static int begin(struct qcow2 *q, unsigned flags, struct write_op *op)
+static int write_begin_locked(struct qcow2 *q, unsigned flags,
+			      struct write_op *op)
 {
 	struct qcow2_entry entry;
 	int rc = entry_at(q, op->off, &entry);
@@ -208,7 +209,7 @@ int qcow2_write_begin(struct node *node, uint64_t off, uint64_t len,
 	while (!rc) {
 		*op = (struct write_op){ .off = off, .len = len };
 		lock_take(&node->meta);
-		rc = begin(q, flags, op);
+		rc = write_begin_locked(q, flags, op);
 		lock_drop(&node->meta);
 		if (rc != QCOW2_TABLE_FULL)
 			break;
@@ -246,9 +247,9 @@ static int table_for_write(struct qcow2 *q, uint64_t off, uint64_t *table)
 }
 
 /* Drops the references of an entry that no table names any more. */
-static void let_go(struct qcow2 *q, uint64_t e)
+static void write_let_go(struct qcow2 *q, uint64_t e)
 {
-	struct qcow2_extent x = extent_of(q, e);
+	struct qcow2_extent x = write_extent_of(q, e);
 
 	if (x.count)
 		qcow2_free_later(q, x.first, x.count);
@@ -302,14 +303,14 @@ static int link_all(struct qcow2 *q, const struct write_op *op,
 		if (rc)
 			break;
 		if (op->clusters)
-			let_go(q, old.e);
+			write_let_go(q, old.e);
 		*linked = i + 1;
 	}
 	return rc;
 }
 
-static int take_back(struct qcow2 *q, const struct write_op *op,
-		     uint64_t linked)
+static int write_take_back(struct qcow2 *q, const struct write_op *op,
+			   uint64_t linked)
 {
 	struct qcow2_extent e = {
 		((op->host - op->head) >> q->cluster_bits) + linked,
@@ -320,7 +321,7 @@ static int take_back(struct qcow2 *q, const struct write_op *op,
 }
 
 /* So much waits in memory that it has to be written before more comes. */
-static bool is_full(const struct qcow2 *q)
+static bool write_is_full(const struct qcow2 *q)
 {
 	return q->cache.dirty * q->cache.unit > QCOW2_DIRTY_MAX ||
 	       q->freed.count > 65536;
@@ -339,8 +340,8 @@ int qcow2_write_end(struct node *node, struct write_op *op, int rc)
 		lock_take(&node->meta);
 		got = rc ? rc : link_all(q, op, &linked);
 		if (got && got != QCOW2_TABLE_FULL)
-			take_back(q, op, linked);
-		full = is_full(q);
+			write_take_back(q, op, linked);
+		full = write_is_full(q);
 		lock_drop(&node->meta);
 		if (got == QCOW2_TABLE_FULL)
 			rc = qcow2_table_grow(q);
@@ -379,12 +380,12 @@ static int zero_entry(struct qcow2 *q, uint64_t table, uint64_t off,
 	/* a hole with nothing below it reads as zeroes already */
 	if (!node_hides(q->node) && !old.e && !old.bitmap)
 		return 0;
-	rc = check_place(q, old.e);
+	rc = write_check_place(q, old.e);
 	if (rc)
 		return rc;
 	rc = qcow2_entry_set(q, table, qcow2_l2_index(q, off), new);
 	if (!rc && !(new.e & QCOW2_OFFSET_MASK))
-		let_go(q, old.e);
+		write_let_go(q, old.e);
 	return rc;
 }
 
@@ -432,7 +433,7 @@ int qcow2_zero(struct node *node, uint64_t off, uint64_t len, bool unmap)
 
 		lock_take(&node->meta);
 		rc = zero_step(q, &off, end, unmap || q->h.version < 3);
-		full = is_full(q);
+		full = write_is_full(q);
 		lock_drop(&node->meta);
 		if (rc == QCOW2_TABLE_FULL)
 			rc = qcow2_table_grow(q);
@@ -458,10 +459,10 @@ static int table_let_go(struct qcow2 *q, uint32_t i)
 
 		rc = qcow2_entry_get(q, table, k, &entry);
 		if (!rc)
-			rc = check_place(q, entry.e);
+			rc = write_check_place(q, entry.e);
 		if (rc)
 			break;
-		x = extent_of(q, entry.e);
+		x = write_extent_of(q, entry.e);
 		if (x.count)
 			qcow2_extents_add(&named, x.first, x.count);
 	}
@@ -489,7 +490,7 @@ static uint64_t counted_end(const struct qcow2 *q)
 
 /* Gives free clusters back to the host: the tail by truncating (a device has
  * a size of its own), the rest by punching. Their refcounts are durably 0. */
-static int give_back(struct qcow2 *q)
+static int write_give_back(struct qcow2 *q)
 {
 	uint64_t size = atomic_load(&q->file->size);
 	uint64_t first = 0, used, end, count;
@@ -539,5 +540,5 @@ int qcow2_empty(struct node *node)
 		rc = qcow2_flush(node);
 	if (!rc)
 		rc = qcow2_flush(node);
-	return rc ? rc : give_back(q);
+	return rc ? rc : write_give_back(q);
 }

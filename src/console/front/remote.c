@@ -24,7 +24,8 @@ struct remote {
 	bool running;			/* a command is */
 };
 
-static void write_line(void *arg, enum console_kind kind, const char *line)
+static void remote_write_line(void *arg, enum console_kind kind,
+			      const char *line)
 {
 	struct remote *r = arg;
 	struct str out = STR_INIT;
@@ -50,7 +51,8 @@ static void prompt(struct remote *r)
 		conn_write(r->conn, text, strlen(text));
 }
 
-static void *open_conn(struct conn *conn, struct machine *machine, bool pretty)
+static void *remote_open_conn(struct conn *conn, struct machine *machine,
+			      bool pretty)
 {
 	struct channel *channel = channel_local_new(machine);
 	struct remote *r;
@@ -61,7 +63,7 @@ static void *open_conn(struct conn *conn, struct machine *machine, bool pretty)
 	r->conn = conn;
 	r->channel = channel;
 	console_init(&r->console, channel);
-	r->console.write = write_line;
+	r->console.write = remote_write_line;
 	r->console.arg = r;
 	r->console.peer = conn_peer(conn);
 	r->console.pretty = pretty;
@@ -70,7 +72,7 @@ static void *open_conn(struct conn *conn, struct machine *machine, bool pretty)
 	return r;
 }
 
-static void close_conn(void *talk)
+static void remote_close_conn(void *talk)
 {
 	struct remote *r = talk;
 
@@ -80,7 +82,7 @@ static void close_conn(void *talk)
 	free(r);
 }
 
-static void run_line(struct remote *r)
+static void remote_run_line(struct remote *r)
 {
 	r->running = true;
 	if (r->too_long)
@@ -93,32 +95,32 @@ static void run_line(struct remote *r)
 	prompt(r);
 }
 
-static void take(struct remote *r, char c)
+static void remote_take(struct remote *r, char c)
 {
 	if (c == '\n')
-		run_line(r);
+		remote_run_line(r);
 	else if (r->line.len == LINE_MAX_BYTES - 1)
 		r->too_long = true;
 	else if (c && c != '\r')
 		str_add_char(&r->line, c);
 }
 
-static void input(void *talk, const char *data, size_t len)
+static void remote_input(void *talk, const char *data, size_t len)
 {
 	struct remote *r = talk;
 
 	for (size_t i = 0; i < len && !r->console.quit; i++)
-		take(r, data[i]);
+		remote_take(r, data[i]);
 }
 
-static void events(void *talk)
+static void remote_events(void *talk)
 {
 	struct remote *r = talk;
 
 	console_events(&r->console, 0);
 }
 
-static int event_fd(void *talk)
+static int remote_event_fd(void *talk)
 {
 	struct remote *r = talk;
 
@@ -127,9 +129,9 @@ static int event_fd(void *talk)
 
 const struct conn_protocol remote_protocol = {
 	.name = "HMP",
-	.open = open_conn,
-	.input = input,
-	.events = events,
-	.event_fd = event_fd,
-	.close = close_conn,
+	.open = remote_open_conn,
+	.input = remote_input,
+	.events = remote_events,
+	.event_fd = remote_event_fd,
+	.close = remote_close_conn,
 };

@@ -13,7 +13,8 @@
 /* One line; also bounds what a stray binary file costs. */
 #define LINE_MAX_BYTES (1u << 20)
 
-static void write_line(void *arg, enum console_kind kind, const char *line)
+static void script_write_line(void *arg, enum console_kind kind,
+			      const char *line)
 {
 	struct script *b = arg;
 
@@ -33,7 +34,7 @@ static void write_line(void *arg, enum console_kind kind, const char *line)
 void script_init(struct script *b, struct console *console)
 {
 	*b = (struct script) { .console = console };
-	console->write = write_line;
+	console->write = script_write_line;
 	console->arg = b;
 }
 
@@ -89,7 +90,7 @@ static bool wait_input(struct script *b, int fd)
 	return false;
 }
 
-static bool complain(struct script *b, const char *text)
+static bool script_complain(struct script *b, const char *text)
 {
 	fflush(stdout);
 	fprintf(stderr, "blkmon: %s\n", text);
@@ -99,14 +100,15 @@ static bool complain(struct script *b, const char *text)
 
 /* Runs the whole lines in @input and keeps the rest. A line that a zero byte
  * would cut short is not what somebody meant. */
-static bool run_lines(struct script *b, struct str *input)
+static bool script_run_lines(struct script *b, struct str *input)
 {
 	char *line = input->s, *end = line + input->len, *nl;
 	bool more = true;
 
 	while (more && (nl = memchr(line, '\n', (size_t)(end - line)))) {
 		if (memchr(line, '\0', (size_t)(nl - line)))
-			return complain(b, "a line has a zero byte in it");
+			return script_complain(b,
+					       "a line has a zero byte in it");
 		*nl = '\0';
 		if (nl > line && nl[-1] == '\r')
 			nl[-1] = '\0';
@@ -126,11 +128,12 @@ static bool run_rest(struct script *b, struct str *input)
 
 	if (input->len) {
 		str_add_char(input, '\n');
-		more = run_lines(b, input);
+		more = script_run_lines(b, input);
 	}
 	if (more && console_is_pending(b->console))
-		return complain(b, "the input ends inside a JSON object or "
-				"a transaction");
+		return script_complain(b,
+				       "the input ends inside a JSON object or "
+				       "a transaction");
 	return more;
 }
 
@@ -140,10 +143,10 @@ static bool cannot_read(struct script *b)
 
 	snprintf(text, sizeof(text), "cannot read the lines: %s",
 		 strerror(errno));
-	return complain(b, text);
+	return script_complain(b, text);
 }
 
-static bool read_all(struct script *b, int fd, struct str *input)
+static bool script_read_all(struct script *b, int fd, struct str *input)
 {
 	char buf[4096];
 	ssize_t n;
@@ -157,10 +160,11 @@ static bool read_all(struct script *b, int fd, struct str *input)
 		if (n == 0)
 			return run_rest(b, input);
 		str_add_mem(input, buf, (size_t)n);
-		if (!run_lines(b, input))
+		if (!script_run_lines(b, input))
 			return false;
 		if (input->len > LINE_MAX_BYTES)
-			return complain(b, "a line is longer than 1 MiB");
+			return script_complain(b,
+					       "a line is longer than 1 MiB");
 	}
 	return false;
 }
@@ -168,7 +172,7 @@ static bool read_all(struct script *b, int fd, struct str *input)
 bool script_read(struct script *b, int fd)
 {
 	struct str input = STR_INIT;
-	bool more = read_all(b, fd, &input);
+	bool more = script_read_all(b, fd, &input);
 
 	str_release(&input);
 	return more;

@@ -7,7 +7,8 @@
 
 #include "src/console/hmp/wait.h"
 
-static void write_line(void *arg, enum console_kind kind, const char *line)
+static void serve_write_line(void *arg, enum console_kind kind,
+			     const char *line)
 {
 	(void)arg;
 	if (kind == CONSOLE_NOTICE || kind == CONSOLE_FAILURE)
@@ -16,7 +17,7 @@ static void write_line(void *arg, enum console_kind kind, const char *line)
 
 void serve_init(struct console *console)
 {
-	console->write = write_line;
+	console->write = serve_write_line;
 }
 
 int serve_run(struct console *c, int end)

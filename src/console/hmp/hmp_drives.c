@@ -12,7 +12,7 @@
 #include "src/console/hmp/hmp.h"
 
 /* Up to a comma, or the end; a doubled comma is one. *text goes behind it. */
-static char *next_option(const char **text)
+static char *hmp_drives_next_option(const char **text)
 {
 	struct str option = STR_INIT;
 	const char *s = *text;
@@ -62,7 +62,7 @@ static json_t *parse_options(struct console *c, const char *text)
 	json_t *options = json_object();
 
 	while (*text) {
-		char *option = next_option(&text), *value;
+		char *option = hmp_drives_next_option(&text), *value;
 
 		value = strchr(option, '=');
 		if (!value) {
@@ -79,8 +79,8 @@ static json_t *parse_options(struct console *c, const char *text)
 	return options;
 }
 
-static int say(struct console *c, const char *name, json_t *args,
-	       const char *well)
+static int hmp_drives_say(struct console *c, const char *name, json_t *args,
+			  const char *well)
 {
 	json_t *reply = console_call(c, name, args);
 	const char *error = channel_error(reply);
@@ -91,17 +91,17 @@ static int say(struct console *c, const char *name, json_t *args,
 	return error ? -1 : 0;
 }
 
-static int add_node(struct console *c, json_t *options)
+static int hmp_drives_add_node(struct console *c, json_t *options)
 {
 	if (*field_str(options, "node-name"))
-		return say(c, "blockdev-add", options, "");
+		return hmp_drives_say(c, "blockdev-add", options, "");
 	console_printf(c, "'node-name' needs to be specified\n");
 	json_decref(options);
 	return -1;
 }
 
 /* The members that x-blkmon-drive-add knows by another name, or not. */
-static int add_drive(struct console *c, json_t *options)
+static int hmp_drives_add_drive(struct console *c, json_t *options)
 {
 	json_t *old = json_object_get(options, "readonly");
 	const char *bus = field_str(options, "if");
@@ -115,7 +115,7 @@ static int add_drive(struct console *c, json_t *options)
 		json_object_set(options, "read-only", old);
 	json_object_del(options, "readonly");
 	json_object_del(options, "if");
-	return say(c, "x-blkmon-drive-add", options, "OK");
+	return hmp_drives_say(c, "x-blkmon-drive-add", options, "OK");
 }
 
 int hmp_drive_add(struct console *c, json_t *args)
@@ -124,8 +124,8 @@ int hmp_drive_add(struct console *c, json_t *args)
 
 	if (!options)
 		return -1;
-	return field_bool(args, "node") ? add_node(c, options) :
-					  add_drive(c, options);
+	return field_bool(args, "node") ? hmp_drives_add_node(c, options)
+					: hmp_drives_add_drive(c, options);
 }
 
 static bool is_device(struct console *c, const char *id)
@@ -148,8 +148,8 @@ int hmp_drive_del(struct console *c, json_t *args)
 	int rc = -1;
 
 	if (is_device(c, id))
-		return say(c, "x-blkmon-drive-del",
-			   json_pack("{s:s}", "id", id), "");
+		return hmp_drives_say(c, "x-blkmon-drive-del",
+				      json_pack("{s:s}", "id", id), "");
 	reply = console_call(c, "blockdev-del", json_pack("{s:s}",
 							  "node-name", id));
 	if (!channel_error(reply))

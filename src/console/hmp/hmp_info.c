@@ -10,7 +10,7 @@
 #include "src/console/image_text.h"
 
 /* The end of a query: 0, or -1 if it failed and @value is NULL. */
-static int drop(json_t *value)
+static int hmp_info_drop(json_t *value)
 {
 	int rc = value ? 0 : -1;
 
@@ -20,8 +20,8 @@ static int drop(json_t *value)
 
 /* --- info block --- */
 
-static void add_head(const json_t *inserted, const char *device,
-		     struct str *out)
+static void hmp_info_add_head(const json_t *inserted, const char *device,
+			      struct str *out)
 {
 	const char *node = field_str(inserted, "node-name");
 
@@ -51,7 +51,7 @@ static void add_state(const json_t *entry, struct str *out)
 			 field_bool(entry, "tray_open") ? "open" : "closed");
 }
 
-static void add_limits(const json_t *inserted, struct str *out)
+static void hmp_info_add_limits(const json_t *inserted, struct str *out)
 {
 	static const char *const limits[] = {
 		"bps", "bps_rd", "bps_wr", "bps_max", "bps_rd_max",
@@ -71,7 +71,7 @@ static void add_limits(const json_t *inserted, struct str *out)
 	str_addf(out, " group=%s\n", field_str(inserted, "group"));
 }
 
-static unsigned depth_of(const json_t *inserted)
+static unsigned hmp_info_depth_of(const json_t *inserted)
 {
 	const json_t *image = json_object_get(inserted, "image");
 	unsigned depth = 0;
@@ -96,7 +96,8 @@ static void add_layers(const json_t *inserted, struct str *out)
 	if (below) {
 		str_add(out, "    Backing file:     ");
 		str_add_safe(out, field_str(below, "filename"));
-		str_addf(out, " (chain depth: %u)\n", depth_of(inserted));
+		str_addf(out, " (chain depth: %u)\n",
+			 hmp_info_depth_of(inserted));
 	}
 	if (*zeroes && strcmp(zeroes, "off"))
 		str_addf(out, "    Detect zeroes:    %s\n", zeroes);
@@ -124,10 +125,10 @@ static void add_block(const json_t *entry, const json_t *inserted,
 		add_state(entry, out);
 		return;
 	}
-	add_head(inserted, device, out);
+	hmp_info_add_head(inserted, device, out);
 	add_state(entry, out);
 	add_layers(inserted, out);
-	add_limits(inserted, out);
+	hmp_info_add_limits(inserted, out);
 	if (verbose)
 		add_images(inserted, out);
 }
@@ -143,11 +144,11 @@ static int add_devices(struct console *c, const char *only, bool verbose,
 		if (!*only || !strcmp(only, field_str(entry, "device")))
 			add_block(entry, json_object_get(entry, "inserted"),
 				  verbose, out);
-	return drop(list);
+	return hmp_info_drop(list);
 }
 
-static int add_nodes(struct console *c, const char *only, bool verbose,
-		     struct str *out)
+static int hmp_info_add_nodes(struct console *c, const char *only, bool verbose,
+			      struct str *out)
 {
 	json_t *list = console_query(c, "query-named-block-nodes", NULL);
 	json_t *entry;
@@ -156,7 +157,7 @@ static int add_nodes(struct console *c, const char *only, bool verbose,
 	json_array_foreach(list, i, entry)
 		if (!*only || !strcmp(only, field_str(entry, "node-name")))
 			add_block(NULL, entry, verbose, out);
-	return drop(list);
+	return hmp_info_drop(list);
 }
 
 /* A name that no device has may be a node's. */
@@ -170,7 +171,7 @@ int hmp_info_block(struct console *c, json_t *args)
 	if (!field_bool(args, "nodes"))
 		rc = add_devices(c, only, verbose, &out);
 	if (!rc && !out.len && (*only || field_bool(args, "nodes")))
-		rc = add_nodes(c, only, verbose, &out);
+		rc = hmp_info_add_nodes(c, only, verbose, &out);
 	console_printf(c, "%s", str_get(&out));
 	str_release(&out);
 	return rc;
@@ -178,7 +179,7 @@ int hmp_info_block(struct console *c, json_t *args)
 
 /* --- the others --- */
 
-static void job_line(struct console *c, const json_t *job)
+static void hmp_info_job_line(struct console *c, const json_t *job)
 {
 	const char *type = field_str(job, "type");
 	bool stream = !strcmp(type, "stream");
@@ -201,9 +202,8 @@ int hmp_info_block_jobs(struct console *c, json_t *args)
 	(void)args;
 	if (list && !json_array_size(list))
 		console_printf(c, "No active jobs\n");
-	json_array_foreach(list, i, job)
-		job_line(c, job);
-	return drop(list);
+	json_array_foreach(list, i, job) hmp_info_job_line(c, job);
+	return hmp_info_drop(list);
 }
 
 static void stats_line(struct console *c, const json_t *entry)
@@ -233,7 +233,7 @@ int hmp_info_blockstats(struct console *c, json_t *args)
 	(void)args;
 	json_array_foreach(list, i, entry)
 		stats_line(c, entry);
-	return drop(list);
+	return hmp_info_drop(list);
 }
 
 int hmp_info_status(struct console *c, json_t *args)
@@ -246,7 +246,7 @@ int hmp_info_status(struct console *c, json_t *args)
 		console_printf(c, "VM status: %s\n", status);
 	else if (value)
 		console_printf(c, "VM status: paused (%s)\n", status);
-	return drop(value);
+	return hmp_info_drop(value);
 }
 
 int hmp_info_version(struct console *c, json_t *args)
@@ -261,7 +261,7 @@ int hmp_info_version(struct console *c, json_t *args)
 			       (unsigned)field_u64(qemu, "minor"),
 			       (unsigned)field_u64(qemu, "micro"),
 			       field_str(value, "package"));
-	return drop(value);
+	return hmp_info_drop(value);
 }
 
 int hmp_info_history(struct console *c, json_t *args)

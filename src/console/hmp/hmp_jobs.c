@@ -9,7 +9,7 @@
 #include "src/console/hmp/hmp.h"
 
 /* An argument that is there, even if only to be skipped over as "". */
-static void pass(json_t *to, const json_t *from, const char *key)
+static void hmp_jobs_pass(json_t *to, const json_t *from, const char *key)
 {
 	if (*field_str(from, key))
 		json_object_set(to, key, json_object_get(from, key));
@@ -33,9 +33,9 @@ int hmp_snapshot_blkdev(struct console *c, json_t *args)
 	}
 	to = json_pack("{s:s}", "mode", field_bool(args, "reuse") ?
 		       "existing" : "absolute-paths");
-	pass(to, args, "device");
-	pass(to, args, "snapshot-file");
-	pass(to, args, "format");
+	hmp_jobs_pass(to, args, "device");
+	hmp_jobs_pass(to, args, "snapshot-file");
+	hmp_jobs_pass(to, args, "format");
 	return console_do(c, "blockdev-snapshot-sync", to);
 }
 
@@ -56,9 +56,9 @@ int hmp_block_commit(struct console *c, json_t *args)
 {
 	json_t *to = json_object();
 
-	pass(to, args, "device");
-	pass(to, args, "base");
-	pass(to, args, "top");
+	hmp_jobs_pass(to, args, "device");
+	hmp_jobs_pass(to, args, "base");
+	hmp_jobs_pass(to, args, "top");
 	if (json_object_get(args, "speed"))
 		json_object_set(to, "speed", json_object_get(args, "speed"));
 	pass_force(to, args);
@@ -71,7 +71,7 @@ int hmp_commit(struct console *c, json_t *args)
 	json_t *to = json_object(), *reply;
 	const char *error;
 
-	pass(to, args, "device");
+	hmp_jobs_pass(to, args, "device");
 	pass_force(to, args);
 	reply = console_call(c, "x-blkmon-commit", to);
 	error = channel_error(reply);

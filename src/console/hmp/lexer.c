@@ -43,13 +43,13 @@ static void skip_space(struct lexer *l)
 		l->p++;
 }
 
-static void set(struct lexer *l, const struct hmp_arg *arg, json_t *value)
+static void lexer_set(struct lexer *l, const struct hmp_arg *arg, json_t *value)
 {
 	json_object_setn_new(l->args, arg->name, arg->name_len, value);
 }
 
 /* "CMD: TEXT", where CMD is all names of a command that has several. */
-static int complain(struct lexer *l, const char *text)
+static int lexer_complain(struct lexer *l, const char *text)
 {
 	if (l->cmd->aliases)
 		hmp_names(l->cmd, l->error);
@@ -87,14 +87,14 @@ static int take_flags(struct lexer *l)
 		    (l->p[2] && !isspace((unsigned char)l->p[2])))
 			return 0;
 		if (flag_known(l, l->p[1], &arg)) {
-			set(l, &arg, json_true());
+			lexer_set(l, &arg, json_true());
 			l->p += 2;
 			continue;
 		}
 		if (l->positional)
 			return 0;
 		text[sizeof(text) - 2] = l->p[1];
-		return complain(l, text);
+		return lexer_complain(l, text);
 	}
 }
 
@@ -135,7 +135,7 @@ static int take_quoted(struct lexer *l, struct str *word)
 	return 0;
 }
 
-static int take_word(struct lexer *l, struct str *word)
+static int lexer_take_word(struct lexer *l, struct str *word)
 {
 	size_t len;
 
@@ -164,18 +164,18 @@ static int take_string(struct lexer *l, const struct hmp_arg *arg)
 {
 	struct str word = STR_INIT;
 	json_t *value;
-	int rc = take_word(l, &word);
+	int rc = lexer_take_word(l, &word);
 
 	value = rc ? NULL : json_string(str_get(&word));
 	str_release(&word);
 	if (!value)
-		return complain(l, rc ? expected(arg->type) :
-				"this is not UTF-8");
-	set(l, arg, value);
+		return lexer_complain(l, rc ? expected(arg->type)
+					    : "this is not UTF-8");
+	lexer_set(l, arg, value);
 	return 0;
 }
 
-static int take_size(struct lexer *l, const struct hmp_arg *arg)
+static int lexer_take_size(struct lexer *l, const struct hmp_arg *arg)
 {
 	uint64_t bytes;
 
@@ -184,8 +184,9 @@ static int take_size(struct lexer *l, const struct hmp_arg *arg)
 		return -1;
 	}
 	if (*l->p && !isspace((unsigned char)*l->p))
-		return complain(l, "extraneous characters at the end of line");
-	set(l, arg, json_integer((json_int_t)bytes));
+		return lexer_complain(
+			l, "extraneous characters at the end of line");
+	lexer_set(l, arg, json_integer((json_int_t)bytes));
 	return 0;
 }
 
@@ -199,7 +200,7 @@ static int take_arg(struct lexer *l, const struct hmp_arg *arg)
 		return 0;
 	l->positional = true;
 	if (arg->type == 'o')
-		return take_size(l, arg);
+		return lexer_take_size(l, arg);
 	return take_string(l, arg);
 }
 
@@ -214,7 +215,8 @@ static int take_all(struct lexer *l)
 	if (take_flags(l))
 		return -1;
 	if (*l->p)
-		return complain(l, "extraneous characters at the end of line");
+		return lexer_complain(
+			l, "extraneous characters at the end of line");
 	return 0;
 }
 

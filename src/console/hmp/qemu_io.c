@@ -41,7 +41,7 @@ struct io_command {
 
 /* --- parsing --- */
 
-static int split(struct request *r, char *text)
+static int qemu_io_split(struct request *r, char *text)
 {
 	char *save = NULL, *word = strtok_r(text, " \t", &save);
 
@@ -170,7 +170,7 @@ static int take_range(struct request *r)
 	return 0;
 }
 
-static int parse(struct request *r, const struct io_command *cmd)
+static int qemu_io_parse(struct request *r, const struct io_command *cmd)
 {
 	while (r->at < r->n && r->words[r->at][0] == '-')
 		if (take_options(r, cmd))
@@ -258,7 +258,7 @@ static void dump_line(struct request *r, uint64_t off, const char *hex,
 	str_release(&line);
 }
 
-static void dump(struct request *r, const json_t *pieces)
+static void qemu_io_dump(struct request *r, const json_t *pieces)
 {
 	uint64_t off = r->offset;
 	json_t *piece;
@@ -289,7 +289,7 @@ static int run_read(struct request *r, const struct io_command *cmd)
 			       "%lld, %lld bytes\n",
 			       (long long)r->offset + from, (long long)len);
 	if (!r->quiet) {
-		dump(r, json_object_get(value, "data"));
+		qemu_io_dump(r, json_object_get(value, "data"));
 		report(r, "read", value);
 	}
 	json_decref(value);
@@ -397,7 +397,7 @@ static int run_help(struct request *r, const struct io_command *cmd)
 	return 0;
 }
 
-static const struct io_command *find(const char *name)
+static const struct io_command *qemu_io_find(const char *name)
 {
 	for (size_t i = 0; i < COMMANDS; i++)
 		if (!strcmp(commands[i].name, name) ||
@@ -423,14 +423,14 @@ static int check_running(struct console *c)
 
 static int run_words(struct request *r)
 {
-	const struct io_command *cmd = find(r->words[r->at++]);
+	const struct io_command *cmd = qemu_io_find(r->words[r->at++]);
 
 	if (!cmd) {
 		console_printf(r->c, "command \"%s\" not found\n",
 			       r->words[0]);
 		return -1;
 	}
-	if (parse(r, cmd))
+	if (qemu_io_parse(r, cmd))
 		return -1;
 	if (cmd->min_args && check_running(r->c))
 		return -1;
@@ -444,7 +444,7 @@ int hmp_qemu_io(struct console *c, json_t *args)
 		.c = c, .device = field_str(args, "device"),
 		.pattern = -1, .skip = -1, .check = -1,
 	};
-	int rc = split(&r, text) ? -1 : run_words(&r);
+	int rc = qemu_io_split(&r, text) ? -1 : run_words(&r);
 
 	free(text);
 	return rc;

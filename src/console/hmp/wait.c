@@ -18,7 +18,7 @@
 #define AGAIN_NS (20 * NS_PER_MS)
 
 /* A job that stays in the list until it is dismissed. */
-static bool is_kept(struct console *c, const char *id)
+static bool wait_is_kept(struct console *c, const char *id)
 {
 	json_t *reply = channel_call(c->channel, "query-block-jobs", NULL);
 	json_t *job;
@@ -35,15 +35,15 @@ static bool is_kept(struct console *c, const char *id)
 /* Over, and the list of jobs shows it. */
 static bool is_finished(struct console *c, const struct watch_job *job)
 {
-	return watch_is_over(job) && (job->gone ||
-		(job->concluded && is_kept(c, job->id)));
+	return watch_is_over(job) &&
+	       (job->gone || (job->concluded && wait_is_kept(c, job->id)));
 }
 
 enum outcome { WAITING, WELL, BADLY };
 
 /* What to answer to a wait for @job, which says why it is BADLY. */
-static enum outcome judge(struct console *c, const struct watch_job *job,
-			  bool ready, bool for_ever)
+static enum outcome wait_judge(struct console *c, const struct watch_job *job,
+			       bool ready, bool for_ever)
 {
 	if (job->state == WATCH_FAILED && is_finished(c, job)) {
 		console_printf(c, "Error: job '%s' failed: %s\n", job->id,
@@ -88,8 +88,10 @@ static enum outcome judge_all(struct console *c, const struct waiting *w,
 	enum outcome all = WELL;
 
 	for (size_t i = 0; i < n; i++) {
-		enum outcome one = meant[i] ? judge(c, &c->watch.jobs[i],
-			w->ready, w->deadline == UINT64_MAX) : WELL;
+		enum outcome one =
+			meant[i] ? wait_judge(c, &c->watch.jobs[i], w->ready,
+					      w->deadline == UINT64_MAX)
+				 : WELL;
 
 		if (one == BADLY)
 			return BADLY;

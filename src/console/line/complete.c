@@ -133,7 +133,7 @@ struct words {
 	size_t n;
 };
 
-static void split(struct words *w, char *text)
+static void complete_split(struct words *w, char *text)
 {
 	char *save = NULL, *word = strtok_r(text, SPACE, &save);
 
@@ -182,7 +182,7 @@ void complete_line(struct console *c, const char *line, size_t start,
 	struct words words = { 0 };
 
 	*out = (struct completion) { 0 };
-	split(&words, before);
+	complete_split(&words, before);
 	complete_words(&k, &words);
 	free(before);
 }

@@ -10,7 +10,7 @@
 #include "src/console/hmp/hmp.h"
 #include "src/console/line/syntax.h"
 
-static void remember(struct console *c, const char *line)
+static void console_remember(struct console *c, const char *line)
 {
 	if (c->history_len == CONSOLE_HISTORY) {
 		free(c->history[0]);
@@ -141,7 +141,7 @@ int console_run_hmp(struct console *c, const char *line)
 		line++;
 	if (!*line)
 		return 0;
-	remember(c, line);
+	console_remember(c, line);
 	return run_hmp_line(c, line);
 }
 
@@ -154,7 +154,7 @@ int console_run(struct console *c, const char *line)
 		line++;
 	if (!*line || *line == '#')
 		return 0;
-	remember(c, line);
+	console_remember(c, line);
 	switch (syntax_of(c, line)) {
 	case SYNTAX_JSON:
 		return run_json(c, line);

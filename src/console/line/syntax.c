@@ -117,7 +117,7 @@ static json_t *object(const char *s)
 	return value;
 }
 
-static json_t *value_of(const char *s)
+static json_t *syntax_value_of(const char *s)
 {
 	json_t *value = number(s);
 
@@ -185,7 +185,7 @@ static int add_pair(json_t *args, char *pair, struct str *error)
 		str_addf(error, "Cannot set \"%s\" multiple times\n", leaf);
 		return -1;
 	}
-	if (json_object_set_new(parent, leaf, value_of(eq + 1))) {
+	if (json_object_set_new(parent, leaf, syntax_value_of(eq + 1))) {
 		str_addf(error, "\"%s\" or its value is not UTF-8\n", leaf);
 		return -1;
 	}

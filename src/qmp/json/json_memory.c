@@ -19,7 +19,7 @@ static void *get(size_t size)
 	return p;
 }
 
-static void prepare(void)
+static void json_memory_prepare(void)
 {
 	json_set_alloc_funcs(get, free);
 	prepared = json_pack("{s:{s:s, s:s}}", "error", "class",
@@ -29,7 +29,7 @@ static void prepare(void)
 
 void json_memory_init(void)
 {
-	pthread_once(&once, prepare);
+	pthread_once(&once, json_memory_prepare);
 }
 
 unsigned long json_memory_lacks(void)

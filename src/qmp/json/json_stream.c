@@ -36,7 +36,7 @@ bool json_stream_is_open(const struct json_stream *s)
 	return s->text.len > 0;
 }
 
-static enum step fault(struct err *err, const char *what)
+static enum step json_stream_fault(struct err *err, const char *what)
 {
 	err_set(err, ERR_GENERIC, "JSON parse error, %s", what);
 	return STEP_FAULT;
@@ -49,7 +49,7 @@ static enum step fault_inside(struct json_stream *s, struct err *err,
 	str_clear(&s->text);
 	s->word = 0;
 	s->skip = true;
-	return fault(err, what);
+	return json_stream_fault(err, what);
 }
 
 /* --- leaving out --- */
@@ -132,7 +132,7 @@ static enum step close_level(struct json_stream *s, char c, struct err *err)
 	if (!s->depth ||
 	    (s->arrays >> (s->depth - 1) & 1) != (uint64_t)(c == ']')) {
 		start_anew(s);
-		return fault(err, "expecting value");
+		return json_stream_fault(err, "expecting value");
 	}
 	str_add_char(&s->text, c);
 	return --s->depth ? STEP_MORE : STEP_VALUE;
@@ -177,7 +177,7 @@ static enum step take_mark(struct json_stream *s, char c, struct err *err)
 	case ',':
 	case ':':
 		if (!s->depth)
-			return fault(err, "expecting value");
+			return json_stream_fault(err, "expecting value");
 		str_add_char(&s->text, c);
 		return STEP_MORE;
 	default:
@@ -185,11 +185,11 @@ static enum step take_mark(struct json_stream *s, char c, struct err *err)
 	}
 }
 
-static enum step take(struct json_stream *s, char c, struct err *err)
+static enum step json_take(struct json_stream *s, char c, struct err *err)
 {
 	if (c == '\xff') {
 		start_anew(s);
-		return fault(err, "started anew by 0xFF");
+		return json_stream_fault(err, "started anew by 0xFF");
 	}
 	if (s->skip && skip(s, c))
 		return STEP_MORE;
@@ -215,7 +215,7 @@ static enum step take(struct json_stream *s, char c, struct err *err)
 	return take_mark(s, c, err);
 }
 
-static json_t *parse(struct json_stream *s, struct err *err)
+static json_t *json_parse(struct json_stream *s, struct err *err)
 {
 	unsigned long before = json_memory_lacks();
 	json_error_t where;
@@ -225,7 +225,7 @@ static json_t *parse(struct json_stream *s, struct err *err)
 
 	start_anew(s);
 	if (!value)
-		fault(err, lost ? "out of memory" : where.text);
+		json_stream_fault(err, lost ? "out of memory" : where.text);
 	return value;
 }
 
@@ -236,13 +236,13 @@ bool json_stream_next(struct json_stream *s, const char **data, size_t *len,
 
 	*value = NULL;
 	while (*len && step == STEP_MORE) {
-		step = take(s, **data, err);
+		step = json_take(s, **data, err);
 		if (step == STEP_VALUE_BEFORE)
 			break;
 		++*data;
 		--*len;
 	}
 	if (step == STEP_VALUE || step == STEP_VALUE_BEFORE)
-		*value = parse(s, err);
+		*value = json_parse(s, err);
 	return step != STEP_MORE;
 }

@@ -28,7 +28,8 @@ static const char *const integers[] = {
 	"reconnect", "refcount-cache-size", "size",
 };
 
-static bool is_listed(const char *const *list, size_t n, const char *name)
+static bool keyval_is_listed(const char *const *list, size_t n,
+			     const char *name)
 {
 	for (size_t i = 0; i < n; i++)
 		if (!strcmp(list[i], name))
@@ -38,8 +39,8 @@ static bool is_listed(const char *const *list, size_t n, const char *name)
 
 static bool is_boolean(const char *name)
 {
-	return is_listed(booleans, sizeof(booleans) / sizeof(*booleans),
-			 name);
+	return keyval_is_listed(booleans, sizeof(booleans) / sizeof(*booleans),
+				name);
 }
 
 static json_t *boolean(const char *text)
@@ -66,21 +67,22 @@ static json_t *integer(const char *text)
 }
 
 /* What does not look like its type stays a string: the command says so. */
-static json_t *value_of(const char *name, const char *text)
+static json_t *keyval_value_of(const char *name, const char *text)
 {
 	json_t *value = NULL;
 
 	if (is_boolean(name))
 		value = boolean(text);
-	else if (is_listed(integers, sizeof(integers) / sizeof(*integers),
-			   name))
+	else if (keyval_is_listed(integers,
+				  sizeof(integers) / sizeof(*integers), name))
 		value = integer(text);
 	return value ? value : json_string(text);
 }
 
 /* --- keys --- */
 
-static int set(json_t *args, char *key, const char *text, struct err *err)
+static int keyval_set(json_t *args, char *key, const char *text,
+		      struct err *err)
 {
 	unsigned level = 1;
 	char *dot;
@@ -105,14 +107,14 @@ static int set(json_t *args, char *key, const char *text, struct err *err)
 	if (json_is_object(json_object_get(args, key)))
 		return err_set(err, ERR_GENERIC, "Parameters '%s.*' used "
 			       "inconsistently", key);
-	if (json_object_set_new(args, key, value_of(key, text)))
+	if (json_object_set_new(args, key, keyval_value_of(key, text)))
 		return err_set(err, ERR_GENERIC, "'%s=%s' is not UTF-8", key,
 			       text);
 	return 0;
 }
 
 /* The piece up to the next single comma, with doubled ones halved. */
-static char *next_piece(const char **s)
+static char *keyval_next_piece(const char **s)
 {
 	struct str piece = STR_INIT;
 
@@ -136,13 +138,13 @@ static int set_piece(json_t *args, char *piece, const char *implied,
 
 	if (eq) {
 		*eq = '\0';
-		return set(args, piece, eq + 1, err);
+		return keyval_set(args, piece, eq + 1, err);
 	}
 	if (!implied)
-		return set(args, off ? piece + 2 : piece, off ? "off" : "on",
-			   err);
+		return keyval_set(args, off ? piece + 2 : piece,
+				  off ? "off" : "on", err);
 	key = mem_dup(implied);
-	rc = set(args, key, piece, err);
+	rc = keyval_set(args, key, piece, err);
 	free(key);
 	return rc;
 }
@@ -174,7 +176,7 @@ json_t *keyval_parse(const char *text, const char *implied, struct err *err)
 		return parse_json(text, err);
 	args = json_object();
 	while (*text) {
-		char *piece = next_piece(&text);
+		char *piece = keyval_next_piece(&text);
 		int rc = set_piece(args, piece, implied, err);
 
 		free(piece);

@@ -62,7 +62,7 @@ static ssize_t put_shared(int fd, const char *data, size_t len)
 	return write(fd, data, len < PIPE_BUF ? len : PIPE_BUF);
 }
 
-static ssize_t put(struct conn *c, const char *data, size_t len)
+static ssize_t conn_put(struct conn *c, const char *data, size_t len)
 {
 	if (c->is_stdio)
 		return put_shared(c->out, data, len);
@@ -73,7 +73,7 @@ static ssize_t put(struct conn *c, const char *data, size_t len)
 static void flush_queue(struct conn *c)
 {
 	while (unsent(c) && !c->gone) {
-		ssize_t n = put(c, c->queue.s + c->sent, unsent(c));
+		ssize_t n = conn_put(c, c->queue.s + c->sent, unsent(c));
 
 		if (n > 0)
 			c->sent += (size_t)n;
@@ -126,7 +126,7 @@ static bool is_read(const struct conn *c)
 }
 
 /* One who reads gets all of it, however much. */
-static void make_room(struct conn *c)
+static void conn_make_room(struct conn *c)
 {
 	while (unsent(c) > CONN_QUEUE && !c->gone) {
 		if (is_read(c)) {
@@ -150,7 +150,7 @@ void conn_write(struct conn *c, const char *text, size_t len)
 		return;
 	}
 	flush_queue(c);
-	make_room(c);
+	conn_make_room(c);
 }
 
 void conn_drop(struct conn *c, const char *why)
@@ -175,7 +175,7 @@ static void end_input(struct conn *c)
 		eventfd_write(c->in_ended, 1);
 }
 
-static void take_input(struct conn *c)
+static void conn_take_input(struct conn *c)
 {
 	char data[INPUT_BYTES];
 	ssize_t n = read(c->in, data, sizeof(data));
@@ -194,7 +194,7 @@ static void take_input(struct conn *c)
 
 /* One who has said all is told the answers; on standard output it goes on
  * with events. */
-static bool is_over(const struct conn *c)
+static bool conn_is_over(const struct conn *c)
 {
 	return c->gone || (c->eof && !c->is_stdio && !unsent(c));
 }
@@ -221,8 +221,8 @@ static bool serve_once(struct conn *c)
 	if (fds[EVENTS].revents)
 		c->protocol->events(c->talk);
 	if (fds[IN].revents && !c->gone)
-		take_input(c);
-	return !is_over(c);
+		conn_take_input(c);
+	return !conn_is_over(c);
 }
 
 /* Says what is left to say. */
@@ -234,7 +234,7 @@ static void linger(struct conn *c)
 		flush_queue(c);
 }
 
-static void serve(void *arg)
+static void conn_serve(void *arg)
 {
 	struct conn *c = arg;
 
@@ -256,7 +256,7 @@ static void serve(void *arg)
 
 int conn_start(struct conn *c)
 {
-	int rc = thread_start(&c->thread, "qmp client", serve, c);
+	int rc = thread_start(&c->thread, "qmp client", conn_serve, c);
 
 	c->started = !rc;
 	return rc;

@@ -38,7 +38,7 @@ struct server {
 
 /* --- connections --- */
 
-static struct conn *conn_of(const struct peer *p)
+static struct conn *server_conn_of(const struct peer *p)
 {
 	return container_of(p, struct conn, peer);
 }
@@ -67,33 +67,33 @@ static struct peer *make_peer(void *arg, void *way, int fd)
 	return c ? &c->peer : NULL;
 }
 
-static int start_peer(struct peer *p)
+static int server_start_peer(struct peer *p)
 {
 	const struct server *s = p->listener->arg;
 
-	conn_of(p)->stop = s->stop;
-	return conn_start(conn_of(p));
+	server_conn_of(p)->stop = s->stop;
+	return conn_start(server_conn_of(p));
 }
 
 static void free_peer(struct peer *p)
 {
-	conn_free(conn_of(p));
+	conn_free(server_conn_of(p));
 }
 
-static void say(void *arg, const struct peer *p, const char *text)
+static void server_say(void *arg, const struct peer *p, const char *text)
 {
 	struct server *s = arg;
 
-	conn_notice(s->machine, p ? conn_of(p) : NULL, p ? "%s" :
-		    "monitors: %s", text);
+	conn_notice(s->machine, p ? server_conn_of(p) : NULL,
+		    p ? "%s" : "monitors: %s", text);
 }
 
 static const struct listener_ops listener_ops = {
 	.thread = "qmp accept",
 	.make = make_peer,
-	.start = start_peer,
+	.start = server_start_peer,
 	.free = free_peer,
-	.say = say,
+	.say = server_say,
 };
 
 /* --- ways in --- */
@@ -110,7 +110,7 @@ static int add_listener(struct server *s, const struct server_way *way,
 	return 0;
 }
 
-static int refuse(struct err *err)
+static int server_refuse(struct err *err)
 {
 	return err_sys(err, ENOMEM, "No monitor");
 }
@@ -123,7 +123,7 @@ static int add_peer(struct server *s, const struct server_way *way, int fd,
 
 	if (!c) {
 		close(fd);
-		return refuse(err);
+		return server_refuse(err);
 	}
 	socket_peer(fd, c->peer.name, sizeof(c->peer.name));
 	listener_admit(&s->listener, &c->peer);
@@ -144,7 +144,7 @@ static int add_stdio(struct server *s, const struct server_way *way,
 	c = new_conn(s, STDIN_FILENO, STDOUT_FILENO, way->protocol,
 		     way->pretty);
 	if (!c)
-		return refuse(err);
+		return server_refuse(err);
 	c->is_stdio = true;
 	c->in_ended = s->stdin_ended;
 	snprintf(c->peer.name, sizeof(c->peer.name), "stdio");

@@ -31,7 +31,7 @@ static void add_line_end(struct piece *p)
 	str_add(&p->text, "\r\n");
 }
 
-static int add_text(const char *text, size_t len, void *arg)
+static int session_add_text(const char *text, size_t len, void *arg)
 {
 	struct piece *p = arg;
 	const char *end = text + len, *lf;
@@ -48,12 +48,13 @@ static int add_text(const char *text, size_t len, void *arg)
 }
 
 /* Takes @value. */
-static void say(struct session *s, json_t *value)
+static void session_say(struct session *s, json_t *value)
 {
 	struct piece p = { .session = s };
 
-	if (json_dump_callback(value, add_text, &p, JSON_ENSURE_ASCII |
-			       (s->pretty ? JSON_INDENT(4) : 0)))
+	if (json_dump_callback(value, session_add_text, &p,
+			       JSON_ENSURE_ASCII |
+				       (s->pretty ? JSON_INDENT(4) : 0)))
 		p.text.lost = true;
 	add_line_end(&p);
 	send_piece(&p);
@@ -71,8 +72,8 @@ struct session *session_new(struct channel *channel, bool pretty,
 		.channel = channel, .pretty = pretty, .write = write,
 		.arg = arg,
 	};
-	say(s, json_pack("{s:{s:o, s:[]}}", "QMP", "version", qmp_version(),
-			 "capabilities"));
+	session_say(s, json_pack("{s:{s:o, s:[]}}", "QMP", "version",
+				 qmp_version(), "capabilities"));
 	return s;
 }
 
@@ -93,7 +94,7 @@ void session_events(struct session *s)
 
 		s->over |= !strcmp(name, "SHUTDOWN");
 		if (s->negotiated && !qmp_event_is_private(name))
-			say(s, event);
+			session_say(s, event);
 		else
 			json_decref(event);
 	}
@@ -121,7 +122,7 @@ static int check_state(const struct session *s, const json_t *request,
 }
 
 /* Takes @request, which may be any value, or NULL for what was none. */
-static void answer(struct session *s, json_t *request, struct err *err)
+static void session_answer(struct session *s, json_t *request, struct err *err)
 {
 	json_t *reply;
 
@@ -131,7 +132,7 @@ static void answer(struct session *s, json_t *request, struct err *err)
 		reply = channel_request(s->channel, request);
 	session_events(s);
 	s->negotiated |= !channel_error(reply);
-	say(s, reply);
+	session_say(s, reply);
 }
 
 void session_input(struct session *s, const char *data, size_t len)
@@ -143,7 +144,7 @@ void session_input(struct session *s, const char *data, size_t len)
 
 		if (!json_stream_next(&s->in, &data, &len, &request, &err))
 			break;
-		answer(s, request, &err);
+		session_answer(s, request, &err);
 	}
 }
 
@@ -157,40 +158,41 @@ static void write_conn(void *arg, const char *text, size_t len)
 		conn_drop(arg, "no memory for a reply");
 }
 
-static void *open_conn(struct conn *conn, struct machine *machine, bool pretty)
+static void *session_open_conn(struct conn *conn, struct machine *machine,
+			       bool pretty)
 {
 	struct channel *channel = channel_local_new(machine);
 
 	return channel ? session_new(channel, pretty, write_conn, conn) : NULL;
 }
 
-static void input(void *talk, const char *data, size_t len)
+static void session_take_input(void *talk, const char *data, size_t len)
 {
 	session_input(talk, data, len);
 }
 
-static void events(void *talk)
+static void session_take_events(void *talk)
 {
 	session_events(talk);
 }
 
-static int event_fd(void *talk)
+static int session_event_fd(void *talk)
 {
 	struct session *s = talk;
 
 	return channel_event_fd(s->channel);
 }
 
-static void close_conn(void *talk)
+static void session_close_conn(void *talk)
 {
 	session_free(talk);
 }
 
 const struct conn_protocol session_protocol = {
 	.name = "QMP",
-	.open = open_conn,
-	.input = input,
-	.events = events,
-	.event_fd = event_fd,
-	.close = close_conn,
+	.open = session_open_conn,
+	.input = session_take_input,
+	.events = session_take_events,
+	.event_fd = session_event_fd,
+	.close = session_close_conn,
 };
