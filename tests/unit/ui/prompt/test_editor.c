@@ -79,13 +79,14 @@ static int begin(void **state)
 		"\"\\C-xv\": vi-editing-mode\n"
 		"\"\\ev\": vi-search\n"
 		"\"\\C-t\": forward-byte\n";
-	FILE *null = fopen("/dev/null", "r+e"), *file;
+	FILE *null, *file;
 	char *path;
 
-	if (utf8(state) || !null)
-		return -1;
 	snprintf(world.dir, sizeof(world.dir), "/tmp/blkmon-XXXXXX");
-	if (!mkdtemp(world.dir))
+	if (utf8(state) || !mkdtemp(world.dir))
+		return -1;
+	null = fopen("/dev/null", "r+e");
+	if (!null)
 		return -1;
 	path = mem_printf("%s/inputrc", world.dir);
 	file = fopen(path, "we");
