@@ -175,6 +175,33 @@ static bool progress(uint64_t done, uint64_t total, void *arg)
 	return !o->signals->interrupt.signal;
 }
 
+/* What the engine has to tell of its own accord, such as what it dropped. */
+static void offline_tell(struct event_listener *l)
+{
+	struct event ev;
+	uint64_t lost;
+
+	while (event_next(l, &ev, 0, &lost))
+		if (ev.type == EVENT_NOTICE)
+			fprintf(stderr, "blkmon: %s\n", ev.text);
+	event_unlisten(l);
+}
+
+static int commit_image(struct offline *o, struct err *err)
+{
+	struct event_listener notices;
+	int rc = event_listen(engine_events(o->machine->engine), &notices);
+
+	if (rc)
+		return err_sys(err, rc, "Could not start");
+	rc = engine_commit_offline(o->machine->engine, DEVICE, o->base,
+				   o->force, progress, o, err);
+	if (o->bar)
+		fputc('\n', stderr);
+	offline_tell(&notices);
+	return rc;
+}
+
 static int run_commit(struct offline *o)
 {
 	struct err err = ERR_INIT;
@@ -184,11 +211,7 @@ static int run_commit(struct offline *o)
 	o->node.no_lock = false;
 	o->bar = o->bar && isatty(STDERR_FILENO);
 	o->percent = -1;
-	rc = offline_add_image(o, &err) ||
-	     engine_commit_offline(o->machine->engine, DEVICE, o->base,
-				   o->force, progress, o, &err);
-	if (o->bar)
-		fputc('\n', stderr);
+	rc = offline_add_image(o, &err) || commit_image(o, &err);
 	if (rc)
 		return offline_fail(&err);
 	puts("Image committed.");

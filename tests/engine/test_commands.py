@@ -41,6 +41,16 @@ def test_offline_commit_grows_the_base(d):
     assert content(base)[12 * MIB:12 * MIB + 64 * KIB] == b"\x55" * 64 * KIB
 
 
+def test_offline_commit_says_what_it_drops(d):
+    base = blk.create(os.path.join(d, "base.img"), 4 * MIB)
+    blk.qemu_img("bitmap", "--add", base, "nightly")
+    top = blk.create(os.path.join(d, "top.img"), 4 * MIB, base)
+    blk.qemu_io(top, "write -P 1 0 1M")
+    out = blk.blkmon("commit", top)
+    assert out.rc == 0
+    assert "its persistent bitmaps are dropped" in out.err
+
+
 def test_offline_commit_errors(d):
     lone = blk.create(os.path.join(d, "lone.img"), MIB)
     assert blk.blkmon("commit", lone).rc == 1
