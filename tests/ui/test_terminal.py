@@ -179,8 +179,6 @@ def test_suspend_and_resume(start):
     assert "Chains" not in t.ready()
 
 
-@pytest.mark.parametrize("sig", [signal.SIGTERM, signal.SIGHUP,
-                                 signal.SIGSEGV, signal.SIGABRT])
 @pytest.fixture
 def places(tmp_path):
     """Names that belong to the user, by what is there."""
@@ -226,6 +224,8 @@ def test_a_history_that_leads_elsewhere(start, tmp_path, places):
     assert (folder / "history").stat().st_mode & 0o777 == 0o600
 
 
+@pytest.mark.parametrize("sig", [signal.SIGTERM, signal.SIGHUP,
+                                 signal.SIGSEGV, signal.SIGABRT])
 def test_the_terminal_is_restored(start, sig):
     t = start(shell=True)
     t.run("ulimit -c 0; stty -g > before")
