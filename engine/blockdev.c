@@ -233,7 +233,7 @@ static int open_null(const struct blockdev_options *o, struct node **out,
 	return rc;
 }
 
-/* Nobody looks beside a writer at what this program writes: the tables that he
+/* Nobody looks beside a writer at what this program writes: the tables that it
  * changes in memory are not on disk. */
 static int blockdev_check_beside(struct engine *e, const struct node_options *o,
 				 struct err *err)

@@ -1,7 +1,7 @@
 /* chain_name.c - what operators and headers call an image; see chain.h.
  *
  * A name in a header is relative to the folder of the overlay that holds it,
- * a name that an operator types is relative to wherever he thinks he is. An
+ * a name that an operator types is relative to the working directory. An
  * image is what device and inode say.
  */
 #include <errno.h>

@@ -96,7 +96,7 @@ struct drive *drive_of(const struct node *node);
  *
  * When the host is to blame for an error it is told of and becomes what the
  * drive's policies say: the client gets it (report); or reads zeroes, and
- * believes that he wrote (ignore); or the guest is stopped, and the request
+ * believes that it wrote (ignore); or the guest is stopped, and the request
  * is tried again when it goes on (stop). That is for clients, see
  * drive_serve(); whoever else asks, an operator by hand, gets the error. */
 int drive_read(struct drive *d, uint64_t off, uint64_t len, void *buf);

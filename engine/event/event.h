@@ -1,10 +1,10 @@
 /* event.h - happenings, pushed to whoever listens.
  *
  * Publishing never waits. What is published waits for each listener who was
- * there, until he takes it; each has an eventfd to poll. For one who is far
+ * there, until it is taken; each has an eventfd to poll. For one who is far
  * behind, an error of a job or of a guest, and a line about it, that says no
- * more than one that he has not taken yet is joined with that: it counts in
- * @more. Beyond EVENT_MOST the oldest is dropped, and he is told how many
+ * more than one that is not taken yet is joined with that: it counts in
+ * @more. Beyond EVENT_MOST the oldest is dropped, and it is told how many
  * were. Thread-safe; leaf lock.
  */
 #ifndef BLKMON_EVENT_H

@@ -91,7 +91,7 @@ int file_create(struct file **out, const char *path, mode_t mode, bool reuse,
 int file_open_memory(struct file **out, uint64_t size, struct err *err);
 
 /* Gives a file that was just made to whom @like belongs, with the permissions
- * of that, as far as we may: nobody gets more than he has there. */
+ * of that, as far as we may: nobody gets more than before. */
 void file_adopt(struct file *f, const struct file *like);
 
 void file_close(struct file *f);	/* drops the locks; NULL is fine */

@@ -75,7 +75,7 @@ static bool file_fits(const struct file *f, uint64_t off, const void *buf,
 }
 
 /* Does the host's file end before the file does? Then somebody cut it, and
- * what he took away is not zeroes. */
+ * what was taken away is not zeroes. */
 static bool was_cut(const struct file *f, uint64_t end)
 {
 	return !f->block_device && end < f->size;

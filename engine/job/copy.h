@@ -12,7 +12,7 @@
  * copier takes the ranges: the shared one of `from`, so that no guest writes
  * meanwhile, and the exclusive one of `to`. A stream takes the shared one
  * alone: whoever reads a hole sees the same before and after it was filled,
- * and nothing that he may be reading is freed. Chunks move side by side on the
+ * and nothing that may be read is freed. Chunks move side by side on the
  * pool. One thread uses a copier at a time.
  */
 #ifndef BLKMON_COPY_H

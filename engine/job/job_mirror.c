@@ -112,9 +112,9 @@ static void pivot(struct active *a)
 	graph_put(old);
 }
 
-/* All flushing is done before the guest has to wait: from the store on his own
- * flushes are of both images. Where he stays on the overlay what he has not
- * flushed is made durable in base when he no longer writes to it. */
+/* All flushing is done before the guest has to wait: from the store on its own
+ * flushes are of both images. Where it stays on the overlay what it has not
+ * flushed is made durable in base when it no longer writes there. */
 static int active_finish(struct job *job, struct err *err)
 {
 	struct active *a = job->opaque;

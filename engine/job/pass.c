@@ -17,7 +17,7 @@
 
 #define BATCH_MIN (1ull << 20)
 #define BATCH_MAX (16ull << 20)	/* a new speed is felt after a batch */
-#define BATCH_GUEST (1ull << 20) /* while a guest is at work: he may wait */
+#define BATCH_GUEST (1ull << 20) /* while a guest is at work: it may wait */
 #define BATCH_SPANS 256
 #define BATCH_NS_LONG (60 * NS_PER_MS)
 #define BATCH_NS_SHORT (30 * NS_PER_MS)

@@ -121,7 +121,7 @@ static void export_cut_conns(struct nbd_conn *c)
 }
 
 /* Answers that a client who is away does not read are not waited for, only
- * what he asked for: the host has to be done with it. */
+ * what it asked for: the host has to be done with it. */
 int nbd_export_await(struct nbd_conn *c, struct export *x)
 {
 	struct nbd_server *s = c->server;

@@ -12,8 +12,8 @@
  * for the turn again. Nothing is handed from thread to thread, there are as
  * many requests in flight as threads, and there is no queue to bound. While
  * requests are over sooner than another thread could wake up, the turn is not
- * passed on until the answer has to wait for the client: he may be about to
- * ask for more before he reads it.
+ * passed on until the answer has to wait for the client: it may be about to
+ * ask for more before it reads that.
  *
  * Requests that sleep, for a disk, are served by all the threads there are.
  * Those that only need a processor are served by as many as there are
@@ -39,7 +39,7 @@
 
 /* A longer request is served piece by piece. A client may use one piece at
  * any time; further ones come out of what all clients share, and who gets
- * none waits for his own. So the most there can be is NBD_SHARED_MAX and one
+ * none waits for its own. So the most there can be is NBD_SHARED_MAX and one
  * piece for each client. */
 #define NBD_PIECE (1u << 20)
 #define NBD_SHARED_MAX 96u	/* pieces */
@@ -184,7 +184,7 @@ int nbd_skip(struct nbd_conn *c, uint64_t len);
 int nbd_send(struct nbd_conn *c, struct iovec *iov, int n);
 void nbd_out_take(struct nbd_conn *c);
 void nbd_out_drop(struct nbd_conn *c);
-/* Has the client closed his side? He may still read answers. */
+/* Has the client closed its side? It may still read answers. */
 bool nbd_is_hung(const struct nbd_conn *c);
 /* No more requests of this connection; replies still go out unless @hard,
  * which ends a handshake too. Server's lock held, @c is not done. */
@@ -206,10 +206,10 @@ int nbd_export_await(struct nbd_conn *c, struct export *x);
 /* The handshake is over: takes the caller's use of @x. False if the connection
  * has to end instead; then it is still the caller's. */
 bool nbd_export_settle(struct nbd_conn *c, struct export *x);
-/* The client asks for nothing more: his requests that wait at a stopped
+/* The client asks for nothing more: its requests that wait at a stopped
  * guest's gate end with -ECANCELED. Any thread, while @c is not freed. */
 void nbd_export_abandon(struct nbd_conn *c);
-/* The same, and he gets no more answers. */
+/* The same, and it gets no more answers. */
 void nbd_export_cut(struct nbd_conn *c);
 /* No request of @c is left: gives its use back, if it has settled. */
 void nbd_export_leave(struct nbd_conn *c);

@@ -102,7 +102,7 @@ static int advance(struct iovec **iov, int n, size_t sent)
 	return n;
 }
 
-/* What the client has no room for has to wait for him, without the turn. */
+/* What the client has no room for has to wait for it, without the turn. */
 static ssize_t send_some(struct nbd_conn *c, const struct msghdr *msg)
 {
 	ssize_t n;

@@ -25,7 +25,7 @@ static bool is_small(const struct nbd_request *r)
 
 /* --- the turn --- */
 
-/* Who serves with the turn in his hands: the calling thread, or NULL. */
+/* Who serves with the turn in hand: the calling thread, or NULL. */
 static _Thread_local struct nbd_worker *keeper;
 
 static bool nbd_turn_is_full(const struct nbd_conn *c)

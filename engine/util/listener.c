@@ -127,7 +127,7 @@ static struct peer *next_done(struct listener *l)
 	return found;
 }
 
-/* What ends without him is told to his owner once. A descriptor that is closed
+/* What ends without it is told to its owner once. A descriptor that is closed
  * is watched no more. */
 static int watch(struct listener *l, struct peer *p, int fd)
 {
@@ -217,7 +217,7 @@ static void welcome(struct listener *l, const struct way *way, int fd)
 	p = l->ops->make(l->arg, way->user, fd);
 	if (!p) {
 		close(fd);
-		say(l, NULL, "no memory for a client: he is sent away");
+		say(l, NULL, "no memory for a client: it is sent away");
 		return;
 	}
 	socket_peer(fd, p->name, sizeof(p->name));

@@ -1,9 +1,9 @@
 /* listener.h - sockets that listen, and the clients who come by them.
  *
  * One thread accepts, keeps to the limit, ends clients whose time is up, and
- * buries those who are done. What a client is, is its owner's: he embeds a
+ * buries those who are done. What a client is, is its owner's: who embeds a
  * struct peer, serves it with threads of its own, and the last thing these do
- * is to call peer_done(). Who hangs up is noticed, whatever his threads wait
+ * is to call peer_done(). Who hangs up is noticed, whatever its threads wait
  * for. What goes wrong for long (too many clients, no
  * descriptor left) is said once, and again when it was over in between.
  *
@@ -44,17 +44,17 @@ struct listener_ops {
 	bool waits;		/* who is too many: waits until there is room,
 				   or is sent away */
 	/* Makes a client of @fd (taken), who came by @way; NULL: no memory,
-	 * and @fd is left: he is sent away. */
+	 * and @fd is left: it is sent away. */
 	struct peer *(*make)(void *arg, void *way, int fd);
-	/* Begins to serve him. 0, or -errno: he is as one who is done. */
+	/* Begins to serve it. 0, or -errno: it is as one who is done. */
 	int (*start)(struct peer *p);
-	/* His time is up: makes him end soon. The listener's lock is held.
+	/* Its time is up: makes it end soon. The listener's lock is held.
 	 * NULL where there are no deadlines. */
 	void (*late)(struct peer *p);
-	/* He closed his side: called once by the accepting thread, if he is
+	/* It closed its side: called once by the accepting thread, if it is
 	 * not done by then. NULL: nobody wants to know. */
 	void (*hung)(struct peer *p);
-	/* He is done or never was started: waits for the end of his threads,
+	/* It is done or never was started: waits for the end of its threads,
 	 * and frees. */
 	void (*free)(struct peer *p);
 	/* A line for the operator about @p, or in general (NULL). */

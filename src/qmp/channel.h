@@ -48,7 +48,7 @@ const char *channel_error(const json_t *reply);
  * wait). Besides QMP's events there are X_BLKMON_NOTICE {"text"}, a line for
  * the operator, which sockets do not pass on, and X_BLKMON_LOST {"count"}:
  * who asks too seldom has lost so many. Errors that say the same are joined
- * for him before: "x-blkmon-more" in their data counts them. */
+ * for it before: "x-blkmon-more" in their data counts them. */
 json_t *channel_next_event(struct channel *c, uint64_t deadline);
 /* Readable while events wait; for poll(). */
 int channel_event_fd(struct channel *c);

@@ -32,7 +32,7 @@ struct conn_protocol {
 
 /* Sends, now or later. What is not read is queued; with more than CONN_QUEUE
  * bytes there it waits as long as the client goes on reading, and ends the
- * connection when he does not, or when there is no memory for the queue. */
+ * connection when it does not, or when there is no memory for the queue. */
 void conn_write(struct conn *conn, const char *text, size_t len);
 /* Gives it up, with a line for the operator: @why. */
 void conn_drop(struct conn *conn, const char *why);
