@@ -60,6 +60,24 @@ static void await_clients(size_t n)
 	assert_int_equal(there, n);
 }
 
+/* Until the server has noticed that its only client asks for nothing more. */
+static void await_away(void)
+{
+	uint64_t deadline = clock_ns() + 20 * NS_PER_SEC;
+	struct listener *l = &server->listener;
+	bool away = false;
+
+	while (!away && clock_ns() < deadline) {
+		sched_yield();
+		lock_take(&l->lock);
+		list_for_each(link, &l->peers)
+			away = container_of(link, struct nbd_conn,
+					    peer.link)->away;
+		lock_drop(&l->lock);
+	}
+	assert_true(away);
+}
+
 static int dial_and_wait_at_gate(unsigned zeroes, unsigned writes)
 {
 	int fd = dial_export("disk0", false);
@@ -201,6 +219,7 @@ static void test_leaving_and_lazy(void **state)
 	for (unsigned i = 0; i < 20; i++)
 		put_request(lazy, NBD_CMD_READ, 0, i, 0, MIB);
 	shutdown(lazy, SHUT_WR);
+	await_away();
 	fd = dial_export("disk0", true);
 	assert_disk(fd, 0, 4096, 1);
 	await_clients(1);
