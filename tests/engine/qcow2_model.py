@@ -14,6 +14,7 @@ import zlib
 OFFSET = 0x00FFFFFFFFFFFE00
 COPIED, COMPRESSED, ZERO = 1 << 63, 1 << 62, 1
 LONG = 64 << 20
+LONGEST = 16 << 40  # of ext4; a tmpfs has files that no address space holds
 HEADER = {  # what a mutation may change, and how it is written
     "size": (24, ">Q"), "l1_size": (36, ">I"), "l1_offset": (40, ">Q"),
     "rt_offset": (48, ">Q"), "rt_clusters": (56, ">I"),
@@ -26,10 +27,11 @@ HEADER = {  # what a mutation may change, and how it is written
 class Image:
     def __init__(self, path):
         with open(path, "rb") as stream:
-            if os.fstat(stream.fileno()).st_size <= LONG:
+            size = os.fstat(stream.fileno()).st_size
+            if size <= LONG:
                 self.bytes = stream.read()
             else:   # and empty: nobody changes it while it is looked at
-                self.bytes = mmap.mmap(stream.fileno(), 0,
+                self.bytes = mmap.mmap(stream.fileno(), min(size, LONGEST),
                                        access=mmap.ACCESS_READ)
         self.version = self.num(4, ">I")
         self.bits = self.num(20, ">I")

@@ -80,6 +80,8 @@ static int fake_open(struct node *node, const struct node_options *o,
 
 static void fake_close(struct node *node)
 {
+	free((char *)node->backing_name);
+	free((char *)node->backing_format);
 	free(node->opaque);
 }
 
