@@ -478,10 +478,9 @@ def test_tour_of_the_demo(demo, tmp_path):
                                  ("p", "Enter"), ("0", "Enter"),
                                  ("C", "Enter"), ("s", "Enter")), 2):
         demo.keys(*keys)
-        # A job that is READY, or over, before the screen has looked at it
-        # again takes the tour further than one step.
-        demo.wait(lambda s, step=step: any(f"{n}/8" in s
-                                           for n in range(step, 9)))
+        # At 2 MiB/s the job may be READY when it goes on again: that is 5/8.
+        demo.wait(lambda s, step=step: f"{step}/8" in s or
+                  step == 4 and "5/8" in s)
     demo.keys("Enter")
     demo.wait("backing file: base")
     leave(demo)

@@ -39,9 +39,14 @@ static bool is_ready(const struct sheet *s)
 	return !tour_job(s) || tour_job(s)->ready;
 }
 
+/* The job may be seen to end before its images are seen to go. */
 static bool tour_is_over(const struct sheet *s)
 {
-	return !tour_job(s);
+	const struct view_job *last = s->jobs.n ?
+		&s->jobs.list[s->jobs.n - 1] : NULL;
+
+	return !tour_job(s) && (s->shape->n == 1 || !last ||
+				last->end != JOB_DONE);
 }
 
 static bool has_snapshot(const struct sheet *s)
