@@ -28,6 +28,7 @@
 #define BITMAPS_MAX 65535u
 #define BITMAP_DIR_MAX ((64u << 20) - 1024)
 #define DATA_FILE_MAX 4095u
+#define FILE_BYTES_MAX align_down(INT64_MAX, 1ull << 30)	/* as QEMU's */
 #define FEATURE_LEN 48u			/* bytes of a feature table's entry */
 #define FEATURE_NAME 46u
 
@@ -152,20 +153,21 @@ static int read_backing_name(struct reader *r)
 }
 
 /* The extension at *at, and *at moved behind it. 1, or 0 at the end, or -1 if
- * it goes beyond the limit. */
+ * it goes beyond the limit, which the end mark may not either. */
 static int ext_next(const struct reader *r, uint64_t *at, struct qcow2_ext *e)
 {
 	uint64_t rest = *at < r->limit ? r->limit - *at : 0;
 
+	e->len = 0;
 	if (rest < 8)
-		return 0;
+		return rest ? -1 : 0;
 	e->type = get_be32(r->buf + *at);
 	e->len = get_be32(r->buf + *at + 4);
 	e->data = r->buf + *at + 8;
-	if (!e->type)
-		return 0;
 	if (e->len > rest - 8)
 		return -1;
+	if (!e->type)
+		return 0;
 	*at += 8 + align_up(e->len, 8);
 	return 1;
 }
@@ -256,11 +258,11 @@ static int check_features(const struct reader *r)
 }
 
 /* A table at a cluster's start, behind the header (unless that may be
- * damaged), whose end is a file offset. */
+ * damaged), that ends where a file can. */
 static bool table_is_valid(const struct reader *r, uint64_t at, uint64_t bytes)
 {
 	return (at || r->damaged) && is_aligned(at, r->cluster) &&
-	       at <= INT64_MAX - bytes;
+	       at <= FILE_BYTES_MAX && bytes <= FILE_BYTES_MAX - at;
 }
 
 static int read_refcount_table(struct reader *r)
@@ -328,7 +330,8 @@ static int read_snapshot_table(struct reader *r)
 
 	h->nb_snapshots = get_be32(r->buf + QCOW2_AT_NB_SNAPSHOTS);
 	h->snapshots_offset = get_be64(r->buf + QCOW2_AT_SNAPSHOTS);
-	if (!h->nb_snapshots || r->damaged)
+	if (r->damaged || (!h->nb_snapshots &&
+			   is_aligned(h->snapshots_offset, r->cluster)))
 		return 0;
 	if (h->nb_snapshots > SNAPSHOTS_MAX)
 		return refuse(r, "has %u snapshots, which are too many",

@@ -111,6 +111,7 @@ static const struct bad bad[] = {
 	  { E8(40, 0xffffffffffff0000) } },
 	{ "L1 table at offset", &plain,
 	  { E8(40, 0x7fffffffffff0000), E4(36, 0x4000) } },
+	{ "L1 table at offset", &plain, { E8(40, 0x7fffffffc0000000) } },
 	{ "L1 table over its refcount table", &plain, { E8(40, 0x10000) } },
 	{ "L1 table over its refcount table", &plain,
 	  { E8(48, 0x20000), E8(40, 0x10000), E4(36, 8193) } },
@@ -123,6 +124,7 @@ static const struct bad bad[] = {
 	  { E4(60, 1), E8(64, 0x40000) } },
 	{ "snapshot table at offset 65536,", &plain,
 	  { E4(60, 65536), E8(64, 0x10000) } },
+	{ "snapshot table at offset 512,", &plain, { E8(64, 512) } },
 	{ "snapshots and an external data file", &plain,
 	  { E4(60, 1), E8(64, 0x30000), E8(72, 4) } },
 	/* extensions */
@@ -132,6 +134,9 @@ static const struct bad bad[] = {
 	  { E4(EXT, 1), E4(EXT + 4, 65536 - 120 + 1) } },
 	{ "extension of 17 bytes at offset 112", &backed,
 	  { E4(EXT, 1), E4(EXT + 4, 17) } },
+	{ "extension of 65417 bytes at offset 112", &plain,
+	  { E4(EXT, 0), E4(EXT + 4, 65536 - 120 + 1) } },
+	{ "extension of 0 bytes at offset 112", &plain, { E8(8, EXT + 7) } },
 	{ "two backing format extensions", &plain,
 	  { E4(EXT, 0xe2792aca), E4(EXT + 8, 0xe2792aca) } },
 	{ "two feature name extensions", &plain,
@@ -375,7 +380,7 @@ static void odd_but_valid_headers_are_taken(void **state)
 	assert_int_equal(h.l1_size, 0x400000);
 	qcow2_header_release(&h);
 	/* no snapshots, wherever */
-	READ_PATCHED(&plain, &h, E8(64, 0x123));
+	READ_PATCHED(&plain, &h, E8(64, 0x12340000));
 	qcow2_header_release(&h);
 	/* a longer header, zstd, a data file, bitmaps that are not valid */
 	READ_PATCHED(&plain, &h, E4(100, 4096), E8(72, 8), { 104, 1, 1 });
