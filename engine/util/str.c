@@ -132,17 +132,18 @@ size_t str_utf8(const char *text, uint32_t *cp)
 	return len;
 }
 
-/* What moves, hides or reorders text: controls, and of Unicode's category Cf
- * and Z the invisible ones. */
+/* What moves, hides or reorders text, or looks like a blank and is none:
+ * controls, and of Unicode's categories Cf and Z all but the ideographic
+ * space, which is wide enough to be seen. */
 static bool str_is_unsafe(uint32_t cp)
 {
 	static const struct {
 		uint32_t first, last;
 	} bad[] = {
-		{ 0x0000, 0x001f }, { 0x007f, 0x009f }, { 0x00ad, 0x00ad },
-		{ 0x061c, 0x061c }, { 0x180e, 0x180e }, { 0x200b, 0x200f },
-		{ 0x2028, 0x202e }, { 0x2060, 0x206f }, { 0xfeff, 0xfeff },
-		{ 0xfff9, 0xfffb }, { 0xe0000, 0xe007f },
+		{ 0x0000, 0x001f }, { 0x007f, 0x00a0 }, { 0x00ad, 0x00ad },
+		{ 0x061c, 0x061c }, { 0x1680, 0x1680 }, { 0x180e, 0x180e },
+		{ 0x2000, 0x200f }, { 0x2028, 0x202f }, { 0x205f, 0x206f },
+		{ 0xfeff, 0xfeff }, { 0xfff9, 0xfffb }, { 0xe0000, 0xe007f },
 	};
 
 	for (size_t i = 0; i < sizeof(bad) / sizeof(*bad); i++)

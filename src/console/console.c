@@ -150,9 +150,11 @@ json_t *console_query(struct console *c, const char *name, json_t *args)
 {
 	json_t *reply = console_call(c, name, args);
 	json_t *value = json_object_get(reply, "return");
+	const char *error = channel_error(reply);
 
 	if (!value)
-		console_printf(c, "Error: %s\n", channel_error(reply));
+		console_printf(c, "%s%s\n", str_has_prefix(error, "Error: ") ?
+			       "" : "Error: ", error);
 	json_incref(value);
 	json_decref(reply);
 	return value;

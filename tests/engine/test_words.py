@@ -78,3 +78,26 @@ def test_booleans_of_options_are_those_of_commands(d, value, rc):
         stdin='{"execute": "qmp_capabilities"}\n{"execute": "quit"}\n')
     assert out.rc == rc, out
     assert ("expected: boolean" in out.err) == bool(rc), out
+
+
+def test_a_dump_shows_letters_and_digits(d):
+    """As QEMU's: a tilde or an asterisk is a dot."""
+    path = blk.create(os.path.join(d, "a"), blk.MIB)
+    with blk.Session(path) as s:
+        for at, pattern in enumerate(["0x61", "0x5a", "0x39", "0x7e", "0x2a"]):
+            s.io("write -P %s %d 2" % (pattern, 2 * at))
+        out = "\n".join(s.cmd('qemu-io disk0 "read -v 0 12"'))
+    assert "61 61 5a 5a 39 39 7e 7e 2a 2a 00 00  aaZZ99......" in out, out
+
+
+@pytest.mark.parametrize("line, words", [
+    ("snapshot_blkdev disk0 a",
+     "Error: Trying to create an image with the same filename as the backing "
+     "file"),
+    ("\u00a0info block", "unknown command: '\\u{a0}info'"),
+    ("info\u202fblock", "unknown command: 'info\\u{202f}block'"),
+])
+def test_words_of_the_prompt(d, line, words):
+    blk.create(os.path.join(d, "a"), blk.MIB)
+    with blk.Session("--on-error=continue", "disk0=a", cwd=d) as s:
+        assert s.cmd(line) == [words]

@@ -4,6 +4,7 @@
  * need, with its words (recorded from qemu-io 7.2). aio_* are the same as
  * their plain forms: each is done when its line is.
  */
+#include <ctype.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -208,6 +209,8 @@ static json_t *request_io(struct request *r, const char *operation,
 	error = channel_error(reply);
 	if (error && str_has_prefix(error, "Cannot find device"))
 		console_printf(r->c, "Error: %s\n", error);
+	else if (error && !strcmp(error, "Block node is read-only"))
+		console_printf(r->c, "%s\n", error);
 	else if (error)
 		console_printf(r->c, "%s failed: %s\n", name, error);
 	json_decref(reply);
@@ -252,7 +255,7 @@ static void dump_line(struct request *r, uint64_t off, const char *hex,
 	for (size_t i = 0; i < n; i++) {
 		unsigned b = byte_at(hex, i);
 
-		str_add_char(&line, b > 32 && b < 127 ? (char)b : '.');
+		str_add_char(&line, isalnum((int)b) ? (char)b : '.');
 	}
 	console_printf(r->c, "%s\n", str_get(&line));
 	str_release(&line);

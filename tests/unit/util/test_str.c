@@ -98,6 +98,11 @@ static const struct {
 	/* right-to-left override, zero-width space, BOM, isolate, tag */
 	{ "a\342\200\256b", "a\\u{202e}b" },
 	{ "a\342\200\213b", "a\\u{200b}b" },
+	/* no-break, en, narrow no-break; the ideographic one is wide */
+	{ "a\302\240b", "a\\u{a0}b" },
+	{ "\342\200\202", "\\u{2002}" },
+	{ "\342\200\257", "\\u{202f}" },
+	{ "\343\200\200", "\343\200\200" },
 	{ "\357\273\277b", "\\u{feff}b" },
 	{ "\342\201\246", "\\u{2066}" },
 	{ "\363\240\201\201", "\\u{e0041}" },
