@@ -1,13 +1,13 @@
 /* node_open.c - see node_open.h. */
 #include "engine/chain/node_open.h"
 
-#include <ctype.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "engine/chain/format.h"
 #include "engine/util/mem.h"
+#include "engine/util/str.h"
 
 /* A bare file as backing file is recorded by QEMU under the name of its
  * protocol driver. */
@@ -20,11 +20,7 @@ static const struct driver *format_of(const char *name)
 
 static bool name_is_well_formed(const char *name)
 {
-	if (!isalpha((unsigned char)*name) || strlen(name) >= NODE_NAME_MAX)
-		return false;
-	while (isalnum((unsigned char)*name) || (*name && strchr("-._", *name)))
-		name++;
-	return !*name;
+	return str_is_id(name) && strlen(name) < NODE_NAME_MAX;
 }
 
 int node_check_name(const char *name, struct err *err)

@@ -30,11 +30,13 @@ enum event_type {
 				   len = threshold */
 	EVENT_CORRUPTED,	/* id (device), node, text = msg, offset, len,
 				   fatal; has_offset */
-	EVENT_EXPORT_DELETED,	/* id */
+	EVENT_EXPORT_DELETED,	/* text = id */
 	EVENT_STOP, EVENT_RESUME,
 	EVENT_SHUTDOWN,		/* text = reason */
 	EVENT_NOTICE,		/* text: a sentence for the log, no QMP event */
 };
+
+#define EVENT_TEXT_MAX 4096	/* bytes */
 
 struct event {
 	enum event_type type;
@@ -49,7 +51,8 @@ struct event {
 	uint64_t len, offset, speed;
 	bool nospace, fatal, has_offset;
 	uint64_t more;		/* of the same kind were joined with it */
-	char text[512];		/* the last: what waits is as long as this */
+	char text[EVENT_TEXT_MAX + 1];	/* the last: what waits is as long as
+					   this */
 };
 
 #define EVENT_MOST 65536	/* wait for one listener */

@@ -7,7 +7,6 @@
  */
 #include "engine/job/job.h"
 
-#include <ctype.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -17,6 +16,7 @@
 #include "engine/util/bytes.h"
 #include "engine/util/clock.h"
 #include "engine/util/mem.h"
+#include "engine/util/str.h"
 
 #define BIT(n) (1u << (n))
 /* Progress is a staircase of this while that is more than 10 ms. */
@@ -200,13 +200,8 @@ static void job_main(void *arg)
 
 static bool job_id_is_valid(const char *id)
 {
-	const char *p = id;
-
-	if (!isascii(*p) || !isalpha(*p))
-		return false;
-	while (isascii(*p) && (isalnum(*p) || (*p && strchr("-._", *p))))
-		p++;
-	return !*p && p - id < (int)sizeof(((struct job_info *)0)->id);
+	return str_is_id(id) &&
+	       strlen(id) < sizeof(((struct job_info *)0)->id);
 }
 
 void jobs_init(struct jobs *jobs, struct graph *graph,

@@ -1,17 +1,23 @@
 /* export.c - see export.h. */
 #include "engine/nbd/export.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "engine/nbd/nbd.h"
 #include "engine/util/mem.h"
+#include "engine/util/str.h"
+
+const char *export_name(const struct export_options *o)
+{
+	return o->name ? o->name : o->device ? o->device : o->node_name;
+}
 
 static int export_check_words(const struct export_options *o, const char *name,
 			      struct err *err)
 {
-	if (!*o->id || strlen(o->id) >= sizeof(((struct export *)0)->id))
+	if (o->id ? !str_is_id(o->id) || strlen(o->id) > NBD_STRING_MAX :
+		    !*name)
 		return err_set(err, ERR_GENERIC, "Invalid block export id");
 	if (strlen(name) > NBD_STRING_MAX)
 		return err_set(err, ERR_GENERIC,
@@ -30,8 +36,7 @@ struct export *export_new(struct engine *e, const struct export_options *o,
 		.device = o->device, .node_name = o->node_name,
 		.writable = o->writable, .or_read_only = o->or_read_only,
 	};
-	const char *name = o->name ? o->name : o->device ? o->device :
-			   o->node_name;
+	const char *name = export_name(o);
 	struct disk *disk;
 	struct export *x;
 
@@ -42,7 +47,7 @@ struct export *export_new(struct engine *e, const struct export_options *o,
 		return NULL;
 	x = mem_alloc(sizeof(*x));
 	x->disk = disk;
-	snprintf(x->id, sizeof(x->id), "%s", o->id);
+	x->id = mem_dup(o->id ? o->id : name);
 	x->name = mem_dup(name);
 	x->description = mem_dup(o->description);
 	list_init(&x->conns);
@@ -55,5 +60,6 @@ void export_free(struct export *x)
 	disk_close(x->disk);
 	free(x->description);
 	free(x->name);
+	free(x->id);
 	free(x);
 }

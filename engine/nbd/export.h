@@ -21,7 +21,7 @@ struct nbd_tally {
 
 struct export {
 	/* constant */
-	char id[128];
+	char *id;
 	char *name;		/* what clients ask for */
 	char *description;	/* or NULL */
 	uint64_t serial;	/* never used twice */
@@ -36,6 +36,8 @@ struct export {
 	struct list link;
 };
 
+/* What clients ask for. */
+const char *export_name(const struct export_options *o);
 /* Looks for what @o names and checks id and name, but not for another export
  * of that id. NULL and QEMU's words if it can't be. */
 struct export *export_new(struct engine *e, const struct export_options *o,

@@ -223,7 +223,7 @@ static int export_add_held(struct nbd_server *s, const struct export_options *o,
 	struct export *x;
 	int rc;
 
-	if (check_may_add(s, o->id, err))
+	if (check_may_add(s, o->id ? o->id : export_name(o), err))
 		return -1;
 	x = export_new(s->engine, o, err);
 	if (!x)
@@ -290,7 +290,7 @@ static void nbd_export_drop(struct nbd_server *s, struct export *x)
 
 	disk_recall(x->disk);
 	wait_unused(s, x);
-	snprintf(ev.id, sizeof(ev.id), "%s", x->id);
+	snprintf(ev.text, sizeof(ev.text), "%s", x->id);
 	export_free(x);
 	event_publish(engine_events(s->engine), &ev);
 }
@@ -356,7 +356,8 @@ struct nbd_counts nbd_counts(const struct nbd_tally *t)
  * that lock, and was taken before. */
 static void nbd_export_fill(struct export_info *info, const struct export *x)
 {
-	memcpy(info->id, x->id, sizeof(info->id));
+	info->id = mem_dup(x->id);
+	info->serial = x->serial;
 	info->name = mem_dup(x->name);
 	disk_names(x->disk, &info->names);
 	info->writable = disk_is_writable(x->disk);
@@ -386,7 +387,9 @@ int nbd_query_exports(struct nbd_server *s, struct export_info **out,
 
 void export_info_free(struct export_info *info, size_t n)
 {
-	for (size_t i = 0; i < n; i++)
+	for (size_t i = 0; i < n; i++) {
+		free(info[i].id);
 		free(info[i].name);
+	}
 	free(info);
 }

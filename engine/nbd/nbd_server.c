@@ -210,8 +210,7 @@ static void fill_client(struct nbd_client_info *info, struct nbd_conn *c)
 	};
 	snprintf(info->peer, sizeof(info->peer), "%s", c->peer.name);
 	if (c->export)
-		snprintf(info->export, sizeof(info->export), "%s",
-			 c->export->id);
+		info->export = c->export->serial;
 }
 
 int nbd_query_server(struct nbd_server *s, struct nbd_info *out)

@@ -31,7 +31,7 @@ int nbd_server_start(struct nbd_server *s, const struct nbd_options *o,
 int nbd_server_stop(struct nbd_server *s, struct err *err);
 
 struct export_options {
-	const char *id;
+	const char *id;			/* NULL: the name, as it is */
 	const char *device, *node_name;	/* one of them; the other NULL */
 	const char *name;		/* NULL: device or node_name */
 	const char *description;	/* or NULL */
@@ -54,8 +54,8 @@ struct nbd_counts {
 };
 
 struct export_info {
-	char id[128];
-	char *name;
+	char *id, *name;
+	uint64_t serial;		/* never used twice */
 	struct disk_names names;	/* just now */
 	bool writable, shutting_down;
 	unsigned clients;
@@ -69,7 +69,7 @@ void export_info_free(struct export_info *info, size_t n);
 struct nbd_client_info {
 	uint64_t number;		/* counts from 1 */
 	char peer[80];			/* "pid 4711", "127.0.0.1:5000" */
-	char export[128];		/* its id; "" during the handshake */
+	uint64_t export;		/* its serial; 0 during the handshake */
 	struct nbd_counts counts;
 };
 struct nbd_info {

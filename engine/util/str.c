@@ -174,3 +174,17 @@ bool str_has_prefix(const char *s, const char *prefix)
 {
 	return !strncmp(s, prefix, strlen(prefix));
 }
+
+static bool is_letter(char c)
+{
+	return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
+}
+
+bool str_is_id(const char *s)
+{
+	if (!is_letter(*s))
+		return false;
+	while (is_letter(*s) || (*s && strchr("0123456789-._", *s)))
+		s++;
+	return !*s;
+}

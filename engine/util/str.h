@@ -47,5 +47,8 @@ void str_add_safe(struct str *str, const char *text);
 size_t str_utf8(const char *s, uint32_t *cp);
 
 bool str_has_prefix(const char *s, const char *prefix);
+/* What QEMU calls a well-formed id: an ASCII letter, then letters, digits and
+ * "-._". */
+bool str_is_id(const char *s);
 
 #endif

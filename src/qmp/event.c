@@ -100,7 +100,7 @@ static json_t *shutdown_reason(const struct event *ev)
 
 static json_t *export_deleted(const struct event *ev)
 {
-	return json_pack("{s:o}", "id", qmp_text(ev->id));
+	return json_pack("{s:o}", "id", qmp_text(ev->text));
 }
 
 static json_t *event_from_notice(const struct event *ev)

@@ -37,12 +37,12 @@ static json_t *client(const struct nbd_client_info *info)
 		       &info->counts);
 }
 
-static json_t *clients_of(const struct nbd_info *nbd, const char *id)
+static json_t *clients_of(const struct nbd_info *nbd, uint64_t export)
 {
 	json_t *list = json_array();
 
 	for (size_t i = 0; i < nbd->clients; i++)
-		if (!strcmp(nbd->client[i].export, id))
+		if (nbd->client[i].export == export)
 			json_array_append_new(list, client(&nbd->client[i]));
 	return list;
 }
@@ -54,7 +54,7 @@ static json_t *export(const struct export_info *x, const struct nbd_info *nbd)
 		"node-name", x->names.node, "address", qmp_text(nbd->address),
 		"writable", (int)x->writable,
 		"shutting-down", (int)x->shutting_down,
-		"clients", clients_of(nbd, x->id));
+		"clients", clients_of(nbd, x->serial));
 
 	if (*x->names.drive)
 		json_object_set_new(entry, "device",

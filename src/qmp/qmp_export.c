@@ -67,9 +67,8 @@ static json_t *qmp_export_add(struct qmp_context *ctx, json_t *args,
 			      struct err *err)
 {
 	const char *device = args_str(args, "device");
-	const char *name = args_str(args, "name");
 	struct export_options o = {
-		.id = name ? name : device, .name = name, .device = device,
+		.name = args_str(args, "name"), .device = device,
 		.description = args_str(args, "description"),
 		.writable = args_bool(args, "writable", false),
 		.or_read_only = true,

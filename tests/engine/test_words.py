@@ -66,6 +66,23 @@ def test_export_not_present(d, name, shown):
         assert refused.value.args == ("export '%s' not present" % shown,)
 
 
+@pytest.mark.parametrize("name", ["x" * 255, "x" * 4096, "a b/\u00e4"])
+def test_export_by_its_name(d, name):
+    """nbd-server-add: what is asked for and what is told are one."""
+    path = blk.create(os.path.join(d, "a"), blk.MIB)
+    sock = os.path.join(d, "nbd")
+    with Server(d, path) as s, s.client() as q:
+        q.ask("nbd-server-start",
+              addr={"type": "unix", "data": {"path": sock}})
+        got = q.request("nbd-server-add", device="disk0", name=name + "x" * 4096)
+        assert got["error"]["desc"].endswith("too long")
+        q.ask("nbd-server-add", device="disk0", name=name)
+        assert [e["id"] for e in q.ask("query-block-exports")] == [name]
+        nbdsock.Nbd(sock, name).close()
+        q.ask("block-export-del", id=name, mode="hard")
+        assert q.event("BLOCK_EXPORT_DELETED")["data"]["id"] == name
+
+
 @pytest.mark.parametrize("value, rc", [("on", 0), ("off", 0), ("maybe", 1)])
 def test_booleans_of_options_are_those_of_commands(d, value, rc):
     path = blk.create(os.path.join(d, "a"), blk.MIB)

@@ -41,7 +41,7 @@ static void assert_deleted(const char *id)
 
 	while (event_next(&events, &ev, 0, &lost))
 		if (ev.type == EVENT_EXPORT_DELETED) {
-			assert_string_equal(ev.id, id);
+			assert_string_equal(ev.text, id);
 			return;
 		}
 	fail_msg("nothing says that '%s' was deleted", id);
@@ -283,7 +283,7 @@ static void test_query(void **state)
 	assert_int_equal(nbd.max_connections, 100);
 	assert_int_equal(nbd.clients, 1);
 	assert_int_equal(nbd.client->number, 1);
-	assert_string_equal(nbd.client->export, "disk0");
+	assert_int_equal(nbd.client->export, 1);
 	assert_int_equal(nbd.client->counts.rd_bytes, 1000);
 	assert_int_equal(nbd.client->counts.wr_bytes, 4096);
 	assert_int_equal(nbd.client->counts.rd_ops, 1);
