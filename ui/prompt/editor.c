@@ -25,8 +25,9 @@ static struct {
 
 /* --- characters --- */
 
-/* Bytes of the character at @s, of which @n are there: 0 if it is none, -1
- * if its end is missing. */
+/* Bytes of the character at @s, of which @n are there: 0 if it is none, or a
+ * control (C1) that readline would hand to the terminal, -1 if its end is
+ * missing. */
 static int char_len(const char *s, size_t n)
 {
 	mbstate_t state = { 0 };
@@ -39,7 +40,7 @@ static int char_len(const char *s, size_t n)
 	if (len == (size_t)-2)
 		return -1;
 	/* What glibc decodes goes beyond Unicode. */
-	return len == (size_t)-1 || wc > 0x10ffff ? 0 : (int)len;
+	return len == (size_t)-1 || wc > 0x10ffff || wc < 0xa0 ? 0 : (int)len;
 }
 
 /* Appends the characters of @in; what begins at its end is kept there. */
