@@ -10,22 +10,16 @@
 #include "src/qmp/command.h"
 #include "src/qmp/json/text.h"
 
+/* Takes @object, and returns it with the counts. */
 static json_t *counted(json_t *object, const struct nbd_counts *c)
 {
-	const struct {
-		const char *name;
-		uint64_t value;
-	} counts[] = {
-		{ "rd_bytes", c->rd_bytes },
-		{ "wr_bytes", c->wr_bytes },
-		{ "rd_operations", c->rd_ops },
-		{ "wr_operations", c->wr_ops },
-		{ "requests", c->requests },
-	};
-
-	for (size_t i = 0; i < sizeof(counts) / sizeof(*counts); i++)
-		json_object_set_new(object, counts[i].name,
-			json_integer((json_int_t)counts[i].value));
+	json_object_update_new(object, json_pack(
+		"{s:I, s:I, s:I, s:I, s:I}",
+		"rd_bytes", (json_int_t)c->rd_bytes,
+		"wr_bytes", (json_int_t)c->wr_bytes,
+		"rd_operations", (json_int_t)c->rd_ops,
+		"wr_operations", (json_int_t)c->wr_ops,
+		"requests", (json_int_t)c->requests));
 	return object;
 }
 

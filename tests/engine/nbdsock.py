@@ -2,10 +2,9 @@
 """An NBD client after the protocol document: one connection, simple replies,
 as many requests in flight as one likes."""
 
-import socket
 import struct
 
-import blk
+import unixsock
 
 READ, WRITE, DISC, FLUSH, TRIM, ZEROES = 0, 1, 2, 3, 4, 6
 FUA, NO_HOLE, FAST_ZERO = 1, 2, 16
@@ -19,11 +18,9 @@ class Refused(AssertionError):
     """The server said why there is no such export."""
 
 
-class Nbd:
+class Nbd(unixsock.Connection):
     def __init__(self, path, export):
-        self.sock = socket.socket(socket.AF_UNIX)
-        self.sock.settimeout(blk.PATIENCE)
-        self.sock.connect(path)
+        super().__init__(path)
         self.cookie = 0
         self.sent = {}
         magic, option, _ = struct.unpack(">8s8sH", self.take(18))
@@ -41,15 +38,6 @@ class Nbd:
             if kind >> 31:
                 self.close()
                 raise Refused(said.decode())
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        self.close()
-
-    def close(self):
-        self.sock.close()
 
     def take(self, count):
         data = bytearray()

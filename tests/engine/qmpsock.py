@@ -4,11 +4,11 @@
 import json
 import os
 import select
-import socket
 import subprocess
 import time
 
 import blk
+import unixsock
 
 READY = b'"QMP"'
 
@@ -17,27 +17,16 @@ class Gone(AssertionError):
     """The other side closed the connection."""
 
 
-class Qmp:
+class Qmp(unixsock.Connection):
     """One connection. Events that come meanwhile are kept in .events."""
 
     def __init__(self, path, negotiate=True):
-        self.sock = socket.socket(socket.AF_UNIX)
-        self.sock.settimeout(blk.PATIENCE)
-        self.sock.connect(path)
+        super().__init__(path)
         self.rest = bytearray()
         self.events = []
         self.greeting = self.receive()
         if negotiate:
             assert self.ask("qmp_capabilities") == {}
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        self.close()
-
-    def close(self):
-        self.sock.close()
 
     def send(self, what):
         if isinstance(what, dict):
