@@ -124,7 +124,7 @@ static int open_layer(struct opening *op, struct node_options o,
 	}
 	if (node_open(&node, &o, err))
 		return -1;
-	op->data_files += o.data_file_offered && node->external;
+	op->data_files += o.data_file_offered && node->data;
 	if (check_new(op, node->file, err) || opening_add(op, node, err)) {
 		node_close(node);
 		return -1;
@@ -208,7 +208,7 @@ static int check_metadata(const struct opening *op,
 static bool shares_data_file(const struct opening *op)
 {
 	for (const struct node *n = op->shared; n; n = n->backing)
-		if (n->external)
+		if (n->data)
 			return true;
 	return false;
 }

@@ -73,7 +73,8 @@ struct node {
 	struct file *file;		/* owned */
 	uint32_t cluster;		/* granularity of mapping, power of 2 */
 	bool probed;			/* the format was guessed */
-	bool external;			/* its data are in another file */
+	struct file *data;		/* the driver's: what has its data, if
+					   that is another file; or NULL */
 	const char *protocol;		/* "file": shown instead of "raw" */
 	uint64_t metadata;		/* bytes of tables always in memory */
 	void *opaque;			/* the driver's */
