@@ -112,6 +112,7 @@ static void make_disk(struct engine *e, struct node *node)
 		event_notice(&e->events, "%s", err.text);
 	o.read_only = node->read_only;
 	drive_add(&e->graph, NULL, graph_get(node), &o, &err);
+	node->look_first = !node->forced;
 	if (!vm_runs(&e->vm))
 		drive_stop(drive_of(node));
 }
@@ -371,6 +372,7 @@ static int open_with_backing(struct engine *e,
 		return -1;
 	}
 	node->no_discard = o->no_discard;
+	node->forced = o->force;
 	if (o->file_name || o->file_node)
 		memcpy(protocol_find(e, o->file_name ? o->file_name :
 				     o->file_node)->user, node->name,

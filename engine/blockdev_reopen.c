@@ -18,12 +18,14 @@ struct undo {
 	struct node *node;
 	struct node *backing;		/* counted, or NULL */
 	bool read_only, monitor_writable, file_read_only, no_discard;
+	bool forced, look_first;
 	struct protocol *part;		/* or NULL */
 	bool part_read_only;
 };
 
 struct reopening {
 	struct engine *engine;
+	const struct siblings *siblings;
 	struct undo *undo;		/* oldest first */
 	size_t count;
 };
@@ -48,6 +50,7 @@ static void reopen_remember(struct reopening *r, struct node *node)
 		.monitor_writable = node->monitor_writable,
 		.file_read_only = node->file_read_only,
 		.no_discard = node->no_discard,
+		.forced = node->forced, .look_first = node->look_first,
 		.part = p, .part_read_only = p && p->read_only,
 	};
 }
@@ -68,6 +71,8 @@ static void reopen_take_back(struct reopening *r, const struct undo *u)
 	node->monitor_writable = u->monitor_writable;
 	node->file_read_only = u->file_read_only;
 	node->no_discard = u->no_discard;
+	node->forced = u->forced;
+	node->look_first = u->look_first;
 	if (u->part)
 		u->part->read_only = u->part_read_only;
 }
@@ -244,7 +249,10 @@ static int reopen_writable(struct reopening *r, struct node *node,
 	if (!o->read_only && node->file_read_only)
 		return err_set(err, ERR_GENERIC, "Block node is read-only");
 	if (drive && node->read_only != o->read_only) {
-		if (graph_check_free(node, err) ||
+		if ((!o->read_only && !o->force &&
+		     siblings_check(r->siblings, node, "to write to it",
+				    err)) ||
+		    graph_check_free(node, err) ||
 		    node_set_writable(node, !o->read_only, err))
 			return -1;
 		drive->read_only = o->read_only;
@@ -265,6 +273,10 @@ static int reopen_node(struct reopening *r, struct node *node,
 	    reopen_writable(r, node, o, err))
 		return -1;
 	node->no_discard = o->no_discard;
+	if (o->force) {
+		node->forced = true;
+		node->look_first = false;
+	}
 	return 0;
 }
 
@@ -305,17 +317,37 @@ static int reopen_named(struct reopening *r, const struct blockdev_options *o,
 		       "node-name='%s'", o->node_name);
 }
 
+/* For those that are to become writable. */
+static void look_before(struct engine *e,
+			const struct blockdev_options *const *o, size_t n,
+			struct siblings *s)
+{
+	rwlock_read(&e->graph.lock);
+	for (size_t i = 0; i < n; i++) {
+		const struct node *node = graph_find(&e->graph,
+						     o[i]->node_name);
+
+		if (node && node->read_only && !o[i]->read_only && !o[i]->force)
+			siblings_note(s, node);
+	}
+	rwlock_drop(&e->graph.lock);
+	siblings_look(s, &e->graph);
+}
+
 int engine_blockdev_reopen(struct engine *e,
 			   const struct blockdev_options *const *o, size_t n,
 			   struct err *err)
 {
-	struct reopening r = { .engine = e };
+	struct siblings s = SIBLINGS_INIT;
+	struct reopening r = { .engine = e, .siblings = &s };
 	int rc = 0;
 
+	look_before(e, o, n, &s);
 	rwlock_write(&e->graph.lock);
 	for (size_t i = 0; i < n && !rc; i++)
 		rc = reopen_named(&r, o[i], err);
 	finish(&r, rc);
 	rwlock_drop(&e->graph.lock);
+	siblings_release(&s);
 	return rc;
 }

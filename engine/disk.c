@@ -75,9 +75,13 @@ static int disk_attach(struct engine *e, struct disk *d,
 struct disk *disk_open(struct engine *e, const struct disk_options *o,
 		       struct err *err)
 {
-	struct disk *d = mem_alloc(sizeof(*d));
+	struct disk *d;
 	int rc;
 
+	if (o->writable && !o->force &&
+	    engine_look_first(e, o->device ? o->device : o->node_name, err))
+		return NULL;
+	d = mem_alloc(sizeof(*d));
 	d->graph = &e->graph;
 	rwlock_write(&e->graph.lock);
 	rc = disk_attach(e, d, o, err);

@@ -16,6 +16,8 @@ struct disk_options {
 	const char *device, *node_name;	/* one of them; the other NULL */
 	bool writable;
 	bool or_read_only;		/* writable where that is possible */
+	bool force;			/* writable though it is the backing
+					   file of an image that is not open */
 };
 /* NULL and QEMU's words if it can't be: there is none of that name, "Cannot
  * export read-only node as writable". As long as it is open its drive can't be

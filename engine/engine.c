@@ -102,18 +102,22 @@ static void tell_guesses(struct engine *e, const struct node *top)
 
 /* Graph write-held. */
 static int engine_add_drive_held(struct engine *e, const char *id,
-				 const struct drive_options *o, struct err *err)
+				 const struct drive_options *o,
+				 const struct siblings *s, struct err *err)
 {
 	struct node *node = NULL;
 	struct drive *drive;
 
 	if (drive_check_id(&e->graph, id, err) ||
+	    engine_check_path(e, &o->node, s, err) ||
 	    (o->node.path && chain_open(&e->graph, &o->node, &node, err)))
 		return -1;
 	if (drive_add(&e->graph, id, node, &o->node, err)) {
 		graph_put(node);
 		return -1;
 	}
+	if (node)
+		node->forced = o->force;
 	drive = drive_find(&e->graph, id);
 	drive->on_read_error = o->on_read_error;
 	drive->on_write_error = o->on_write_error;
@@ -126,13 +130,17 @@ static int engine_add_drive_held(struct engine *e, const char *id,
 int engine_add_drive(struct engine *e, const struct drive_options *o,
 		     struct err *err)
 {
+	struct siblings s = SIBLINGS_INIT;
 	char *id;
 	int rc;
 
+	if (o->node.path && !o->node.read_only && !o->force)
+		engine_look_path(e, &o->node, &s);
 	rwlock_write(&e->graph.lock);
 	id = choose_id(e, o->id);
-	rc = engine_add_drive_held(e, id, o, err);
+	rc = engine_add_drive_held(e, id, o, &s, err);
 	rwlock_drop(&e->graph.lock);
+	siblings_release(&s);
 	free(id);
 	return rc;
 }
@@ -226,10 +234,18 @@ static struct drive *engine_find_drive(struct engine *e, const char *device,
 	return drive;
 }
 
+static struct drive *find_to_write(struct engine *e, const char *device,
+				   struct err *err)
+{
+	if (engine_look_first(e, device, err))
+		return NULL;
+	return engine_find_drive(e, device, err);
+}
+
 int engine_write(struct engine *e, const char *device, uint64_t off,
 		 uint64_t len, const void *buf, bool fua, struct err *err)
 {
-	struct drive *d = engine_find_drive(e, device, err);
+	struct drive *d = find_to_write(e, device, err);
 
 	return !d ? -1 : failed("write", device, off, len,
 				drive_write(d, off, len, buf, fua), err);
@@ -238,7 +254,7 @@ int engine_write(struct engine *e, const char *device, uint64_t off,
 int engine_zero(struct engine *e, const char *device, uint64_t off,
 		uint64_t len, bool unmap, struct err *err)
 {
-	struct drive *d = engine_find_drive(e, device, err);
+	struct drive *d = find_to_write(e, device, err);
 
 	return !d ? -1 : failed("zero", device, off, len,
 				drive_zero(d, off, len, unmap), err);
@@ -247,7 +263,7 @@ int engine_zero(struct engine *e, const char *device, uint64_t off,
 int engine_discard(struct engine *e, const char *device, uint64_t off,
 		   uint64_t len, struct err *err)
 {
-	struct drive *d = engine_find_drive(e, device, err);
+	struct drive *d = find_to_write(e, device, err);
 
 	return !d ? -1 : failed("discard", device, off, len,
 				drive_discard(d, off, len), err);
@@ -291,12 +307,14 @@ static int check_size(const struct node *node, uint64_t size, struct err *err)
 }
 
 int engine_resize(struct engine *e, const char *device, uint64_t size,
-		  struct err *err)
+		  bool force, struct err *err)
 {
 	struct drive *drive;
 	struct node *node;
 	int rc = -1;
 
+	if (!force && engine_look_first(e, device, err))
+		return -1;
 	rwlock_write(&e->graph.lock);
 	node = engine_find(e, device, &drive, err);
 	if (node && !drive)

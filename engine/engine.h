@@ -42,6 +42,8 @@ struct drive_options {
 	struct node_options node;	/* no path: an empty drive */
 	enum on_error on_read_error, on_write_error; /* of clients' requests;
 							drive.h */
+	bool force;			/* writable though it is the backing
+					   file of an image that is not open */
 };
 
 int engine_add_drive(struct engine *e, const struct drive_options *o,
@@ -68,6 +70,10 @@ struct blockdev_options {
 	bool file_read_only;		/* nobody may write to it */
 	bool force_share;		/* read-only: beside one who writes */
 	bool no_discard;		/* a guest's discards change nothing */
+	bool force;			/* as in drive_options; what is not
+					   forced is refused to those who want
+					   to write, not when it is opened:
+					   the overlay may be opened next */
 	enum file_cache cache;
 	enum { BLOCKDEV_AS_HEADER, BLOCKDEV_NO_BACKING, BLOCKDEV_BACKING }
 		backing;
@@ -105,6 +111,9 @@ struct snapshot_options {
 	const char *overlay;		/* instead of a file: a node that is
 					   open and has no backing file; its
 					   header stays as it is */
+	bool force;			/* write to the file though it is the
+					   backing file of an image that is
+					   not open */
 	bool abort;			/* none of the above: a snapshot that
 					   fails */
 };
@@ -151,14 +160,15 @@ struct commit_options {
 	int64_t speed;
 	bool rhel6;			/* top mandatory, active refused */
 	bool words_72;			/* where those of QEMU 7.2 differ */
-	bool force;			/* as in stream_options */
+	bool force;			/* as in stream_options, and where base
+					   has overlays that are not open */
 };
 int engine_commit(struct engine *e, const struct commit_options *o,
 		  struct err *err);
 
 /* HMP's commit: the active layer of @device ("all": of every drive that has a
  * backing file) into its backing file, at once, then emptied; the drive stays
- * on it. @force as in stream_options. Texts of 1.5 without "Error: ". */
+ * on it. @force as in commit_options. Texts of 1.5 without "Error: ". */
 int engine_commit_sync(struct engine *e, const char *device, bool force,
 		       struct err *err);
 
@@ -196,8 +206,9 @@ int engine_zero(struct engine *e, const char *device, uint64_t off,
 int engine_discard(struct engine *e, const char *device, uint64_t off,
 		   uint64_t len, struct err *err);
 int engine_flush(struct engine *e, const char *device, struct err *err);
+/* @force: though it is the backing file of an image that is not open. */
 int engine_resize(struct engine *e, const char *device, uint64_t size,
-		  struct err *err);
+		  bool force, struct err *err);
 /* The first write to the node that ends beyond byte @threshold of its disk
  * publishes EVENT_THRESHOLD and disarms it; 0 disarms. "Device 'x' not
  * found". */
@@ -224,7 +235,7 @@ int engine_check_node(struct engine *e, const char *node_name,
 /* Writes other words for the backing file into the header of an image of
  * @device's chain, unchecked; its format stays, and so does the open chain.
  * Words that lead to another file than is open are refused where the image
- * has internal snapshots, unless @force. */
+ * has internal snapshots, or overlays that are not open, unless @force. */
 int engine_change_backing_file(struct engine *e, const char *device,
 			       const char *node_name, const char *name,
 			       bool force, struct err *err);

@@ -90,18 +90,24 @@ int engine_change_backing_file(struct engine *e, const char *device,
 			       const char *node_name, const char *name,
 			       bool force, struct err *err)
 {
+	struct siblings s = SIBLINGS_INIT;
 	struct node *image;
 	int rc = -1;
 
+	if (!force)
+		engine_look(e, device, &s);
 	rwlock_write(&e->graph.lock);
 	image = find_image(e, device, node_name, err);
 	if (image && !force && !leads_below(image, name) &&
-	    chain_check_snapshots(image, image->backing,
-				  "Another backing file", err))
+	    (chain_check_snapshots(image, image->backing,
+				   "Another backing file", err) ||
+	     siblings_check(&s, image, "another backing file below it",
+			    err)))
 		image = NULL;
 	if (image)
 		rc = write_backing(image, name, err);
 	rwlock_drop(&e->graph.lock);
+	siblings_release(&s);
 	return rc;
 }
 

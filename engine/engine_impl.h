@@ -1,7 +1,8 @@
 /* engine_impl.h - what the engine's rooms share behind the facade.
  *
- * engine.c holds drives, guest I/O and queries; engine_jobs.c the start of
- * jobs and their control; snapshot.c the snapshot.
+ * engine.c holds drives and guest I/O, engine_query.c queries; engine_jobs.c
+ * the start of jobs and their control; snapshot.c the snapshot;
+ * engine_siblings.c what is looked for before an image is written.
  */
 #ifndef BLKMON_ENGINE_IMPL_H
 #define BLKMON_ENGINE_IMPL_H
@@ -9,6 +10,7 @@
 #include "engine/chain/drive.h"
 #include "engine/engine.h"
 #include "engine/chain/graph.h"
+#include "engine/chain/siblings.h"
 #include "engine/chain/vm.h"
 #include "engine/util/pool.h"
 
@@ -27,6 +29,20 @@ struct engine {
  * node-name='x'", ERR_DEVICE_NOT_FOUND. Graph held. */
 struct node *engine_find(struct engine *e, const char *device,
 			 struct drive **drive, struct err *err);
+
+/* Before the node that a `device` means is written the first time since it was
+ * opened by name: who reads from it and is not open? Refused then, as
+ * siblings_check(). Graph not held. */
+int engine_look_first(struct engine *e, const char *device, struct err *err);
+/* The same for what is not open yet: what is to be known, graph not held, and
+ * whether it may be opened to be written, graph held. */
+void engine_look_path(struct engine *e, const struct node_options *o,
+		      struct siblings *s);
+int engine_check_path(struct engine *e, const struct node_options *o,
+		      const struct siblings *s, struct err *err);
+/* What is to be known before an image of @device's chain is written; @s stays
+ * empty where there is none of that name. Graph not held. */
+void engine_look(struct engine *e, const char *device, struct siblings *s);
 
 /* --- blockdev.c; graph held --- */
 

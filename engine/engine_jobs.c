@@ -243,7 +243,7 @@ static int commit_base(struct engine *e, const struct commit_options *o,
 }
 
 static int start_commit(struct engine *e, const struct commit_options *o,
-			struct err *err)
+			const struct siblings *s, struct err *err)
 {
 	struct node *active, *top, *base, *overlay;
 	struct err none = ERR_INIT;
@@ -266,6 +266,7 @@ static int start_commit(struct engine *e, const struct commit_options *o,
 	    graph_check_exclusive(top, base, err) < 0 ||
 	    (!o->force &&
 	     chain_check_snapshots(top, base, "A commit", err) < 0) ||
+	    siblings_check_range(s, top, base, "a commit", err) < 0 ||
 	    check_filter(e, o->filter_node_name, err) < 0)
 		return -1;
 	job = jobs_job_options(&o->job, drive, o->speed);
@@ -278,11 +279,15 @@ static int start_commit(struct engine *e, const struct commit_options *o,
 int engine_commit(struct engine *e, const struct commit_options *o,
 		  struct err *err)
 {
+	struct siblings s = SIBLINGS_INIT;
 	int rc;
 
+	if (!o->force)
+		engine_look(e, o->device, &s);
 	rwlock_write(&e->graph.lock);
-	rc = start_commit(e, o, err);
+	rc = start_commit(e, o, &s, err);
 	rwlock_drop(&e->graph.lock);
+	siblings_release(&s);
 	return rc;
 }
 

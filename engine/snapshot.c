@@ -325,6 +325,7 @@ static void link_overlay(struct snapshot *s)
 
 	if (own)
 		drive_remove(own);
+	s->overlay->look_first = false;
 	graph_link(s->overlay, s->old);
 	s->drive->root.node = s->overlay;
 	graph_put(s->old);
@@ -398,6 +399,32 @@ static int check_twice(const struct snapshot *all, const struct snapshot *s,
 	return 0;
 }
 
+/* A file that is there already is going to be written, or to be made anew;
+ * what was made before it may read from it. */
+static int snapshot_look_first(const struct snapshot *s, struct err *err)
+{
+	struct graph *g = &s->engine->graph;
+	struct siblings found = SIBLINGS_INIT;
+	int rc = 0;
+
+	rwlock_read(&g->lock);
+	if (s->o->overlay && !s->overlay->forced && !s->drive->read_only)
+		siblings_note(&found, s->overlay);
+	rwlock_drop(&g->lock);
+	if (s->o->existing || s->o->overwrite)
+		siblings_note_path(&found, s->path);
+	siblings_look(&found, g);
+	rwlock_read(&g->lock);
+	if (s->path)
+		rc = siblings_check_path(&found, g, s->path,
+					 "a snapshot into it", err);
+	else if (s->overlay)
+		rc = siblings_check(&found, s->overlay, "to write to it", err);
+	rwlock_drop(&g->lock);
+	siblings_release(&found);
+	return rc;
+}
+
 static int snapshot_prepare(struct snapshot *all, struct snapshot *s,
 			    struct err *err)
 {
@@ -419,6 +446,8 @@ static int snapshot_prepare(struct snapshot *all, struct snapshot *s,
 	if (!rc && s->o->overlay)
 		rc = look_up_overlay(s, err);
 	rwlock_drop(lock);
+	if (!rc && !s->o->force)
+		rc = snapshot_look_first(s, err);
 	if (!rc && !s->o->overlay)
 		rc = snapshot_open_overlay(s, err);
 	return rc ? -1 : flush_old(s, err);

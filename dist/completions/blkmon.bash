@@ -89,6 +89,8 @@ stop' "$before${last%%=*}=" ;;
 ignore
 stop
 enospc' "$before${last%%=*}=" ;;
+    force=*) _blkmon_offer "${last#*=}" 'on
+off' "$before${last%%=*}=" ;;
     if=*) _blkmon_offer "${last#*=}" 'none' "$before${last%%=*}=" ;;
     *=*) ;;
     *)  _blkmon_offer "$last" "$_blkmon_drive_keys" "$before" ;;
@@ -306,6 +308,7 @@ metadata-max=
 node-name=
 rerror=
 werror=
+force=
 if='
 _blkmon_options='--drive
 --probe

@@ -38,11 +38,13 @@ function __blkmon_drive
             printf '%s\n' $before'rerror=report' $before'rerror=ignore' $before'rerror=stop'
         case 'werror=*'
             printf '%s\n' $before'werror=report' $before'werror=ignore' $before'werror=stop' $before'werror=enospc'
+        case 'force=*'
+            printf '%s\n' $before'force=on' $before'force=off'
         case 'if=*'
             printf '%s\n' $before'if=none'
         case '*=*'
         case '*'
-            printf '%s\n' $before{file=,id=,format=,readonly=,read-only=,cache=,backing-format=,data-file=,metadata-max=,node-name=,rerror=,werror=,if=}
+            printf '%s\n' $before{file=,id=,format=,readonly=,read-only=,cache=,backing-format=,data-file=,metadata-max=,node-name=,rerror=,werror=,force=,if=}
     end
 end
 
@@ -85,7 +87,7 @@ complete -c blkmon -n __blkmon_first -a commit -d 'write the image into its back
 complete -c blkmon -n '__blkmon_sub commit' -s b -r -F -d 'into BASE'
 complete -c blkmon -n '__blkmon_sub commit' -s p -d 'show a bar, at a terminal'
 complete -c blkmon -n '__blkmon_sub commit' -l progress -r -d 'write bytes done and bytes in all to a descriptor'
-complete -c blkmon -n '__blkmon_sub commit' -l force -d 'even where internal snapshots change'
+complete -c blkmon -n '__blkmon_sub commit' -l force -d 'even where internal snapshots change, or overlays that are not open'
 complete -c blkmon -n '__blkmon_sub commit' -s f -x -a 'qcow2 raw' -d 'the format of the image'
 complete -c blkmon -n '__blkmon_sub commit' -l backing-format -x -a 'qcow2 raw' -d 'of backing files whose link does not record one'
 complete -c blkmon -n '__blkmon_sub commit' -l data-file -r -F -d 'the external data file of the next image that asks for one'

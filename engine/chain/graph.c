@@ -2,13 +2,16 @@
 #include "engine/chain/graph.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "engine/chain/chain_walk.h"
 #include "engine/event/event.h"
 #include "engine/chain/index.h"
 #include "engine/chain/node_open.h"
+#include "engine/chain/peek.h"
 #include "engine/util/bug.h"
+#include "engine/util/mem.h"
 
 void graph_init(struct graph *g)
 {
@@ -17,12 +20,15 @@ void graph_init(struct graph *g)
 	list_init(&g->nodes);
 	list_init(&g->roots);
 	list_init(&g->gone);
+	g->peeked = peek_cache_new();
 }
 
 void graph_release(struct graph *g)
 {
 	BUG_ON(!list_is_empty(&g->nodes) || !list_is_empty(&g->roots) ||
 	       !list_is_empty(&g->gone));
+	free(g->left);
+	peek_cache_free(g->peeked);
 	rwlock_release(&g->lock);
 }
 
@@ -80,6 +86,76 @@ struct node *graph_get(struct node *node)
 	return node;
 }
 
+/* --- what jobs leave behind --- */
+
+static bool has_other_users(struct node *node, const struct node *above)
+{
+	struct node *other;
+
+	for (unsigned i = 0; (other = graph_overlay(node, i)); i++)
+		if (other != above)
+			return true;
+	return node->monitor || graph_root_of(node);
+}
+
+void graph_leave_behind(struct node *top, struct node *base)
+{
+	struct node *above = NULL;
+
+	for (struct node *n = top; n != base && !has_other_users(n, above);
+	     above = n, n = n->backing)
+		n->left = true;
+}
+
+static bool is_left(const struct left *l, const struct file *id)
+{
+	return l->dev == id->dev && l->ino == id->ino && !id->block_device;
+}
+
+static size_t lefts(const struct graph *g)
+{
+	return g->left_count < GRAPH_LEFT_MAX ? g->left_count : GRAPH_LEFT_MAX;
+}
+
+bool graph_was_left(struct graph *g, const struct file *id,
+		    const struct timespec *changed)
+{
+	for (size_t i = 0; i < lefts(g); i++)
+		if (is_left(&g->left[i], id) &&
+		    g->left[i].changed.tv_sec == changed->tv_sec &&
+		    g->left[i].changed.tv_nsec == changed->tv_nsec)
+			return true;
+	return false;
+}
+
+/* The place of the one that was there before, or of the oldest, or NULL. */
+static struct left *left_place(struct graph *g, const struct file *id)
+{
+	if (!g->left)
+		g->left = mem_try(GRAPH_LEFT_MAX, sizeof(*g->left));
+	for (size_t i = 0; i < lefts(g); i++)
+		if (is_left(&g->left[i], id))
+			return &g->left[i];
+	return g->left ? &g->left[g->left_count++ % GRAPH_LEFT_MAX] : NULL;
+}
+
+/* What can't be remembered is asked about like any other overlay. */
+static void close_left(struct graph *g, struct node *node)
+{
+	struct file *file = node_detach(node);
+	struct timespec changed;
+	struct left *place;
+
+	if (file_changed(file, &changed)) {
+		place = left_place(g, file);
+		if (place)
+			*place = (struct left){ .dev = file->dev,
+						.ino = file->ino,
+						.changed = changed };
+	}
+	file_close(file);
+}
+
 /* Round by round, not by recursion: a chain may be long. */
 void graph_put(struct node *node)
 {
@@ -87,7 +163,10 @@ void graph_put(struct node *node)
 		struct node *below = node->backing;
 
 		graph_leave(node);
-		node_close(node);
+		if (node->left)
+			close_left(node->graph, node);
+		else
+			node_close(node);
 		node = below;
 	}
 }

@@ -12,6 +12,7 @@
 #include "engine/util/thread.h"
 
 struct event_ring;
+struct peek_cache;
 struct vm;
 
 /* What holds a chain from above under a name of its own: a drive. */
@@ -28,6 +29,15 @@ struct claim {
 	const char *type;	/* "stream", "commit" */
 };
 
+/* A file that a job left behind, as it was when it was closed. Of more than
+ * these the oldest are asked about again like any other overlay. */
+#define GRAPH_LEFT_MAX 1024
+struct left {
+	dev_t dev;
+	ino_t ino;
+	struct timespec changed;
+};
+
 struct graph {
 	struct rwlock lock;	/* order 1 */
 	struct list nodes;	/* struct node, newest first */
@@ -37,6 +47,10 @@ struct graph {
 	_Atomic uint64_t shape;	/* counts changes of what is seen; index.h */
 	struct event_ring *events;	/* where images and drives tell of
 					   trouble; NULL: nowhere. Constant */
+	struct left *left;	/* GRAPH_LEFT_MAX; what they hold is held by
+				   others now. NULL: none */
+	size_t left_count;	/* so many were there; the oldest are gone */
+	struct peek_cache *peeked;	/* siblings.h; has a lock of its own */
 	struct vm *vm;	/* who uses the drives; constant. NULL: nobody
 				   that could be stopped */
 };
@@ -72,6 +86,15 @@ void graph_link(struct node *node, struct node *backing);
 
 /* Forgets all merged maps: an image was changed in what it shows. */
 void graph_forget_maps(struct graph *g);
+
+/* A job has put what the images from @top down to, not including, @base (NULL:
+ * all) hold elsewhere, and taken them out of its chain; the caller still holds
+ * @top. Once they are closed nobody is to miss what they read from below, but
+ * for those that others use, and what is below these. */
+void graph_leave_behind(struct node *top, struct node *base);
+/* Is the file @id one of them, not changed since @changed? */
+bool graph_was_left(struct graph *g, const struct file *id,
+		    const struct timespec *changed);		  /* read */
 
 /* Marks every image from @top down to and including @bottom as used by @who.
  * If one is used already: marks none, ERR_DEVICE_IN_USE, `Node 'N' is busy:

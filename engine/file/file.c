@@ -338,6 +338,16 @@ uint64_t file_disk_bytes(const struct file *f)
 	return fstat(f->fd, &st) ? 0 : (uint64_t)st.st_blocks * 512;
 }
 
+bool file_changed(const struct file *f, struct timespec *when)
+{
+	struct stat st;
+
+	if (fstat(f->fd, &st))
+		return false;
+	*when = st.st_ctim;
+	return true;
+}
+
 bool file_is_same(const struct file *a, const struct file *b)
 {
 	return a->dev == b->dev && a->ino == b->ino &&

@@ -14,6 +14,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
+#include <time.h>
 
 #include "engine/util/err.h"
 #include "engine/util/thread.h"
@@ -129,6 +130,9 @@ int file_extent(struct file *f, uint64_t off, uint64_t *len, bool *data);
 
 /* Bytes on disk (st_blocks * 512; a block device: its size). */
 uint64_t file_disk_bytes(const struct file *f);
+
+/* When the file or what is known of it was changed last (st_ctime). */
+bool file_changed(const struct file *f, struct timespec *when);
 
 bool file_is_same(const struct file *a, const struct file *b);
 

@@ -94,6 +94,10 @@ struct node {
 	bool file_read_only;		/* its file is not to be written,
 					   whoever wants to */
 	bool no_discard;		/* a guest's discards change nothing */
+	bool look_first;		/* before it is written: who else reads
+					   from it (siblings.h) */
+	bool forced;			/* never look: the operator's word */
+	bool left;			/* what it holds a job put elsewhere */
 	struct list link;		/* in graph->nodes */
 
 	_Atomic uint64_t size;		/* bytes of the guest's disk */

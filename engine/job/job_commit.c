@@ -110,6 +110,8 @@ static int commit_relink(struct commit *c, struct err *err)
 	}
 	while (rc && n)
 		link_back(c, &c->overlay[--n]);
+	if (!rc)
+		graph_leave_behind(c->im.top, c->im.base);
 	return rc;
 }
 

@@ -108,6 +108,7 @@ static void pivot(struct active *a)
 	struct node *old = drive->root.node;
 
 	drive->root.node = graph_get(a->im.base);
+	graph_leave_behind(old, a->im.base);
 	a->im.was_read_only = drive->read_only;
 	graph_put(old);
 }

@@ -40,15 +40,19 @@ static int stream_run(struct job *job)
 
 static int stream_relink(struct stream *s, struct err *err)
 {
-	struct node *top = s->im.top, *base = s->im.base;
+	struct node *top = s->im.top, *base = s->im.base, *below;
 
 	if (!top->drv->set_backing || (!has_work(s) && !s->backing))
 		return 0;
 	if (top->drv->set_backing(top, s->backing,
 				  base ? base->drv->name : NULL, err) < 0)
 		return -1;
-	if (has_work(s))
-		graph_link(top, base);
+	if (!has_work(s))
+		return 0;
+	below = graph_get(top->backing);
+	graph_link(top, base);
+	graph_leave_behind(below, base);
+	graph_put(below);
 	return 0;
 }
 

@@ -9,6 +9,7 @@
 
 #include "engine/chain/chain.h"
 #include "engine/chain/chain_walk.h"
+#include "engine/chain/siblings.h"
 #include "engine/job/job_kinds.h"
 #include "engine/util/mem.h"
 
@@ -37,7 +38,8 @@ static int find_base(struct drive *drive, const char *name,
 
 /* Graph write-held. */
 static int sync_open(struct sync *s, struct jobs *jobs, struct drive *drive,
-		     const char *base_name, bool force, struct err *err)
+		     const char *base_name, bool force,
+		     const struct siblings *found, struct err *err)
 {
 	struct node *top = drive->root.node, *base;
 
@@ -49,7 +51,8 @@ static int sync_open(struct sync *s, struct jobs *jobs, struct drive *drive,
 		return err_sys(err, EACCES, "'%s' is read-only",
 			       top->file->path);
 	if (graph_check_exclusive(top, base, err) < 0 ||
-	    (!force && chain_check_snapshots(top, base, "A commit", err) < 0))
+	    (!force && chain_check_snapshots(top, base, "A commit", err) < 0) ||
+	    siblings_check_range(found, top, base, "a commit", err) < 0)
 		return -1;
 	return active_open(&s->active, jobs, drive, base, &s->owner, err);
 }
@@ -80,6 +83,18 @@ static int sync_work(struct sync *s,
 	return rc ? -1 : job_images_flush(im, err);
 }
 
+static void sync_look(struct jobs *jobs, const char *id,
+		      struct siblings *found)
+{
+	const struct drive *drive;
+
+	rwlock_read(&jobs->graph->lock);
+	drive = drive_find(jobs->graph, id);
+	siblings_note(found, drive ? drive->root.node : NULL);
+	rwlock_drop(&jobs->graph->lock);
+	siblings_look(found, jobs->graph);
+}
+
 int sync_commit(struct jobs *jobs, const char *id, const char *base,
 		bool force,
 		      bool (*progress)(uint64_t done, uint64_t total,
@@ -87,10 +102,13 @@ int sync_commit(struct jobs *jobs, const char *id, const char *base,
 		      void *arg, struct err *err)
 {
 	struct rwlock *lock = &jobs->graph->lock;
+	struct siblings found = SIBLINGS_INIT;
 	struct drive *drive;
 	struct sync s;
 	int rc;
 
+	if (!force)
+		sync_look(jobs, id, &found);
 	rwlock_write(lock);
 	drive = drive_find(jobs->graph, id);
 	if (!drive)
@@ -100,8 +118,9 @@ int sync_commit(struct jobs *jobs, const char *id, const char *base,
 		rc = err_set(err, ERR_DEVICE_NOT_FOUND,
 			     "Device '%s' has no medium", id);
 	else
-		rc = sync_open(&s, jobs, drive, base, force, err);
+		rc = sync_open(&s, jobs, drive, base, force, &found, err);
 	rwlock_drop(lock);
+	siblings_release(&found);
 	if (rc < 0)
 		return rc;
 

@@ -35,6 +35,7 @@ struct export *export_new(struct engine *e, const struct export_options *o,
 	const struct disk_options options = {
 		.device = o->device, .node_name = o->node_name,
 		.writable = o->writable, .or_read_only = o->or_read_only,
+		.force = o->force,
 	};
 	const char *name = export_name(o);
 	struct disk *disk;

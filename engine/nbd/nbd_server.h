@@ -37,6 +37,7 @@ struct export_options {
 	const char *description;	/* or NULL */
 	bool writable;
 	bool or_read_only;		/* writable where that is possible */
+	bool force;			/* as in disk_options */
 };
 /* "NBD server not running", "Block export id 'x' is already in use", "Cannot
  * export read-only node as writable". */

@@ -53,7 +53,9 @@ static int offline_usage(void)
 
 static int offline_add_image(struct offline *o, struct err *err)
 {
-	struct drive_options drive = { .id = DEVICE, .node = o->node };
+	/* The image itself will show what it showed before. */
+	struct drive_options drive = { .id = DEVICE, .node = o->node,
+				       .force = true };
 
 	return engine_add_drive(o->machine->engine, &drive, err);
 }
@@ -246,7 +248,8 @@ static const struct option_row commit_rows[] = {
 	{ "progress", OPT_PROGRESS, "FD",
 	  .help = "write bytes done and bytes in all to a descriptor" },
 	{ "force", OPT_FORCE,
-	  .help = "even where internal snapshots change" },
+	  .help = "even where internal snapshots change, or overlays\n"
+		"that are not open" },
 	{ 0 }
 };
 

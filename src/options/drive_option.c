@@ -81,6 +81,12 @@ static int set_werror(struct drive_options *d, const char *value)
 	return on_error_parse(value, &d->on_write_error);
 }
 
+static int set_force(struct drive_options *d, const char *value)
+{
+	d->force = !strcmp(value, "on");
+	return 0;
+}
+
 /* What QEMU lines carry and blkmon has no use for, with the only value. */
 static int set_if(struct drive_options *d, const char *value)
 {
@@ -108,6 +114,7 @@ static const struct drive_key {
 	/* A disk can't be full to read from it. */
 	{ "rerror", .set = set_rerror, .words = "report|ignore|stop" },
 	{ "werror", .set = set_werror, .words = "report|ignore|stop|enospc" },
+	{ "force", .set = set_force, .words = "on|off" },
 	{ "if", .set = set_if, .words = "none" },
 };
 

@@ -31,7 +31,8 @@ static const struct option_row console_rows[] = {
 		"metadata-max (bytes of tables in memory, 64M),\n"
 		"rerror (report|ignore|stop), werror (the same or\n"
 		"enospc): what becomes of a client's requests when\n"
-		"the disk fails;\n"
+		"the disk fails; force (on: written even if it is the\n"
+		"backing file of an image that is not open);\n"
 		"a comma inside a value is doubled" },
 	{ "probe", OPT_PROBE,
 	  .help = "guess the format of backing files whose link does\n"

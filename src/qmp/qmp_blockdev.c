@@ -12,7 +12,8 @@
 #include "src/qmp/command.h"
 
 #define COMMON "*node-name:s,*read-only:b,*auto-read-only:b,*force-share:b," \
-	"*discard:e=ignore|unmap,*detect-zeroes:e=off,*cache:o"
+	"*discard:e=ignore|unmap,*detect-zeroes:e=off,*cache:o," \
+	"*x-blkmon-force:b"
 #define OF_FILES "*locking:e=auto|on,*aio:e=threads|native|io_uring"
 #define ADD_ARGS "driver:e=qcow2|raw|file|host_device|null-co," COMMON \
 	",*filename:s,*file:v,*backing:v,*data-file:v,*lazy-refcounts:b," \
@@ -247,6 +248,8 @@ static struct blockdev_options *qmp_bdev_parse(struct parsed *p, json_t *args,
 		.force_share = args_bool(args, "force-share",
 					 above && above->force_share),
 		.no_discard = ignores_discard(args),
+		.force = args_bool(args, "x-blkmon-force",
+				   above && above->force),
 		.cache = FILE_CACHE_WRITEBACK,
 	};
 	if (parse_cache(args, prefix, &o->cache, err) ||
@@ -343,6 +346,7 @@ static json_t *x_drive_add(struct qmp_context *ctx, json_t *args,
 				!strcmp(cache, "none") ? FILE_CACHE_NONE :
 				FILE_CACHE_UNSAFE,
 		},
+		.force = args_bool(args, "x-blkmon-force", false),
 	};
 
 	if (rerror)
@@ -365,7 +369,8 @@ const struct qmp_command qmp_blockdev_commands[] = {
 	{ "blockdev-reopen", "options:a", blockdev_reopen, false },
 	{ "x-blkmon-drive-add", "*id:s,*file:s,*format:s,*node-name:s,"
 	  "*backing-format:s,*read-only:b,*cache:e=writeback|none|unsafe,"
-	  "*rerror:e=report|ignore|stop,*werror:e=report|ignore|stop|enospc",
+	  "*rerror:e=report|ignore|stop,*werror:e=report|ignore|stop|enospc,"
+	  "*x-blkmon-force:b",
 	  x_drive_add, false },
 	{ "x-blkmon-drive-del", "id:s", x_drive_del, false },
 	{ .name = NULL }

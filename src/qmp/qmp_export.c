@@ -72,6 +72,7 @@ static json_t *qmp_export_add(struct qmp_context *ctx, json_t *args,
 		.description = args_str(args, "description"),
 		.writable = args_bool(args, "writable", false),
 		.or_read_only = true,
+		.force = args_bool(args, "x-blkmon-force", false),
 	};
 
 	return qmp_done(nbd_export_add(ctx->machine->nbd, &o, err));
@@ -87,6 +88,7 @@ static json_t *export_add(struct qmp_context *ctx, json_t *args,
 		.name = args_str(args, "name"),
 		.description = args_str(args, "description"),
 		.writable = args_bool(args, "writable", false),
+		.force = args_bool(args, "x-blkmon-force", false),
 	};
 
 	return qmp_done(nbd_export_add(ctx->machine->nbd, &o, err));
@@ -129,13 +131,15 @@ const struct qmp_command qmp_export_commands[] = {
 	  "addr:o,*tls-creds:s,*tls-authz:s,"
 	  "*max-connections:i",
 	  qmp_export_start, false },
-	{ "nbd-server-add", "device:s,*name:s,*writable:b,*description:s",
+	{ "nbd-server-add", "device:s,*name:s,*writable:b,*description:s,"
+	  "*x-blkmon-force:b",
 	  qmp_export_add, false },
 	{ "nbd-server-remove", "name:s,*mode:e=safe|hard", export_del, false },
 	{ "nbd-server-stop", "", qmp_export_stop, false },
 	{ "block-export-add",
 	  "type:e=nbd,id:s,node-name:s,*name:s,"
-	  "*writable:b,*description:s,*iothread:s,*fixed-iothread:b",
+	  "*writable:b,*description:s,*iothread:s,*fixed-iothread:b,"
+	  "*x-blkmon-force:b",
 	  export_add, false },
 	{ "block-export-del", "id:s,*mode:e=safe|hard", export_del, false },
 	{ "query-block-exports", "", qmp_export_query, false },

@@ -42,7 +42,9 @@ static json_t *qmp_image_resize(struct qmp_context *ctx, json_t *args,
 			     "Parameter 'size' expects a >0 size");
 	else
 		rc = engine_resize(ctx->engine, device ? device : node ? node :
-				   "", (uint64_t)size, err);
+				   "", (uint64_t)size,
+				   args_bool(args, "x-blkmon-force", false),
+				   err);
 	if (rc && err->class == ERR_DEVICE_NOT_FOUND)
 		err_set(err, ERR_DEVICE_NOT_FOUND, "Cannot find device='%s' "
 			"nor node-name='%s'", device ? device : "",
@@ -86,8 +88,8 @@ const struct qmp_command qmp_image_commands[] = {
 	  snapshot_internal, false },
 	{ "blockdev-snapshot-delete-internal-sync", "device:s,*id:s,*name:s",
 	  qmp_image_snapshot_delete, false },
-	{ "block_resize", "*device:s,*node-name:s,size:i", qmp_image_resize,
-	  true },
+	{ "block_resize", "*device:s,*node-name:s,size:i,*x-blkmon-force:b",
+	  qmp_image_resize, true },
 	{ "x-blkmon-commit", "device:s,*x-blkmon-force:b", x_commit, false },
 	{ "x-blkmon-check", "node-name:s", x_check, false },
 	{ .name = NULL }

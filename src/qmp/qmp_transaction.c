@@ -11,8 +11,9 @@
 #include "src/qmp/command.h"
 
 #define SYNC_ARGS "*device:s,*node-name:s,snapshot-file:s," \
-	"*snapshot-node-name:s,*format:s,*mode:e=absolute-paths|existing"
-#define OVERLAY_ARGS "node:s,overlay:s"
+	"*snapshot-node-name:s,*format:s,*mode:e=absolute-paths|existing," \
+	"*x-blkmon-force:b"
+#define OVERLAY_ARGS "node:s,overlay:s,*x-blkmon-force:b"
 #define ACTIONS_MAX 1024
 
 static void sync_options(const json_t *args, struct snapshot_options *o)
@@ -25,12 +26,14 @@ static void sync_options(const json_t *args, struct snapshot_options *o)
 	o->format = args_str(args, "format");
 	o->snapshot_node_name = args_str(args, "snapshot-node-name");
 	o->existing = mode && !strcmp(mode, "existing");
+	o->force = args_bool(args, "x-blkmon-force", false);
 }
 
 static void overlay_options(const json_t *args, struct snapshot_options *o)
 {
 	o->device = o->node_name = args_str(args, "node");
 	o->overlay = args_str(args, "overlay");
+	o->force = args_bool(args, "x-blkmon-force", false);
 }
 
 static void abort_options(const json_t *args, struct snapshot_options *o)

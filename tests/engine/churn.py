@@ -194,6 +194,7 @@ class Driver:
         base = self.rng.randrange(top + 1, len(chain))
         return "block-commit", {"device": disk.name, "top": chain[top],
                                 "base": chain[base],
+                                "x-blkmon-force": True,
                                 "speed": self.a_speed()}
 
     def active(self, disk, _):
@@ -202,6 +203,7 @@ class Driver:
             return None
         return "block-commit", {"device": disk.name,
                                 "base": self.rng.choice(below),
+                                "x-blkmon-force": True,
                                 "speed": self.a_speed()}
 
     def speed(self, disk, _):

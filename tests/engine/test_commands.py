@@ -175,7 +175,8 @@ def test_names_cannot_make_lines(d):
     head.extensions.insert(0, (header.BACKING_FORMAT, b"qcow2"))
     head.write()
     for words in (["info", top], ["info", low], [top, "-c", "info block -v"],
-                  ["disk0=" + low, "-c", "info block"]):
+                  ["--drive", "id=disk0,readonly=on,file=" + low, "-c",
+                   "info block"]):
         out = blk.blkmon_ok(*words).out
         assert "\n    Cache mode: good" not in out, out
         assert "a\\x0a    Cache mode: good\\x1b[2J.img" in out, out

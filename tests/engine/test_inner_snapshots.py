@@ -155,7 +155,7 @@ def test_growing_version_2(d):
         s.fails("block_commit disk0", "version 2", "internal snapshots")
         s.fails("commit disk0", "version 2", "internal snapshots")
         assert s.quit() == 1
-    with blk.Session("disk0=" + small) as s:
+    with blk.Session("--drive", "id=disk0,force=on,file=" + small) as s:
         s.fails("block_resize disk0 2M", "version 2", "internal snapshots")
         assert s.quit() == 1
     assert "version 2" in blk.blkmon("commit", top).err

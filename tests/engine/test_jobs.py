@@ -45,7 +45,7 @@ def test_speed_holds_over_two_seconds(big, d, kind):
                 s.io("write -P 0x22 0 80M")
                 if kind == "commit":
                     s.ok("snapshot_blkdev disk0 " + top + ".over")
-                s.ok("block_commit disk0 %s %s 20M" % (base, top))
+                s.ok("block_commit -f disk0 %s %s 20M" % (base, top))
             # A first sample after the start, a second two seconds on.
             first, t0 = s.jobs().get("disk0"), time.monotonic()
             s.cmd("wait disk0 done 2")

@@ -180,7 +180,7 @@ def test_commit_into_a_base_whose_link_is_not_open(d, shape, job):
     top = blk.create(os.path.join(d, "top"), MIB, mid)
     with blk.Session() as s:
         add(s, "base", base, None)
-        add(s, "mid", mid, "base")
+        add(s, "mid", mid, "base", x_blkmon_force=True)
         for command in ZEROES:
             s.io(command, "mid")
         add(s, "top", top, "mid")

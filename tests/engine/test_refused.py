@@ -242,6 +242,9 @@ def container(d, fmt, kind):
 def test_other_containers_are_no_raw_disks(d, fmt, kind):
     """Wherever a format is guessed; who says what it is has it."""
     path = container(d, fmt, kind)
+    words = ["looks like an image of format %s," % fmt, "format=raw"]
+    refused(path, words=words)
+    refused("--drive", "file=" + path, words=words)
     top = os.path.join(d, "top")
     blk.create(top, "8M", path, "raw")
     head = header.Header(top)
@@ -249,15 +252,13 @@ def test_other_containers_are_no_raw_disks(d, fmt, kind):
                        if e[0] != header.BACKING_FORMAT]
     head.write()
     before = content(path)
-    words = ["looks like an image of format %s," % fmt, "format=raw"]
-    refused(path, words=words)
-    refused("--drive", "file=" + path, words=words)
     refused("--probe", top, words=words)
     for args in (["info", path], ["cat", path], ["commit", "--probe", top]):
         out = blk.blkmon(*args)
         assert out.rc == 1 and all(w in out.err for w in words), out
     assert content(path) == before
-    blk.blkmon_ok("--drive", "file=%s,format=raw" % path, "-c", "info block")
+    blk.blkmon_ok("--drive", "file=%s,format=raw,force=on" % path, "-c",
+                  "info block")
     blk.blkmon_ok("--drive", "file=%s,backing-format=raw" % top, "-c",
                   "info block")
 
@@ -294,7 +295,7 @@ def test_a_backing_file_that_is_gone(d):
              "backing file of '%s'" % mid, "looked for at '%s'" % gone,
              "qemu-img rebase -u -f qcow2 -F qcow2 -b WHERE"]
     refused(top, words=words)
-    refused(mid, words=words)
+    refused("--drive", "readonly=on,file=" + mid, words=words)
     add = "driver=qcow2,node-name=n,file.driver=file,file.filename="
     for path in mid, top:
         out = blk.blkmon("--blockdev", add + path)

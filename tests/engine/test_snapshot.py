@@ -117,7 +117,7 @@ def test_snapshot_of_a_prepared_file(d):
     blk.qemu_io(base, "write -P 0x64 0 1M")
     new = blk.create(os.path.join(d, "new.img"), None, "base.img",
                      cluster_size=4096)
-    with blk.Session(base) as s:
+    with blk.Session("--drive", "id=disk0,force=on,file=" + base) as s:
         s.ok("snapshot_blkdev -n disk0 " + new)
         assert s.depth() == (new, base, 1)
         s.io("write -P 0x65 0 64k")

@@ -58,7 +58,7 @@ static inline void must(int rc, const struct err *err)
 static inline void world_open(struct world *w)
 {
 	char name[16];
-	struct drive_options o = { .id = "disk0" };
+	struct drive_options o = { .id = "disk0", .force = true };
 	struct err err = ERR_INIT;
 
 	world_name(name, w->layers - 1);

@@ -78,7 +78,7 @@ static inline void make_layer(struct world *w, unsigned i)
 
 static inline void open_engine(struct world *w, unsigned top, bool read_only)
 {
-	struct drive_options o = { .id = DRIVE };
+	struct drive_options o = { .id = DRIVE, .force = true };
 	struct err err = ERR_INIT;
 
 	o.node.path = w->layer[top];

@@ -71,6 +71,8 @@ int hmp_info_history(struct console *c, json_t *args);
 int hmp_snapshot_blkdev(struct console *c, json_t *args); /* hmp_jobs.c */
 int hmp_block_stream(struct console *c, json_t *args);
 int hmp_block_commit(struct console *c, json_t *args);
+int hmp_redhat_commit(struct console *c, json_t *args);
+int hmp_block_resize(struct console *c, json_t *args);
 int hmp_commit(struct console *c, json_t *args);
 int hmp_drive_add(struct console *c, json_t *args); /* hmp_drives.c */
 int hmp_drive_del(struct console *c, json_t *args);

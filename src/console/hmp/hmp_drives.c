@@ -115,6 +115,10 @@ static int hmp_drives_add_drive(struct console *c, json_t *options)
 		json_object_set(options, "read-only", old);
 	json_object_del(options, "readonly");
 	json_object_del(options, "if");
+	if (json_object_get(options, "force"))
+		json_object_set(options, "x-blkmon-force",
+				json_object_get(options, "force"));
+	json_object_del(options, "force");
 	return hmp_drives_say(c, "x-blkmon-drive-add", options, "OK");
 }
 

@@ -22,6 +22,14 @@ static void pass_force(json_t *to, const json_t *from)
 		json_object_set_new(to, "x-blkmon-force", json_true());
 }
 
+/* QMP's command of the same arguments, but for -f. */
+static int do_with_force(struct console *c, const char *command, json_t *args)
+{
+	pass_force(args, args);
+	json_object_del(args, "force");
+	return console_do(c, command, json_incref(args));
+}
+
 int hmp_snapshot_blkdev(struct console *c, json_t *args)
 {
 	json_t *to;
@@ -36,6 +44,7 @@ int hmp_snapshot_blkdev(struct console *c, json_t *args)
 	hmp_jobs_pass(to, args, "device");
 	hmp_jobs_pass(to, args, "snapshot-file");
 	hmp_jobs_pass(to, args, "format");
+	pass_force(to, args);
 	return console_do(c, "blockdev-snapshot-sync", to);
 }
 
@@ -46,10 +55,8 @@ int hmp_block_stream(struct console *c, json_t *args)
 			       "exclusive\n");
 		return -1;
 	}
-	pass_force(args, args);
 	json_object_del(args, "all");
-	json_object_del(args, "force");
-	return console_do(c, "block-stream", json_incref(args));
+	return do_with_force(c, "block-stream", args);
 }
 
 int hmp_block_commit(struct console *c, json_t *args)
@@ -63,6 +70,16 @@ int hmp_block_commit(struct console *c, json_t *args)
 		json_object_set(to, "speed", json_object_get(args, "speed"));
 	pass_force(to, args);
 	return console_do(c, "block-commit", to);
+}
+
+int hmp_redhat_commit(struct console *c, json_t *args)
+{
+	return do_with_force(c, "__com.redhat_block-commit", args);
+}
+
+int hmp_block_resize(struct console *c, json_t *args)
+{
+	return do_with_force(c, "block_resize", args);
 }
 
 /* QEMU prints what is wrong with `commit` without "Error: ". */

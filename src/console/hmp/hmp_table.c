@@ -35,11 +35,14 @@ const struct hmp_command hmp_commands[] = {
 	}, {
 		.name = "snapshot_blkdev",
 		.params = "[-n] device [new-image-file] [format]",
-		.args = "reuse:-n,device:B,snapshot-file:F?,format:s?",
+		.args = "reuse:-n,force:-f,device:B,snapshot-file:F?,"
+			"format:s?",
 		.help = "put a new overlay (qcow2 unless format says\n"
 			"\t\t\totherwise) on top of the device. The old layer "
 			"becomes\n\t\t\tread-only. With -n the file is there "
-			"already and is\n\t\t\tused as it is.",
+			"already and is\n\t\t\tused as it is; with -f even "
+			"if it is the\n\t\t\tbacking file of an image that "
+			"is not open.",
 		.run = hmp_snapshot_blkdev,
 	}, {
 		.name = "snapshot_blkdev_internal",
@@ -69,14 +72,15 @@ const struct hmp_command hmp_commands[] = {
 			"\t\t\tbase. With the active layer as top, or none, "
 			"the job\n\t\t\tgets ready and waits for "
 			"block_job_complete.\n\t\t\t-f: even where internal "
-			"snapshots change",
+			"snapshots change,\n\t\t\tor overlays that are not "
+			"open",
 		.run = hmp_block_commit,
 	}, {
 		.name = "__com.redhat_block-commit",
 		.params = "device base top [speed]",
-		.args = "device:B,base:I,top:I,speed:o?",
+		.args = "force:-f,device:B,base:I,top:I,speed:o?",
 		.help = "commit the images between base and top into base",
-		.qmp = "__com.redhat_block-commit",
+		.run = hmp_redhat_commit,
 	}, {
 		.name = "block_job_set_speed", .params = "device speed",
 		.args = "device:J,speed:o",
@@ -108,15 +112,17 @@ const struct hmp_command hmp_commands[] = {
 		.qmp = "block-job-resume",
 	}, {
 		.name = "block_resize", .params = "device size",
-		.args = "device:B,size:o",
-		.help = "change the size of the device's disk",
-		.qmp = "block_resize",
+		.args = "force:-f,device:B,size:o",
+		.help = "change the size of the device's disk. -f: even if it "
+			"is\n\t\t\tthe backing file of an image that is not "
+			"open",
+		.run = hmp_block_resize,
 	}, {
 		.name = "drive_add",
 		.params = "[-n] [[<domain>:]<bus>:]<slot>\n"
 			  "[file=file][,id=name][,format=format]"
 			  "[,readonly=on|off][,cache=mode]\n"
-			  "[,rerror=action][,werror=action]",
+			  "[,rerror=action][,werror=action][,force=on]",
 		.args = "node:-n,pci_addr:s,opts:s",
 		.help = "open an image as a device; the first word is passed\n"
 			"\t\t\tover. With -n open a node, options as in "

@@ -235,19 +235,23 @@ static void test_resize(void **state)
 	(void)state;
 	write_mib(7, 7);
 	free(snapshot("sn1"));
-	assert_int_equal(engine_resize(engine, "disk0", 1000, &err), -1);
+	assert_int_equal(engine_resize(engine, "disk0", 1000, false, &err), -1);
 	assert_string_equal(err.text,
 			    "The new size must be a multiple of 512");
-	assert_int_equal(engine_resize(engine, "disk0", INT64_MAX - 511, &err),
+	assert_int_equal(engine_resize(engine, "disk0", INT64_MAX - 511,
+				       false, &err),
 			 -1);
 	assert_string_equal(err.text, "offset(9223372036854775296) exceeds "
 			    "maximum(9223372035781033984)");
-	assert_int_equal(engine_resize(engine, "disk0", MIB, &err), -1);
+	assert_int_equal(engine_resize(engine, "disk0", MIB, false, &err), -1);
 	assert_int_equal(err.class, ERR_NOT_SUPPORTED);
-	assert_int_equal(engine_resize(engine, "#block001", 9 * MIB, &err),
+	assert_int_equal(engine_resize(engine, "#block001", 9 * MIB,
+				       false, &err),
 			 -1);
-	assert_int_equal(engine_resize(engine, "disk0", 8 * MIB, &err), 0);
-	assert_int_equal(engine_resize(engine, "disk0", 10 * MIB, &err), 0);
+	assert_int_equal(engine_resize(engine, "disk0", 8 * MIB,
+				       false, &err), 0);
+	assert_int_equal(engine_resize(engine, "disk0", 10 * MIB,
+				       false, &err), 0);
 	assert_mib("disk0", 7, 7);
 	assert_mib("disk0", 9, 0);
 	write_mib(9, 9);

@@ -240,7 +240,7 @@ static void check_images(struct world *w)
 static void open_active(struct world *w, const char *name)
 {
 	struct drive_options o = { .id = DRIVE, .node.path = name,
-				   .node.format = "qcow2" };
+				   .node.format = "qcow2", .force = true };
 	struct err err = ERR_INIT;
 
 	w->engine = engine_new();

@@ -98,7 +98,8 @@ static void random_commit(struct world *w)
 	base = top + 1 + (unsigned)world_random(w, depth(w) - top);
 	print_message("commit %u to %u below\n", top, base);
 	must(engine_commit(w->engine, &(struct commit_options){
-			.device = "disk0", .top = name_below(w, top),
+			.device = "disk0", .force = true,
+			.top = name_below(w, top),
 			.base = name_below(w, base) }, &err), &err);
 	guest_start(&guest, w);
 	world_completes(w);
@@ -130,7 +131,8 @@ static void random_active_commit(struct world *w)
 	print_message("active commit to %u below, %s\n", base,
 		      complete ? "pivot" : "cancel");
 	must(engine_commit(w->engine, &(struct commit_options){
-			.device = "disk0", .base = name_below(w, base),
+			.device = "disk0", .force = true,
+			.base = name_below(w, base),
 		}, &err), &err);
 	guest_start(&guest, w);
 	world_ready(w);
@@ -153,7 +155,7 @@ static void random_commit_now(struct world *w)
 		return;
 	print_message("commit at once\n");
 	guest_start(&guest, w);
-	must(engine_commit_sync(w->engine, "disk0", false, &err), &err);
+	must(engine_commit_sync(w->engine, "disk0", true, &err), &err);
 	guest_stop(&guest);
 }
 
@@ -167,11 +169,13 @@ static void random_cancelled(struct world *w)
 	print_message("cancelled\n");
 	if (world_random(w, 2))
 		must(engine_stream(w->engine, &(struct stream_options){
-				.device = "disk0", .speed = 300000 }, &err),
+				.device = "disk0", .force = true,
+				.speed = 300000 }, &err),
 		     &err);
 	else
 		must(engine_commit(w->engine, &(struct commit_options){
-				.device = "disk0", .speed = 300000 }, &err),
+				.device = "disk0", .force = true,
+				.speed = 300000 }, &err),
 		     &err);
 	for (int i = 0; i < 20; i++)
 		world_change(w);

@@ -627,7 +627,7 @@ static void one_job(struct site *s)
 static void site_open(struct site *s)
 {
 	struct drive_options o = { .id = DRIVE, .node.path = s->top,
-				   .node.format = "qcow2" };
+				   .node.format = "qcow2", .force = true };
 	struct err err = ERR_INIT;
 
 	s->w.engine = engine_new();

@@ -305,7 +305,8 @@ static void test_beyond(void **state)
 			 NBD_EINVAL);
 	assert_disk(fd, 0, 8 * MIB, 0);
 	/* a disk that grew is larger from then on */
-	assert_int_equal(engine_resize(engine, "disk0", 64 * MIB, &err), 0);
+	assert_int_equal(engine_resize(engine, "disk0", 64 * MIB,
+				       false, &err), 0);
 	assert_int_equal(do_write(fd, 0, 16 * MIB, 4096, 1), 0);
 	assert_int_equal(do_chunked(fd, NBD_CMD_READ, 0, 0, 33 * MIB),
 			 NBD_EOVERFLOW);

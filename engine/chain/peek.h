@@ -1,0 +1,41 @@
+/* peek.h - which other files an image names, from its first bytes alone.
+ *
+ * For images that are not to be opened: nothing else in them is looked at, so
+ * that one which is refused when it is opened, by this program or by another
+ * version of QEMU, still counts as an overlay. Formats: qcow2, qcow, QED.
+ */
+#ifndef BLKMON_PEEK_H
+#define BLKMON_PEEK_H
+
+#include <stdbool.h>
+#include <sys/stat.h>
+
+#include "engine/file/folder.h"
+
+#define PEEK_NAME_MAX 1023	/* bytes of a name, as in qcow2 */
+
+struct peek {
+	char backing[PEEK_NAME_MAX + 1];	/* "": none */
+	char data[PEEK_NAME_MAX + 1];	/* of its external data file; "" */
+	bool external;			/* it has one, named or not */
+};
+
+/* What the header of the file behind @fd (folder_peek_open()) says; nothing if
+ * it is no image, or can't be read; then -errno, else 0. */
+int peek_read(int fd, struct peek *out);
+
+/* Of files that were looked at before and have not changed since: same inode,
+ * size and times, and the last change so long ago that another one would show.
+ * Thread-safe; what there is no memory for, and more than PEEK_CACHE_MAX
+ * files, are forgotten, and read again. */
+#define PEEK_CACHE_MAX 100000
+struct peek_cache;
+
+struct peek_cache *peek_cache_new(void);
+void peek_cache_free(struct peek_cache *cache);	/* NULL is fine */
+/* peek_read() of a file in a folder; its entry->st is known then, if *out says
+ * anything. */
+void peek_cached(struct peek_cache *cache, const struct folder *folder,
+		 struct folder_entry *entry, struct peek *out);
+
+#endif

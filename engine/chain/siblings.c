@@ -1,0 +1,282 @@
+/* siblings.c - what is noted and what is said; see siblings.h. The look is in
+ * siblings_look.c.
+ */
+#include "engine/chain/sibling.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "engine/chain/chain.h"
+#include "engine/chain/chain_walk.h"
+#include "engine/file/folder.h"
+#include "engine/util/mem.h"
+#include "engine/util/str.h"
+
+void siblings_release(struct siblings *s)
+{
+	for (size_t i = 0; i < s->layers; i++)
+		free(s->layer[i].path);
+	for (size_t i = 0; i < s->count; i++) {
+		free(s->found[i].path);
+		free(s->found[i].below);
+	}
+	free(s->layer);
+	free(s->by_id);
+	free(s->found);
+	memset(s, 0, sizeof(*s));
+}
+
+/* --- who is who --- */
+
+static struct sibling_id sibling_id_of(const struct file *f)
+{
+	return (struct sibling_id){ f->dev, f->ino, f->block_device };
+}
+
+struct sibling_id sibling_id_at(const struct stat *st)
+{
+	if (S_ISBLK(st->st_mode))
+		return (struct sibling_id){ st->st_rdev, 0, true };
+	return (struct sibling_id){ st->st_dev, st->st_ino, false };
+}
+
+int sibling_compare(const struct sibling_id *x, const struct sibling_id *y)
+{
+	if (x->dev != y->dev)
+		return x->dev < y->dev ? -1 : 1;
+	if (x->ino != y->ino)
+		return x->ino < y->ino ? -1 : 1;
+	return (int)x->block_device - (int)y->block_device;
+}
+
+static bool sibling_is_file(const struct sibling_id *id, const struct file *f)
+{
+	struct sibling_id other = sibling_id_of(f);
+
+	return !sibling_compare(id, &other);
+}
+
+static int layer_order(const void *a, const void *b)
+{
+	const struct sibling_layer *const *x = a, *const *y = b;
+
+	return sibling_compare(&(*x)->id, &(*y)->id);
+}
+
+bool siblings_sort(struct siblings *s)
+{
+	s->by_id = mem_try(s->layers, sizeof(*s->by_id));
+	if (!s->by_id)
+		return false;
+	for (size_t i = 0; i < s->layers; i++)
+		s->by_id[i] = &s->layer[i];
+	qsort(s->by_id, s->layers, sizeof(*s->by_id), layer_order);
+	return true;
+}
+
+const struct sibling_layer *sibling_layer_of(const struct siblings *s,
+					     const struct sibling_id *id)
+{
+	const struct sibling_layer key = { .id = *id }, *at = &key, **found;
+
+	found = bsearch(&at, s->by_id, s->layers, sizeof(*found), layer_order);
+	return found ? *found : NULL;
+}
+
+/* --- what to look for --- */
+
+static void siblings_add(struct siblings *s, const struct sibling_id *id,
+			 const char *path)
+{
+	struct sibling_layer *more;
+
+	more = mem_try_more(s->layer, &s->layers_cap, s->layers + 1,
+			    sizeof(*more));
+	if (!more) {
+		s->cut = true;
+		return;
+	}
+	s->layer = more;
+	s->layer[s->layers++] = (struct sibling_layer){
+		.id = *id, .path = mem_dup(path),
+	};
+}
+
+static void siblings_note_open(struct siblings *s, const struct file *f)
+{
+	struct sibling_id id = sibling_id_of(f);
+
+	siblings_add(s, &id, f->path);
+}
+
+void siblings_note(struct siblings *s, const struct node *top)
+{
+	for (const struct node *n = top; n; n = n->backing) {
+		siblings_note_open(s, n->file);
+		if (n->data)
+			siblings_note_open(s, n->data);
+	}
+}
+
+static bool is_noted(const struct siblings *s, const struct sibling_id *id)
+{
+	for (size_t i = 0; i < s->layers; i++)
+		if (!sibling_compare(&s->layer[i].id, id))
+			return true;
+	return false;
+}
+
+/* False if it is not there, or was noted before. */
+static bool note_new(struct siblings *s, const char *path)
+{
+	struct sibling_id id;
+	struct stat st;
+
+	if (stat(path, &st))
+		return false;
+	id = sibling_id_at(&st);
+	if (is_noted(s, &id))
+		return false;
+	siblings_add(s, &id, path);
+	return true;
+}
+
+void siblings_note_file(struct siblings *s, const char *path)
+{
+	note_new(s, path);
+}
+
+bool sibling_peek(const char *path, struct stat *st, struct peek *out)
+{
+	int fd = folder_peek_open(NULL, path, st);
+
+	*out = (struct peek){ .external = false };
+	if (fd < 0)
+		return false;
+	peek_read(fd, out);
+	folder_unpeek(fd);
+	return true;
+}
+
+void siblings_note_path(struct siblings *s, const char *path)
+{
+	char *at = mem_dup(path), *below;
+	struct peek peek;
+	struct stat st;
+
+	while (s->layers < CHAIN_DEPTH_MAX && note_new(s, at) &&
+	       sibling_peek(at, &st, &peek)) {
+		s->external |= s->layers == 1 && peek.external;
+		if (!*peek.backing || chain_is_remote(peek.backing))
+			break;
+		below = chain_resolve(at, peek.backing);
+		free(at);
+		at = below;
+	}
+	free(at);
+}
+
+/* --- what it says --- */
+
+/* As the graph has it, whatever the header says. */
+static bool reads_from(const struct node *node, const struct sibling_id *id)
+{
+	for (; node; node = node->backing)
+		if (sibling_is_file(id, node->file) ||
+		    (node->data && sibling_is_file(id, node->data)))
+			return true;
+	return false;
+}
+
+/* Who is open above the layer is looked after there; and what a job left
+ * behind is not missed. */
+static bool is_stranger(struct graph *g, const struct sibling *f)
+{
+	const struct file self = { .dev = f->self.dev, .ino = f->self.ino,
+				   .block_device = f->self.block_device };
+	const struct node *node = graph_find_file(g, &self);
+
+	return node ? !reads_from(node, &f->layer->id) :
+		      !graph_was_left(g, &self, &f->changed);
+}
+
+static int refuse_sibling(const struct sibling *f, size_t others,
+			  const char *path, const char *what, struct err *err)
+{
+	struct str who = STR_INIT;
+
+	str_add_char(&who, '\'');
+	str_add_safe(&who, f->path);
+	str_add_char(&who, '\'');
+	if (others)
+		str_addf(&who, " (and of %zu more)", others);
+	err_set(err, ERR_GENERIC, "Image '%s' is %s of %s, which is not open "
+		"here: %s would damage %s (force=on, x-blkmon-force, -f "
+		"or --force: do it all the same)", path,
+		f->data ? "the data file" : f->direct ? "the backing file" :
+		"in the backing chain", str_get(&who), what,
+		f->data ? "all that it holds" : "what that reads from it, all "
+		"that it does not hold itself");
+	str_release(&who);
+	return -1;
+}
+
+/* Who names the layer itself is named first. */
+static int siblings_check_file(const struct siblings *s, struct graph *g,
+			       const struct sibling_id *id, const char *path,
+			       const char *what, struct err *err)
+{
+	const struct sibling *first = NULL;
+	size_t count = 0;
+
+	if (s->layers && !s->cut && !is_noted(s, id))
+		return err_set(err, ERR_GENERIC, "Image '%s' was not there a "
+			       "moment ago, and overlays of it were not "
+			       "looked for: try it again", path);
+	for (size_t i = 0; i < s->count; i++) {
+		const struct sibling *f = &s->found[i];
+
+		if (sibling_compare(&f->layer->id, id) || !is_stranger(g, f))
+			continue;
+		count++;
+		if (!first || (f->direct && !first->direct))
+			first = f;
+	}
+	return first ? refuse_sibling(first, count - 1, path, what, err) : 0;
+}
+
+int siblings_check(const struct siblings *s, const struct node *node,
+		   const char *what, struct err *err)
+{
+	struct sibling_id id = sibling_id_of(node->file);
+
+	if (siblings_check_file(s, node->graph, &id, node->file->path, what,
+				err))
+		return -1;
+	if (!node->data)
+		return 0;
+	id = sibling_id_of(node->data);
+	return siblings_check_file(s, node->graph, &id, node->data->path, what,
+				   err);
+}
+
+int siblings_check_range(const struct siblings *s, struct node *top,
+			 struct node *base, const char *what, struct err *err)
+{
+	for (struct node *n = base; n != top; n = chain_above(top, n))
+		if (siblings_check(s, n, what, err))
+			return -1;
+	return 0;
+}
+
+int siblings_check_path(const struct siblings *s, struct graph *g,
+			const char *path, const char *what, struct err *err)
+{
+	struct sibling_id id;
+	struct stat st;
+
+	if (stat(path, &st))
+		return 0;
+	id = sibling_id_at(&st);
+	return siblings_check_file(s, g, &id, path, what, err);
+}
