@@ -19,6 +19,7 @@
 #define MAPS_EVERY (400 * NS_PER_MS)
 #define SHAPE_EVERY NS_PER_SEC
 #define USES_EVERY NS_PER_SEC
+#define AGAIN_AFTER NS_PER_SEC
 #define EFFORT 50
 
 struct due {
@@ -28,13 +29,15 @@ struct due {
 struct watcher {
 	struct client *c;
 	bool has_jobs, has_links, has_maps, has_uses; /* x-blkmon commands */
+	bool knows;		/* which of those there are */
 	bool exports;		/* there are some */
 	bool written;		/* to drives, through those, of late */
 	struct shape *shape;
 	struct due numbers, maps, sizes, uses;
+	struct due again;	/* all, because something got no answer */
 };
 
-static json_t *watcher_ask(struct watcher *w, const char *name, json_t *args)
+static json_t *watcher_try(struct watcher *w, const char *name, json_t *args)
 {
 	json_t *reply = channel_call(w->c->watch, name, args);
 	json_t *value = json_incref(json_object_get(reply, "return"));
@@ -43,11 +46,23 @@ static json_t *watcher_ask(struct watcher *w, const char *name, json_t *args)
 	return value;
 }
 
+/* NULL: no answer, which says nothing about what was asked for: what was known
+ * stays, and all is asked for again. */
+static json_t *watcher_ask(struct watcher *w, const char *name, json_t *args)
+{
+	json_t *value = watcher_try(w, name, args);
+
+	if (!value)
+		w->again.at = clock_ns() + AGAIN_AFTER;
+	return value;
+}
+
 static void learn_commands(struct watcher *w)
 {
 	json_t *list = watcher_ask(w, "query-commands", NULL), *entry;
 	size_t i;
 
+	w->knows = list;
 	json_array_foreach(list, i, entry) {
 		const char *name = field_str(entry, "name");
 
@@ -68,6 +83,22 @@ static void set_due(struct due *due, uint64_t began, uint64_t every)
 
 /* --- looks --- */
 
+/* Takes @shape. */
+static void show_shape(struct watcher *w, struct shape *shape,
+		       const json_t *status)
+{
+	struct shape *old;
+
+	shape->running = !status || field_bool(status, "running");
+	shape_put(w->shape);
+	w->shape = shape;
+	lock_take(&w->c->lock);
+	old = w->c->shape;
+	w->c->shape = shape_get(shape);
+	lock_drop(&w->c->lock);
+	shape_put(old);
+}
+
 static void look_at_shape(struct watcher *w)
 {
 	uint64_t began = clock_ns();
@@ -78,20 +109,13 @@ static void look_at_shape(struct watcher *w)
 				? watcher_ask(w, "x-blkmon-query-links", NULL)
 				: NULL;
 	json_t *status = watcher_ask(w, "query-status", NULL);
-	struct shape *shape = shape_new(blocks, nodes, links), *old;
 
-	shape->running = !status || field_bool(status, "running");
+	if (nodes && blocks && (links || !w->has_links))
+		show_shape(w, shape_new(blocks, nodes, links), status);
 	json_decref(nodes);
 	json_decref(blocks);
 	json_decref(links);
 	json_decref(status);
-	shape_put(w->shape);
-	w->shape = shape;
-	lock_take(&w->c->lock);
-	old = w->c->shape;
-	w->c->shape = shape_get(shape);
-	lock_drop(&w->c->lock);
-	shape_put(old);
 	set_due(&w->sizes, began, SHAPE_EVERY);
 }
 
@@ -114,14 +138,16 @@ static void look_at_uses(struct watcher *w)
 	if (!w->has_uses)
 		return;
 	exports = watcher_ask(w, "x-blkmon-query-exports", NULL);
-	w->exports = json_array_size(exports);
+	w->exports = exports ? json_array_size(exports) : w->exports;
 	if (w->exports)
 		stats = watcher_ask(w, "query-blockstats", NULL);
-	lock_take(&w->c->lock);
-	view_uses_make(&uses, &w->c->uses, exports, stats, clock_ns());
-	w->c->uses = uses;
-	w->written = anything_written(&uses);
-	lock_drop(&w->c->lock);
+	if (exports && (stats || !w->exports)) {
+		lock_take(&w->c->lock);
+		view_uses_make(&uses, &w->c->uses, exports, stats, clock_ns());
+		w->c->uses = uses;
+		w->written = anything_written(&uses);
+		lock_drop(&w->c->lock);
+	}
 	json_decref(exports);
 	json_decref(stats);
 	set_due(&w->uses, began, USES_EVERY);
@@ -169,28 +195,34 @@ static void look_at_jobs(struct watcher *w, bool *reshape)
 	bool ready = true;
 
 	lock_take(&w->c->lock);
-	view_jobs_update(&w->c->jobs, reply, w->shape);
+	if (reply)
+		view_jobs_update(&w->c->jobs, reply, w->shape);
 	lock_drop(&w->c->lock);
-	json_decref(reply);
 	watcher_take_events(w, reshape);
 	lock_take(&w->c->lock);
-	view_jobs_settle(&w->c->jobs);
+	if (reply)
+		view_jobs_settle(&w->c->jobs);
 	for (size_t i = 0; i < w->c->jobs.n; i++)
 		ready &= !view_job_moves(&w->c->jobs.list[i]) ||
 			w->c->jobs.list[i].ready;
 	lock_drop(&w->c->lock);
+	json_decref(reply);
 	set_due(&w->numbers, began, ready ? READY_EVERY : NUMBERS_EVERY);
 }
 
-static bool jobs_move(struct watcher *w)
+/* Whether any job lives, if only as one that stands still. */
+static bool jobs_live(struct watcher *w, bool *moves)
 {
-	bool moves = false;
+	bool lives = false;
 
+	*moves = false;
 	lock_take(&w->c->lock);
-	for (size_t i = 0; i < w->c->jobs.n; i++)
-		moves |= view_job_moves(&w->c->jobs.list[i]);
+	for (size_t i = 0; i < w->c->jobs.n; i++) {
+		*moves |= view_job_moves(&w->c->jobs.list[i]);
+		lives |= w->c->jobs.list[i].end == JOB_LIVES;
+	}
 	lock_drop(&w->c->lock);
-	return moves;
+	return lives;
 }
 
 /* --- maps --- */
@@ -218,7 +250,7 @@ static void look_at_map(struct watcher *w, const char *node, unsigned cells)
 {
 	json_t *reply =
 		w->has_maps && *node
-			? watcher_ask(w, "x-blkmon-node-map",
+			? watcher_try(w, "x-blkmon-node-map",
 				      json_pack("{s:s, s:i}", "node-name", node,
 						"cells", (int)cells))
 			: NULL;
@@ -279,13 +311,15 @@ static void look_at_maps(struct watcher *w, bool all)
 
 /* --- the loop --- */
 
-static int watcher_timeout_ms(const struct watcher *w, bool moves)
+/* A job that stands still may move on unheard. */
+static int watcher_timeout_ms(struct watcher *w)
 {
-	uint64_t now = clock_ns(), at = UINT64_MAX;
+	uint64_t now = clock_ns(), at = w->again.at;
+	bool moves, lives = jobs_live(w, &moves);
 
-	if (w->exports)
+	if (w->exports && w->uses.at < at)
 		at = w->uses.at;
-	if (moves && w->numbers.at < at)
+	if (lives && w->numbers.at < at)
 		at = w->numbers.at;
 	if (moves && w->maps.at < at)
 		at = w->maps.at;
@@ -323,17 +357,23 @@ static uint64_t take_requests(struct watcher *w, bool *reshape, bool *stop)
 }
 
 /* One look at all that is due. */
-static void watcher_look(struct watcher *w, bool news, bool reshape, bool moves)
+static void watcher_look(struct watcher *w, bool news, bool reshape)
 {
 	uint64_t now = clock_ns();
-	bool changes, later = false;
+	bool moves, lives = jobs_live(w, &moves), changes, later = false;
 
+	if (now >= w->again.at) {
+		w->again.at = UINT64_MAX;
+		reshape = true;
+	}
+	if (!w->knows)
+		learn_commands(w);
 	if (reshape || (w->exports && now >= w->uses.at))
 		look_at_uses(w);
 	changes = moves || w->written;
 	if (reshape || (changes && now >= w->sizes.at))
 		look_at_shape(w);
-	if (news || reshape || (moves && now >= w->numbers.at))
+	if (news || reshape || (lives && now >= w->numbers.at))
 		look_at_jobs(w, &later);
 	look_at_maps(w, reshape || (changes && now >= w->maps.at));
 	if (later) {
@@ -344,20 +384,19 @@ static void watcher_look(struct watcher *w, bool news, bool reshape, bool moves)
 
 void client_watcher(void *client)
 {
-	struct watcher w = { .c = client };
+	struct watcher w = { .c = client, .again.at = UINT64_MAX };
 	bool stop = false;
 
-	learn_commands(&w);
 	while (!stop) {
 		bool reshape = false, news;
 		uint64_t asked;
 
-		watcher_wait(&w, watcher_timeout_ms(&w, jobs_move(&w)));
+		watcher_wait(&w, watcher_timeout_ms(&w));
 		news = watcher_take_events(&w, &reshape);
 		asked = take_requests(&w, &reshape, &stop);
 		if (stop)
 			break;
-		watcher_look(&w, news, reshape, jobs_move(&w));
+		watcher_look(&w, news, reshape);
 		lock_take(&w.c->lock);
 		w.c->done = asked;
 		client_tell(w.c);

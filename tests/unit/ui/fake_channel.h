@@ -2,9 +2,9 @@
  * engine.
  *
  * A scene is {"replies": {COMMAND: VALUE}, "maps": {NODE: [[OFF, LEN, KIND],
- * ...]}, "events": [EVENT, ...], "next": COMMAND}. It starts with the first of
- * its scenes; when COMMAND is executed, the next one begins and its events
- * come. All channels of one play share it.
+ * ...]}, "events": [EVENT, ...], "next": COMMAND, "fails": [COMMAND, ...]}. It
+ * starts with the first of its scenes; when COMMAND is executed, the next one
+ * begins and its events come. All channels of one play share it.
  */
 #ifndef BLKMON_TESTS_UI_FAKE_CHANNEL_H
 #define BLKMON_TESTS_UI_FAKE_CHANNEL_H
@@ -117,6 +117,17 @@ static inline json_t *fake_value(struct play *p, const char *name,
 		json_object();
 }
 
+static inline bool fake_fails(struct play *p, const char *name)
+{
+	json_t *list = json_object_get(fake_scene(p), "fails"), *entry;
+	size_t i;
+
+	json_array_foreach(list, i, entry)
+		if (!strcmp(json_string_value(entry), name))
+			return true;
+	return false;
+}
+
 static inline void fake_wake(struct fake *f)
 {
 	eventfd_write(f->fd, 1);
@@ -137,8 +148,11 @@ static inline json_t *fake_execute(struct channel *c, json_t *request)
 		f->play->scene++;
 		fake_wake(f);
 	}
-	reply = json_pack("{s:o}", "return", fake_value(f->play, name,
-			  json_object_get(request, "arguments")));
+	if (fake_fails(f->play, name))
+		reply = json_pack("{s:{s:s}}", "error", "desc", "no memory");
+	else
+		reply = json_pack("{s:o}", "return", fake_value(f->play, name,
+				  json_object_get(request, "arguments")));
 	lock_drop(&f->play->lock);
 	json_decref(request);
 	return reply;
