@@ -167,25 +167,26 @@ int engine_commit(struct engine *e, const struct commit_options *o,
 		  struct err *err);
 
 /* HMP's commit: the active layer of @device ("all": of every drive that has a
- * backing file) into its backing file, at once, then emptied; the drive stays
- * on it. @force as in commit_options. Texts of 1.5 without "Error: ". */
-int engine_commit_sync(struct engine *e, const char *device, bool force,
+ * backing file, one after the other) into its backing file, at once, then
+ * emptied; the drive stays on it. Each is a job, called after the drive or
+ * commit-DRIVE where that is taken; the call returns when it has ended.
+ * Cancelled, it is an error, and the active layer is as it was. o->base is
+ * NULL. Texts of 1.5 without "Error: ". */
+int engine_commit_sync(struct engine *e, const struct sync_options *o,
 		       struct err *err);
 
-/* What `qemu-img commit` does: active layer into @base (NULL: its backing
- * file), emptied only where base is its own backing file. @progress (may be
- * NULL) is called with bytes done and total, from the calling thread; false
- * gives up, with the active layer as it was. */
-int engine_commit_offline(struct engine *e, const char *device,
-			  const char *base, bool force,
-			  bool (*progress)(uint64_t done, uint64_t total,
-					   void *arg), void *arg,
+/* What `qemu-img commit` does, as the same kind of job: active layer into
+ * o->base (NULL: its backing file), emptied only where base is its own backing
+ * file. */
+int engine_commit_offline(struct engine *e, const struct sync_options *o,
 			  struct err *err);
 
 /* --- jobs by id: "Block job 'x' not found", ERR_DEVICE_NOT_ACTIVE --- */
 
+/* Then waits until the job is over, at most @wait_ns: a query behind it does
+ * not see one that is gone. */
 int engine_job_cancel(struct engine *e, const char *id, bool force,
-		      struct err *err);
+		      uint64_t wait_ns, struct err *err);
 int engine_job_pause(struct engine *e, const char *id, struct err *err);
 int engine_job_resume(struct engine *e, const char *id, struct err *err);
 int engine_job_set_speed(struct engine *e, const char *id, int64_t speed,
@@ -193,6 +194,8 @@ int engine_job_set_speed(struct engine *e, const char *id, int64_t speed,
 int engine_job_complete(struct engine *e, const char *id, struct err *err);
 int engine_job_finalize(struct engine *e, const char *id, struct err *err);
 int engine_job_dismiss(struct engine *e, const char *id, struct err *err);
+/* The end: cancels all (force), waits until they are gone, and no other is
+ * started. */
 void engine_cancel_all(struct engine *e);
 
 /* --- guest I/O by hand (qemu-io, cat); waits while stopped --- */

@@ -12,6 +12,7 @@
 #include "engine/chain/graph.h"
 #include "engine/chain/node_open.h"
 #include "engine/job/job_kinds.h"
+#include "engine/util/clock.h"
 #include "engine/util/mem.h"
 
 static int not_both(const char *a, const char *b, const char *text,
@@ -291,19 +292,16 @@ int engine_commit(struct engine *e, const struct commit_options *o,
 	return rc;
 }
 
-int engine_commit_sync(struct engine *e, const char *device, bool force,
+int engine_commit_sync(struct engine *e, const struct sync_options *o,
 		       struct err *err)
 {
-	return sync_commit_hmp(&e->jobs, device, force, err);
+	return sync_commit_hmp(&e->jobs, o, err);
 }
 
-int engine_commit_offline(struct engine *e, const char *device,
-			  const char *base, bool force,
-			  bool (*progress)(uint64_t done, uint64_t total,
-					   void *arg), void *arg,
+int engine_commit_offline(struct engine *e, const struct sync_options *o,
 			  struct err *err)
 {
-	return sync_commit(&e->jobs, device, base, force, progress, arg, err);
+	return sync_commit(&e->jobs, o, err);
 }
 
 /* --- control --- */
@@ -319,7 +317,7 @@ static struct job *find_job(struct engine *e, const char *id, struct err *err)
 }
 
 int engine_job_cancel(struct engine *e, const char *id, bool force,
-		      struct err *err)
+		      uint64_t wait_ns, struct err *err)
 {
 	struct job *job = find_job(e, id, err);
 	int rc;
@@ -327,6 +325,8 @@ int engine_job_cancel(struct engine *e, const char *id, bool force,
 	if (!job)
 		return -1;
 	rc = job_cancel(job, force, err);
+	if (!rc && wait_ns)
+		job_wait_over(job, clock_ns() + wait_ns);
 	job_put(job);
 	return rc;
 }

@@ -50,6 +50,7 @@ struct event {
 	const char *action;	/* "report" | "ignore" | "stop" */
 	uint64_t len, offset, speed;
 	bool nospace, fatal, has_offset;
+	bool private;		/* for operators here: QEMU does not tell it */
 	uint64_t more;		/* of the same kind were joined with it */
 	char text[EVENT_TEXT_MAX + 1];	/* the last: what waits is as long as
 					   this */

@@ -57,6 +57,7 @@ static void job_publish(struct job *job, struct event *ev)
 {
 	snprintf(ev->id, sizeof(ev->id), "%s", job->id);
 	ev->kind = job->kind->type;
+	ev->private = job->kind->private;
 	ev->status = job_status_name(job->status);
 	ev->len = job->len;
 	ev->offset = job->offset;
@@ -150,6 +151,7 @@ static void job_conclude(struct job *job)
 	job_publish(job, &ev);
 	job_become(job, JOB_CONCLUDED);
 	if (job->options.manual_dismiss) {
+		cond_wake_all(&jobs->changed);
 		lock_drop(&jobs->lock);
 		while (!job->want.dismiss)
 			job_sleep(job, UINT64_MAX);
@@ -238,15 +240,20 @@ struct job *job_find(struct jobs *jobs, const char *id)
 		struct job *job = container_of(link, struct job, link);
 
 		if (!strcmp(job->id, id)) {
-			lock_take(&job->lock);
-			job->refs++;
-			lock_drop(&job->lock);
-			found = job;
+			found = job_get(job);
 			break;
 		}
 	}
 	lock_drop(&jobs->lock);
 	return found;
+}
+
+struct job *job_get(struct job *job)
+{
+	lock_take(&job->lock);
+	job->refs++;
+	lock_drop(&job->lock);
+	return job;
 }
 
 void job_put(struct job *job)
@@ -260,6 +267,26 @@ void job_put(struct job *job)
 		job_free(job);
 }
 
+static int job_may_come(struct jobs *jobs, const char *id, struct err *err)
+{
+	struct job *same;
+	bool ending;
+
+	if (!job_id_is_valid(id))
+		return err_set(err, ERR_GENERIC, "Invalid job ID '%s'", id);
+	same = job_find(jobs, id);
+	if (same) {
+		job_put(same);
+		return err_set(err, ERR_GENERIC, "Job ID '%s' already in use",
+			       id);
+	}
+	lock_take(&jobs->lock);
+	ending = jobs->ending;
+	lock_drop(&jobs->lock);
+	return !ending ? 0 : err_set(err, ERR_GENERIC, "Job '%s' is not "
+				     "started: the program ends", id);
+}
+
 struct job *job_new(struct jobs *jobs, const struct job_kind *kind,
 		    const struct job_options *o, void *opaque,
 		    struct err *err)
@@ -268,16 +295,8 @@ struct job *job_new(struct jobs *jobs, const struct job_kind *kind,
 	char name[32];
 	int rc;
 
-	if (!job_id_is_valid(o->id)) {
-		err_set(err, ERR_GENERIC, "Invalid job ID '%s'", o->id);
+	if (job_may_come(jobs, o->id, err) < 0)
 		return NULL;
-	}
-	job = job_find(jobs, o->id);
-	if (job) {
-		job_put(job);
-		err_set(err, ERR_GENERIC, "Job ID '%s' already in use", o->id);
-		return NULL;
-	}
 	job = mem_alloc(sizeof(*job));
 	*job = (struct job){
 		.kind = kind, .jobs = jobs, .id = mem_dup(o->id),
@@ -324,6 +343,7 @@ void job_start(struct job *job)
 	lock_take(&jobs->lock);
 	lock_take(&job->lock);
 	list_add(&jobs->list, &job->link);
+	job->want.cancel = job->want.force = job->want.dismiss = jobs->ending;
 	job->started_ns = clock_ns();
 	throttle_init(&job->throttle, job->options.speed, job->started_ns);
 	job_publish(job, &created);

@@ -30,8 +30,9 @@ struct jobs {
 	struct event_ring *events;
 	struct pool *pool;
 	struct lock lock;		/* leaf; guards the list */
-	struct cond changed;		/* a job came or went */
+	struct cond changed;		/* a job came, ended or went */
 	struct list list;		/* struct job, newest first */
+	bool ending;			/* no other is started */
 };
 
 void jobs_init(struct jobs *jobs, struct graph *graph,
@@ -52,6 +53,7 @@ enum job_verb {
 /* What a kind of job is made of. All run in the job's thread, nothing held. */
 struct job_kind {
 	const char *type;		/* "stream", "commit" */
+	bool private;			/* so are its events; see event.h */
 	/* The work. 0, or -errno after job_fail() or job_error(). Returns
 	 * -ECANCELED as soon as job_point() does. */
 	int (*run)(struct job *job);
@@ -67,6 +69,20 @@ struct job_options {
 	uint64_t speed;			/* bytes/s, 0 = unlimited */
 	enum on_error on_error;
 	bool manual_finalize, manual_dismiss;
+};
+
+/* HMP's commit, and the offline one: the active layer into the image below
+ * it, at once. */
+struct sync_options {
+	const char *device;		/* drive */
+	const char *base;		/* NULL: the backing file */
+	int64_t speed;			/* as in job_options; < 0 is refused */
+	bool force;			/* even where that changes internal
+					   snapshots */
+	/* NULL, or called while it is at work, in the thread of the caller,
+	 * every some milliseconds and at the end: bytes. False: cancel. */
+	bool (*progress)(uint64_t done, uint64_t total, void *arg);
+	void *arg;
 };
 
 struct job {
@@ -122,9 +138,10 @@ bool job_verb_allowed(enum job_status status, enum job_verb verb);
 
 /* A job in state CREATED that nobody sees yet. Checks the id (letter first,
  * then letters digits - . _): `Invalid job ID 'x'`, `Job ID 'x' already in
- * use`; makes the thread, which waits. Until job_start() the caller may
- * job_discard() it. No events. Who starts a job holds the graph for writing
- * from job_new() to job_start(), so two of one id can't pass the check. */
+ * use`; makes the thread, which waits. Refused after job_cancel_all(). Until
+ * job_start() the caller may job_discard() it. No events. Who starts a job
+ * holds the graph for writing from job_new() to job_start(), so two of one id
+ * can't pass the check. */
 struct job *job_new(struct jobs *jobs, const struct job_kind *kind,
 		    const struct job_options *o, void *opaque,
 		    struct err *err);
@@ -178,8 +195,17 @@ void job_short_error(const struct job *job, char *buf, size_t size);
 
 /* Finds by id; a counted reference or NULL. */
 struct job *job_find(struct jobs *jobs, const char *id);
+/* One more, for whoever has one, or has not started it yet. */
+struct job *job_get(struct job *job);
 void job_put(struct job *job);
-/* Force-cancels all and waits until they are gone. */
+/* Waits until it has left the list, or stays there only to be dismissed; at
+ * most until clock_ns() reaches @deadline. True if so. */
+bool job_wait_over(struct job *job, uint64_t deadline);
+/* How one that is over has ended: 0; or -1 and why, -ECANCELED in err->errnum
+ * where it was cancelled. */
+int job_result(struct job *job, struct err *err);
+/* The program ends: force-cancels all and waits until they are gone; no other
+ * is started. */
 void job_cancel_all(struct jobs *jobs);
 
 #endif

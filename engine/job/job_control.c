@@ -1,4 +1,5 @@
 /* job_control.c - what is asked of a job from outside, see job.h. */
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -166,9 +167,49 @@ void job_describe(struct job *job, struct job_info *info)
 	lock_drop(&job->lock);
 }
 
+static bool job_is_over(struct job *job)
+{
+	bool over;
+
+	lock_take(&job->lock);
+	over = job->status == JOB_NULL || (job->status == JOB_CONCLUDED &&
+					   job->options.manual_dismiss);
+	lock_drop(&job->lock);
+	return over;
+}
+
+bool job_wait_over(struct job *job, uint64_t deadline)
+{
+	struct jobs *jobs = job->jobs;
+	bool over;
+
+	lock_take(&jobs->lock);
+	while (!(over = job_is_over(job)) &&
+	       cond_wait_until(&jobs->changed, &jobs->lock, deadline))
+		;
+	lock_drop(&jobs->lock);
+	return over;
+}
+
+int job_result(struct job *job, struct err *err)
+{
+	int rc = 0;
+
+	lock_take(&job->lock);
+	if (job->cancelled)
+		rc = err_sys(err, ECANCELED, "Job '%s'", job->id);
+	else if (job->err.class) {
+		*err = job->err;
+		rc = -1;
+	}
+	lock_drop(&job->lock);
+	return rc;
+}
+
 void job_cancel_all(struct jobs *jobs)
 {
 	lock_take(&jobs->lock);
+	jobs->ending = true;
 	while (!list_is_empty(&jobs->list)) {
 		list_for_each(link, &jobs->list) {
 			struct job *job = container_of(link, struct job, link);

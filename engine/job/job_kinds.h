@@ -33,7 +33,8 @@ void job_images_release(struct job_images *im);
 /* Graph not held: makes `to` durable. */
 int job_images_flush(struct job_images *im, struct err *err);
 
-/* The work of an active commit, for the job and for commit at once. */
+/* The work of an active commit, of the one that gets ready and of the one at
+ * once. */
 struct active {
 	struct job_images im;		/* to == base */
 	struct drive *drive;
@@ -53,9 +54,7 @@ int active_open(struct active *a, struct jobs *jobs, struct drive *drive,
 void active_close(struct active *a);
 /* Brings base in sync, the first time or again; graph not held. As
  * pass_run(). */
-int active_pass(struct active *a, struct job *job,
-		bool (*progress)(uint64_t done, uint64_t total, void *arg),
-		void *arg, struct err *err);
+int active_pass(struct active *a, struct job *job);
 /* Graph write-held, so no request is under way: base is equal, and the guest's
  * writes go to the drive alone again. */
 int active_settle(struct active *a, struct err *err);
@@ -75,15 +74,14 @@ int commit_start(struct jobs *jobs, struct node *overlay, struct node *top,
 int mirror_start(struct jobs *jobs, struct drive *drive, struct node *base,
 		 const struct job_options *o, struct err *err);
 
-/* The active layer of @device into @base (NULL: its backing file) at once, and
- * emptied where base is its own backing file; the drive stays on it. @progress
- * and @force as in engine.h. */
-int sync_commit(struct jobs *jobs, const char *device, const char *base,
-		bool force,
-		bool (*progress)(uint64_t done, uint64_t total, void *arg),
-		void *arg, struct err *err);
+/* A commit at once, and its end: the active layer is emptied where base is its
+ * own backing file, and the drive stays on it. The job is called after the
+ * drive, or commit-DRIVE (commit2-DRIVE ...) where that is taken. Cancelled it
+ * leaves the active layer as it was. Graph not held. 0, or -1 and why. */
+int sync_commit(struct jobs *jobs, const struct sync_options *o,
+		struct err *err);
 /* HMP's words, and "all". */
-int sync_commit_hmp(struct jobs *jobs, const char *device, bool force,
+int sync_commit_hmp(struct jobs *jobs, const struct sync_options *o,
 		    struct err *err);
 
 #endif

@@ -41,9 +41,7 @@ void active_close(struct active *a)
 	job_images_release(&a->im);
 }
 
-int active_pass(struct active *a, struct job *job,
-		bool (*progress)(uint64_t done, uint64_t total, void *arg),
-		void *arg, struct err *err)
+int active_pass(struct active *a, struct job *job)
 {
 	struct pass p = {
 		.graph = a->im.jobs->graph, .job = job,
@@ -51,9 +49,9 @@ int active_pass(struct active *a, struct job *job,
 			  .to = a->im.base, .stop = a->im.base,
 			  .live = true },
 		.size = a->im.top->size, .mirror = &a->mirror,
-		.again = a->in_sync, .progress = progress, .arg = arg,
+		.again = a->in_sync,
 	};
-	int rc = pass_run(&p, err);
+	int rc = pass_run(&p, NULL);
 
 	a->in_sync |= !rc;
 	return rc;
@@ -93,7 +91,7 @@ static int active_run(struct job *job)
 	int rc;
 
 	do {
-		rc = active_pass(a, job, NULL, NULL, NULL);
+		rc = active_pass(a, job);
 		if (rc || job->err.class)
 			return rc;
 		rc = wait_in_sync(job, a);

@@ -1,21 +1,29 @@
 /* job_sync.c - commit at once: HMP's commit and the offline one.
  *
- * The guest may write meanwhile: as in an active commit its writes go to both
- * images. Base is durable before the overlay is emptied.
+ * A job like others, but for its events, which QEMU does not send; whoever it
+ * is started for stays until it has ended. The guest may write meanwhile: as
+ * in an active commit its writes go to both images. Base is durable before the
+ * overlay is emptied, which is the last of it: up to there the overlay has
+ * all, and a cancel is of no consequence.
  */
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "engine/chain/chain.h"
 #include "engine/chain/chain_walk.h"
+#include "engine/chain/node_io.h"
 #include "engine/chain/siblings.h"
 #include "engine/job/job_kinds.h"
+#include "engine/util/clock.h"
 #include "engine/util/mem.h"
+
+/* How soon a caller who wants it to end is heard. */
+#define SYNC_LOOK_NS (20 * NS_PER_MS)
 
 struct sync {
 	struct active active;
-	struct claim owner;
 	bool empty;			/* the overlay, in the end */
 };
 
@@ -36,27 +44,7 @@ static int find_base(struct drive *drive, const char *name,
 	return 0;
 }
 
-/* Graph write-held. */
-static int sync_open(struct sync *s, struct jobs *jobs, struct drive *drive,
-		     const char *base_name, bool force,
-		     const struct siblings *found, struct err *err)
-{
-	struct node *top = drive->root.node, *base;
-
-	if (find_base(drive, base_name, &base, err) < 0)
-		return -1;
-	s->owner = (struct claim){ .id = drive->root.id, .type = "commit" };
-	s->empty = base == top->backing && top->drv->empty;
-	if (s->empty && top->read_only)
-		return err_sys(err, EACCES, "'%s' is read-only",
-			       top->file->path);
-	if (graph_check_exclusive(top, base, err) < 0 ||
-	    (!force && chain_check_snapshots(top, base, "A commit", err) < 0) ||
-	    siblings_check_range(found, top, base, "a commit", err) < 0)
-		return -1;
-	return active_open(&s->active, jobs, drive, base, &s->owner, err);
-}
-
+/* Graph write-held: who reads next finds the data in base. */
 static int empty_overlay(struct node *node, struct err *err)
 {
 	struct range_hold hold;
@@ -65,22 +53,147 @@ static int empty_overlay(struct node *node, struct err *err)
 	range_take(&node->range, &hold, 0, INT64_MAX, true);
 	rc = node->drv->empty(node);
 	range_drop(&node->range, &hold);
+	graph_forget_maps(node->graph);
 	return rc ? err_sys(err, rc, "Could not empty '%s'",
 			    node->file->path) : 0;
 }
 
-static int sync_work(struct sync *s,
-		     bool (*progress)(uint64_t done, uint64_t total,
-				      void *arg),
-		     void *arg, struct err *err)
+static int sync_run(struct job *job)
 {
-	struct job_images *im = &s->active.im;
-	int rc = active_pass(&s->active, NULL, progress, arg, err);
+	struct sync *s = job->opaque;
+	struct err err = ERR_INIT;
+	int rc = active_pass(&s->active, job);
 
-	if (rc == -ECANCELED)
-		return err_set(err, ERR_GENERIC, "Cancelled; '%s' is as it "
-			       "was", im->top->file->path);
-	return rc ? -1 : job_images_flush(im, err);
+	if (rc || job->err.class)
+		return rc;
+	rc = job_images_flush(&s->active.im, &err);
+	return rc < 0 ? job_fail(job, &err) : 0;
+}
+
+static int sync_finish(struct job *job, struct err *err)
+{
+	struct sync *s = job->opaque;
+	struct rwlock *lock = &job->jobs->graph->lock;
+	int rc;
+
+	rwlock_write(lock);
+	rc = active_settle(&s->active, err);
+	if (!rc)
+		rc = job_images_flush(&s->active.im, err);
+	if (!rc && s->empty)
+		rc = empty_overlay(s->active.im.top, err);
+	rwlock_drop(lock);
+	return rc;
+}
+
+/* What is let go of is flushed first: closing it would do so with the graph
+ * held, and every guest would wait. */
+static void sync_release(struct job *job)
+{
+	struct sync *s = job->opaque;
+	struct rwlock *lock = &job->jobs->graph->lock;
+
+	node_flush(s->active.im.base);
+	rwlock_write(lock);
+	active_close(&s->active);
+	rwlock_drop(lock);
+	free(s);
+}
+
+static const struct job_kind kind_sync = {
+	.type = "commit", .private = true, .run = sync_run,
+	.finish = sync_finish, .release = sync_release,
+};
+
+/* --- the start; graph write-held --- */
+
+static int sync_open(struct sync *s, struct job *job, struct drive *drive,
+		     const struct sync_options *o,
+		     const struct siblings *found, struct err *err)
+{
+	struct node *top = drive->root.node, *base;
+
+	if (find_base(drive, o->base, &base, err) < 0)
+		return -1;
+	s->empty = base == top->backing && top->drv->empty;
+	if (s->empty && top->read_only)
+		return err_sys(err, EACCES, "'%s' is read-only",
+			       top->file->path);
+	if (graph_check_exclusive(top, base, err) < 0 ||
+	    (!o->force && chain_check_snapshots(top, base, "A commit",
+						err) < 0) ||
+	    siblings_check_range(found, top, base, "a commit", err) < 0)
+		return -1;
+	return active_open(&s->active, job->jobs, drive, base, &job->claim,
+			   err);
+}
+
+static bool job_id_is_free(struct jobs *jobs, const char *id)
+{
+	struct job *job = job_find(jobs, id);
+
+	if (job)
+		job_put(job);
+	return !job;
+}
+
+/* The one whom it serves has not given it a name. */
+static void sync_choose_id(struct jobs *jobs, const struct drive *drive,
+			   char *id, size_t size)
+{
+	const char *name = drive->root.id;
+
+	snprintf(id, size, "%.100s", name);
+	if (!job_id_is_free(jobs, id))
+		snprintf(id, size, "commit-%.100s", name);
+	for (unsigned n = 2; !job_id_is_free(jobs, id); n++)
+		snprintf(id, size, "commit%u-%.100s", n, name);
+}
+
+/* A reference to the job, or NULL. */
+static struct job *sync_start(struct jobs *jobs, struct drive *drive,
+			      const struct sync_options *o,
+			      const struct siblings *found, struct err *err)
+{
+	char id[128];
+	struct job_options options = { .id = id, .speed = (uint64_t)o->speed };
+	struct sync *s = mem_alloc(sizeof(*s));
+	struct job *job;
+
+	sync_choose_id(jobs, drive, id, sizeof(id));
+	job = job_new(jobs, &kind_sync, &options, s, err);
+	if (job && !sync_open(s, job, drive, o, found, err)) {
+		const struct job_images *im = &s->active.im;
+
+		job_set_len(job, im->top->size, im->top->size);
+		job_set_images(job, im->top, im->base);
+		job_get(job);
+		job_start(job);
+		return job;
+	}
+	if (job)
+		job_discard(job);
+	free(s);
+	return NULL;
+}
+
+static struct job *sync_begin(struct jobs *jobs, const struct sync_options *o,
+			      const struct siblings *found, struct err *err)
+{
+	struct drive *drive = drive_find(jobs->graph, o->device);
+
+	if (!drive)
+		err_set(err, ERR_DEVICE_NOT_FOUND, "Device '%s' not found",
+			o->device);
+	else if (!drive->root.node)
+		err_set(err, ERR_DEVICE_NOT_FOUND, "Device '%s' has no medium",
+			o->device);
+	else if (o->speed < 0)
+		err_set(err, ERR_INVALID_PARAMETER, "Parameter 'speed' "
+			"expects a non-negative value");
+	else
+		return sync_start(jobs, drive, o, found, err);
+	return NULL;
 }
 
 static void sync_look(struct jobs *jobs, const char *id,
@@ -95,53 +208,66 @@ static void sync_look(struct jobs *jobs, const char *id,
 	siblings_look(found, jobs->graph);
 }
 
-int sync_commit(struct jobs *jobs, const char *id, const char *base,
-		bool force,
-		      bool (*progress)(uint64_t done, uint64_t total,
-				       void *arg),
-		      void *arg, struct err *err)
+/* --- for whom it is started --- */
+
+static bool sync_is_wanted(struct job *job, const struct sync_options *o)
 {
-	struct rwlock *lock = &jobs->graph->lock;
-	struct siblings found = SIBLINGS_INIT;
-	struct drive *drive;
-	struct sync s;
+	struct job_info info;
+
+	if (!o->progress)
+		return true;
+	job_describe(job, &info);
+	return o->progress(info.done, info.total, o->arg);
+}
+
+/* Stays with the job to its end. A paused one ends as well. */
+static int sync_await(struct job *job, const struct sync_options *o,
+		      struct err *err)
+{
+	struct err none = ERR_INIT;
 	int rc;
 
-	if (!force)
-		sync_look(jobs, id, &found);
-	rwlock_write(lock);
-	drive = drive_find(jobs->graph, id);
-	if (!drive)
-		rc = err_set(err, ERR_DEVICE_NOT_FOUND,
-			     "Device '%s' not found", id);
-	else if (!drive->root.node)
-		rc = err_set(err, ERR_DEVICE_NOT_FOUND,
-			     "Device '%s' has no medium", id);
-	else
-		rc = sync_open(&s, jobs, drive, base, force, &found, err);
-	rwlock_drop(lock);
-	siblings_release(&found);
-	if (rc < 0)
-		return rc;
-
-	rc = sync_work(&s, progress, arg, err);
-	rwlock_write(lock);
+	while (!job_wait_over(job, clock_ns() + SYNC_LOOK_NS))
+		if (!sync_is_wanted(job, o))
+			job_cancel(job, true, &none);
+	rc = job_result(job, err);
 	if (!rc)
-		rc = active_settle(&s.active, err);
-	if (!rc)
-		rc = job_images_flush(&s.active.im, err);
-	if (!rc && s.empty)
-		rc = empty_overlay(drive->root.node, err);
-	active_close(&s.active);
-	rwlock_drop(lock);
+		sync_is_wanted(job, o);
+	else if (err->errnum == ECANCELED)
+		err_set(err, ERR_GENERIC, "Cancelled; the active layer is as "
+			"it was");
 	return rc;
 }
 
-/* HMP's words; @as is what the operator called it. */
-static int commit_one(struct jobs *jobs, const char *id, const char *as,
-		      bool force, struct err *err)
+int sync_commit(struct jobs *jobs, const struct sync_options *o,
+		struct err *err)
 {
-	if (!sync_commit(jobs, id, NULL, force, NULL, NULL, err))
+	struct rwlock *lock = &jobs->graph->lock;
+	struct siblings found = SIBLINGS_INIT;
+	struct job *job;
+	int rc;
+
+	if (!o->force)
+		sync_look(jobs, o->device, &found);
+	rwlock_write(lock);
+	job = sync_begin(jobs, o, &found, err);
+	rwlock_drop(lock);
+	siblings_release(&found);
+	if (!job)
+		return -1;
+	rc = sync_await(job, o, err);
+	job_put(job);
+	return rc;
+}
+
+/* HMP's words, with what the operator called it. */
+static int commit_one(struct jobs *jobs, const char *id,
+		      const struct sync_options *given, struct err *err)
+{
+	struct sync_options o = *given;
+
+	o.device = id;
+	if (!sync_commit(jobs, &o, err))
 		return 0;
 	if (err->class == ERR_DEVICE_NOT_FOUND)
 		return -1;
@@ -149,7 +275,7 @@ static int commit_one(struct jobs *jobs, const char *id, const char *as,
 		err_set(err, ERR_DEVICE_IN_USE, "%s", strerror(EBUSY));
 	else if (err->errnum == ENOTSUP)
 		err_set(err, ERR_GENERIC, "%s", strerror(ENOTSUP));
-	err_prefix(err, "'commit' error for '%s': ", as);
+	err_prefix(err, "'commit' error for '%s': ", given->device);
 	return -1;
 }
 
@@ -171,16 +297,16 @@ static char *nth_with_backing(struct jobs *jobs, unsigned n)
 	return id;
 }
 
-int sync_commit_hmp(struct jobs *jobs, const char *device, bool force,
+int sync_commit_hmp(struct jobs *jobs, const struct sync_options *o,
 		    struct err *err)
 {
 	char *id;
 	int rc = 0;
 
-	if (strcmp(device, "all"))
-		return commit_one(jobs, device, device, force, err);
+	if (strcmp(o->device, "all"))
+		return commit_one(jobs, o->device, o, err);
 	for (unsigned n = 0; !rc && (id = nth_with_backing(jobs, n)); n++) {
-		rc = commit_one(jobs, id, "all", force, err);
+		rc = commit_one(jobs, id, o, err);
 		free(id);
 	}
 	return rc;

@@ -131,6 +131,7 @@ static json_t *request_reply(struct console *c, json_t *request)
 	json_t *reply;
 
 	json_incref(request);
+	c->channel->interrupt = c->interrupt;
 	reply = channel_request(c->channel, request);
 	/* What happened before the reply belongs before what it says. */
 	console_events(c, 0);

@@ -16,7 +16,7 @@
 
 #include "engine/util/str.h"
 #include "src/console/console_kind.h"
-#include "src/console/interrupt.h"
+#include "engine/util/interrupt.h"
 #include "src/console/watch.h"
 #include "src/qmp/channel.h"
 #include "src/qmp/json/json_stream.h"

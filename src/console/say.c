@@ -115,5 +115,6 @@ enum console_kind say_event_text(const json_t *event, struct str *text)
 
 bool say_is_private(const json_t *event)
 {
-	return !strcmp(field_str(event, "event"), "X_BLKMON_NOTICE");
+	return !strcmp(field_str(event, "event"), "X_BLKMON_NOTICE") ||
+		field_bool(event, "x-blkmon-private");
 }

@@ -11,7 +11,7 @@
 /* Adds one line to @text (nothing for events that are no news to a person);
  * returns what kind of line it is. */
 enum console_kind say_event_text(const json_t *event, struct str *text);
-/* A line for the operator, which is no event of QMP's. */
+/* For the operator, and not an event that QMP sends. */
 bool say_is_private(const json_t *event);
 
 #endif

@@ -5,7 +5,7 @@
 #include <stdint.h>
 
 #include "engine/engine.h"
-#include "src/console/interrupt.h"
+#include "engine/util/interrupt.h"
 
 /* From @offset on, @length bytes or to the end. A regular file gets holes
  * where the disk reads as zeroes. 0, or -1 and err. */

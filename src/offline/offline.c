@@ -191,13 +191,16 @@ static void offline_tell(struct event_listener *l)
 
 static int commit_image(struct offline *o, struct err *err)
 {
+	struct sync_options sync = {
+		.device = DEVICE, .base = o->base, .force = o->force,
+		.progress = progress, .arg = o,
+	};
 	struct event_listener notices;
 	int rc = event_listen(engine_events(o->machine->engine), &notices);
 
 	if (rc)
 		return err_sys(err, rc, "Could not start");
-	rc = engine_commit_offline(o->machine->engine, DEVICE, o->base,
-				   o->force, progress, o, err);
+	rc = engine_commit_offline(o->machine->engine, &sync, err);
 	if (o->bar)
 		fputc('\n', stderr);
 	offline_tell(&notices);

@@ -12,7 +12,7 @@
 
 #include "engine/engine.h"
 #include "engine/util/thread.h"
-#include "src/console/interrupt.h"
+#include "engine/util/interrupt.h"
 
 struct signals {
 	struct interrupt interrupt;	/* for the front end */

@@ -13,6 +13,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "engine/util/interrupt.h"
+
 struct channel;
 struct machine;
 
@@ -25,6 +27,9 @@ struct channel_ops {
 
 struct channel {		/* embedded by its kinds */
 	const struct channel_ops *ops;
+	/* Borrowed, or NULL: when it is set, a request that lasts is given up.
+	 * The local one does so with x-blkmon-commit. */
+	const struct interrupt *interrupt;
 };
 
 /* Onto the engine of this process (borrowed). Events from now on. NULL if no
@@ -46,8 +51,9 @@ const char *channel_error(const json_t *reply);
 /* The next event as on the wire ({"timestamp", "event", "data"}), the
  * caller's; NULL if none came until clock_ns() reaches @deadline (0: don't
  * wait). Besides QMP's events there are X_BLKMON_NOTICE {"text"}, a line for
- * the operator, which sockets do not pass on, and X_BLKMON_LOST {"count"}:
- * who asks too seldom has lost so many. Errors that say the same are joined
+ * the operator, which sockets do not pass on (nor an event with the member
+ * "x-blkmon-private"), and X_BLKMON_LOST {"count"}: who asks too seldom has
+ * lost so many. Errors that say the same are joined
  * for it before: "x-blkmon-more" in their data counts them. */
 json_t *channel_next_event(struct channel *c, uint64_t deadline);
 /* Readable while events wait; for poll(). */

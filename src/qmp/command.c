@@ -33,6 +33,7 @@ void qmp_context_init(struct qmp_context *ctx, struct machine *machine)
 	ctx->machine = machine;
 	ctx->engine = machine->engine;
 	ctx->notices = json_array();
+	ctx->interrupt = NULL;
 }
 
 void qmp_context_release(struct qmp_context *ctx)

@@ -11,6 +11,7 @@
 #include <stdbool.h>
 
 #include "engine/engine.h"
+#include "engine/util/interrupt.h"
 #include "src/qmp/json/args.h"
 #include "src/qmp/machine.h"
 
@@ -20,6 +21,9 @@ struct qmp_context {
 	struct engine *engine;
 	json_t *notices;		/* array of strings for the operator,
 					   oldest first; owned */
+	/* Borrowed, or NULL: the one who asked does not want to wait for a
+	 * command any more. */
+	const struct interrupt *interrupt;
 };
 
 struct qmp_command {

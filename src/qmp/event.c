@@ -154,6 +154,7 @@ static const struct {
 
 /* The only one that is not the engine's. */
 #define LOST "X_BLKMON_LOST"
+#define PRIVATE "x-blkmon-private"
 
 /* Notices are for the operator here; they do not go over a wire. */
 void qmp_event_each(void (*fn)(const char *name, const char *members,
@@ -171,9 +172,12 @@ json_t *qmp_event_lost(uint64_t wall_us, uint64_t count)
 			     json_pack("{s:I}", "count", (json_int_t)count));
 }
 
-bool qmp_event_is_private(const char *name)
+bool qmp_event_is_private(const json_t *event)
 {
-	return !strcmp(name, kinds[EVENT_NOTICE].name);
+	const char *name = json_string_value(json_object_get(event, "event"));
+
+	return !strcmp(name, kinds[EVENT_NOTICE].name) ||
+		json_is_true(json_object_get(event, PRIVATE));
 }
 
 json_t *qmp_event_new(uint64_t wall_us, const char *name, json_t *data)
@@ -187,8 +191,12 @@ json_t *qmp_event_new(uint64_t wall_us, const char *name, json_t *data)
 json_t *qmp_event(const struct event *ev)
 {
 	size_t type = (size_t)ev->type;
+	json_t *value;
 
 	BUG_ON(type >= sizeof(kinds) / sizeof(*kinds) || !kinds[type].name);
-	return qmp_event_new(ev->wall_us, kinds[type].name,
-			     kinds[type].data(ev));
+	value = qmp_event_new(ev->wall_us, kinds[type].name,
+			      kinds[type].data(ev));
+	if (ev->private)
+		json_object_set_new(value, PRIVATE, json_true());
+	return value;
 }

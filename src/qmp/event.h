@@ -8,14 +8,15 @@
 
 #include "engine/event/event.h"
 
-/* {"timestamp", "event"[, "data"]}; the caller's. */
+/* {"timestamp", "event"[, "data"][, "x-blkmon-private"]}; the caller's. */
 json_t *qmp_event(const struct event *ev);
 /* The same with a name and data (taken; may be NULL) of the caller's. */
 json_t *qmp_event_new(uint64_t wall_us, const char *name, json_t *data);
 /* X_BLKMON_LOST: @count events were dropped before the next one. */
 json_t *qmp_event_lost(uint64_t wall_us, uint64_t count);
-/* True for X_BLKMON_NOTICE, which sockets do not pass on. */
-bool qmp_event_is_private(const char *name);
+/* True for what sockets do not pass on: X_BLKMON_NOTICE, and an event with the
+ * member "x-blkmon-private". */
+bool qmp_event_is_private(const json_t *event);
 
 /* Calls @fn for every event that a client may see, @members as in args.h. */
 void qmp_event_each(void (*fn)(const char *name, const char *members,

@@ -27,7 +27,10 @@ static struct local *local_of(struct channel *c)
 
 static json_t *local_execute(struct channel *c, json_t *request)
 {
-	return qmp_execute(&local_of(c)->ctx, request);
+	struct qmp_context *ctx = &local_of(c)->ctx;
+
+	ctx->interrupt = c->interrupt;
+	return qmp_execute(ctx, request);
 }
 
 static json_t *take_notice(struct local *l)

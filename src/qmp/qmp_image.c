@@ -52,12 +52,26 @@ static json_t *qmp_image_resize(struct qmp_context *ctx, json_t *args,
 	return qmp_done(rc);
 }
 
+static bool commit_is_wanted(uint64_t done, uint64_t total, void *arg)
+{
+	const struct qmp_context *ctx = arg;
+
+	(void)done;
+	(void)total;
+	return !ctx->interrupt || !ctx->interrupt->signal;
+}
+
 static json_t *x_commit(struct qmp_context *ctx, json_t *args,
 			struct err *err)
 {
-	return qmp_done(engine_commit_sync(ctx->engine,
-			args_str(args, "device"),
-			args_bool(args, "x-blkmon-force", false), err));
+	struct sync_options o = {
+		.device = args_str(args, "device"),
+		.speed = args_int(args, "speed", 0),
+		.force = args_bool(args, "x-blkmon-force", false),
+		.progress = commit_is_wanted, .arg = ctx,
+	};
+
+	return qmp_done(engine_commit_sync(ctx->engine, &o, err));
 }
 
 /* ImageCheck of 7.2, without what belongs to a file. */
@@ -90,7 +104,8 @@ const struct qmp_command qmp_image_commands[] = {
 	  qmp_image_snapshot_delete, false },
 	{ "block_resize", "*device:s,*node-name:s,size:i,*x-blkmon-force:b",
 	  qmp_image_resize, true },
-	{ "x-blkmon-commit", "device:s,*x-blkmon-force:b", x_commit, false },
+	{ "x-blkmon-commit", "device:s,*speed:i,*x-blkmon-force:b", x_commit,
+	  false },
 	{ "x-blkmon-check", "node-name:s", x_check, false },
 	{ .name = NULL }
 };

@@ -123,55 +123,11 @@ static json_t *job_done(int rc, const json_t *args, struct err *err)
 	return qmp_done(rc);
 }
 
-/* A job that stays in the list until it is dismissed. */
-static bool qmp_jobs_is_kept(struct engine *engine, const char *id)
-{
-	struct job_info *jobs;
-	bool kept = false;
-	size_t n;
-
-	engine_query_jobs(engine, &jobs, &n);
-	for (size_t i = 0; i < n; i++)
-		if (!strcmp(jobs[i].id, id))
-			kept = !jobs[i].auto_dismiss;
-	free(jobs);
-	return kept;
-}
-
-static bool says_gone(struct engine *engine, const struct event *ev,
-		      const char *id)
-{
-	if (ev->type != EVENT_JOB_STATUS || strcmp(ev->id, id))
-		return false;
-	return !strcmp(ev->status, "null") ||
-	       (!strcmp(ev->status, "concluded") &&
-		qmp_jobs_is_kept(engine, id));
-}
-
-static void wait_gone(struct engine *engine, struct event_listener *listener,
-		      const char *id)
-{
-	uint64_t deadline = clock_ns() + CANCEL_WAIT_NS, lost;
-	struct event ev;
-
-	while (event_next(listener, &ev, deadline, &lost))
-		if (says_gone(engine, &ev, id))
-			break;
-}
-
 static json_t *qmp_jobs_cancel(struct qmp_context *ctx, const json_t *args,
 			       bool force, struct err *err)
 {
-	const char *id = job_id(args);
-	struct event_listener listener;
-	bool listens = !event_listen(engine_events(ctx->engine), &listener);
-	int rc = engine_job_cancel(ctx->engine, id, force, err);
-
-	if (listens && !rc)
-		wait_gone(ctx->engine, &listener, id);
-	if (listens)
-		event_unlisten(&listener);
-	return job_done(rc, args, err);
+	return job_done(engine_job_cancel(ctx->engine, job_id(args), force,
+					  CANCEL_WAIT_NS, err), args, err);
 }
 
 static json_t *block_job_cancel(struct qmp_context *ctx, json_t *args,

@@ -118,6 +118,50 @@ def test_control_c_drops_the_line_and_ends_a_wait(line):
     assert line.leave() == 0
 
 
+def begin_commit(line):
+    """One of 2 MiB, which stands still after its first piece: it can only be
+    cancelled."""
+    line.send('qemu-io disk0 "write -P 7 0 2M"', "wrote 2097152")
+    line.child.send("x-blkmon-commit device=disk0 speed=1\r")
+    line.expect("speed=1\r\n")
+
+
+def test_control_c_ends_a_commit(line, tmp_path):
+    """The prompt is there again, and the chain reads the same."""
+    read = 'qemu-io disk0 "read -P 7 0 2M"'
+    for _ in range(2):
+        begin_commit(line)
+        line.child.send("\x03")
+        line.expect("Cancelled; the active layer is as it was", PROMPT)
+        line.send(read, "read 2097152/2097152")
+    line.send("info block-jobs", "No active jobs")
+    line.send("commit disk0")
+    line.send(read, "read 2097152/2097152")
+    assert line.leave() == 0
+    for image in ("base.img", "top.img"):
+        subprocess.run(["qemu-img", "check", "-q", image], check=True,
+                       cwd=tmp_path)
+    out = subprocess.run(["qemu-io", "-r", "-c", "read -P 7 0 2M",
+                          "base.img"], check=True, cwd=tmp_path,
+                         capture_output=True, text=True).stdout
+    assert "failed" not in out
+
+
+def test_another_monitor_ends_a_commit(line):
+    begin_commit(line)
+    line.elsewhere("wait 0\nblock_job_cancel -f disk0")
+    line.expect("Cancelled", PROMPT)
+    assert line.leave() == 0
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_signals_end_a_commit(line, number):
+    begin_commit(line)
+    line.child.kill(number)
+    line.expect("Cancelled|the program ends")
+    assert line.end() == 128 + number
+
+
 def test_events_leave_the_typed_line_alone(line):
     """A job ends while the next line is half typed."""
     line.send("block_stream disk0 1B")

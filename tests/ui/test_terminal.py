@@ -69,6 +69,20 @@ def slow_job(term):
     leave(term)
 
 
+def test_a_commit_at_once_is_a_job(start):
+    """It is drawn while whoever typed it waits, and Ctrl-C ends it."""
+    t = begin(start())
+    command(t, "x-blkmon-commit device=disk0 speed=1")
+    t.wait(lambda s: re.search(r"commit disk0 .*sn2 → sn1", s))
+    t.wait("running, at most 1/s")
+    t.keys("C-c")
+    t.wait("Cancelled; the active layer is as it was")
+    t.wait("cancelled at")
+    leave(t)
+    t.keys("q")
+    assert t.wait_dead() == "0"
+
+
 def test_whole_session_by_keys(start, tmp_path):
     t = begin(start())
     # A snapshot.

@@ -29,10 +29,11 @@ static inline int scratch_remove(const char *path, const struct stat *st,
 	return at->level ? remove(path) : 0;
 }
 
-/* Leaves the directory, and nothing in it. */
+/* Leaves the directory, and nothing in it. Without one nothing is removed. */
 static inline void scratch_clear(void)
 {
-	nftw(".", scratch_remove, 16, FTW_DEPTH | FTW_PHYS);
+	if (*scratch_dir)
+		nftw(scratch_dir, scratch_remove, 16, FTW_DEPTH | FTW_PHYS);
 }
 
 static inline int scratch_leave(void **state)

@@ -66,7 +66,7 @@ const struct key_row key_rows[] = {
 	{ ACTION_REDRAW, { KEY_CTRL_L }, IN_PANES | IN_PROMPT, "C-l", NULL, 0,
 	  "draw the screen anew and look at the images again" },
 	{ ACTION_INTERRUPT, { KEY_CTRL_C }, IN_PANES | IN_PROMPT, "C-c", NULL,
-	  0, "end a wait, or drop the line being typed; never ends a job" },
+	  0, "end a wait or a commit, or drop the line being typed" },
 	{ ACTION_SUSPEND, { KEY_CTRL_Z }, IN_PANES | IN_PROMPT, "C-z", NULL,
 	  0, "back to the shell; fg returns, jobs go on only then" },
 	{ ACTION_QUIT, { 'q', KEY_F10 }, IN_PANES, "q F10", "Quit", IN_PANES,

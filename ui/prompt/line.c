@@ -140,7 +140,8 @@ static bool is_quit(const char *text)
 
 /* --- keys, events, signals --- */
 
-/* Ctrl-C drops what is being typed; it never ends a job or the program. */
+/* Ctrl-C drops what is being typed, or has ended a wait or a commit; other jobs
+ * and the program go on. */
 static void line_take_interrupt(void)
 {
 	struct interrupt *interrupt = line.console->interrupt;
@@ -241,7 +242,7 @@ static void line_run_line(char *text)
 	}
 	history_remember(text);
 	console_run(c, text);
-	/* A Ctrl-C that ended a wait has done its work. */
+	/* A Ctrl-C that ended what ran has done its work. */
 	if (console_interrupted(c))
 		line_take_interrupt();
 	line.done |= c->quit;

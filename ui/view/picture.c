@@ -59,5 +59,5 @@ static const struct channel_ops picture_ops = {
 void picture_init(struct picture *p, const struct view_jobs *jobs,
 		  struct shape *const *shape)
 {
-	*p = (struct picture) { { &picture_ops }, jobs, shape };
+	*p = (struct picture) { { .ops = &picture_ops }, jobs, shape };
 }

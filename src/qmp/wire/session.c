@@ -93,7 +93,7 @@ void session_events(struct session *s)
 								     "event"));
 
 		s->over |= !strcmp(name, "SHUTDOWN");
-		if (s->negotiated && !qmp_event_is_private(name))
+		if (s->negotiated && !qmp_event_is_private(event))
 			session_say(s, event);
 		else
 			json_decref(event);

@@ -144,7 +144,8 @@ static int commit_at_once(struct world *w)
 {
 	struct err err = ERR_INIT;
 
-	return engine_commit_sync(w->engine, DRIVE, false, &err);
+	return engine_commit_sync(w->engine, &(struct sync_options){
+			.device = DRIVE }, &err);
 }
 
 static int snapshot(struct world *w)

@@ -181,7 +181,7 @@ static void active_commit_cancelled_stays(void **state)
 	must(engine_commit(w->engine, &(struct commit_options){
 			.device = "disk0" }, &err), &err);
 	world_ready(w);
-	must(engine_job_cancel(w->engine, "disk0", false, &err), &err);
+	must(engine_job_cancel(w->engine, "disk0", false, 0, &err), &err);
 	world_completes(w);
 	assert_int_equal(depth(w), 2);
 	world_write(w, 0, 4096);
@@ -197,10 +197,12 @@ static void commit_at_once(void **state)
 	struct err err = ERR_INIT;
 
 	make_chain(w, 3);
-	must(engine_commit_sync(w->engine, "disk0", false, &err), &err);
+	must(engine_commit_sync(w->engine, &(struct sync_options){
+			.device = "disk0" }, &err), &err);
 	assert_int_equal(depth(w), 2);
 	world_verify(w);
-	must(engine_commit_sync(w->engine, "all", false, &err), &err);
+	must(engine_commit_sync(w->engine, &(struct sync_options){
+			.device = "all" }, &err), &err);
 	world_verify(w);
 	reopen(w);
 	world_verify(w);
@@ -212,8 +214,8 @@ static void commit_offline_to_a_lower_base(void **state)
 	struct err err = ERR_INIT;
 
 	make_chain(w, 4);
-	must(engine_commit_offline(w->engine, "disk0", "layer1", false, NULL,
-				   NULL, &err), &err);
+	must(engine_commit_offline(w->engine, &(struct sync_options){
+			.device = "disk0", .base = "layer1" }, &err), &err);
 	world_verify(w);
 	reopen(w);
 	world_verify(w);
@@ -257,7 +259,8 @@ static void smaller_bases_grow(void **state)
 	world_add_layer(w, MIB, 12);
 	world_open(w);
 	world_write(w, MIB - 5000, 3000);
-	must(engine_commit_sync(w->engine, "disk0", false, &err), &err);
+	must(engine_commit_sync(w->engine, &(struct sync_options){
+			.device = "disk0" }, &err), &err);
 	world_verify(w);
 	w->layers = 1;
 	reopen(w);
@@ -322,12 +325,15 @@ static void a_lone_image_can_not_be_committed(void **state)
 	make_chain(w, 1);
 	refuse(w, &(struct commit_options){ .device = "disk0" }, ERR_GENERIC,
 	       "Device 'disk0' has no backing file to commit to");
-	assert_int_equal(engine_commit_sync(w->engine, "disk0", false, &err),
+	assert_int_equal(engine_commit_sync(w->engine, &(struct sync_options){
+			.device = "disk0" }, &err),
 			 -1);
 	assert_string_equal(err.text, "'commit' error for 'disk0': "
 			    "Operation not supported");
-	assert_int_equal(engine_commit_sync(w->engine, "all", false, &err), 0);
-	assert_int_equal(engine_commit_sync(w->engine, "no", false, &err), -1);
+	assert_int_equal(engine_commit_sync(w->engine, &(struct sync_options){
+			.device = "all" }, &err), 0);
+	assert_int_equal(engine_commit_sync(w->engine, &(struct sync_options){
+			.device = "no" }, &err), -1);
 	assert_string_equal(err.text, "Device 'no' not found");
 }
 
@@ -343,7 +349,8 @@ static void a_busy_chain_is_refused(void **state)
 	assert_string_equal(err.text, "Node 'disk0' is busy: block device is "
 			    "in use by block job: stream");
 	assert_int_equal(err.class, ERR_DEVICE_IN_USE);
-	assert_int_equal(engine_commit_sync(w->engine, "disk0", false, &err),
+	assert_int_equal(engine_commit_sync(w->engine, &(struct sync_options){
+			.device = "disk0" }, &err),
 			 -1);
 	assert_string_equal(err.text, "'commit' error for 'disk0': "
 			    "Device or resource busy");
@@ -371,9 +378,10 @@ static void a_shared_base_is_left_alone(void **state)
 	c.top = "layer1";
 	assert_int_equal(engine_commit(w->engine, &c, &err), -1);
 	assert_non_null(strstr(err.text, "in use by drive 'other'"));
-	assert_int_equal(engine_commit_offline(w->engine, "disk0", "layer0",
-					       false,
-					       NULL, NULL, &err), -1);
+	assert_int_equal(engine_commit_offline(w->engine,
+			&(struct sync_options){
+				.device = "disk0", .base = "layer0" }, &err),
+			 -1);
 	must(engine_stream(w->engine, &(struct stream_options){
 			.device = "disk0" }, &err), &err);
 	world_completes(w);

@@ -139,7 +139,7 @@ static void random_active_commit(struct world *w)
 	if (complete)
 		must(engine_job_complete(w->engine, "disk0", &err), &err);
 	else
-		must(engine_job_cancel(w->engine, "disk0", false, &err),
+		must(engine_job_cancel(w->engine, "disk0", false, 0, &err),
 		     &err);
 	world_completes(w);
 	guest_stop(&guest);
@@ -155,7 +155,9 @@ static void random_commit_now(struct world *w)
 		return;
 	print_message("commit at once\n");
 	guest_start(&guest, w);
-	must(engine_commit_sync(w->engine, "disk0", true, &err), &err);
+	must(engine_commit_sync(w->engine, &(struct sync_options){
+			.device = "disk0", .force = true }, &err), &err);
+	world_completes(w);
 	guest_stop(&guest);
 }
 
@@ -179,7 +181,7 @@ static void random_cancelled(struct world *w)
 		     &err);
 	for (int i = 0; i < 20; i++)
 		world_change(w);
-	engine_cancel_all(w->engine);
+	engine_job_cancel(w->engine, "disk0", true, 0, &err);
 	world_wait(w, EVENT_JOB_COMPLETED, EVENT_JOB_CANCELLED, &ev);
 }
 

@@ -103,7 +103,7 @@ static void stream_cancelled(struct world *w)
 	must(engine_stream(w->engine, &o, &err), &err);
 	guest_work(w, 10);
 	/* unless it was faster */
-	engine_job_cancel(w->engine, DRIVE, true, &err);
+	engine_job_cancel(w->engine, DRIVE, true, 0, &err);
 	job_wait(w, 10);
 }
 
@@ -147,7 +147,7 @@ static void commit_active_cancelled(struct world *w)
 	must(engine_commit(w->engine, &o, &err), &err);
 	assert_int_equal(job_wait(w, 20).type, EVENT_JOB_READY);
 	guest_work(w, 10);
-	must(engine_job_cancel(w->engine, DRIVE, false, &err), &err);
+	must(engine_job_cancel(w->engine, DRIVE, false, 0, &err), &err);
 	job_wait(w, 5);
 }
 
@@ -155,7 +155,8 @@ static void commit_at_once(struct world *w)
 {
 	struct err err = ERR_INIT;
 
-	must(engine_commit_sync(w->engine, DRIVE, false, &err), &err);
+	must(engine_commit_sync(w->engine, &(struct sync_options){
+			.device = DRIVE }, &err), &err);
 }
 
 static void snapshot(struct world *w)

@@ -541,7 +541,7 @@ static void stream(struct site *s, const char *base, bool cancel)
 
 	must(engine_stream(s->w.engine, &o, &err), &err);
 	if (cancel) {
-		engine_job_cancel(s->w.engine, DRIVE, true, &err);
+		engine_job_cancel(s->w.engine, DRIVE, true, 0, &err);
 		job_wait(&s->w, 0);
 	} else {
 		end_well(s);
@@ -569,7 +569,8 @@ static void commit_all(struct site *s, bool pivot)
 		must(engine_job_complete(s->w.engine, DRIVE, &err), &err);
 		end_well(s);
 	} else {
-		must(engine_job_cancel(s->w.engine, DRIVE, false, &err), &err);
+		must(engine_job_cancel(s->w.engine, DRIVE, false, 0, &err),
+		     &err);
 		job_wait(&s->w, 0);
 	}
 }
@@ -620,7 +621,9 @@ static void one_job(struct site *s)
 		commit_all(s, false);
 		break;
 	default:
-		must(engine_commit_sync(s->w.engine, DRIVE, false, &err), &err);
+		must(engine_commit_sync(s->w.engine, &(struct sync_options){
+			.device = DRIVE }, &err), &err);
+		end_well(s);
 	}
 }
 

@@ -1,6 +1,6 @@
 /* interrupt.h - a request to stop what one is doing. */
-#ifndef BLKMON_CONSOLE_INTERRUPT_H
-#define BLKMON_CONSOLE_INTERRUPT_H
+#ifndef BLKMON_UTIL_INTERRUPT_H
+#define BLKMON_UTIL_INTERRUPT_H
 
 /* Set by signals. */
 struct interrupt {
