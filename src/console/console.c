@@ -9,15 +9,26 @@
 #include "engine/util/mem.h"
 #include "src/console/say.h"
 
+/* The value of a reply, the caller's; or NULL. */
+static json_t *ask(struct console *c, const char *name)
+{
+	json_t *reply = channel_call(c->channel, name, NULL);
+	json_t *value = json_incref(json_object_get(reply, "return"));
+
+	json_decref(reply);
+	return value;
+}
+
 void console_init(struct console *c, struct channel *channel)
 {
-	json_t *reply;
+	json_t *jobs;
 
 	*c = (struct console) { .channel = channel, .peer = -1 };
 	/* Whoever takes its output is not known yet: events have to wait. */
-	reply = channel_call(channel, "query-jobs", NULL);
-	watch_sync(&c->watch, json_object_get(reply, "return"));
-	json_decref(reply);
+	jobs = ask(c, "query-jobs");
+	c->stale = !json_is_array(jobs);
+	watch_sync(&c->watch, jobs, 0);
+	json_decref(jobs);
 }
 
 void console_release(struct console *c)
@@ -196,14 +207,6 @@ int console_request(struct console *c, json_t *request)
 
 /* --- events --- */
 
-static void sync_jobs(struct console *c)
-{
-	json_t *reply = channel_call(c->channel, "query-jobs", NULL);
-
-	watch_sync(&c->watch, json_object_get(reply, "return"));
-	json_decref(reply);
-}
-
 static void say_event(struct console *c, const json_t *event)
 {
 	struct str text = STR_INIT;
@@ -232,8 +235,10 @@ static void tell_failures(struct console *c)
 	const struct watch_job *job;
 
 	while ((job = watch_next_failed(&c->watch))) {
-		char *text = mem_printf("job '%s' failed: %s", job->id,
-					job->error);
+		char *text = job->state == WATCH_UNSEEN ?
+			mem_printf("job '%s' is gone, and how it ended is not "
+				   "known", job->id) :
+			mem_printf("job '%s' failed: %s", job->id, job->error);
 
 		console_print(c, CONSOLE_FAILURE, text);
 		free(text);
@@ -246,8 +251,7 @@ static void take_event(struct console *c, json_t *event)
 
 	watch_event(&c->watch, event);
 	c->quit |= !strcmp(name, "SHUTDOWN");
-	if (!strcmp(name, "X_BLKMON_LOST"))
-		sync_jobs(c);
+	c->stale |= !strcmp(name, "X_BLKMON_LOST");
 	show_event(c, event);
 	tell_failures(c);
 	json_decref(event);
@@ -275,14 +279,49 @@ static void wait_event(struct console *c, uint64_t deadline)
 	poll(fds, 3, poll_timeout(deadline));
 }
 
+static bool take_events(struct console *c)
+{
+	bool any = false;
+	json_t *event;
+
+	while ((event = channel_next_event(c->channel, 0))) {
+		take_event(c, event);
+		any = true;
+	}
+	return any;
+}
+
 void console_events(struct console *c, uint64_t deadline)
 {
-	json_t *event = channel_next_event(c->channel, 0);
-
-	if (!event && deadline && !console_interrupted(c)) {
+	if (!take_events(c) && deadline && !console_interrupted(c)) {
 		wait_event(c, deadline);
-		event = channel_next_event(c->channel, 0);
+		take_events(c);
 	}
-	for (; event; event = channel_next_event(c->channel, 0))
-		take_event(c, event);
+	if (c->stale)
+		console_look(c);
+}
+
+/* All that was told before the reply is taken in before it is believed: what
+ * it does not show any more may have said how it ended. */
+void console_look(struct console *c)
+{
+	json_t *jobs;
+	uint64_t heard;
+
+	take_events(c);
+	heard = c->watch.heard;
+	c->stale = false;
+	jobs = ask(c, "query-jobs");
+	take_events(c);
+	if (json_is_array(jobs))
+		watch_sync(&c->watch, jobs, heard);
+	else
+		c->stale = true;
+	json_decref(jobs);
+	if (watch_is_settling(&c->watch)) {
+		jobs = ask(c, "query-block-jobs");
+		watch_sync_pending(&c->watch, jobs);
+		json_decref(jobs);
+	}
+	tell_failures(c);
 }

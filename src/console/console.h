@@ -34,6 +34,7 @@ struct console {
 	bool pretty;			/* JSON replies are indented */
 
 	struct watch watch;		/* what became of the jobs */
+	bool stale;			/* that may be wrong: look again */
 	bool quit;			/* the program shuts down */
 	bool json_events;
 	struct json_stream json;	/* the beginning of an object */
@@ -53,6 +54,10 @@ bool console_is_pending(const struct console *c);
  * waits for one until clock_ns() reaches it or the interrupt comes. */
 void console_events(struct console *c, uint64_t deadline);
 bool console_interrupted(const struct console *c);
+/* Asks what the jobs are, and believes it: `watch` is right even if events were
+ * lost. Without a reply it stays as it is, and it is asked again later. Takes
+ * in the events that wait. */
+void console_look(struct console *c);
 
 /* --- for the commands --- */
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include "src/console/watch.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -45,7 +46,7 @@ static struct watch_job *watch_begin(struct watch *w, const char *id)
 		w->jobs = mem_grow(w->jobs, w->n + 1, sizeof(*w->jobs));
 		job = &w->jobs[w->n++];
 	}
-	*job = (struct watch_job) { .id = mem_dup(id) };
+	*job = (struct watch_job) { .id = mem_dup(id), .heard = w->heard };
 	return job;
 }
 
@@ -65,11 +66,14 @@ static void take_status(struct watch_job *job, const char *status)
 	};
 
 	for (size_t i = 0; i < sizeof(states) / sizeof(*states); i++)
-		if (!strcmp(states[i].status, status))
+		if (!strcmp(states[i].status, status) &&
+		    (job->state != WATCH_PENDING || strcmp(status, "pending")))
 			job->state = states[i].state;
 	job->was_ready |= job->state == WATCH_READY;
 	job->concluded |= !strcmp(status, "concluded");
 	job->gone |= !strcmp(status, "null");
+	if (*status)
+		job->settling = !strcmp(status, "pending");
 }
 
 static void watch_fail(struct watch *w, struct watch_job *job,
@@ -89,12 +93,14 @@ void watch_event(struct watch *w, const json_t *event)
 	const char *error = field_str(data, "error");
 	struct watch_job *job;
 
+	w->heard++;
 	if (!*id)
 		id = field_str(data, "id");
 	job = !strcmp(status, "created") ? watch_begin(w, id)
 					 : watch_find_entry(w, id);
 	if (!job)
 		return;
+	job->heard = w->heard;
 	take_status(job, status);
 	if (!strcmp(name, "BLOCK_JOB_PENDING"))
 		job->state = WATCH_PENDING;
@@ -111,7 +117,7 @@ const struct watch_job *watch_next_failed(struct watch *w)
 	for (size_t i = 0; i < w->n; i++) {
 		struct watch_job *job = &w->jobs[i];
 
-		if (job->state == WATCH_FAILED && !job->told) {
+		if (job->state >= WATCH_FAILED && !job->told) {
 			job->told = true;
 			return job;
 		}
@@ -130,24 +136,83 @@ static bool watch_is_listed(const json_t *jobs, const char *id)
 	return false;
 }
 
-void watch_sync(struct watch *w, const json_t *jobs)
+/* One that stays in the list until it is dismissed says how it ended. */
+static void take_end(struct watch *w, struct watch_job *job,
+		     const json_t *entry)
+{
+	const char *error = field_str(entry, "error");
+
+	job->kept = true;
+	if (watch_is_over(job))
+		return;
+	if (!*error)
+		job->state = WATCH_DONE;
+	else if (!strcmp(error, strerror(ECANCELED)))
+		job->state = WATCH_CANCELLED;
+	else
+		watch_fail(w, job, error);
+}
+
+static void watch_take_entry(struct watch *w, const json_t *entry,
+			     uint64_t heard)
+{
+	const char *id = field_str(entry, "id");
+	const char *status = field_str(entry, "status");
+	struct watch_job *job = watch_find_entry(w, id);
+	bool concluded = !strcmp(status, "concluded");
+
+	if (job && job->heard > heard)
+		return;
+	if (!job || job->gone || (watch_is_over(job) && !concluded))
+		job = watch_begin(w, id);
+	take_status(job, status);
+	if (concluded)
+		take_end(w, job, entry);
+}
+
+static void take_absence(struct watch *w, struct watch_job *job)
+{
+	job->gone = true;
+	if (watch_is_over(job))
+		return;
+	job->state = WATCH_UNSEEN;
+	w->failed++;
+}
+
+void watch_sync(struct watch *w, const json_t *jobs, uint64_t heard)
 {
 	json_t *entry;
 	size_t i;
 
-	for (i = 0; i < w->n; i++) {
-		if (watch_is_listed(jobs, w->jobs[i].id))
-			continue;
-		w->jobs[i].gone = true;
-		if (!watch_is_over(&w->jobs[i]))
-			watch_fail(w, &w->jobs[i], "its end was not seen");
-	}
-	json_array_foreach(jobs, i, entry) {
-		const char *id = field_str(entry, "id");
-		struct watch_job *job = watch_find_entry(w, id);
+	for (i = 0; i < w->n; i++)
+		if (!w->jobs[i].gone && w->jobs[i].heard <= heard &&
+		    !watch_is_listed(jobs, w->jobs[i].id))
+			take_absence(w, &w->jobs[i]);
+	json_array_foreach(jobs, i, entry)
+		watch_take_entry(w, entry, heard);
+}
 
-		take_status(job && !job->gone ? job : watch_begin(w, id),
-			    field_str(entry, "status"));
+bool watch_is_settling(const struct watch *w)
+{
+	for (size_t i = 0; i < w->n; i++)
+		if (w->jobs[i].settling && w->jobs[i].state == WATCH_RUNNING)
+			return true;
+	return false;
+}
+
+void watch_sync_pending(struct watch *w, const json_t *jobs)
+{
+	json_t *entry;
+	size_t i;
+
+	json_array_foreach(jobs, i, entry) {
+		struct watch_job *job = watch_find_entry(w, field_str(entry,
+							 "device"));
+
+		if (job && job->settling && job->state == WATCH_RUNNING &&
+		    !strcmp(field_str(entry, "status"), "pending") &&
+		    json_is_false(json_object_get(entry, "auto-finalize")))
+			job->state = WATCH_PENDING;
 	}
 }
 
@@ -162,6 +227,11 @@ void watch_asked(struct watch *w, const char *id)
 bool watch_is_over(const struct watch_job *job)
 {
 	return job->state >= WATCH_DONE;
+}
+
+bool watch_is_finished(const struct watch_job *job)
+{
+	return watch_is_over(job) && (job->gone || job->kept);
 }
 
 bool watch_is_stuck(const struct watch_job *job)

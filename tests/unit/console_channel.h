@@ -1,6 +1,7 @@
 /* console_channel.h - a channel without an engine: replies are laid ready by
- * command name, requests are kept, events are queued by the test; and a
- * console on it whose output is one string.
+ * command name, requests are kept, events are queued by the test, or lost; and
+ * a console on it whose output is one string. query-jobs says what the events
+ * tell, those that were lost too, unless a reply was laid ready.
  *
  * JSON in tests is written with single quotes.
  */
@@ -28,7 +29,9 @@ struct fake {
 	json_t *replies;		/* name -> whole reply */
 	json_t *after;			/* name -> events that it causes */
 	json_t *events;			/* to come */
-	json_t *last;			/* the latest request */
+	json_t *jobs;			/* id -> entry of query-jobs */
+	json_t *last;			/* the latest request that was no
+					   query-jobs */
 	unsigned calls;
 	int fd;
 	struct console console;
@@ -53,6 +56,50 @@ static inline struct fake *fake_of(struct channel *c)
 	return container_of(c, struct fake, channel);
 }
 
+/* What an event does to the list of jobs. */
+static inline void fake_learn(struct fake *f, const json_t *event)
+{
+	const json_t *data = json_object_get(event, "data");
+	const char *id = json_string_value(json_object_get(data, "id"));
+	json_t *status = json_object_get(data, "status");
+	json_t *device = json_object_get(data, "device");
+	json_t *error = json_object_get(data, "error"), *job;
+
+	if (!id)
+		id = json_string_value(device);
+	job = id ? json_object_get(f->jobs, id) : NULL;
+	if (status && !job) {
+		job = json_pack("{s:s}", "id", id);
+		json_object_set_new(f->jobs, id, job);
+	}
+	if (status)
+		json_object_set(job, "status", status);
+	if (error)
+		json_object_set(job, "error", error);
+	if (status && !strcmp(json_string_value(status), "null"))
+		json_object_del(f->jobs, id);
+}
+
+static inline void fake_queue(struct fake *f, json_t *events)
+{
+	json_t *event;
+	size_t i;
+
+	json_array_foreach(events, i, event)
+		fake_learn(f, event);
+	json_array_extend(f->events, events);
+}
+
+static inline json_t *fake_list_jobs(struct fake *f)
+{
+	json_t *list = json_array(), *job;
+	const char *id;
+
+	json_object_foreach(f->jobs, id, job)
+		json_array_append_new(list, json_copy(job));
+	return json_pack("{s:o}", "return", list);
+}
+
 static inline json_t *fake_execute(struct channel *c, json_t *request)
 {
 	struct fake *f = fake_of(c);
@@ -60,11 +107,15 @@ static inline json_t *fake_execute(struct channel *c, json_t *request)
 							     "execute"));
 	json_t *reply = name ? json_object_get(f->replies, name) : NULL;
 
-	json_decref(f->last);
-	f->last = request;
 	f->calls++;
 	if (name)
-		json_array_extend(f->events, json_object_get(f->after, name));
+		fake_queue(f, json_object_get(f->after, name));
+	if (name && !strcmp(name, "query-jobs")) {
+		json_decref(request);
+		return reply ? json_incref(reply) : fake_list_jobs(f);
+	}
+	json_decref(f->last);
+	f->last = request;
 	return reply ? json_incref(reply) : json_pack("{s:{}}", "return");
 }
 
@@ -112,10 +163,9 @@ static inline void fake_init(struct fake *f)
 	*f = (struct fake) {
 		.channel.ops = &fake_ops, .replies = json_object(),
 		.after = json_object(), .events = json_array(),
+		.jobs = json_object(),
 		.fd = eventfd(1, 0),
 	};
-	json_object_set_new(f->replies, "query-jobs",
-			    fake_json("{'return': []}"));
 	console_init(&f->console, &f->channel);
 	f->console.write = fake_write;
 	f->console.arg = f;
@@ -127,6 +177,7 @@ static inline void fake_release(struct fake *f)
 	json_decref(f->replies);
 	json_decref(f->after);
 	json_decref(f->events);
+	json_decref(f->jobs);
 	json_decref(f->last);
 	str_release(&f->out);
 	close(f->fd);
@@ -155,7 +206,18 @@ static inline void fake_events(struct fake *f, const char *name,
 		json_object_set_new(f->after, name, events);
 		return;
 	}
-	json_array_extend(f->events, events);
+	fake_queue(f, events);
+	json_decref(events);
+}
+
+/* They happen, and nobody is told. */
+static inline void fake_lose(struct fake *f, const char *list)
+{
+	json_t *events = fake_json(list), *event;
+	size_t i;
+
+	json_array_foreach(events, i, event)
+		fake_learn(f, event);
 	json_decref(events);
 }
 

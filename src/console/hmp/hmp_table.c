@@ -165,7 +165,8 @@ const struct hmp_command hmp_commands[] = {
 		.args = "job:J?,state:s?,timeout:s?",
 		.help = "wait until the job (all jobs) is done or, if so\n"
 			"\t\t\tasked, ready; the timeout counts seconds. "
-			"Fails if a\n\t\t\tjob that is waited for failed.",
+			"Fails if a\n\t\t\tjob that is waited for failed, "
+			"or is gone and nobody\n\t\t\tknows how it ended.",
 		.run = hmp_wait,
 	},
 	{ .name = NULL }

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "engine/util/bytes.h"
 #include "engine/util/clock.h"
 #include "engine/util/mem.h"
 #include "src/console/fields.h"
@@ -17,26 +18,14 @@
 /* A job that was told to end and refused is told again. */
 #define AGAIN_NS (20 * NS_PER_MS)
 
-/* A job that stays in the list until it is dismissed. */
-static bool wait_is_kept(struct console *c, const char *id)
-{
-	json_t *reply = channel_call(c->channel, "query-block-jobs", NULL);
-	json_t *job;
-	bool kept = false;
-	size_t i;
+/* So long an event that never comes is waited for, before one looks. */
+#define LOOK_NS (250 * NS_PER_MS)
 
-	json_array_foreach(json_object_get(reply, "return"), i, job)
-		if (!strcmp(field_str(job, "device"), id))
-			kept = !field_bool(job, "auto-dismiss");
-	json_decref(reply);
-	return kept;
-}
-
-/* Over, and the list of jobs shows it. */
-static bool is_finished(struct console *c, const struct watch_job *job)
+/* Waits for news, and believes what the list of jobs says. */
+static void await_news(struct console *c, uint64_t deadline)
 {
-	return watch_is_over(job) &&
-	       (job->gone || (job->concluded && wait_is_kept(c, job->id)));
+	console_events(c, min_u64(deadline, clock_ns() + LOOK_NS));
+	console_look(c);
 }
 
 enum outcome { WAITING, WELL, BADLY };
@@ -45,19 +34,24 @@ enum outcome { WAITING, WELL, BADLY };
 static enum outcome wait_judge(struct console *c, const struct watch_job *job,
 			       bool ready, bool for_ever)
 {
-	if (job->state == WATCH_FAILED && is_finished(c, job)) {
+	if (job->state == WATCH_UNSEEN) {
+		console_printf(c, "Error: job '%s' is gone, and how it ended "
+			       "is not known\n", job->id);
+		return BADLY;
+	}
+	if (job->state == WATCH_FAILED && watch_is_finished(job)) {
 		console_printf(c, "Error: job '%s' failed: %s\n", job->id,
 			       job->error);
 		return BADLY;
 	}
 	if (ready && job->state == WATCH_READY)
 		return WELL;
-	if (ready && is_finished(c, job) && !job->was_ready) {
+	if (ready && watch_is_finished(job) && !job->was_ready) {
 		console_printf(c, "Error: job '%s' ended and was never "
 			       "ready\n", job->id);
 		return BADLY;
 	}
-	if (is_finished(c, job))
+	if (watch_is_finished(job))
 		return WELL;
 	if (for_ever && watch_is_stuck(job)) {
 		console_printf(c, "Error: job '%s' is %s and would never end "
@@ -118,7 +112,7 @@ static int wait_for(struct console *c, const struct waiting *w, bool *meant,
 			console_printf(c, "Error: timed out\n");
 			return -1;
 		}
-		console_events(c, w->deadline);
+		await_news(c, w->deadline);
 	}
 }
 
@@ -175,6 +169,7 @@ int hmp_wait(struct console *c, json_t *args)
 	};
 	bool state = false, time = false;
 
+	console_look(c);
 	for (size_t i = 0; i < 3 && *words[i]; i++) {
 		if (i == 0 && watch_find(&c->watch, words[0]))
 			w.id = words[0];
@@ -226,7 +221,7 @@ static bool see_end(struct console *c, size_t i)
 {
 	bool stuck = false;
 
-	while (!is_finished(c, &c->watch.jobs[i]) && !c->quit &&
+	while (!watch_is_finished(&c->watch.jobs[i]) && !c->quit &&
 	       !console_interrupted(c)) {
 		uint64_t until = UINT64_MAX;
 
@@ -234,7 +229,7 @@ static bool see_end(struct console *c, size_t i)
 			stuck = end_stuck(c, &c->watch.jobs[i]);
 			until = clock_ns() + AGAIN_NS;
 		}
-		console_events(c, until);
+		await_news(c, until);
 	}
 	return stuck;
 }
@@ -244,6 +239,7 @@ int wait_end(struct console *c)
 	unsigned failed = c->watch.failed;
 	bool stuck = false;
 
+	console_look(c);
 	for (size_t i = 0; i < c->watch.n; i++)
 		stuck |= see_end(c, i);
 	return stuck || c->watch.failed != failed ? -1 : 0;
