@@ -176,13 +176,18 @@ static struct node *find_bytes(struct engine *e,
 static struct file *take_bytes(struct engine *e, struct node *node,
 			       bool read_only, struct err *err)
 {
+	struct file *file;
+
 	if (!read_only &&
 	    file_set_writable(node->file, true, LOCKS_WRITE, err)) {
 		make_disk(e, node);
 		return NULL;
 	}
 	graph_leave(node);
-	return node_detach(node);
+	graph_pause(&e->graph);
+	file = node_detach(node);
+	graph_resume(&e->graph);
+	return file;
 }
 
 static int open_on_bytes(struct engine *e, const struct blockdev_options *o,
@@ -194,6 +199,7 @@ static int open_on_bytes(struct engine *e, const struct blockdev_options *o,
 	const char *driver;
 	struct file *file;
 	bool hard;
+	int rc;
 
 	if (!bytes)
 		return -1;
@@ -201,7 +207,12 @@ static int open_on_bytes(struct engine *e, const struct blockdev_options *o,
 	driver = bytes->protocol;
 	hard = !bytes->monitor_writable;
 	file = take_bytes(e, bytes, o->read_only, err);
-	if (!file || node_open_file(out, file, &options, err))
+	if (!file)
+		return -1;
+	graph_pause(&e->graph);
+	rc = node_open_file(out, file, &options, err);
+	graph_resume(&e->graph);
+	if (rc)
 		return -1;
 	(*out)->file_read_only = hard;
 	protocol_add(e, name, driver, *out, false);
@@ -256,10 +267,12 @@ static int open_file(struct engine *e, const struct blockdev_options *o,
 		     struct node **out, struct err *err)
 {
 	struct node_options options = node_options(o);
-	int rc = blockdev_check_beside(e, &options, err);
+	int rc;
 
+	graph_pause(&e->graph);
+	rc = blockdev_check_beside(e, &options, err);
 	if (rc)
-		return rc;
+		goto out;
 	rc = node_open(out, &options, err);
 	if (rc && o->auto_read_only && !o->read_only &&
 	    (err->errnum == EACCES || err->errnum == EPERM ||
@@ -270,6 +283,8 @@ static int open_file(struct engine *e, const struct blockdev_options *o,
 	}
 	if (!rc)
 		(*out)->file_read_only = o->file_read_only;
+out:
+	graph_resume(&e->graph);
 	return rc;
 }
 
@@ -367,8 +382,8 @@ static int open_with_backing(struct engine *e,
 
 	if (open_node(e, o, &node, err))
 		return -1;
-	if (graph_add(&e->graph, node, err)) {
-		node_close(node);
+	if (graph_announce(&e->graph, node, err)) {
+		graph_close(&e->graph, node);
 		return -1;
 	}
 	node->no_discard = o->no_discard;
@@ -382,35 +397,51 @@ static int open_with_backing(struct engine *e,
 		return -1;
 	}
 	if (below) {
-		graph_link(node, below);
+		graph_link_new(node, below);
 		graph_put(below);
 	}
+	graph_enter(node);
 	*out = node;
 	return 0;
 }
 
-/* Nodes of driver file whose user is gone come back; if one can't be opened
- * any more its name is free. */
+/* NULL where it can't be opened any more. */
+static struct node *open_again(struct engine *e, const struct protocol *p)
+{
+	struct node_options o = {
+		.path = p->path, .format = "raw", .node_name = p->name,
+		.read_only = p->read_only, .cache = p->cache,
+	};
+	struct err err = ERR_INIT;
+	struct node *node;
+	int rc;
+
+	graph_pause(&e->graph);
+	rc = node_open(&node, &o, &err);
+	graph_resume(&e->graph);
+	if (!rc && graph_add(&e->graph, node, &err)) {
+		graph_close(&e->graph, node);
+		rc = -1;
+	}
+	return rc ? NULL : node;
+}
+
+/* Nodes of driver file whose user is gone come back, when that has let go of
+ * their files; if one can't be opened any more its name is free. */
 static void revive_bytes(struct engine *e)
 {
+	graph_close_gone(&e->graph);
 	list_for_each_safe(link, &e->protocols) {
 		struct protocol *p = container_of(link, struct protocol, link);
-		struct node_options o = {
-			.path = p->path, .format = "raw",
-			.node_name = p->name, .read_only = p->read_only,
-			.cache = p->cache,
-		};
-		struct err err = ERR_INIT;
-		const char *driver = p->driver;
 		struct node *node;
 
 		if (graph_find(&e->graph, p->user))
 			continue;
-		if (!p->nested && !node_open(&node, &o, &err) &&
-		    !graph_add(&e->graph, node, &err)) {
-			node->protocol = driver;
+		node = p->nested ? NULL : open_again(e, p);
+		if (node) {
+			node->protocol = p->driver;
 			node->monitor = true;
-			node->monitor_writable = !o.read_only;
+			node->monitor_writable = !p->read_only;
 			make_disk(e, node);
 		}
 		protocol_free(p);
@@ -430,7 +461,7 @@ int engine_blockdev_add(struct engine *e, const struct blockdev_options *o,
 	struct node *node;
 	int rc;
 
-	rwlock_write(&e->graph.lock);
+	graph_begin(&e->graph);
 	rc = open_with_backing(e, o, &node, err);
 	if (!rc) {
 		node->monitor = true;
@@ -439,7 +470,7 @@ int engine_blockdev_add(struct engine *e, const struct blockdev_options *o,
 	} else {
 		revive_bytes(e);
 	}
-	rwlock_drop(&e->graph.lock);
+	graph_end(&e->graph);
 	return rc;
 }
 
@@ -485,7 +516,7 @@ int engine_blockdev_del(struct engine *e, const char *name, struct err *err)
 	struct node *node;
 	int rc = -1;
 
-	rwlock_write(&e->graph.lock);
+	graph_begin(&e->graph);
 	node = graph_find(&e->graph, name);
 	if (!node && protocol_find(e, name))
 		err_set(err, ERR_GENERIC, "Block device %s is in use", name);
@@ -496,7 +527,7 @@ int engine_blockdev_del(struct engine *e, const char *name, struct err *err)
 		rc = check_delete(node, err);
 	if (!rc)
 		delete_node(e, node);
-	rwlock_drop(&e->graph.lock);
+	graph_end(&e->graph);
 	return rc;
 }
 

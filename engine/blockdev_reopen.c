@@ -42,6 +42,7 @@ static void reopen_remember(struct reopening *r, struct node *node)
 {
 	struct protocol *p = protocol_of(r->engine, node);
 
+	graph_hold(node);
 	r->undo = mem_grow(r->undo, r->count + 1, sizeof(*r->undo));
 	r->undo[r->count++] = (struct undo){
 		.node = graph_get(node),
@@ -343,11 +344,11 @@ int engine_blockdev_reopen(struct engine *e,
 	int rc = 0;
 
 	look_before(e, o, n, &s);
-	rwlock_write(&e->graph.lock);
+	graph_begin(&e->graph);
 	for (size_t i = 0; i < n && !rc; i++)
 		rc = reopen_named(&r, o[i], err);
 	finish(&r, rc);
-	rwlock_drop(&e->graph.lock);
+	graph_end(&e->graph);
 	siblings_release(&s);
 	return rc;
 }

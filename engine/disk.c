@@ -18,6 +18,7 @@ struct disk {
 	struct graph *graph;
 	struct drive *drive;	/* counted as a user; or NULL, then: */
 	struct node *node;	/* counted */
+	struct gate gate;	/* in front of it */
 };
 
 /* --- life --- */
@@ -53,6 +54,18 @@ static int disk_check_writable(const struct node *node, const struct drive *d,
 	return 0;
 }
 
+static void attach_node(struct disk *d, struct node *node)
+{
+	d->node = graph_get(node);
+	graph_add_gate(d->graph, &d->gate, &d->node);
+}
+
+static void detach_node(struct disk *d)
+{
+	graph_remove_gate(&d->gate);
+	graph_put(d->node);
+}
+
 static int disk_attach(struct engine *e, struct disk *d,
 		  const struct disk_options *o, struct err *err)
 {
@@ -68,7 +81,7 @@ static int disk_attach(struct engine *e, struct disk *d,
 	if (d->drive)
 		d->drive->users++;
 	else
-		d->node = graph_get(node);
+		attach_node(d, node);
 	return 0;
 }
 
@@ -83,9 +96,9 @@ struct disk *disk_open(struct engine *e, const struct disk_options *o,
 		return NULL;
 	d = mem_alloc(sizeof(*d));
 	d->graph = &e->graph;
-	rwlock_write(&e->graph.lock);
+	graph_begin(&e->graph);
 	rc = disk_attach(e, d, o, err);
-	rwlock_drop(&e->graph.lock);
+	graph_end(&e->graph);
 	if (!rc)
 		return d;
 	free(d);
@@ -96,17 +109,23 @@ void disk_close(struct disk *d)
 {
 	if (!d)
 		return;
-	rwlock_write(&d->graph->lock);
+	graph_begin(d->graph);
 	if (d->drive)
 		d->drive->users--;
-	graph_put(d->node);
-	rwlock_drop(&d->graph->lock);
+	else
+		detach_node(d);
+	graph_end(d->graph);
 	free(d);
 }
 
 /* --- what it is like --- */
 
-/* The graph has to be held to know which image it is. */
+static struct gate *disk_gate(struct disk *d)
+{
+	return d->drive ? &d->drive->gate : &d->gate;
+}
+
+/* Past the gate, or the graph held, to know which image it is. */
 static const struct node *disk_node(const struct disk *d)
 {
 	return d->drive ? d->drive->root.node : d->node;
@@ -116,9 +135,9 @@ uint64_t disk_size(struct disk *d)
 {
 	uint64_t size;
 
-	rwlock_read(&d->graph->lock);
+	gate_enter(disk_gate(d));
 	size = disk_node(d)->size;
-	rwlock_drop(&d->graph->lock);
+	gate_leave(disk_gate(d));
 	return size;
 }
 
@@ -126,9 +145,9 @@ uint32_t disk_block(struct disk *d)
 {
 	uint32_t cluster;
 
-	rwlock_read(&d->graph->lock);
+	gate_enter(disk_gate(d));
 	cluster = disk_node(d)->cluster;
-	rwlock_drop(&d->graph->lock);
+	gate_leave(disk_gate(d));
 	return cluster > BLOCK_MIN ? cluster : BLOCK_MIN;
 }
 
@@ -178,16 +197,16 @@ void disk_refused(struct disk *d, enum node_request what)
 
 /* --- requests --- */
 
-/* An image below: no guest's disk, so there is no gate to pass. */
+/* An image below: no guest's disk, so stop and cont are not for it. */
 static int disk_enter(struct disk *d, uint64_t off, uint64_t len)
 {
 	uint64_t size;
 
-	rwlock_read(&d->graph->lock);
+	gate_enter(&d->gate);
 	size = d->node->size;
 	if (off <= size && len <= size - off)
 		return 0;
-	rwlock_drop(&d->graph->lock);
+	gate_leave(&d->gate);
 	return -EINVAL;
 }
 
@@ -201,7 +220,7 @@ int disk_read(struct disk *d, uint64_t off, uint64_t len, void *buf)
 	if (rc)
 		return rc;
 	rc = node_read(d->node, off, len, buf);
-	rwlock_drop(&d->graph->lock);
+	gate_leave(&d->gate);
 	return rc;
 }
 
@@ -216,7 +235,7 @@ int disk_extents(struct disk *d, uint64_t off, uint64_t len,
 	if (rc)
 		return rc;
 	rc = extents_find(d->node, off, len, out, max, count);
-	rwlock_drop(&d->graph->lock);
+	gate_leave(&d->gate);
 	return rc;
 }
 

@@ -13,6 +13,7 @@
 #include "engine/engine_impl.h"
 #include "engine/chain/graph.h"
 #include "engine/chain/node_io.h"
+#include "engine/chain/node_open.h"
 #include "engine/util/bytes.h"
 #include "engine/util/mem.h"
 
@@ -39,30 +40,30 @@ int engine_sync(struct engine *e, struct err *err)
 	int result = 0;
 
 	job_cancel_all(&e->jobs);
-	rwlock_write(&e->graph.lock);
+	graph_begin(&e->graph);
+	graph_hold_all(&e->graph);
 	list_for_each(link, &e->graph.nodes) {
 		struct node *node = container_of(link, struct node, link);
-		int rc = node->read_only ? 0 : node->drv->settle(node);
+		int rc = node_settle(node);
 
 		if (rc && !result)
 			result = err_sys(err, rc, "Could not flush '%s'",
 					 node->file->path);
 	}
-	rwlock_drop(&e->graph.lock);
+	graph_end(&e->graph);
 	return result;
 }
 
 void engine_free(struct engine *e)
 {
 	job_cancel_all(&e->jobs);
-	rwlock_write(&e->graph.lock);
+	graph_begin(&e->graph);
 	list_for_each_safe(link, &e->graph.roots)
 		drive_remove(drive_linked(link));
 	blockdev_release(e);
-	rwlock_drop(&e->graph.lock);
+	graph_end(&e->graph);
 	jobs_release(&e->jobs);
 	pool_free(e->pool);
-	drive_free_removed(&e->graph);
 	graph_release(&e->graph);
 	event_ring_release(&e->events);
 	vm_release(&e->vm);
@@ -100,7 +101,7 @@ static void tell_guesses(struct engine *e, const struct node *top)
 				     "%s.", n->file->path, n->drv->name);
 }
 
-/* Graph write-held. */
+/* Graph write-held, begun. */
 static int engine_add_drive_held(struct engine *e, const char *id,
 				 const struct drive_options *o,
 				 const struct siblings *s, struct err *err)
@@ -136,10 +137,10 @@ int engine_add_drive(struct engine *e, const struct drive_options *o,
 
 	if (o->node.path && !o->node.read_only && !o->force)
 		engine_look_path(e, &o->node, &s);
-	rwlock_write(&e->graph.lock);
+	graph_begin(&e->graph);
 	id = choose_id(e, o->id);
 	rc = engine_add_drive_held(e, id, o, &s, err);
-	rwlock_drop(&e->graph.lock);
+	graph_end(&e->graph);
 	siblings_release(&s);
 	free(id);
 	return rc;
@@ -165,9 +166,9 @@ int engine_drive_del(struct engine *e, const char *id, struct err *err)
 {
 	int rc;
 
-	rwlock_write(&e->graph.lock);
+	graph_begin(&e->graph);
 	rc = drive_del(e, id, err);
-	rwlock_drop(&e->graph.lock);
+	graph_end(&e->graph);
 	return rc;
 }
 
@@ -209,16 +210,19 @@ int engine_read(struct engine *e, const char *device, uint64_t off,
 	node = engine_find(e, device, &drive, err);
 	if (node && !drive)
 		rc = node_read(node, off, len, buf);
+	else if (node)
+		drive_get(drive);
 	rwlock_drop(&e->graph.lock);
 	if (!node)
 		return -1;
 	if (drive)
 		rc = drive_read(drive, off, len, buf);
+	drive_put(drive);
 	return failed("read", device, off, len, rc, err);
 }
 
 /* What may be written is a drive; a lower layer has overlays to look out
- * for. */
+ * for. Counted. */
 static struct drive *engine_find_drive(struct engine *e, const char *device,
 				       struct err *err)
 {
@@ -230,6 +234,7 @@ static struct drive *engine_find_drive(struct engine *e, const char *device,
 	if (node && !drive)
 		err_set(err, ERR_GENERIC, "Node '%s' is not the active layer "
 			"of a drive: it can't be written", device);
+	drive = node && drive ? drive_get(drive) : NULL;
 	rwlock_drop(&e->graph.lock);
 	return drive;
 }
@@ -242,13 +247,21 @@ static struct drive *find_to_write(struct engine *e, const char *device,
 	return engine_find_drive(e, device, err);
 }
 
+/* Lets go of @d, and tells how what was asked of it ended. */
+static int ended(struct drive *d, const char *what, const char *device,
+		 uint64_t off, uint64_t len, int rc, struct err *err)
+{
+	drive_put(d);
+	return failed(what, device, off, len, rc, err);
+}
+
 int engine_write(struct engine *e, const char *device, uint64_t off,
 		 uint64_t len, const void *buf, bool fua, struct err *err)
 {
 	struct drive *d = find_to_write(e, device, err);
 
-	return !d ? -1 : failed("write", device, off, len,
-				drive_write(d, off, len, buf, fua), err);
+	return !d ? -1 : ended(d, "write", device, off, len,
+			       drive_write(d, off, len, buf, fua), err);
 }
 
 int engine_zero(struct engine *e, const char *device, uint64_t off,
@@ -256,8 +269,8 @@ int engine_zero(struct engine *e, const char *device, uint64_t off,
 {
 	struct drive *d = find_to_write(e, device, err);
 
-	return !d ? -1 : failed("zero", device, off, len,
-				drive_zero(d, off, len, unmap), err);
+	return !d ? -1 : ended(d, "zero", device, off, len,
+			       drive_zero(d, off, len, unmap), err);
 }
 
 int engine_discard(struct engine *e, const char *device, uint64_t off,
@@ -265,8 +278,8 @@ int engine_discard(struct engine *e, const char *device, uint64_t off,
 {
 	struct drive *d = find_to_write(e, device, err);
 
-	return !d ? -1 : failed("discard", device, off, len,
-				drive_discard(d, off, len), err);
+	return !d ? -1 : ended(d, "discard", device, off, len,
+			       drive_discard(d, off, len), err);
 }
 
 int engine_flush(struct engine *e, const char *device, struct err *err)
@@ -277,6 +290,7 @@ int engine_flush(struct engine *e, const char *device, struct err *err)
 	if (!d)
 		return -1;
 	rc = drive_flush(d);
+	drive_put(d);
 	return rc ? err_sys(err, rc, "Could not flush '%s'", device) : 0;
 }
 
@@ -315,7 +329,7 @@ int engine_resize(struct engine *e, const char *device, uint64_t size,
 
 	if (!force && engine_look_first(e, device, err))
 		return -1;
-	rwlock_write(&e->graph.lock);
+	graph_begin(&e->graph);
 	node = engine_find(e, device, &drive, err);
 	if (node && !drive)
 		err_set(err, ERR_GENERIC, "Node '%s' is not the active layer "
@@ -324,7 +338,7 @@ int engine_resize(struct engine *e, const char *device, uint64_t size,
 		rc = check_size(node, size, err);
 	if (!rc && size > node->size)
 		rc = node_grow(node, size, err);
-	rwlock_drop(&e->graph.lock);
+	graph_end(&e->graph);
 	return rc;
 }
 

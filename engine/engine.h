@@ -231,7 +231,8 @@ int engine_check_file(const struct check_file *f,
 		      const struct check_options *o, struct check_report *out,
 		      const char **format, struct err *err);
 /* An open image, looked at only. One that is writable is flushed, and requests
- * on all images wait meanwhile; beside one that is read-only they go on. */
+ * of the disks that it is part of wait meanwhile; beside one that is read-only
+ * they go on. */
 int engine_check_node(struct engine *e, const char *node_name,
 		      struct check_report *out, struct err *err);
 

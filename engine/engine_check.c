@@ -65,13 +65,17 @@ int engine_check_file(const struct check_file *f,
 /* --- an open image --- */
 
 /* What waits in memory is written first, twice: what the first flush unlinks
- * the second counts down. */
-static int live_check_still(struct node *node, struct check_report *out,
-			    struct err *err)
+ * the second counts down. A job that is at work on it waits for the graph. */
+static int live_check_still(struct engine *e, struct node *node,
+			    struct check_report *out, struct err *err)
 {
 	const struct check_options look = { .fix = 0 };
-	int rc = node->drv->flush(node);
+	int rc;
 
+	graph_hold(node);
+	if (!node->claim)
+		graph_pause(&e->graph);
+	rc = node->drv->flush(node);
 	if (!rc)
 		rc = node->drv->flush(node);
 	if (rc)
@@ -80,7 +84,7 @@ static int live_check_still(struct node *node, struct check_report *out,
 	return node->drv->check(node->file, &look, out, err);
 }
 
-/* Guests go on meanwhile. The graph is let go of, and held again. */
+/* Guests go on meanwhile, and the graph may change. */
 static int live_check_beside(struct engine *e, struct node *node,
 			     struct check_report *out, struct err *err)
 {
@@ -89,9 +93,9 @@ static int live_check_beside(struct engine *e, struct node *node,
 	int rc;
 
 	graph_get(node);
-	rwlock_drop(&e->graph.lock);
+	graph_end(&e->graph);
 	rc = node->drv->check(node->file, &look, out, err);
-	rwlock_write(&e->graph.lock);
+	graph_begin(&e->graph);
 	if (!rc && atomic_load(&node->file->writes) != writes)
 		rc = err_set(err, ERR_GENERIC, "'%s' changed while it was "
 			     "checked", node->name);
@@ -106,7 +110,7 @@ int engine_check_node(struct engine *e, const char *node_name,
 	int rc;
 
 	*out = (struct check_report){ 0 };
-	rwlock_write(&e->graph.lock);
+	graph_begin(&e->graph);
 	node = graph_find(&e->graph, node_name);
 	if (!node)
 		rc = err_set(err, ERR_GENERIC, "Failed to find node with "
@@ -116,7 +120,7 @@ int engine_check_node(struct engine *e, const char *node_name,
 	else if (node->read_only)
 		rc = live_check_beside(e, node, out, err);
 	else
-		rc = live_check_still(node, out, err);
-	rwlock_drop(&e->graph.lock);
+		rc = live_check_still(e, node, out, err);
+	graph_end(&e->graph);
 	return rc;
 }

@@ -74,6 +74,7 @@ static int write_backing(struct node *node, const char *name, struct err *err)
 
 	if (rc)
 		goto out;
+	graph_hold(node);
 	rc = node->drv->set_backing(node, words, node->backing_name ?
 				    node->backing_format :
 				    node->backing->drv->name, err);
@@ -96,7 +97,7 @@ int engine_change_backing_file(struct engine *e, const char *device,
 
 	if (!force)
 		engine_look(e, device, &s);
-	rwlock_write(&e->graph.lock);
+	graph_begin(&e->graph);
 	image = find_image(e, device, node_name, err);
 	if (image && !force && !leads_below(image, name) &&
 	    (chain_check_snapshots(image, image->backing,
@@ -106,13 +107,15 @@ int engine_change_backing_file(struct engine *e, const char *device,
 		image = NULL;
 	if (image)
 		rc = write_backing(image, name, err);
-	rwlock_drop(&e->graph.lock);
+	graph_end(&e->graph);
 	siblings_release(&s);
 	return rc;
 }
 
 /* --- internal snapshots --- */
 
+/* From its success until graph_end() no request of the disk is under way, and
+ * the graph stays as it is but is not held: who only looks need not wait. */
 static struct node *snapshot_node(struct engine *e, const char *device,
 				  struct err *err)
 {
@@ -127,6 +130,8 @@ static struct node *snapshot_node(struct engine *e, const char *device,
 			node->drv->name, device);
 		return NULL;
 	}
+	graph_hold(node);
+	graph_pause(&e->graph);
 	return node;
 }
 
@@ -178,11 +183,11 @@ int engine_snapshot_internal(struct engine *e, const char *device,
 	struct node *node;
 	int rc = -1;
 
-	rwlock_write(&e->graph.lock);
+	graph_begin(&e->graph);
 	node = snapshot_node(e, device, err);
 	if (node)
 		rc = snapshot_create(node, device, name, err);
-	rwlock_drop(&e->graph.lock);
+	graph_end(&e->graph);
 	return rc;
 }
 
@@ -213,10 +218,10 @@ int engine_snapshot_delete(struct engine *e, const char *device,
 	if (!id && !name)
 		return err_set(err, ERR_GENERIC, "At least one of id and "
 			       "name must be provided");
-	rwlock_write(&e->graph.lock);
+	graph_begin(&e->graph);
 	node = snapshot_node(e, device, err);
 	if (node)
 		rc = images_snapshot_delete(node, device, id, name, out, err);
-	rwlock_drop(&e->graph.lock);
+	graph_end(&e->graph);
 	return rc;
 }

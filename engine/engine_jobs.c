@@ -166,9 +166,9 @@ int engine_stream(struct engine *e, const struct stream_options *o,
 {
 	int rc;
 
-	rwlock_write(&e->graph.lock);
+	graph_begin(&e->graph);
 	rc = start_stream(e, o, err);
-	rwlock_drop(&e->graph.lock);
+	graph_end(&e->graph);
 	return rc;
 }
 
@@ -285,9 +285,9 @@ int engine_commit(struct engine *e, const struct commit_options *o,
 
 	if (!o->force)
 		engine_look(e, o->device, &s);
-	rwlock_write(&e->graph.lock);
+	graph_begin(&e->graph);
 	rc = start_commit(e, o, &s, err);
-	rwlock_drop(&e->graph.lock);
+	graph_end(&e->graph);
 	siblings_release(&s);
 	return rc;
 }

@@ -74,15 +74,21 @@ static void fill_protocol(struct node_info *info, const struct protocol *p,
 	info->wr_highest_offset = user->file->write_highest;
 }
 
-static void fill_nodes(struct engine *e, struct node_info *info)
+/* How many. The file of a node that is still being opened is not shown. */
+static size_t fill_nodes(struct engine *e, struct node_info *info)
 {
+	size_t n = 0;
+
 	list_for_each(link, &e->graph.nodes)
-		fill_node(info++, container_of(link, struct node, link));
+		fill_node(&info[n++], container_of(link, struct node, link));
 	list_for_each(link, &e->protocols) {
 		struct protocol *p = container_of(link, struct protocol, link);
+		struct node *user = graph_find(&e->graph, p->user);
 
-		fill_protocol(info++, p, graph_find(&e->graph, p->user));
+		if (user || !p->nested)
+			fill_protocol(&info[n++], p, user);
 	}
+	return n;
 }
 
 int engine_query_nodes(struct engine *e, struct node_info **out, size_t *n)
@@ -94,10 +100,7 @@ int engine_query_nodes(struct engine *e, struct node_info **out, size_t *n)
 	list_for_each(link, &e->protocols)
 		++*n;
 	*out = mem_try(*n + 1, sizeof(**out));
-	if (*out)
-		fill_nodes(e, *out);
-	else
-		*n = 0;
+	*n = *out ? fill_nodes(e, *out) : 0;
 	rwlock_drop(&e->graph.lock);
 	return *out ? 0 : -ENOMEM;
 }

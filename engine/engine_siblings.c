@@ -67,13 +67,13 @@ int engine_look_first(struct engine *e, const char *device, struct err *err)
 	if (!node)
 		return 0;
 	siblings_look(&s, &e->graph);
-	rwlock_write(&e->graph.lock);
+	graph_begin(&e->graph);
 	node = find_unlooked(e, device);
 	if (node)
 		rc = siblings_check(&s, node, "to write to it", err);
 	if (node && !rc)
 		node->look_first = false;
-	rwlock_drop(&e->graph.lock);
+	graph_end(&e->graph);
 	siblings_release(&s);
 	return rc;
 }

@@ -1,9 +1,9 @@
 /* snapshot.c - new overlays on top of drives, several at one moment.
  *
  * The overlays are made, durable and open, before the guest notices anything;
- * only the switch itself holds the graph, all of them under one hold, so the
- * disks are of one point in time. What can fail comes before the first link;
- * if it does, what was made is taken back.
+ * only the switch itself holds the gates of the disks, all of them under one
+ * hold, so they are of one point in time. What can fail comes before the first
+ * link; if it does, what was made is taken back.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -27,8 +27,9 @@ struct snapshot {
 	struct engine *engine;
 	const struct snapshot_options *o;
 	const char *path, *format;
-	struct drive *drive;
-	struct node *old;	/* a reference of ours */
+	struct drive *drive;	/* these two: references of ours */
+	struct node *old;
+	struct gate gate;	/* in front of it, for our flush */
 	struct node *overlay;	/* in no graph until the switch; or, if
 				   it was open before, a reference of ours */
 	bool entered;		/* the overlay is in the graph */
@@ -162,6 +163,8 @@ static int snapshot_look(struct snapshot *s, struct err *err)
 		return -1;
 	}
 	graph_get(s->old);
+	graph_add_gate(&s->engine->graph, &s->gate, &s->old);
+	drive_get(s->drive);
 	return 0;
 }
 
@@ -287,11 +290,12 @@ static int look_up_overlay(struct snapshot *s, struct err *err)
 	return check_overlay(s, err);
 }
 
-/* --- the switch; graph write-held: no request is under way --- */
+/* --- the switch; graph write-held --- */
 
-/* All that can fail. */
+/* All that can fail; from here on no request of the disk is under way. */
 static int admit(struct snapshot *s, struct err *err)
 {
+	graph_hold(s->old);
 	if (snapshot_check_still(s, err) || snapshot_check_name(s, err))
 		return -1;
 	if (s->o->overlay) {
@@ -348,14 +352,16 @@ static int switch_all(struct snapshot *s, size_t n, struct err *err)
 	return 0;
 }
 
-/* The bulk of the flush, while the guest still works. */
+/* The bulk of the flush, while the guest still works, as if it were one of its
+ * requests; but who stops the guest need not wait for it. */
 static int flush_old(struct snapshot *s, struct err *err)
 {
-	int rc;
+	int rc = 0;
 
-	rwlock_read(&s->engine->graph.lock);
-	rc = s->old->read_only ? 0 : node_flush(s->old);
-	rwlock_drop(&s->engine->graph.lock);
+	gate_enter(&s->gate);
+	if (!s->old->read_only)
+		rc = node_flush(s->old);
+	gate_leave(&s->gate);
 	return rc ? err_sys(err, rc, "Could not flush '%s'",
 			    s->old->file->path) : 0;
 }
@@ -414,13 +420,13 @@ static int snapshot_look_first(const struct snapshot *s, struct err *err)
 	if (s->o->existing || s->o->overwrite)
 		siblings_note_path(&found, s->path);
 	siblings_look(&found, g);
-	rwlock_read(&g->lock);
+	graph_begin(g);
 	if (s->path)
 		rc = siblings_check_path(&found, g, s->path,
 					 "a snapshot into it", err);
 	else if (s->overlay)
 		rc = siblings_check(&found, s->overlay, "to write to it", err);
-	rwlock_drop(&g->lock);
+	graph_end(g);
 	siblings_release(&found);
 	return rc;
 }
@@ -428,7 +434,7 @@ static int snapshot_look_first(const struct snapshot *s, struct err *err)
 static int snapshot_prepare(struct snapshot *all, struct snapshot *s,
 			    struct err *err)
 {
-	struct rwlock *lock = &s->engine->graph.lock;
+	struct graph *g = &s->engine->graph;
 	int rc;
 
 	if (s->o->abort)
@@ -439,13 +445,13 @@ static int snapshot_prepare(struct snapshot *all, struct snapshot *s,
 			       "Parameter 'snapshot-file' is missing");
 	s->format = s->o->format ? s->o->format : "qcow2";
 	s->path = s->o->file ? chain_local_name(s->o->file) : NULL;
-	rwlock_write(lock);
+	graph_begin(g);
 	rc = snapshot_look(s, err);
 	if (!rc)
 		rc = check_twice(all, s, err);
 	if (!rc && s->o->overlay)
 		rc = look_up_overlay(s, err);
-	rwlock_drop(lock);
+	graph_end(g);
 	if (!rc && !s->o->force)
 		rc = snapshot_look_first(s, err);
 	if (!rc && !s->o->overlay)
@@ -453,14 +459,22 @@ static int snapshot_prepare(struct snapshot *all, struct snapshot *s,
 	return rc ? -1 : flush_old(s, err);
 }
 
-/* What was made and not used goes away again; graph write-held. */
-static void snapshot_release(struct snapshot *s, bool failed)
+/* What was made and not used is closed; graph write-held. */
+static void snapshot_let_go(struct snapshot *s)
 {
 	if (s->overlay && s->entered)
 		graph_put(s->overlay);
 	else if (s->overlay)
-		node_close(s->overlay);
+		graph_close(&s->engine->graph, s->overlay);
+	if (s->old)
+		graph_remove_gate(&s->gate);
 	graph_put(s->old);
+}
+
+static void snapshot_release(struct snapshot *s, bool failed)
+{
+	if (s->old)
+		drive_put(s->drive);
 	if (failed && s->created)
 		unlink(s->path);
 	free(s->backing_name);
@@ -482,15 +496,17 @@ int engine_snapshots(struct engine *e, const struct snapshot_options *o,
 	}
 	for (i = 0; i < n && !rc; i++)
 		rc = snapshot_prepare(s, &s[i], err);
-	rwlock_write(&e->graph.lock);
+	graph_begin(&e->graph);
 	if (!rc)
 		rc = switch_all(s, n, err);
 	for (i = 0; i < n; i++) {
 		if (!rc)
 			formatting[i] = formatting_line(&s[i]);
-		snapshot_release(&s[i], rc);
+		snapshot_let_go(&s[i]);
 	}
-	rwlock_drop(&e->graph.lock);
+	graph_end(&e->graph);
+	for (i = 0; i < n; i++)
+		snapshot_release(&s[i], rc);
 	free(s);
 	return rc;
 }

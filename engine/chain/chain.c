@@ -59,12 +59,18 @@ static int chain_check_share(const struct node *node,
 	return graph_check_free(node, err);
 }
 
+/* @top is above it, too. */
+static int refuse_twice(const struct node *top, const char *path,
+			struct err *err)
+{
+	return err_set(err, ERR_GENERIC, "The backing chain of '%s' is a "
+		       "loop: '%s' is in it twice", top->file->path, path);
+}
+
 static int refuse_loop(const struct opening *op, const char *path,
 		       struct err *err)
 {
-	return err_set(err, ERR_GENERIC, "The backing chain of '%s' is a "
-		       "loop: '%s' is in it twice", op->node[0]->file->path,
-		       path);
+	return refuse_twice(op->node[0], path, err);
 }
 
 /* By what was opened, not by what the name meant a moment ago. */
@@ -112,6 +118,8 @@ static int open_layer(struct opening *op, struct node_options o,
 {
 	struct node *node = open_already(op->graph, o.path);
 
+	if (node && node->announced)
+		return refuse_twice(node, o.path, err);
 	if (node) {
 		op->shared = node;
 		return chain_check_share(node, &o, err);
@@ -265,7 +273,7 @@ static int enter_all(struct opening *op, struct err *err)
 			return -1;
 		}
 	for (size_t i = op->count; i-- > 0; below = op->node[i]) {
-		graph_link(op->node[i], below);
+		graph_link_new(op->node[i], below);
 		if (below && below != op->shared)
 			graph_put(below);
 	}
@@ -280,12 +288,14 @@ int chain_open(struct graph *g, const struct node_options *o,
 	int rc;
 
 	top.path = chain_local_name(o->path);
+	graph_pause(g);
 	rc = chain_open_all(&op, &top, err);
+	graph_resume(g);
 	if (!rc)
 		rc = enter_all(&op, err);
 	if (rc)
 		for (size_t i = 0; i < op.count; i++)
-			node_close(op.node[i]);
+			graph_close(g, op.node[i]);
 	else
 		*out = op.count ? op.node[0] : graph_get(op.shared);
 	free(op.node);

@@ -10,13 +10,14 @@
 #define CHAIN_DEPTH_MAX 4096
 #define CHAIN_METADATA_MAX (64ull << 20)	/* bytes, unless told else */
 
-/* Opens o->path and all its backing files into the graph (write-held), or
- * shares what is open there already: a backing file that is open as a backing
- * file is one node, counted. Refused: loops (by device and inode), an image
- * that is in use read-write by another drive (named), a backing link without
- * a format (the sentence names `backing-format=` and --probe), json: and
- * protocol names. Backing files are opened read-only. *out has one reference
- * for the caller. On failure nothing stays open. */
+/* Opens o->path and all its backing files into the graph (write-held; paused
+ * until all of them can enter at once), or shares what is open there already:
+ * a backing file that is open as a backing file is one node, counted. Refused:
+ * loops (by device and inode), an image that is in use read-write by another
+ * drive (named), a backing link without a format (the sentence names
+ * `backing-format=` and --probe), json: and protocol names. Backing files are
+ * opened read-only. *out has one reference for the caller. On failure nothing
+ * stays open beyond graph_end(). */
 int chain_open(struct graph *g, const struct node_options *o,
 	       struct node **out, struct err *err);
 

@@ -43,12 +43,12 @@ int drive_add(struct graph *g, const char *id, struct node *node,
 		return -1;
 	d = mem_alloc(sizeof(*d));
 	d->root.id = mem_dup(id ? id : "");
+	d->refs = 1;
 	d->root.node = node;
 	d->graph = g;
 	d->read_only = o->read_only;
 	d->cache = o->cache;
-	lock_init(&d->gate);
-	cond_init(&d->opened);
+	graph_add_gate(g, &d->gate, &d->root.node);
 	list_add_tail(&g->roots, &d->root.link);
 	return 0;
 }
@@ -56,26 +56,29 @@ int drive_add(struct graph *g, const char *id, struct node *node,
 void drive_remove(struct drive *d)
 {
 	BUG_ON(d->tap);
+	gate_hold(&d->gate);
 	list_del(&d->root.link);
-	list_add(&d->graph->gone, &d->root.link);
 	graph_put(d->root.node);
 	d->root.node = NULL;
+	list_del(&d->gate.link);
+	gate_open(&d->gate);
 	drive_cont(d);
+	drive_put(d);
 }
 
-static void drive_free(struct drive *d)
+struct drive *drive_get(struct drive *d)
 {
-	list_del(&d->root.link);
-	cond_release(&d->opened);
-	lock_release(&d->gate);
+	atomic_fetch_add(&d->refs, 1);
+	return d;
+}
+
+void drive_put(struct drive *d)
+{
+	if (!d || atomic_fetch_sub(&d->refs, 1) > 1)
+		return;
+	gate_release(&d->gate);
 	free(d->root.id);
 	free(d);
-}
-
-void drive_free_removed(struct graph *g)
-{
-	list_for_each_safe(link, &g->gone)
-		drive_free(drive_linked(link));
 }
 
 struct drive *drive_find(struct graph *g, const char *id)
@@ -100,9 +103,9 @@ void drive_serve(const _Atomic bool *gone)
 
 void drive_recall(struct drive *d)
 {
-	lock_take(&d->gate);
-	cond_wake_all(&d->opened);
-	lock_drop(&d->gate);
+	lock_take(&d->gate.lock);
+	cond_wake_all(&d->gate.opened);
+	lock_drop(&d->gate.lock);
 }
 
 bool drive_serves(void)
@@ -110,65 +113,61 @@ bool drive_serves(void)
 	return client_gone;
 }
 
+static bool is_shut(const struct drive *d)
+{
+	return d->stopped || d->gate.held;
+}
+
 static bool client_waits(void)
 {
 	return !client_gone || !atomic_load(client_gone);
 }
 
-/* Waits for the guest to run before the graph is taken: a request that stood
- * still with the graph in its hands would stop every job. */
 int drive_enter(struct drive *d, unsigned *turn)
 {
 	bool enters;
 
-	lock_take(&d->gate);
-	while (d->stopped && client_waits())
-		cond_wait(&d->opened, &d->gate);
-	enters = !d->stopped;
+	lock_take(&d->gate.lock);
+	while (is_shut(d) && client_waits())
+		cond_wait(&d->gate.opened, &d->gate.lock);
+	enters = !is_shut(d);
 	*turn = d->turns;
-	d->in_flight += enters;
-	lock_drop(&d->gate);
-	if (!enters)
-		return -ECANCELED;
-	rwlock_read(&d->graph->lock);
-	return 0;
+	d->gate.in_flight += enters;
+	lock_drop(&d->gate.lock);
+	return enters ? 0 : -ECANCELED;
 }
 
 void drive_leave(struct drive *d)
 {
-	rwlock_drop(&d->graph->lock);
-	lock_take(&d->gate);
-	if (!--d->in_flight)
-		cond_wake_all(&d->opened);
-	lock_drop(&d->gate);
+	gate_leave(&d->gate);
 }
 
 void drive_stop(struct drive *d)
 {
-	lock_take(&d->gate);
+	lock_take(&d->gate.lock);
 	d->stopped = true;
-	while (d->stopped && d->in_flight)
-		cond_wait(&d->opened, &d->gate);
-	lock_drop(&d->gate);
+	while (d->stopped && d->gate.in_flight)
+		cond_wait(&d->gate.opened, &d->gate.lock);
+	lock_drop(&d->gate.lock);
 }
 
 void drive_cont(struct drive *d)
 {
-	lock_take(&d->gate);
+	lock_take(&d->gate.lock);
 	d->stopped = false;
 	d->turns++;
 	atomic_store(&d->io_status, 0);
-	cond_wake_all(&d->opened);
-	lock_drop(&d->gate);
+	cond_wake_all(&d->gate.opened);
+	lock_drop(&d->gate.lock);
 }
 
 bool drive_is_stopped(struct drive *d)
 {
 	bool stopped;
 
-	lock_take(&d->gate);
+	lock_take(&d->gate.lock);
 	stopped = d->stopped;
-	lock_drop(&d->gate);
+	lock_drop(&d->gate.lock);
 	return stopped;
 }
 
@@ -176,10 +175,10 @@ bool drive_blame(struct drive *d, unsigned turn, int errnum)
 {
 	bool fresh;
 
-	lock_take(&d->gate);
+	lock_take(&d->gate.lock);
 	fresh = d->turns == turn;
 	if (fresh)
 		atomic_store(&d->io_status, errnum);
-	lock_drop(&d->gate);
+	lock_drop(&d->gate.lock);
 	return fresh;
 }

@@ -15,26 +15,24 @@
 struct tap;
 
 struct drive {
-	struct root root;		/* id, active layer; graph lock; first
-					   in graph->roots, then ->gone */
+	struct root root;		/* id, active layer; graph lock */
+	_Atomic unsigned refs;		/* the graph's, and of who knows it
+					   without holding that */
 	struct graph *graph;
 	bool read_only;			/* as the operator asked */
 	enum file_cache cache;
 	unsigned users;			/* graph lock; exports: not to be
 					   removed */
 	struct node_stats stats;	/* guest requests only */
-	struct tap *tap;		/* on the writes, or NULL; set under
-					   the graph's write lock */
+	struct tap *tap;		/* on the writes, or NULL */
 
 	enum on_error on_read_error, on_write_error; /* graph lock */
 	_Atomic int io_status;		/* errno that stopped the guest, 0 from
 					   cont on */
 
-	struct lock gate;		/* leaf; stop / cont */
-	struct cond opened;
-	bool stopped;
+	struct gate gate;		/* its lock guards these: */
+	bool stopped;			/* stop / cont */
 	unsigned turns;			/* how often cont was called */
-	unsigned in_flight;		/* guest requests past the gate */
 };
 
 /* What a guest changes: bytes of its disk. */
@@ -45,8 +43,8 @@ struct change {
 };
 
 /* Somebody who sees everything that the guest writes to a drive, and has to:
- * a job. All are called on the thread of the request with the graph read-held,
- * the first three around one change with the exclusive range of the active
+ * a job. All are called on the thread of the request, past the gate, the first
+ * three around one change with the exclusive range of the active
  * layer, aligned to its clusters. */
 struct tap {
 	/* Before the change. 0, or -errno: it is not made, and the guest gets
@@ -67,13 +65,13 @@ int drive_add(struct graph *g, const char *id, struct node *node,
 	      const struct node_options *o, struct err *err);
 /* The test of the id alone. */
 int drive_check_id(struct graph *g, const char *id, struct err *err);
-/* Takes it from its list and lets go of its node; later requests get -ENODEV.
- * The struct stays until drive_free_removed(), for those who know it without
- * holding the graph. Graph write-held, no job on it. */
+/* Takes it from its list and lets go of its node, when no request is under way;
+ * later ones get -ENODEV. Graph write-held, no job on it. */
 void drive_remove(struct drive *drive);
-/* Frees those that were removed; nobody knows them any more. */
-void drive_free_removed(struct graph *g);
 struct drive *drive_find(struct graph *g, const char *id); /* graph read-held */
+/* For who goes on with it when the graph is no longer held. */
+struct drive *drive_get(struct drive *drive);
+void drive_put(struct drive *drive);		/* NULL is fine */
 /* All roots of a graph are drives: the drive of one (NULL: NULL), and of a
  * link of graph->roots. */
 static inline struct drive *drive_at(struct root *root)
@@ -90,7 +88,7 @@ static inline struct drive *drive_linked(struct list *link)
 struct drive *drive_of(const struct node *node);
 
 /* --- guest requests; any thread, nothing held; 0 or -errno ---
- * Wait while the guest is stopped, before they take the graph (-ECANCELED:
+ * Wait while the guest is stopped or its chain is being changed (-ECANCELED:
  * see drive_serve()). Checked: beyond the end -EINVAL, read-only -EROFS...
  * Offsets and lengths are bytes, any alignment.
  *
@@ -119,8 +117,8 @@ void drive_serve(const _Atomic bool *gone);
 void drive_recall(struct drive *d);
 bool drive_serves(void);	/* does the calling thread? */
 
-/* Around each request: past the gate, with the graph read-held. 0, or
- * -ECANCELED and nothing held. *turn says since which cont. */
+/* Around each request: past the gate. 0, or -ECANCELED and it is not. *turn
+ * says since which cont. */
 int drive_enter(struct drive *d, unsigned *turn);
 void drive_leave(struct drive *d);
 

@@ -16,20 +16,25 @@
 void graph_init(struct graph *g)
 {
 	memset(g, 0, sizeof(*g));
+	lock_init(&g->control);
 	rwlock_init(&g->lock);
+	list_init(&g->opening);
+	list_init(&g->closing);
 	list_init(&g->nodes);
+	list_init(&g->gates);
 	list_init(&g->roots);
-	list_init(&g->gone);
 	g->peeked = peek_cache_new();
 }
 
 void graph_release(struct graph *g)
 {
 	BUG_ON(!list_is_empty(&g->nodes) || !list_is_empty(&g->roots) ||
-	       !list_is_empty(&g->gone));
+	       !list_is_empty(&g->opening) || !list_is_empty(&g->closing) ||
+	       !list_is_empty(&g->gates));
 	free(g->left);
 	peek_cache_free(g->peeked);
 	rwlock_release(&g->lock);
+	lock_release(&g->control);
 }
 
 static struct node *node_of(struct list *link)
@@ -37,12 +42,180 @@ static struct node *node_of(struct list *link)
 	return container_of(link, struct node, link);
 }
 
+/* --- changing --- */
+
+void graph_begin(struct graph *g)
+{
+	lock_take(&g->control);
+	g->changing = true;
+	graph_resume(g);
+}
+
+void graph_pause(struct graph *g)
+{
+	if (!g->changing)
+		return;
+	g->paused = true;
+	rwlock_drop(&g->lock);
+}
+
+void graph_resume(struct graph *g)
+{
+	if (!g->changing)
+		return;
+	rwlock_write(&g->lock);
+	g->paused = false;
+}
+
+/* --- closing; begun --- */
+
+static bool is_left(const struct left *l, const struct file *id)
+{
+	return l->dev == id->dev && l->ino == id->ino && !id->block_device;
+}
+
+static size_t lefts(const struct graph *g)
+{
+	return g->left_count < GRAPH_LEFT_MAX ? g->left_count : GRAPH_LEFT_MAX;
+}
+
+/* The place of the one that was there before, or of the oldest, or NULL. */
+static struct left *left_place(struct graph *g, const struct file *id)
+{
+	if (!g->left)
+		g->left = mem_try(GRAPH_LEFT_MAX, sizeof(*g->left));
+	for (size_t i = 0; i < lefts(g); i++)
+		if (is_left(&g->left[i], id))
+			return &g->left[i];
+	return g->left ? &g->left[g->left_count++ % GRAPH_LEFT_MAX] : NULL;
+}
+
+/* What can't be remembered is asked about like any other overlay. */
+static void close_left(struct graph *g, struct node *node)
+{
+	struct file *file = node_detach(node);
+	struct timespec changed;
+	struct left *place;
+
+	if (file_changed(file, &changed)) {
+		place = left_place(g, file);
+		if (place)
+			*place = (struct left){ .dev = file->dev,
+						.ino = file->ino,
+						.changed = changed };
+	}
+	file_close(file);
+}
+
+/* In no list. */
+static void graph_close_one(struct graph *g, struct node *node)
+{
+	int rc = node_settle(node);
+
+	if (rc && g->events)
+		event_notice(g->events, "Could not flush '%s' before it was "
+			     "closed: %s", node->file->path, strerror(-rc));
+	if (node->left)
+		close_left(g, node);
+	else
+		node_close(node);
+}
+
+static void graph_close_all(struct graph *g)
+{
+	list_for_each_safe(link, &g->closing) {
+		list_del(link);
+		graph_close_one(g, node_of(link));
+	}
+}
+
+void graph_close_gone(struct graph *g)
+{
+	if (list_is_empty(&g->closing))
+		return;
+	graph_pause(g);
+	graph_close_all(g);
+	graph_resume(g);
+}
+
+void graph_end(struct graph *g)
+{
+	if (!g->paused)
+		graph_pause(g);
+	list_for_each(link, &g->gates)
+		gate_open(container_of(link, struct gate, link));
+	graph_close_all(g);
+	g->changing = false;
+	lock_drop(&g->control);
+}
+
+void graph_close(struct graph *g, struct node *node)
+{
+	if (g->changing)
+		list_add_tail(&g->closing, &node->link);
+	else
+		graph_close_one(g, node);
+}
+
+void graph_hold_gate(struct graph *g, struct gate *gate)
+{
+	gate_hold(gate);
+	if (!g->changing)
+		gate_open(gate);
+}
+
+void graph_hold(struct node *node)
+{
+	struct graph *g = node->graph;
+
+	list_for_each(link, &g->gates) {
+		struct gate *gate = container_of(link, struct gate, link);
+
+		if (chain_has(*gate->node, node))
+			graph_hold_gate(g, gate);
+	}
+}
+
+void graph_hold_all(struct graph *g)
+{
+	list_for_each(link, &g->gates)
+		graph_hold_gate(g, container_of(link, struct gate, link));
+}
+
+void graph_add_gate(struct graph *g, struct gate *gate,
+		    struct node *const *node)
+{
+	gate_init(gate, node);
+	list_add(&g->gates, &gate->link);
+}
+
+void graph_remove_gate(struct gate *gate)
+{
+	list_del(&gate->link);
+	gate_release(gate);
+}
+
+/* --- nodes --- */
+
+static struct node *find_in(const struct list *nodes, const char *name)
+{
+	list_for_each(link, nodes)
+		if (!strcmp(node_of(link)->name, name))
+			return node_of(link);
+	return NULL;
+}
+
+static bool name_is_taken(struct graph *g, const char *name)
+{
+	return graph_find(g, name) || find_in(&g->opening, name);
+}
+
 static void name_node(struct graph *g, struct node *node)
 {
 	do
 		snprintf(node->name, sizeof(node->name), "#block%03u",
 			 ++g->next_node);
-	while (graph_find(g, node->name));
+	while (name_is_taken(g, node->name));
 }
 
 static void graph_tell(struct node *node, const struct event *ev)
@@ -51,10 +224,10 @@ static void graph_tell(struct node *node, const struct event *ev)
 		event_publish(node->graph->events, ev);
 }
 
-int graph_add(struct graph *g, struct node *node, struct err *err)
+int graph_announce(struct graph *g, struct node *node, struct err *err)
 {
 	if (node->name[0]) {
-		if (graph_find(g, node->name))
+		if (name_is_taken(g, node->name))
 			return err_set(err, ERR_GENERIC,
 				       "Duplicate nodes with node-name='%s'",
 				       node->name);
@@ -69,7 +242,29 @@ int graph_add(struct graph *g, struct node *node, struct err *err)
 	node->tell = graph_tell;
 	node->index = index_new(&g->shape);
 	node->refs = 1;
-	list_add(&g->nodes, &node->link);
+	node->announced = true;
+	node->born = ++g->births;
+	list_add(&g->opening, &node->link);
+	return 0;
+}
+
+void graph_enter(struct node *node)
+{
+	struct list *at = &node->graph->nodes;
+
+	node->announced = false;
+	list_del(&node->link);
+	while (at->next != &node->graph->nodes &&
+	       node_of(at->next)->born > node->born)
+		at = at->next;
+	list_add(at, &node->link);
+}
+
+int graph_add(struct graph *g, struct node *node, struct err *err)
+{
+	if (graph_announce(g, node, err))
+		return -1;
+	graph_enter(node);
 	return 0;
 }
 
@@ -107,16 +302,6 @@ void graph_leave_behind(struct node *top, struct node *base)
 		n->left = true;
 }
 
-static bool is_left(const struct left *l, const struct file *id)
-{
-	return l->dev == id->dev && l->ino == id->ino && !id->block_device;
-}
-
-static size_t lefts(const struct graph *g)
-{
-	return g->left_count < GRAPH_LEFT_MAX ? g->left_count : GRAPH_LEFT_MAX;
-}
-
 bool graph_was_left(struct graph *g, const struct file *id,
 		    const struct timespec *changed)
 {
@@ -128,34 +313,6 @@ bool graph_was_left(struct graph *g, const struct file *id,
 	return false;
 }
 
-/* The place of the one that was there before, or of the oldest, or NULL. */
-static struct left *left_place(struct graph *g, const struct file *id)
-{
-	if (!g->left)
-		g->left = mem_try(GRAPH_LEFT_MAX, sizeof(*g->left));
-	for (size_t i = 0; i < lefts(g); i++)
-		if (is_left(&g->left[i], id))
-			return &g->left[i];
-	return g->left ? &g->left[g->left_count++ % GRAPH_LEFT_MAX] : NULL;
-}
-
-/* What can't be remembered is asked about like any other overlay. */
-static void close_left(struct graph *g, struct node *node)
-{
-	struct file *file = node_detach(node);
-	struct timespec changed;
-	struct left *place;
-
-	if (file_changed(file, &changed)) {
-		place = left_place(g, file);
-		if (place)
-			*place = (struct left){ .dev = file->dev,
-						.ino = file->ino,
-						.changed = changed };
-	}
-	file_close(file);
-}
-
 /* Round by round, not by recursion: a chain may be long. */
 void graph_put(struct node *node)
 {
@@ -163,28 +320,30 @@ void graph_put(struct node *node)
 		struct node *below = node->backing;
 
 		graph_leave(node);
-		if (node->left)
-			close_left(node->graph, node);
-		else
-			node_close(node);
+		graph_close(node->graph, node);
 		node = below;
 	}
 }
 
 struct node *graph_find(struct graph *g, const char *name)
 {
-	list_for_each(link, &g->nodes)
-		if (!strcmp(node_of(link)->name, name))
+	return find_in(&g->nodes, name);
+}
+
+static struct node *find_file_in(const struct list *nodes,
+				 const struct file *f)
+{
+	list_for_each(link, nodes)
+		if (file_is_same(node_of(link)->file, f))
 			return node_of(link);
 	return NULL;
 }
 
 struct node *graph_find_file(struct graph *g, const struct file *f)
 {
-	list_for_each(link, &g->nodes)
-		if (file_is_same(node_of(link)->file, f))
-			return node_of(link);
-	return NULL;
+	struct node *node = find_file_in(&g->nodes, f);
+
+	return node ? node : find_file_in(&g->opening, f);
 }
 
 struct node *graph_overlay(struct node *node, unsigned n)
@@ -229,13 +388,19 @@ void graph_forget_maps(struct graph *g)
 	atomic_fetch_add(&g->shape, 1);
 }
 
+void graph_link_new(struct node *node, struct node *backing)
+{
+	node->backing = backing ? graph_get(backing) : NULL;
+	graph_forget_maps(node->graph);
+}
+
 void graph_link(struct node *node, struct node *backing)
 {
 	struct node *old = node->backing;
 
-	node->backing = backing ? graph_get(backing) : NULL;
+	graph_hold(node);
+	graph_link_new(node, backing);
 	graph_put(old);
-	graph_forget_maps(node->graph);
 }
 
 /* --- who is busy --- */

@@ -1,12 +1,27 @@
 /* graph.h - all open images, who is whose backing file, who is busy.
  *
- * One reader/writer lock (order 1, the outermost, writer preferred) guards the
- * links. It is read-held for the time of one request and write-held to change
- * a link; so who has it for writing has drained every request.
+ * Who changes the graph goes through graph_begin() and graph_end(): one at a
+ * time (`control`), and with the reader/writer lock write-held for as long as
+ * somebody might see half of it. What takes time and shows nothing half-done,
+ * opening and closing above all, happens in between without that lock, after
+ * graph_pause(): nobody else changes the graph meanwhile, but all may look.
+ *
+ * Guests' requests take neither: they come through gates (gate.h), and whoever
+ * changes what they see has to hold those first, graph_hold(). What guests
+ * may see of a node is what lies below it and how that is written (backing,
+ * backing_name, no_discard, size, the driver's tables), of a drive its node,
+ * its tap and whether it is read-only.
+ *
+ * Lock order: 0 control; 1 the graph's lock (writer preferred); a range of a
+ * node (range.h) 2; node.meta 3; leaves. A gate's place is taken before any
+ * lock and kept while ranges are taken; who waits at graph_hold() has 0 and 1,
+ * so a request that is under way takes neither of these. vm.h and nbd_impl.h
+ * have locks that come before all of them.
  */
 #ifndef BLKMON_GRAPH_H
 #define BLKMON_GRAPH_H
 
+#include "engine/chain/gate.h"
 #include "engine/image/node.h"
 #include "engine/util/list.h"
 #include "engine/util/thread.h"
@@ -39,16 +54,25 @@ struct left {
 };
 
 struct graph {
-	struct rwlock lock;	/* order 1 */
+	struct lock control;	/* order 0 */
+	bool changing;		/* control: somebody has begun ... */
+	bool paused;		/* ... and has let go of the lock */
+	struct list opening;	/* control: struct node, not in `nodes` yet */
+	struct list closing;	/* control: struct node, no longer there */
+
+	struct rwlock lock;	/* order 1; read to look; for changes write,
+				   and control before that. So who has control
+				   may look without it */
 	struct list nodes;	/* struct node, newest first */
+	struct list gates;	/* struct gate */
 	struct list roots;	/* struct root, oldest first */
-	struct list gone;	/* struct root, removed, not freed yet */
 	unsigned next_node;	/* for #blockNNN */
+	uint64_t births;	/* control: of nodes */
 	_Atomic uint64_t shape;	/* counts changes of what is seen; index.h */
 	struct event_ring *events;	/* where images and drives tell of
 					   trouble; NULL: nowhere. Constant */
-	struct left *left;	/* GRAPH_LEFT_MAX; what they hold is held by
-				   others now. NULL: none */
+	struct left *left;	/* control: GRAPH_LEFT_MAX; what they hold is
+				   held by others now. NULL: none */
 	size_t left_count;	/* so many were there; the oldest are gone */
 	struct peek_cache *peeked;	/* siblings.h; has a lock of its own */
 	struct vm *vm;	/* who uses the drives; constant. NULL: nobody
@@ -58,20 +82,56 @@ struct graph {
 void graph_init(struct graph *g);
 void graph_release(struct graph *g);	/* everything was closed before */
 
-/* All below: graph write-held, unless it says read. */
+/* Control and the lock, for writing. */
+void graph_begin(struct graph *g);
+/* Lets go of the lock, and takes it again; the graph stays as it is. */
+void graph_pause(struct graph *g);
+void graph_resume(struct graph *g);
+/* Lets go of the lock if it is held; opens the gates; closes the images that
+ * nobody refers to any more, and tells if that failed; then somebody else may
+ * begin. So after it their files can be opened again. */
+void graph_end(struct graph *g);
+/* The closing alone, with a pause for it. */
+void graph_close_gone(struct graph *g);
+
+/* A graph that one thread alone knows needs no begin and end: what is said of
+ * them below then happens at once. */
+
+/* Holds until graph_end() the gates of all chains that have @node in them:
+ * waits until no guest's request is under way there. Begun. */
+void graph_hold(struct node *node);
+void graph_hold_all(struct graph *g);
+/* The same of one of them. */
+void graph_hold_gate(struct graph *g, struct gate *gate);
+
+/* All below: graph write-held, begun, unless it says read. */
+
+/* A new gate in front of the chain of *@node. */
+void graph_add_gate(struct graph *g, struct gate *gate,
+		    struct node *const *node);
+void graph_remove_gate(struct gate *gate);	/* nobody is at it */
 
 /* Enters an opened node with one reference; names it if it has no name.
  * Duplicate name: -1, "Duplicate nodes with node-name='x'". */
 int graph_add(struct graph *g, struct node *node, struct err *err);
+/* The same in two steps: with the first one it has its name, and is found by
+ * its file, but by nobody who looks for a name; its place among the nodes is
+ * that of this moment. Before the second it may be let go of with graph_put().
+ * The first needs no lock. */
+int graph_announce(struct graph *g, struct node *node, struct err *err);
+void graph_enter(struct node *node);
 /* Takes out again what has only just been added, and nothing refers to. */
 void graph_leave(struct node *node);
 struct node *graph_get(struct node *node);
-/* Drops a reference; the last one unlinks (its backing file in turn) and
- * closes it. */
+/* Drops a reference; the last one unlinks (its backing file in turn), and
+ * graph_end() closes it. No lock. */
 void graph_put(struct node *node);
+/* graph_end() closes a node that is in no graph. No lock. */
+void graph_close(struct graph *g, struct node *node);
 
 struct node *graph_find(struct graph *g, const char *name);	  /* read */
-struct node *graph_find_file(struct graph *g, const struct file *f); /* read */
+/* Begun; also what is announced only (node->announced). No lock. */
+struct node *graph_find_file(struct graph *g, const struct file *f);
 /* The @n-th image (from 0) that has @node as its backing file, or NULL. */
 struct node *graph_overlay(struct node *node, unsigned n);	  /* read */
 
@@ -81,8 +141,10 @@ struct root *graph_root_of(const struct node *node);		  /* read */
 struct root *graph_root_above(const struct node *node);		  /* read */
 
 /* node->backing = @backing (takes a reference of its own; NULL none), puts
- * the old one, forgets merged maps. */
+ * the old one, forgets merged maps. Holds the gates above. */
 void graph_link(struct node *node, struct node *backing);
+/* The same for a node that has none and that nobody uses yet. */
+void graph_link_new(struct node *node, struct node *backing);
 
 /* Forgets all merged maps: an image was changed in what it shows. */
 void graph_forget_maps(struct graph *g);
@@ -94,7 +156,7 @@ void graph_forget_maps(struct graph *g);
 void graph_leave_behind(struct node *top, struct node *base);
 /* Is the file @id one of them, not changed since @changed? */
 bool graph_was_left(struct graph *g, const struct file *id,
-		    const struct timespec *changed);		  /* read */
+		    const struct timespec *changed);	/* begun; no lock */
 
 /* Marks every image from @top down to and including @bottom as used by @who.
  * If one is used already: marks none, ERR_DEVICE_IN_USE, `Node 'N' is busy:

@@ -1,8 +1,8 @@
 /* index.c - merged maps, a slice at a time. See index.h.
  *
- * A slice is built without the lock: it is held by nobody else yet, and the
- * graph does not change while its reader holds it. If two build the same
- * slice at once, the second one's is thrown away.
+ * A slice is built without the lock: it is held by nobody else yet, and this
+ * chain does not change under its reader. If two build the same slice at once,
+ * the second one's is thrown away.
  */
 #include "engine/chain/index.h"
 
@@ -127,15 +127,17 @@ static bool index_look(struct index *index, uint64_t shape, uint64_t off,
 	return true;
 }
 
-/* Takes @slice; index->lock is held. Without memory it is not kept. */
-static void index_enter(struct index *index, struct slice *slice)
+/* Takes @slice, of @shape; index->lock is held. Without memory, and where
+ * somebody has seen another shape since, it is not kept. */
+static void index_enter(struct index *index, uint64_t shape,
+			struct slice *slice)
 {
 	struct slice **at = NULL;
 
 	if (!index->bucket)
 		index->bucket = mem_try(INDEX_BUCKETS,
 					sizeof(index->bucket[0]));
-	if (index->bucket)
+	if (index->bucket && index->shape == shape)
 		at = slice_place(index, slice->number);
 	if (!at || *at) {
 		slice_free(slice);
@@ -185,7 +187,7 @@ int index_find(struct node *top, uint64_t off, uint64_t len, struct span *out)
 			return rc;
 		*out = slice_at(slice, off);
 		lock_take(&index->lock);
-		index_enter(index, slice);
+		index_enter(index, shape, slice);
 		lock_drop(&index->lock);
 	}
 	out->len = min_u64(out->off + out->len - off, len);

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "engine/chain/graph.h"
 #include "engine/chain/index.h"
 #include "engine/util/bytes.h"
 #include "engine/util/clock.h"
@@ -524,6 +525,8 @@ int node_grow(struct node *node, uint64_t size, struct err *err)
 	size = align_up(size, NODE_SECTOR);
 	if (size <= old)
 		return 0;
+	if (node->graph)
+		graph_hold(node);
 	if (node->drv->grow_begin(node, size, err) < 0)
 		return -1;
 	atomic_store(&node->size, size);

@@ -2,7 +2,7 @@
  *
  * Every request on an image enters here: it is checked once, takes its range,
  * is counted, and is cut into runs. Callers hold the graph for reading
- * (graph.h); guest requests come through drive.h, which takes it.
+ * (graph.h) or are past a gate (gate.h), as guests' requests are.
  *
  * A request beyond the end of an image reads zeroes and must not write.
  */
@@ -11,7 +11,7 @@
 
 #include "engine/image/node.h"
 
-/* --- requests; graph held for reading by the caller; 0 or -errno --- */
+/* --- requests; graph held or past a gate; 0 or -errno --- */
 
 /* What a guest sees of the disk whose active layer is @node. */
 int node_read(struct node *node, uint64_t off, uint64_t len, void *buf);
@@ -21,8 +21,8 @@ int node_zero(struct node *node, uint64_t off, uint64_t len, bool unmap);
 int node_discard(struct node *node, uint64_t off, uint64_t len);
 int node_flush(struct node *node);
 /* Grows the disk to @size bytes (rounded up to a sector); the new part reads
- * as zeroes, whatever lies below; durable. Graph write-held, or no request in
- * flight. 0, or -1 and err, with the disk as long as it was. */
+ * as zeroes, whatever lies below; durable. Graph write-held; holds the gates
+ * above. 0, or -1 and err, with the disk as long as it was. */
 int node_grow(struct node *node, uint64_t size, struct err *err);
 
 /* A write of whatever kind reached up to byte @end of the guest's disk: tells

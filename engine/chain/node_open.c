@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "engine/chain/format.h"
+#include "engine/chain/graph.h"
 #include "engine/util/mem.h"
 #include "engine/util/str.h"
 
@@ -123,10 +124,14 @@ int node_open(struct node **out, const struct node_options *o,
 	return node_open_file(out, file, o, err);
 }
 
+int node_settle(struct node *node)
+{
+	return node->read_only ? 0 : node->drv->settle(node);
+}
+
 void node_close(struct node *node)
 {
-	if (!node->read_only)
-		node->drv->settle(node);
+	node_settle(node);
 	node->drv->close(node);
 	node_free(node);
 }
@@ -135,8 +140,7 @@ struct file *node_detach(struct node *node)
 {
 	struct file *file = node->file;
 
-	if (!node->read_only)
-		node->drv->settle(node);
+	node_settle(node);
 	node->drv->close(node);
 	node->file = NULL;
 	node_free(node);
@@ -177,6 +181,8 @@ int node_set_writable(struct node *node, bool writable, struct err *err)
 	if (writable && node->file->role == LOCKS_NONE)
 		return err_set(err, ERR_GENERIC, "force-share=on can only be "
 			       "used with read-only images");
+	if (node->graph)
+		graph_hold(node);
 	rc = writable ? make_writable(node, err) : make_read_only(node, err);
 	if (!rc)
 		node->read_only = !writable;

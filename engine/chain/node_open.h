@@ -14,14 +14,17 @@ int node_open(struct node **out, const struct node_options *o,
  * when it fails. */
 int node_open_file(struct node **out, struct file *file,
 		   const struct node_options *o, struct err *err);
-/* Flushes a writable image, closes it. Never with requests in flight. */
+/* What waits in memory goes to the disk, of an image that may be written: it
+ * can be closed then. 0 or -errno. No request in flight. */
+int node_settle(struct node *node);
+/* Does that, and closes it. Never with requests in flight. */
 void node_close(struct node *node);
 
 /* Closes all but its file, which the caller gets. */
 struct file *node_detach(struct node *node);
 
 /* Between read-only and read-write, on disk and in the locks. No-op if so
- * already. Graph write-held. */
+ * already. Graph write-held; holds the gates above the image. */
 int node_set_writable(struct node *node, bool writable, struct err *err);
 
 #endif

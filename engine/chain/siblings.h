@@ -51,7 +51,7 @@ void siblings_note_file(struct siblings *s, const char *path);
  * published. Graph not held. */
 void siblings_look(struct siblings *s, struct graph *g);
 
-/* Graph held. Refuses to write to @node if somebody was found who reads from
+/* Graph begun. Refuses to write to @node if somebody was found who reads from
  * it and is not open here above it; or if it was looked for others but not for
  * it, which came only now. ERR_GENERIC, names both. @what begins the sentence:
  * "a commit". */

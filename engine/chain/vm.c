@@ -24,20 +24,33 @@ bool vm_runs(const struct vm *vm)
 	return atomic_load(&vm->state) == VM_RUNNING;
 }
 
-/* A drive that is not as @stopped says, or NULL. */
+/* A drive that is not as @stopped says, counted, or NULL. */
 static struct drive *next_drive(struct graph *graph, bool stopped)
 {
-	struct drive *drive = NULL;
+	struct drive *found = NULL;
 
 	rwlock_read(&graph->lock);
 	list_for_each(link, &graph->roots) {
-		drive = drive_linked(link);
-		if (drive_is_stopped(drive) != stopped)
-			break;
-		drive = NULL;
+		struct drive *drive = drive_linked(link);
+
+		if (drive_is_stopped(drive) == stopped)
+			continue;
+		found = drive_get(drive);
+		break;
 	}
 	rwlock_drop(&graph->lock);
-	return drive;
+	return found;
+}
+
+static void for_all_drives(struct graph *graph, bool stopped,
+			   void (*fn)(struct drive *drive))
+{
+	struct drive *drive;
+
+	while ((drive = next_drive(graph, stopped))) {
+		fn(drive);
+		drive_put(drive);
+	}
 }
 
 static void publish(struct vm *vm, enum event_type type)
@@ -51,14 +64,11 @@ static void publish(struct vm *vm, enum event_type type)
 /* Lock held. */
 static void vm_stop_held(struct vm *vm, enum vm_state why)
 {
-	struct drive *drive;
-
 	if (!vm_runs(vm))
 		return;
 	atomic_store(&vm->state, why);
 	/* without the graph: a request past the gate may be waiting for it */
-	while ((drive = next_drive(vm->graph, true)))
-		drive_stop(drive);
+	for_all_drives(vm->graph, true, drive_stop);
 	publish(vm, EVENT_STOP);
 }
 
@@ -79,14 +89,11 @@ void vm_fail(struct vm *vm, struct drive *drive, unsigned turn, int errnum)
 
 void vm_cont(struct vm *vm)
 {
-	struct drive *drive;
-
 	lock_take(&vm->lock);
 	if (!vm_runs(vm)) {
 		atomic_store(&vm->state, VM_RUNNING);
 		publish(vm, EVENT_RESUME);
-		while ((drive = next_drive(vm->graph, false)))
-			drive_cont(drive);
+		for_all_drives(vm->graph, false, drive_cont);
 	}
 	lock_drop(&vm->lock);
 }

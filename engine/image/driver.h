@@ -1,11 +1,11 @@
 /* driver.h - what an image format can do. One table per format.
  *
  * Drivers trust their callers: the front door (node.c) has checked that a
- * request lies inside the image, holds the graph for reading and the range of
- * the request, and has cut it where that matters. A driver guards its own
- * metadata with node.meta (lock order 3) and moves no guest data, but for
- * compressed clusters: it says where data lies (map) and where it has to go
- * (write_begin / write_end), and the callers move it, outside the lock.
+ * request lies inside the image, keeps the graph as it is (graph.h) and holds
+ * the range of the request, and has cut it where that matters. A driver guards
+ * its own metadata with node.meta (lock order 3) and moves no guest data, but
+ * for compressed clusters: it says where data lies (map) and where it has to
+ * go (write_begin / write_end), and the callers move it, outside the lock.
  */
 #ifndef BLKMON_DRIVER_H
 #define BLKMON_DRIVER_H
@@ -115,7 +115,7 @@ struct driver {
 	int (*settle)(struct node *node);
 	/* Makes room in the tables for a disk of @size bytes, a multiple of a
 	 * sector and > node->size, of which nothing shows. Graph write-held,
-	 * or no I/O in flight. 0, or -1 and err. */
+	 * no request under way. 0, or -1 and err. */
 	int (*grow_begin)(struct node *node, uint64_t size, struct err *err);
 	/* After it: what was written is durable, and then the disk has @size
 	 * bytes, durably; node->size is the caller's. */
@@ -133,7 +133,8 @@ struct driver {
 	 * NULL where the format can't. Exclusive range of all held. */
 	int (*empty)(struct node *node);
 	/* An internal snapshot of the disk as it is; the next free id. NULL
-	 * where the format has none. Graph write-held; durable. */
+	 * where the format has none. Durable. No request of a guest or a job
+	 * under way, but info() and map() may be asked. */
 	int (*snapshot_create)(struct node *node,
 			       const struct snapshot_wish *wish,
 			       struct err *err);

@@ -86,7 +86,7 @@ struct node {
 	struct node *backing;		/* counted reference, or NULL */
 	const char *backing_name;	/* the driver's: as in the header, */
 	const char *backing_format;	/* or NULL */
-	bool read_only;
+	_Atomic bool read_only;
 	const struct claim *claim;	/* of the job that uses it, or NULL */
 	unsigned refs;			/* overlays, drives, jobs, monitor */
 	bool monitor;			/* opened by name, deleted by name */
@@ -98,6 +98,8 @@ struct node {
 					   from it (siblings.h) */
 	bool forced;			/* never look: the operator's word */
 	bool left;			/* what it holds a job put elsewhere */
+	bool announced;			/* not in the graph yet; graph.h */
+	uint64_t born;			/* the order of nodes */
 	struct list link;		/* in graph->nodes */
 
 	_Atomic uint64_t size;		/* bytes of the guest's disk */

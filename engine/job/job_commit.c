@@ -71,6 +71,7 @@ static int overlay_relink(struct commit *c, struct node *overlay,
 
 	if (node_set_writable(overlay, true, err) < 0)
 		return -1;
+	graph_hold(overlay);
 	rc = overlay->drv->set_backing(overlay, name, format, err);
 	if (!rc)
 		graph_link(overlay, to);
@@ -122,9 +123,9 @@ static int commit_finish(struct job *job, struct err *err)
 
 	if (rc < 0)
 		return rc;
-	rwlock_write(&c->im.jobs->graph->lock);
+	graph_begin(c->im.jobs->graph);
 	rc = commit_relink(c, err);
-	rwlock_drop(&c->im.jobs->graph->lock);
+	graph_end(c->im.jobs->graph);
 	return rc;
 }
 
@@ -146,9 +147,9 @@ static void commit_release(struct job *job)
 	struct err err = ERR_INIT;
 
 	job_images_flush(&c->im, &err);
-	rwlock_write(&graph->lock);
+	graph_begin(graph);
 	commit_close(c);
-	rwlock_drop(&graph->lock);
+	graph_end(graph);
 	free(c);
 }
 

@@ -55,8 +55,8 @@ void active_close(struct active *a);
 /* Brings base in sync, the first time or again; graph not held. As
  * pass_run(). */
 int active_pass(struct active *a, struct job *job);
-/* Graph write-held, so no request is under way: base is equal, and the guest's
- * writes go to the drive alone again. */
+/* Graph write-held, holds the drive's gate: from here on no request is under
+ * way, base is equal, and the guest's writes go to the drive alone again. */
 int active_settle(struct active *a, struct err *err);
 
 /* Everything between @top and @base (NULL: all below) into @top. @backing:

@@ -59,8 +59,10 @@ int active_pass(struct active *a, struct job *job)
 
 int active_settle(struct active *a, struct err *err)
 {
-	int rc = a->mirror.failed;
+	int rc;
 
+	graph_hold_gate(a->im.jobs->graph, &a->drive->gate);
+	rc = a->mirror.failed;
 	if (rc)
 		return err_sys(err, rc, "Could not write what the guest wrote "
 			       "to '%s' too", a->im.base->file->path);
@@ -117,33 +119,32 @@ static void pivot(struct active *a)
 static int active_finish(struct job *job, struct err *err)
 {
 	struct active *a = job->opaque;
-	struct rwlock *lock = &a->im.jobs->graph->lock;
+	struct graph *graph = a->im.jobs->graph;
 	int rc;
 
 	atomic_store(&a->mirror.durable, true);
 	rc = job_images_flush(&a->im, err);
 	if (rc < 0)
 		return rc;
-	rwlock_write(lock);
+	graph_begin(graph);
 	rc = active_settle(a, err);
 	a->pivoted = !rc && a->pivot;
 	if (a->pivoted)
 		pivot(a);
-	rwlock_drop(lock);
+	graph_end(graph);
 	return rc || a->pivoted ? rc : job_images_flush(&a->im, err);
 }
 
-/* What is let go of is flushed first: closing it would do so with the graph
- * held, and every guest would wait. */
+/* What is let go of is flushed first, while the guest works. */
 static void active_release(struct job *job)
 {
 	struct active *a = job->opaque;
 	struct graph *graph = a->im.jobs->graph;
 
 	node_flush(a->pivoted ? a->im.top : a->im.base);
-	rwlock_write(&graph->lock);
+	graph_begin(graph);
 	active_close(a);
-	rwlock_drop(&graph->lock);
+	graph_end(graph);
 	free(a);
 }
 

@@ -44,6 +44,7 @@ static int stream_relink(struct stream *s, struct err *err)
 
 	if (!top->drv->set_backing || (!has_work(s) && !s->backing))
 		return 0;
+	graph_hold(top);
 	if (top->drv->set_backing(top, s->backing,
 				  base ? base->drv->name : NULL, err) < 0)
 		return -1;
@@ -63,9 +64,9 @@ static int stream_finish(struct job *job, struct err *err)
 
 	if (rc < 0)
 		return rc;
-	rwlock_write(&s->im.jobs->graph->lock);
+	graph_begin(s->im.jobs->graph);
 	rc = stream_relink(s, err);
-	rwlock_drop(&s->im.jobs->graph->lock);
+	graph_end(s->im.jobs->graph);
 	return rc;
 }
 
@@ -83,9 +84,9 @@ static void stream_release(struct job *job)
 	struct err err = ERR_INIT;
 
 	job_images_flush(&s->im, &err);
-	rwlock_write(&graph->lock);
+	graph_begin(graph);
 	stream_close(s);
-	rwlock_drop(&graph->lock);
+	graph_end(graph);
 	free(s);
 }
 

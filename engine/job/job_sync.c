@@ -73,16 +73,16 @@ static int sync_run(struct job *job)
 static int sync_finish(struct job *job, struct err *err)
 {
 	struct sync *s = job->opaque;
-	struct rwlock *lock = &job->jobs->graph->lock;
+	struct graph *graph = job->jobs->graph;
 	int rc;
 
-	rwlock_write(lock);
+	graph_begin(graph);
 	rc = active_settle(&s->active, err);
 	if (!rc)
 		rc = job_images_flush(&s->active.im, err);
 	if (!rc && s->empty)
 		rc = empty_overlay(s->active.im.top, err);
-	rwlock_drop(lock);
+	graph_end(graph);
 	return rc;
 }
 
@@ -91,12 +91,12 @@ static int sync_finish(struct job *job, struct err *err)
 static void sync_release(struct job *job)
 {
 	struct sync *s = job->opaque;
-	struct rwlock *lock = &job->jobs->graph->lock;
+	struct graph *graph = job->jobs->graph;
 
 	node_flush(s->active.im.base);
-	rwlock_write(lock);
+	graph_begin(graph);
 	active_close(&s->active);
-	rwlock_drop(lock);
+	graph_end(graph);
 	free(s);
 }
 
@@ -242,16 +242,15 @@ static int sync_await(struct job *job, const struct sync_options *o,
 int sync_commit(struct jobs *jobs, const struct sync_options *o,
 		struct err *err)
 {
-	struct rwlock *lock = &jobs->graph->lock;
 	struct siblings found = SIBLINGS_INIT;
 	struct job *job;
 	int rc;
 
 	if (!o->force)
 		sync_look(jobs, o->device, &found);
-	rwlock_write(lock);
+	graph_begin(jobs->graph);
 	job = sync_begin(jobs, o, &found, err);
-	rwlock_drop(lock);
+	graph_end(jobs->graph);
 	siblings_release(&found);
 	if (!job)
 		return -1;

@@ -97,11 +97,14 @@ void mirror_open(struct mirror *m, struct drive *drive, struct node *target)
 		.drive = drive, .node = drive->root.node, .target = target,
 		.lost = MIRROR_WHOLE,
 	};
+	graph_hold_gate(drive->graph, &drive->gate);
 	drive->tap = &m->tap;
 }
 
 void mirror_close(struct mirror *m)
 {
-	if (m->drive->tap == &m->tap)
-		m->drive->tap = NULL;
+	if (m->drive->tap != &m->tap)
+		return;
+	graph_hold_gate(m->drive->graph, &m->drive->gate);
+	m->drive->tap = NULL;
 }

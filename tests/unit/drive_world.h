@@ -24,7 +24,6 @@ static inline void start(unsigned layers, const struct node_options *o)
 static inline void stop(void)
 {
 	drive_remove(drive);
-	drive_free_removed(&graph);
 	graph_release(&graph);
 }
 

@@ -92,6 +92,7 @@ static void qcow2_close(struct node *node)
 	qcow2_header_release(&q->h);
 	free(q->set.slot);
 	free(q->freed.v);
+	lock_release(&q->shown);
 	lock_release(&q->sync);
 	cond_release(&q->synced);
 	free(q);
@@ -119,6 +120,7 @@ static int qcow2_open(struct node *node, const struct node_options *o,
 		return -1;
 	}
 	qcow2_set_geometry(q);
+	lock_init(&q->shown);
 	lock_init(&q->sync);
 	cond_init(&q->synced);
 	qcow2_cache_init(&q->cache, q->cluster);
@@ -356,9 +358,6 @@ static void qcow2_info(struct node *node, struct image_info *info)
 
 	info->format = "qcow2";
 	info->cluster_size = (uint32_t)q->cluster;
-	info->dirty = h->incompatible & QCOW2_INCOMPAT_DIRTY;
-	info->corrupt = (h->incompatible & QCOW2_INCOMPAT_CORRUPT) ||
-			atomic_load(&q->corrupt);
 	info->qcow2.compat = h->version >= 3 ? "1.1" : "0.10";
 	info->qcow2.compression = h->compression ? "zstd" : "zlib";
 	info->qcow2.lazy_refcounts = h->compatible & QCOW2_COMPAT_LAZY;
@@ -367,7 +366,12 @@ static void qcow2_info(struct node *node, struct image_info *info)
 	if (q->external)
 		info->qcow2.data_file = mem_dup(q->data->path);
 	info->qcow2.data_file_raw = h->autoclear & QCOW2_AUTOCLEAR_RAW_DATA;
+	lock_take(&q->shown);
+	info->dirty = h->incompatible & QCOW2_INCOMPAT_DIRTY;
+	info->corrupt = (h->incompatible & QCOW2_INCOMPAT_CORRUPT) ||
+			atomic_load(&q->corrupt);
 	info_snapshots(q, info);
+	lock_drop(&q->shown);
 	(void)qcow2_bitmap_names(q->file, h, &info->qcow2.bitmaps,
 				 &info->qcow2.bitmap_count);
 }

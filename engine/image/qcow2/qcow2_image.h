@@ -107,6 +107,10 @@ struct qcow2 {
 	_Atomic bool untouched;		/* nothing was changed since open */
 	_Atomic bool corrupt;		/* found broken: no more writes */
 
+	struct lock shown;		/* leaf, kept over I/O: what h says of
+					   internal snapshots, the table of
+					   them, the dirty bit; against info()
+					   beside who changes them */
 	struct lock sync;		/* leaf; one flush at a time */
 	struct cond synced;
 	bool syncing;

@@ -13,7 +13,7 @@
  *   delete: table -> flush -> header (no snapshot, dirty) -> counts down
  *           -> flush -> flags -> flush -> clean
  *
- * Graph write-held, so nobody else is at work on the image.
+ * Nobody else is at work on the image, but some may look.
  */
 #include "engine/image/qcow2/qcow2_image.h"
 
@@ -236,13 +236,16 @@ static void remove_entry(struct change *c, uint32_t index)
 
 static int snap_write_header(struct qcow2 *q, const struct qcow2_header *h)
 {
-	int rc = qcow2_header_write_fields(q->file, h);
+	int rc;
 
+	lock_take(&q->shown);
+	rc = qcow2_header_write_fields(q->file, h);
 	if (!rc) {
 		q->h.nb_snapshots = h->nb_snapshots;
 		q->h.snapshots_offset = h->snapshots_offset;
 		q->h.incompatible = h->incompatible;
 	}
+	lock_drop(&q->shown);
 	return rc;
 }
 

@@ -14,9 +14,9 @@ static int open_chain(const struct node_options *o, struct node **out,
 {
 	int rc;
 
-	rwlock_write(&graph.lock);
+	graph_begin(&graph);
 	rc = chain_open(&graph, o, out, err);
-	rwlock_drop(&graph.lock);
+	graph_end(&graph);
 	return rc;
 }
 
@@ -59,7 +59,6 @@ static void remove_drives(void)
 {
 	list_for_each_safe(link, &graph.roots)
 		drive_remove(drive_linked(link));
-	drive_free_removed(&graph);
 	graph_release(&graph);
 }
 

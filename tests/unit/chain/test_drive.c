@@ -119,9 +119,10 @@ static void test_gate(void **state)
 	drive_stop(drive);
 	drive_stop(drive);
 	assert_int_equal(thread_start(&thread, "guest", write_one, &rc), 0);
-	rwlock_write(&graph.lock);	/* the one who waits does not hold it */
+	graph_begin(&graph);	/* the one who waits holds up nobody */
+	graph_hold(drive->root.node);
 	assert_int_equal(fake_of(drive->root.node)->maps, 0);
-	rwlock_drop(&graph.lock);
+	graph_end(&graph);
 	drive_cont(drive);
 	thread_join(thread);
 	assert_int_equal(rc, 0);
@@ -223,9 +224,9 @@ static void test_stop_under_load(void **state)
 	for (unsigned i = 0; i < 50; i++) {
 		drive_stop(drive);
 		writes = drive->stats.wr_ops;
-		rwlock_write(&graph.lock);
-		assert_int_equal(drive->in_flight, 0);
-		rwlock_drop(&graph.lock);
+		lock_take(&drive->gate.lock);
+		assert_int_equal(drive->gate.in_flight, 0);
+		lock_drop(&drive->gate.lock);
 		assert_int_equal(drive->stats.wr_ops, writes);
 		drive_cont(drive);
 	}

@@ -87,7 +87,6 @@ static void test_claim(void **state)
 	graph_unclaim(&graph, &stream);
 	assert_int_equal(graph_check_free(mid, &err), 0);
 	drive_remove(d);
-	drive_free_removed(&graph);
 	graph_release(&graph);
 }
 
@@ -122,7 +121,6 @@ static void test_exclusive(void **state)
 	drive_remove(d0);
 	assert_ptr_equal(graph_find(&graph, base->name), base);
 	drive_remove(d1);
-	drive_free_removed(&graph);
 	graph_release(&graph);
 }
 

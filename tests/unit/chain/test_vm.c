@@ -41,7 +41,6 @@ static void world_free(struct world *w)
 {
 	drive_remove(w->drive);
 	vm_release(&w->vm);
-	drive_free_removed(&w->graph);
 	graph_release(&w->graph);
 	event_unlisten(&w->ear);
 	event_ring_release(&w->ring);

@@ -41,9 +41,9 @@ static void test_mirror(void **state)
 	fake_fill(target, 3, 20, 0x51);
 	fake_fill(drive->root.node->backing, 10, 20, 0x52);
 	fake_fill(drive->root.node, 25, 20, 0x53);
-	rwlock_write(&graph.lock);
+	graph_begin(&graph);
 	mirror_open(&m, drive, target);
-	rwlock_drop(&graph.lock);
+	graph_end(&graph);
 	guests_start(guest);
 	mirror_all(&m);
 	guests_join(guest);
