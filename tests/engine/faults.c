@@ -6,7 +6,8 @@
  * "r|w PATH FIRST LAST ERRNO once|always": reads or writes of that file that
  * touch the bytes from FIRST to LAST fail. The file goes with a fault that
  * happens once. Errno 0 is no fault: such requests last until the file goes,
- * a minute at most, so that a job is still there when it is spoken to.
+ * a minute at most, so that a job is still there when it is spoken to; the
+ * file NAME.waits says that one does.
  */
 #include <dlfcn.h>
 #include <errno.h>
@@ -44,6 +45,19 @@ static int same_file(int fd, const char *path)
 	       a.st_ino == b.st_ino;
 }
 
+static void wait_for(const char *name)
+{
+	char waits[4200];
+	FILE *file;
+
+	snprintf(waits, sizeof(waits), "%s.waits", name);
+	file = fopen(waits, "w");
+	if (file)
+		fclose(file);
+	for (int i = 0; i < 6000 && !access(name, F_OK); i++)
+		poll(NULL, 0, 10);
+}
+
 /* The error of such a request, or 0. */
 static int fails(char kind, int fd, size_t len, off64_t off)
 {
@@ -55,11 +69,8 @@ static int fails(char kind, int fd, size_t len, off64_t off)
 		return 0;
 	if (!strcmp(f.often, "once") && unlink(name))
 		return 0;
-	for (int i = 0; !f.error && i < 6000; i++) {
-		poll(NULL, 0, 10);
-		if (access(name, F_OK))
-			break;
-	}
+	if (!f.error)
+		wait_for(name);
 	return f.error;
 }
 

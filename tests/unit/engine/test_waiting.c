@@ -190,7 +190,7 @@ static void test_internal_snapshots(void **state)
 
 static int resize_slow(struct err *why)
 {
-	return engine_resize(engine, "disk1", 12 * MIB, why);
+	return engine_resize(engine, "disk1", 12 * MIB, false, why);
 }
 
 static int check_slow(struct err *why)
@@ -356,7 +356,7 @@ static int come_and_go(struct err *why)
 	};
 
 	if (engine_add_drive(engine, &o, why) || guest_works(why) ||
-	    engine_resize(engine, "disk2", 2 * MIB, why))
+	    engine_resize(engine, "disk2", 2 * MIB, false, why))
 		return -1;
 	return engine_drive_del(engine, "disk2", why);
 }
