@@ -18,6 +18,7 @@ struct copy *copy_new(const struct copy_options *o)
 	c->processors = (unsigned)min_u64(thread_processors(), COPY_WORKERS);
 	copy_beside_guest(c, false);
 	batch_init(&c->batch, o->pool);
+	lock_init(&c->blame);
 	for (int i = 0; i < COPY_WORKERS; i++)
 		c->worker[i].copy = c;
 	return c;
@@ -28,6 +29,7 @@ void copy_free(struct copy *c)
 	for (int i = 0; i < COPY_WORKERS; i++)
 		free(c->worker[i].buf);
 	batch_release(&c->batch);
+	lock_release(&c->blame);
 	free(c->part);
 	free(c->segment);
 	free(c->group);
@@ -71,7 +73,7 @@ static void add_segments(struct copy *c, size_t number, enum segment_way way,
 					   c->segment_cap);
 
 		if (!s) {
-			part_fail(&c->part[number], -ENOMEM, true, c->o.from);
+			part_fail(c, number, off, -ENOMEM, true, c->o.from);
 			return;
 		}
 		*s = (struct segment){
@@ -111,7 +113,7 @@ static bool find_runs(struct copy *c, size_t number, struct node *node)
 	for (; off < end; off += run.len) {
 		rc = node_map(node, off, end - off, &run);
 		if (rc) {
-			part_fail(&c->part[number], rc, true, node);
+			part_fail(c, number, off, rc, true, node);
 			return true;
 		}
 		if (run.kind == RUN_HOLE || run.kind == RUN_ZERO)
@@ -298,8 +300,8 @@ static bool copy_joins(const struct group *g, const struct segment *last,
 static void fail_from(struct copy *c, size_t i)
 {
 	for (; i < c->segments; i++)
-		part_fail(&c->part[c->segment[i].part], -ENOMEM, true,
-			  c->o.from);
+		part_fail(c, c->segment[i].part, c->segment[i].off, -ENOMEM,
+			  true, c->o.from);
 }
 
 static void make_groups(struct copy *c)
@@ -328,19 +330,22 @@ static void make_groups(struct copy *c)
 /* In order: what fails first is the error. */
 static void end_parts(struct copy *c, struct copy_error *error)
 {
+	c->bad = error->off;
 	for (size_t i = 0; i < c->parts; i++) {
 		struct part *p = &c->part[i];
 		int rc = p->rc;
 
 		if (!rc && (p->op.head || p->op.tail)) {
 			rc = node_fill_edges(c->o.to, &p->op);
-			part_fail(p, rc, false, c->o.to);
+			if (rc)
+				part_fail(c, i, p->op.off, rc, false, c->o.to);
 		}
 		rc = c->o.to->drv->write_end(c->o.to, &p->op, rc);
-		if (rc && (!error->rc || p->op.off < error->off))
-			failed_at(error, rc, p->op.off, p->op.len,
-				  p->rc && p->reading,
-				  p->rc ? p->culprit : c->o.to);
+		if (!rc || (error->rc && p->op.off >= error->off))
+			continue;
+		failed_at(error, rc, p->op.off, p->op.len, p->rc && p->reading,
+			  p->rc ? p->culprit : c->o.to);
+		c->bad = p->rc ? p->bad : p->op.off;
 	}
 }
 
@@ -372,6 +377,46 @@ static void copy_batch(struct copy *c, const struct span *span, size_t count,
 	start_writeback(c);
 }
 
+/* One piece of a span again; false if it failed, and then it is the error. */
+static bool piece_again(struct copy *c, const struct span *s, uint64_t off,
+			uint64_t len, struct copy_error *error)
+{
+	struct span piece = *s;
+
+	piece.off = off;
+	piece.len = len;
+	*error = (struct copy_error){ 0 };
+	copy_batch(c, &piece, 1, error);
+	error->off = off;
+	error->len = len;
+	return !error->rc;
+}
+
+/* Narrows an error down to a piece of its span. Where more than one failed
+ * together they are done again, one by one, up to the first that fails; if
+ * none does now, it was the one that failed before. */
+static void find_piece(struct copy *c, const struct span *s,
+		       struct copy_error *error)
+{
+	struct copy_error first = *error;
+	uint64_t piece = max_u64(COPY_PIECE, c->o.to->cluster);
+	uint64_t end = first.off + first.len, bad = c->bad, span_end;
+	uint64_t off;
+
+	while (s->off + s->len <= first.off)
+		s++;
+	span_end = s->off + s->len;
+	off = s->off + align_down(first.off - s->off, piece);
+	if (end - off > piece)
+		for (; off < end; off += piece)
+			if (!piece_again(c, s, off, min_u64(piece,
+						span_end - off), error))
+				return;
+	first.off = s->off + align_down(bad - s->off, piece);
+	first.len = min_u64(piece, span_end - first.off);
+	*error = first;
+}
+
 int copy_spans(struct copy *c, const struct span *span, size_t count,
 	       struct copy_error *error)
 {
@@ -386,6 +431,8 @@ int copy_spans(struct copy *c, const struct span *span, size_t count,
 		range_take(&from->range, &from_hold, off, len, false);
 	range_take(&to->range, &to_hold, off, len, !c->o.only_holes);
 	copy_batch(c, span, count, error);
+	if (error->rc)
+		find_piece(c, span, error);
 	c->in_the_way = range_drop(&to->range, &to_hold);
 	if (from != to)
 		c->in_the_way |= range_drop(&from->range, &from_hold);

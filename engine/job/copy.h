@@ -27,6 +27,7 @@
 #include "engine/util/pool.h"
 
 #define COPY_SPAN_MAX (2u << 20)	/* bytes of data in one span */
+#define COPY_PIECE (512u << 10)	/* that an error is about, as in QEMU */
 #define COPY_WORKERS 8			/* side by side at most */
 
 struct copy;
@@ -48,7 +49,8 @@ void copy_free(struct copy *c);
 /* Where and why a batch failed. */
 struct copy_error {
 	int rc;			/* -errno; 0: it did not */
-	uint64_t off, len;	/* the piece that is not done; all before is */
+	uint64_t off, len;	/* the piece that is not done, COPY_PIECE or a
+				   cluster long at most; all before is */
 	bool reading;		/* else writing */
 	struct node *node;	/* the image that failed */
 };

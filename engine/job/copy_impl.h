@@ -13,12 +13,14 @@
 
 #include "engine/job/copy.h"
 
-#define COPY_CHUNK (512u << 10)	/* bytes of one group, one request */
+#define COPY_CHUNK COPY_PIECE	/* bytes of one group, one request */
 #define COPY_CHUNK_GUEST (128u << 10) /* the same beside a guest at work */
 
 struct part {
 	struct write_op op;
-	_Atomic int rc;			/* first error of its segments */
+	_Atomic int rc;			/* 0, or of its lowest segment that
+					   failed, as all that follows */
+	uint64_t bad;			/* byte of the guest's disk */
 	bool reading;
 	struct node *culprit;
 };
@@ -56,6 +58,7 @@ struct copy {
 	struct copy_options o;
 	struct batch batch;
 	struct worker worker[COPY_WORKERS];
+	struct lock blame;		/* leaf: who of a part failed */
 	unsigned workers;		/* how many of them work */
 	unsigned processors;		/* of the machine */
 	uint64_t chunk;			/* bytes of one group */
@@ -66,12 +69,14 @@ struct copy {
 	struct group *group;
 	size_t parts, segments, groups;
 	size_t part_cap, segment_cap, group_cap;
+	uint64_t bad;			/* what the last batch failed at */
 	bool in_the_way;		/* of a guest, the last batch */
 };
 
-/* Marks a part as failed; the first error stays. Any thread, but one part
- * fails in one thread at a time only if its segments are in one group. */
-void part_fail(struct part *part, int rc, bool reading, struct node *culprit);
+/* Marks a part as failed, at byte @bad of the guest's disk; of several errors
+ * the lowest stays. Any thread. */
+void part_fail(struct copy *c, size_t part, uint64_t bad, int rc, bool reading,
+	       struct node *culprit);
 
 /* Reads what the layers from `from` down show. *culprit is the image at work
  * when it fails. 0 or -errno. */

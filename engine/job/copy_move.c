@@ -15,14 +15,25 @@
 #include "engine/util/clock.h"
 #include "engine/util/mem.h"
 
-void part_fail(struct part *part, int rc, bool reading, struct node *culprit)
+void part_fail(struct copy *c, size_t part, uint64_t bad, int rc, bool reading,
+	       struct node *culprit)
 {
-	int none = 0;
+	struct part *p = &c->part[part];
 
-	if (!atomic_compare_exchange_strong(&part->rc, &none, rc))
-		return;
-	part->reading = reading;
-	part->culprit = culprit;
+	lock_take(&c->blame);
+	if (!p->rc || bad < p->bad) {
+		p->bad = bad;
+		p->reading = reading;
+		p->culprit = culprit;
+		p->rc = rc;
+	}
+	lock_drop(&c->blame);
+}
+
+static void segment_fail(struct copy *c, const struct segment *s, int rc,
+			 bool reading, struct node *culprit)
+{
+	part_fail(c, s->part, s->off, rc, reading, culprit);
 }
 
 static uint64_t source_host(const struct segment *s)
@@ -160,11 +171,11 @@ static void blame(struct copy *c, size_t i, size_t count, char *buf,
 
 		if (!one)
 			continue;
-		part_fail(&c->part[s[k].part], one, reading, culprit);
+		segment_fail(c, &s[k], one, reading, culprit);
 		found = true;
 	}
 	if (!found)
-		part_fail(&c->part[s->part], rc, reading, culprit);
+		segment_fail(c, s, rc, reading, culprit);
 }
 
 static void count_read(const struct copy *c, const struct group *g,
@@ -196,7 +207,7 @@ static void read_group(struct copy *c, const struct group *g, char *buf)
 		if (rc && n > 1)
 			blame(c, i, n, buf, true, rc);
 		else if (rc)
-			part_fail(&c->part[s->part], rc, true, culprit);
+			segment_fail(c, s, rc, true, culprit);
 	}
 	count_read(c, g, began);
 }
@@ -225,8 +236,7 @@ static void write_group(struct copy *c, const struct group *g, char *buf)
 static void fail_group(struct copy *c, const struct group *g, int rc)
 {
 	for (size_t i = g->first; i < g->first + g->count; i++)
-		part_fail(&c->part[c->segment[i].part], rc, true,
-			  c->segment[i].node);
+		segment_fail(c, &c->segment[i], rc, true, c->segment[i].node);
 }
 
 static bool clone_group(struct copy *c, const struct group *g)

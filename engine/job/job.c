@@ -22,6 +22,8 @@
 /* Progress is a staircase of this while that is more than 10 ms. */
 #define LIMITED_PIECE (512u << 10)
 #define READY_POLL_NS (100 * NS_PER_MS)
+#define REST_NS_MIN (10 * NS_PER_MS)
+#define REST_NS_MAX NS_PER_SEC
 
 static const char *const status_names[JOB_STATUS_COUNT] = {
 	[JOB_UNDEFINED] = "undefined", [JOB_CREATED] = "created",
@@ -39,9 +41,11 @@ static const unsigned follows[JOB_STATUS_COUNT] = {
 			BIT(JOB_ABORTING),
 	[JOB_PAUSED] = BIT(JOB_RUNNING),
 	[JOB_READY] = BIT(JOB_STANDBY) | BIT(JOB_WAITING) | BIT(JOB_ABORTING),
-	[JOB_STANDBY] = BIT(JOB_READY),
+	[JOB_STANDBY] = BIT(JOB_READY) | BIT(JOB_PENDING),
 	[JOB_WAITING] = BIT(JOB_PENDING),
-	[JOB_PENDING] = BIT(JOB_ABORTING) | BIT(JOB_CONCLUDED),
+	/* an error may stop what finish() does, too */
+	[JOB_PENDING] = BIT(JOB_STANDBY) | BIT(JOB_ABORTING) |
+			BIT(JOB_CONCLUDED),
 	[JOB_ABORTING] = BIT(JOB_CONCLUDED),
 	[JOB_CONCLUDED] = BIT(JOB_NULL),
 };
@@ -111,6 +115,19 @@ static void job_stand_still(struct job *job, enum job_status still)
 	job_become(job, moving);
 }
 
+/* Before the next try of what failed. What is asked of the job meanwhile it
+ * does at once. */
+static void job_rest(struct job *job)
+{
+	uint64_t until;
+
+	job->rest_ns = min_u64(max_u64(2 * job->rest_ns, REST_NS_MIN),
+			       REST_NS_MAX);
+	until = clock_ns() + job->rest_ns;
+	while (!job->want.cancel && !job->paused && clock_ns() < until)
+		job_sleep(job, until);
+}
+
 /* --- its life --- */
 
 /* WAITING, PENDING, and the change that makes the work count. */
@@ -119,6 +136,7 @@ static int job_settle(struct job *job)
 	struct event pending = { .type = EVENT_JOB_PENDING };
 	struct err err = ERR_INIT;
 	bool cancelled;
+	int rc = 0;
 
 	lock_take(&job->lock);
 	job_become(job, JOB_WAITING);
@@ -133,9 +151,9 @@ static int job_settle(struct job *job)
 
 	if (cancelled)
 		return -ECANCELED;
-	if (job->kind->finish && job->kind->finish(job, &err) < 0)
-		return job_fail(job, &err);
-	return 0;
+	if (job->kind->finish)
+		rc = job->kind->finish(job, &err);
+	return err.class ? job_fail(job, &err) : rc;
 }
 
 static void job_conclude(struct job *job)
@@ -388,6 +406,8 @@ void job_charge(struct job *job, uint64_t bytes)
 	uint64_t speed;
 
 	lock_take(&job->lock);
+	if (bytes)
+		job->rest_ns = 0;
 	speed = job->throttle.speed;
 	if (!job->piece_speed)
 		bytes = 0;
@@ -428,11 +448,12 @@ void job_set_len(struct job *job, uint64_t len, uint64_t total)
 	lock_drop(&job->lock);
 }
 
-int job_error(struct job *job, const struct err *why, bool reading)
+static int job_obey_policy(struct job *job, enum on_error policy,
+			   const struct err *why, bool reading)
 {
-	enum on_error action = on_error_action(job->options.on_error,
-					       why->errnum);
+	enum on_error action = on_error_action(policy, why->errnum);
 	bool stop = action == ON_ERROR_STOP;
+	bool again = action == ON_ERROR_IGNORE && job->kind->tries_again;
 	struct event ev = {
 		.type = EVENT_JOB_ERROR,
 		.operation = reading ? "read" : "write",
@@ -445,13 +466,25 @@ int job_error(struct job *job, const struct err *why, bool reading)
 	if (stop) {
 		job->io_status = why->errnum == ENOSPC ? ENOSPC : EIO;
 		job->paused = true;
+	} else if (again) {
+		job_rest(job);
 	} else if (!job->err.class) {
 		job->err = *why;
 	}
 	lock_drop(&job->lock);
-	if (stop)
+	if (stop || again)
 		return job_point(job);
 	return action == ON_ERROR_IGNORE ? 1 : -why->errnum;
+}
+
+int job_error(struct job *job, const struct err *why, bool reading)
+{
+	return job_obey_policy(job, job->options.on_error, why, reading);
+}
+
+int job_give_up(struct job *job, const struct err *why, bool reading)
+{
+	return job_obey_policy(job, ON_ERROR_REPORT, why, reading);
 }
 
 int job_fail(struct job *job, const struct err *why)

@@ -54,11 +54,15 @@ enum job_verb {
 struct job_kind {
 	const char *type;		/* "stream", "commit" */
 	bool private;			/* so are its events; see event.h */
+	/* on-error=ignore: what failed is tried again till it works, instead
+	 * of left out. */
+	bool tries_again;
 	/* The work. 0, or -errno after job_fail() or job_error(). Returns
 	 * -ECANCELED as soon as job_point() does. */
 	int (*run)(struct job *job);
 	/* The change of the graph and the headers, after PENDING. Either all
-	 * of it or nothing. 0, or -1 and err. NULL: nothing to do. */
+	 * of it or nothing. 0; -1 and err; or as run(), and err is as it was.
+	 * NULL: nothing to do. */
 	int (*finish)(struct job *job, struct err *err);
 	/* Lets go of nodes and marks, however it ended. */
 	void (*release)(struct job *job);
@@ -109,6 +113,7 @@ struct job {
 	bool busy;			/* not sleeping */
 	struct throttle throttle;
 	uint64_t piece_speed;		/* the limit at job_piece() */
+	uint64_t rest_ns;		/* before the last try; 0: it worked */
 	uint64_t len, offset;		/* as QMP shows them (4.3) */
 	uint64_t total, done;		/* bytes of real work; no step back */
 	uint64_t started_ns;
@@ -166,9 +171,13 @@ void job_progress(struct job *job, uint64_t offset, uint64_t done);
 void job_set_len(struct job *job, uint64_t len, uint64_t total);
 /* A request failed, @why with errnum says what: tells it (BLOCK_JOB_ERROR and
  * a notice) and applies the policy. 0: try the same piece again (stands still
- * first when the policy is stop); 1: leave it out and go on (ignore; the job
- * ends with the error); -errno: give up. */
+ * first when the policy is stop; ignore of a kind that tries again: rests,
+ * longer each time, a second at most, until a piece works); 1: leave it out
+ * and go on (ignore of others; the job ends with the error); -errno: give
+ * up. */
 int job_error(struct job *job, const struct err *why, bool reading);
+/* The same where no try would ever work: as if the policy were report. */
+int job_give_up(struct job *job, const struct err *why, bool reading);
 /* Ends with @why whatever the policy; returns -errno for run() to return. */
 int job_fail(struct job *job, const struct err *why);
 /* In sync: goes to READY, stands there (pause obeyed) until told. 0: complete

@@ -57,7 +57,9 @@ static int commit_run(struct job *job)
 		.size = max_u64(top->size, visible_size(c)),
 	};
 
-	return pass_run(&p, NULL);
+	int rc = pass_run(&p, NULL);
+
+	return rc ? rc : job_images_keep(&c->im, job);
 }
 
 /* Writes the header of an overlay, which may be read-only itself. */
@@ -119,10 +121,8 @@ static int commit_relink(struct commit *c, struct err *err)
 static int commit_finish(struct job *job, struct err *err)
 {
 	struct commit *c = job->opaque;
-	int rc = job_images_flush(&c->im, err);
+	int rc;
 
-	if (rc < 0)
-		return rc;
 	graph_begin(c->im.jobs->graph);
 	rc = commit_relink(c, err);
 	graph_end(c->im.jobs->graph);
@@ -154,8 +154,8 @@ static void commit_release(struct job *job)
 }
 
 static const struct job_kind kind_commit = {
-	.type = "commit", .run = commit_run, .finish = commit_finish,
-	.release = commit_release,
+	.type = "commit", .tries_again = true, .run = commit_run,
+	.finish = commit_finish, .release = commit_release,
 };
 
 /* NULL: no memory. */

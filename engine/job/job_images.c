@@ -61,3 +61,19 @@ int job_images_flush(struct job_images *im, struct err *err)
 	return rc ? err_sys(err, rc, "Could not flush '%s'",
 			    im->to->file->path) : 0;
 }
+
+/* After a failed fsync the host may have forgotten what it had not written:
+ * there is nothing left to try again. */
+int job_images_keep(struct job_images *im, struct job *job)
+{
+	struct err err = ERR_INIT;
+	int rc;
+
+	do {
+		if (!job_images_flush(im, &err))
+			return 0;
+		rc = im->to->file->failed ? job_give_up(job, &err, false) :
+					    job_error(job, &err, false);
+	} while (!rc);
+	return rc;
+}

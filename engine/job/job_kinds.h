@@ -32,6 +32,9 @@ int job_images_prepare(struct job_images *im, uint64_t size, struct err *err);
 void job_images_release(struct job_images *im);
 /* Graph not held: makes `to` durable. */
 int job_images_flush(struct job_images *im, struct err *err);
+/* The same in the job's thread, under its policy for errors. 0; 1: it is not,
+ * and the job ends with the error; -errno for run() to return. */
+int job_images_keep(struct job_images *im, struct job *job);
 
 /* The work of an active commit, of the one that gets ready and of the one at
  * once. */
@@ -52,12 +55,15 @@ int active_open(struct active *a, struct jobs *jobs, struct drive *drive,
 		struct err *err);
 /* Graph write-held. */
 void active_close(struct active *a);
-/* Brings base in sync, the first time or again; graph not held. As
- * pass_run(). */
-int active_pass(struct active *a, struct job *job);
-/* Graph write-held, holds the drive's gate: from here on no request is under
- * way, base is equal, and the guest's writes go to the drive alone again. */
-int active_settle(struct active *a, struct err *err);
+/* Brings base in sync, the first time or again, and makes it durable; graph not
+ * held. 0, or what run() of a job returns. */
+int active_catch_up(struct active *a, struct job *job);
+/* For the end: all flushing is done before the guest has to wait; from then on
+ * its flushes are of both images. What it could not write to both until the
+ * gate was held is caught up with, under the policy for errors. 0: the graph
+ * is begun, the gate of the drive held, no request is under way, and the
+ * images are equal. Else what run() of a job returns, with nothing held. */
+int active_hold(struct active *a, struct job *job);
 
 /* Everything between @top and @base (NULL: all below) into @top. @backing:
  * words for the header, NULL: ours. */

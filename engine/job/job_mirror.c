@@ -41,7 +41,7 @@ void active_close(struct active *a)
 	job_images_release(&a->im);
 }
 
-int active_pass(struct active *a, struct job *job)
+static int active_pass(struct active *a, struct job *job)
 {
 	struct pass p = {
 		.graph = a->im.jobs->graph, .job = job,
@@ -57,35 +57,30 @@ int active_pass(struct active *a, struct job *job)
 	return rc;
 }
 
-int active_settle(struct active *a, struct err *err)
+int active_catch_up(struct active *a, struct job *job)
 {
+	int rc = active_pass(a, job);
+
+	return rc ? rc : job_images_keep(&a->im, job);
+}
+
+int active_hold(struct active *a, struct job *job)
+{
+	struct graph *graph = a->im.jobs->graph;
 	int rc;
 
-	graph_hold_gate(a->im.jobs->graph, &a->drive->gate);
-	rc = a->mirror.failed;
-	if (rc)
-		return err_sys(err, rc, "Could not write what the guest wrote "
-			       "to '%s' too", a->im.base->file->path);
-	mirror_close(&a->mirror);
-	return 0;
+	atomic_store(&a->mirror.durable, true);
+	for (rc = job_images_keep(&a->im, job); !rc; rc = active_catch_up(a, job)) {
+		graph_begin(graph);
+		graph_hold_gate(graph, &a->drive->gate);
+		if (!atomic_load(&a->mirror.failed))
+			return 0;
+		graph_end(graph);
+	}
+	return rc;
 }
 
 /* --- the job --- */
-
-/* -EAGAIN: no longer in sync. */
-static int wait_in_sync(struct job *job, struct active *a)
-{
-	struct err err = ERR_INIT;
-	int rc;
-
-	if (job_images_flush(&a->im, &err) < 0) {
-		rc = job_error(job, &err, false);
-		return rc ? rc : -EAGAIN;
-	}
-	rc = job_wait_ready(job, &a->mirror.failed);
-	a->pivot = !rc;
-	return rc < 0 ? rc : 0;
-}
 
 static int active_run(struct job *job)
 {
@@ -93,11 +88,12 @@ static int active_run(struct job *job)
 	int rc;
 
 	do {
-		rc = active_pass(a, job);
-		if (rc || job->err.class)
+		rc = active_catch_up(a, job);
+		if (rc)
 			return rc;
-		rc = wait_in_sync(job, a);
+		rc = job_wait_ready(job, &a->mirror.failed);
 	} while (rc == -EAGAIN);
+	a->pivot = !rc;
 	return rc < 0 ? rc : 0;
 }
 
@@ -113,26 +109,21 @@ static void pivot(struct active *a)
 	graph_put(old);
 }
 
-/* All flushing is done before the guest has to wait: from the store on its own
- * flushes are of both images. Where it stays on the overlay what it has not
- * flushed is made durable in base when it no longer writes there. */
+/* Where it stays on the overlay what the guest has not flushed is made durable
+ * in base when it no longer writes there. */
 static int active_finish(struct job *job, struct err *err)
 {
 	struct active *a = job->opaque;
-	struct graph *graph = a->im.jobs->graph;
-	int rc;
+	int rc = active_hold(a, job);
 
-	atomic_store(&a->mirror.durable, true);
-	rc = job_images_flush(&a->im, err);
-	if (rc < 0)
+	if (rc)
 		return rc;
-	graph_begin(graph);
-	rc = active_settle(a, err);
-	a->pivoted = !rc && a->pivot;
+	mirror_close(&a->mirror);
+	a->pivoted = a->pivot;
 	if (a->pivoted)
 		pivot(a);
-	graph_end(graph);
-	return rc || a->pivoted ? rc : job_images_flush(&a->im, err);
+	graph_end(a->im.jobs->graph);
+	return a->pivoted ? 0 : job_images_flush(&a->im, err);
 }
 
 /* What is let go of is flushed first, while the guest works. */
@@ -149,8 +140,8 @@ static void active_release(struct job *job)
 }
 
 static const struct job_kind kind_active = {
-	.type = "commit", .run = active_run, .finish = active_finish,
-	.release = active_release,
+	.type = "commit", .tries_again = true, .run = active_run,
+	.finish = active_finish, .release = active_release,
 };
 
 int mirror_start(struct jobs *jobs, struct drive *drive, struct node *base,

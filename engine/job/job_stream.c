@@ -32,10 +32,12 @@ static int stream_run(struct job *job)
 			  .only_holes = true },
 		.size = s->im.top->size,
 	};
+	int rc;
 
 	if (!has_work(s))
 		return 0;
-	return pass_run(&p, NULL);
+	rc = pass_run(&p, NULL);
+	return rc ? rc : job_images_keep(&s->im, job);
 }
 
 static int stream_relink(struct stream *s, struct err *err)
@@ -60,10 +62,8 @@ static int stream_relink(struct stream *s, struct err *err)
 static int stream_finish(struct job *job, struct err *err)
 {
 	struct stream *s = job->opaque;
-	int rc = job_images_flush(&s->im, err);
+	int rc;
 
-	if (rc < 0)
-		return rc;
 	graph_begin(s->im.jobs->graph);
 	rc = stream_relink(s, err);
 	graph_end(s->im.jobs->graph);

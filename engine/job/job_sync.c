@@ -61,25 +61,20 @@ static int empty_overlay(struct node *node, struct err *err)
 static int sync_run(struct job *job)
 {
 	struct sync *s = job->opaque;
-	struct err err = ERR_INIT;
-	int rc = active_pass(&s->active, job);
 
-	if (rc || job->err.class)
-		return rc;
-	rc = job_images_flush(&s->active.im, &err);
-	return rc < 0 ? job_fail(job, &err) : 0;
+	return active_catch_up(&s->active, job);
 }
 
 static int sync_finish(struct job *job, struct err *err)
 {
 	struct sync *s = job->opaque;
 	struct graph *graph = job->jobs->graph;
-	int rc;
+	int rc = active_hold(&s->active, job);
 
-	graph_begin(graph);
-	rc = active_settle(&s->active, err);
-	if (!rc)
-		rc = job_images_flush(&s->active.im, err);
+	if (rc)
+		return rc;
+	mirror_close(&s->active.mirror);
+	rc = job_images_flush(&s->active.im, err);
 	if (!rc && s->empty)
 		rc = empty_overlay(s->active.im.top, err);
 	graph_end(graph);

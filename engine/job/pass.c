@@ -352,6 +352,7 @@ static int pass_fail(struct pass *p, const struct copy_error *e,
 {
 	const struct node *node = e->node ? e->node : p->copy.from;
 	bool forgery = is_forgery(e, node);
+	bool lost = !e->reading && node->file->failed;
 	struct err why = ERR_INIT;
 
 	if (forgery)
@@ -363,11 +364,14 @@ static int pass_fail(struct pass *p, const struct copy_error *e,
 		err_sys(&why, e->rc, "Could not %s '%s' at offset %" PRIu64
 			" of the disk", e->reading ? "read" : "write",
 			node->file->path, e->off);
-	if (p->job)
-		return forgery ? job_fail(p->job, &why) :
-				 job_error(p->job, &why, e->reading);
-	*err = why;
-	return e->rc;
+	if (!p->job) {
+		*err = why;
+		return e->rc;
+	}
+	if (forgery)
+		return job_fail(p->job, &why);
+	return lost ? job_give_up(p->job, &why, e->reading) :
+		      job_error(p->job, &why, e->reading);
 }
 
 /* Where to go on after an error: again, behind it, or not at all. */
@@ -441,17 +445,19 @@ static int copy_slice(struct pass *p, struct err *err)
 	return rc;
 }
 
-/* One slice from pos on; *slice is the length to try, and for the next. */
+/* One slice from pos on; *slice is the length to try, and for the next. Where
+ * a map can't be read it gets shorter, down to a piece. */
 static int pass_slice(struct pass *p, uint64_t *slice, struct err *err)
 {
+	uint64_t piece = max_u64(COPY_PIECE, p->copy.to->cluster);
 	uint64_t len = min_u64(*slice, p->size - p->pos);
 	struct copy_error e = { .reading = true, .off = p->pos, .len = len };
 	int rc;
 
 	p->end = p->pos + len;
 	e.rc = plan_next(p, p->pos, len, &e.node);
-	if (e.rc && len > SLICE_MIN) {
-		*slice = SLICE_MIN;
+	if (e.rc && len > piece) {
+		*slice = piece;
 		return 0;
 	}
 	if (e.rc)

@@ -1,7 +1,7 @@
 /* test_jobs_faults.c - every operation of a job fails once: no false success,
  * the guest sees what it saw, the images stay sound.
  */
-#include "tests/unit/jobs_world.h"
+#include "tests/unit/jobs_fault.h"
 
 #include <errno.h>
 #include <stdatomic.h>
@@ -28,43 +28,6 @@ static int strike(const struct file *f, enum file_op op, uint64_t off,
 		return 0;
 	fault.struck = true;
 	return -fault.error;
-}
-
-static int setup(void **state)
-{
-	*state = calloc(1, sizeof(struct world));
-	return 0;
-}
-
-static int teardown(void **state)
-{
-	struct world *w = *state;
-
-	file_set_hook(NULL);
-	if (w->engine) {
-		event_unlisten(&w->ear);
-		engine_free(w->engine);
-	}
-	scratch_clear();
-	free(w);
-	return 0;
-}
-
-static void make_chain(struct world *w)
-{
-	scratch_clear();
-	w->layers = 0;
-	w->seed = 7;
-	memset(w->model, 0, sizeof(w->model));
-	for (unsigned i = 0; i < 4; i++) {
-		world_add_layer(w, i == 1 ? 300 << 10 : 512 << 10,
-				i == 2 ? 12 : 16);
-		world_open(w);
-		for (int n = 0; n < 5; n++)
-			world_change(w);
-		world_close(w);
-	}
-	world_open(w);
 }
 
 static int start_stream(struct world *w, struct err *err)
@@ -107,43 +70,6 @@ static bool run_job(struct world *w,
 		world_wait(w, EVENT_JOB_COMPLETED, EVENT_NONE, &ev);
 	}
 	return !*ev.text;
-}
-
-/* Leaked clusters (3) are the price of a fault, errors (2) are not. */
-static void check_sound(void)
-{
-	if (system("command -v qemu-img >/dev/null"))
-		return;
-	assert_int_equal(system("for i in layer*; do "
-				"qemu-img check -q $i >/dev/null 2>&1; "
-				"case $? in 0|3) ;; *) exit 1; esac; done"),
-			 0);
-}
-
-static void finish(struct world *w)
-{
-	struct err err = ERR_INIT;
-
-	event_unlisten(&w->ear);
-	engine_sync(w->engine, &err);
-	engine_free(w->engine);
-	w->engine = NULL;
-}
-
-/* The guest sees the same, now and after all was closed; after a pivot that
- * is layer 0. */
-static void verify_all(struct world *w)
-{
-	const struct node *node;
-
-	world_verify(w);
-	node = drive_find(&w->engine->graph, "disk0")->root.node;
-	w->layers = (unsigned)atoi(node->file->path + 5) + 1;
-	finish(w);
-	check_sound();
-	world_open(w);
-	world_verify(w);
-	finish(w);
 }
 
 static void every_operation_fails(struct world *w, int error,
@@ -341,7 +267,8 @@ static void active_commits_survive(void **state)
 	every_operation_fails(*state, ENOSPC, start_active);
 }
 
-#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define TEST(name) cmocka_unit_test_setup_teardown(name, fault_enter, \
+							 fault_leave)
 
 int main(void)
 {
