@@ -37,6 +37,7 @@ struct snapshot {
 	uint64_t size;		/* of the disk, when it was looked at */
 	char *backing_name;
 	bool created;		/* the file is ours to remove */
+	bool filled;		/* it was there, and empty */
 };
 
 static const char *words(const char *s)
@@ -202,7 +203,8 @@ static int make_file(struct snapshot *s, struct file **file, struct err *err)
 		return -1;
 	if (s->o->overwrite)
 		return open_old_file(s, file, err);
-	return file_create(file, s->path, mode, true, cache, err);
+	s->filled = !file_create(file, s->path, mode, true, cache, err);
+	return s->filled ? 0 : -1;
 }
 
 static int fill_file(struct snapshot *s, struct file *file, struct err *err)
@@ -477,6 +479,9 @@ static void snapshot_release(struct snapshot *s, bool failed)
 		drive_put(s->drive);
 	if (failed && s->created)
 		unlink(s->path);
+	else if (failed && s->filled && truncate(s->path, 0))
+		event_notice(&s->engine->events, "'%s' was empty, and is not "
+			     "any more", s->path);
 	free(s->backing_name);
 }
 

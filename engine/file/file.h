@@ -55,7 +55,8 @@ struct file {
 
 enum file_op {
 	FILE_OP_READ, FILE_OP_WRITE, FILE_OP_FLUSH, FILE_OP_TRUNCATE,
-	FILE_OP_ZERO, FILE_OP_DISCARD, FILE_OP_CLONE, FILE_OP_OPEN,
+	FILE_OP_ZERO, FILE_OP_DISCARD, FILE_OP_CLONE, FILE_OP_RESERVE,
+	FILE_OP_OPEN,
 };
 
 /* Tests put faults and recorders in front of the host: called before every
@@ -116,6 +117,10 @@ int file_zero(struct file *f, uint64_t off, uint64_t len);
 /* Gives the range back to the host (PUNCH_HOLE, BLKDISCARD); best effort, a
  * host that can't is no error. The range reads as zeroes or as before. */
 int file_discard(struct file *f, uint64_t off, uint64_t len);
+/* Makes the host keep room for the range, so that a later write there does not
+ * fail for want of it; size and content stay. A host that can't is no error.
+ * 0 or -errno (ENOSPC ...). */
+int file_reserve(struct file *f, uint64_t off, uint64_t len);
 /* FICLONERANGE. -EOPNOTSUPP (or -EXDEV, -EINVAL) where it can't be done: the
  * caller then copies. Grows dst. */
 int file_clone(struct file *dst, uint64_t dst_off, struct file *src,

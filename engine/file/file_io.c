@@ -105,16 +105,23 @@ static int file_read_all(struct file *f, uint64_t off, uint8_t *buf, size_t len)
 	return 0;
 }
 
+/* A part that was written before it failed makes the file longer, too. */
 static int file_write_all(struct file *f, uint64_t off, const uint8_t *buf,
 			  size_t len)
 {
+	uint64_t start = off;
+
 	while (len) {
 		ssize_t n = pwrite(f->fd, buf, len, (off_t)off);
 
 		if (n < 0 && again())
 			continue;
-		if (n <= 0)
-			return n ? -errno : -EIO;
+		if (n <= 0) {
+			n = n ? -errno : -EIO;
+			if (off > start)
+				raise_to(&f->size, off);
+			return (int)n;
+		}
 		off += (uint64_t)n;
 		buf += n;
 		len -= (size_t)n;
@@ -353,6 +360,16 @@ int file_discard(struct file *f, uint64_t off, uint64_t len)
 	if (unsupported(rc) && f->block_device)
 		rc = ioctl(f->fd, BLKDISCARD, range) ? -errno : 0;
 	direct_drop(f);
+	return unsupported(rc) ? 0 : rc;
+}
+
+int file_reserve(struct file *f, uint64_t off, uint64_t len)
+{
+	int rc = file_hooked(f, FILE_OP_RESERVE, off, len, NULL);
+
+	if (rc || !len || f->block_device)
+		return rc;
+	rc = host_fallocate(f, FALLOC_FL_KEEP_SIZE, off, len);
 	return unsupported(rc) ? 0 : rc;
 }
 

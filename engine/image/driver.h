@@ -132,6 +132,10 @@ struct driver {
 	/* Lets go of every cluster: all of the disk becomes RUN_HOLE; durable.
 	 * NULL where the format can't. Exclusive range of all held. */
 	int (*empty)(struct node *node);
+	/* Cuts off the end of the file that is of no use any more, but never
+	 * to less than @least bytes; best effort. No request in flight. NULL
+	 * where there is none. */
+	void (*cut)(struct node *node, uint64_t least);
 	/* An internal snapshot of the disk as it is; the next free id. NULL
 	 * where the format has none. Durable. No request of a guest or a job
 	 * under way, but info() and map() may be asked. */

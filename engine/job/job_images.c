@@ -17,6 +17,7 @@ int job_images_claim(struct job_images *im, struct node *claim,
 	if (im->base)
 		graph_get(im->base);
 	im->was_read_only = im->to->read_only;
+	im->bytes = atomic_load(&im->to->file->size);
 	return 0;
 }
 
@@ -42,6 +43,8 @@ void job_images_release(struct job_images *im)
 {
 	struct err err = ERR_INIT;
 
+	if (im->to->drv->cut && !im->to->read_only)
+		im->to->drv->cut(im->to, im->bytes);
 	if (im->was_read_only && node_set_writable(im->to, false, &err) < 0)
 		event_notice(im->jobs->events, "%s", err.text);
 	graph_forget_maps(im->jobs->graph);

@@ -18,6 +18,7 @@ struct job_images {
 	const struct claim *owner;
 	struct node *top, *base;	/* counted; base NULL: none */
 	struct node *to;		/* which of them is written */
+	uint64_t bytes;			/* of its file, before */
 	bool was_read_only;		/* to; put back in the end */
 };
 
@@ -28,7 +29,8 @@ int job_images_claim(struct job_images *im, struct node *claim,
 /* Graph write-held: makes `to` writable (ERR_NOT_SUPPORTED where the host
  * won't have it) and at least @size bytes long. */
 int job_images_prepare(struct job_images *im, uint64_t size, struct err *err);
-/* Graph write-held: undoes both, lets go of the images. */
+/* Graph write-held: undoes both, gives back what the file of `to` has grown by
+ * and holds nothing, lets go of the images. */
 void job_images_release(struct job_images *im);
 /* Graph not held: makes `to` durable. */
 int job_images_flush(struct job_images *im, struct err *err);

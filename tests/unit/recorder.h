@@ -59,7 +59,7 @@ static int recorder_hook(const struct file *f, enum file_op op, uint64_t off,
 	unsigned disk;
 	size_t n;
 
-	if (op == FILE_OP_READ || op == FILE_OP_OPEN)
+	if (op == FILE_OP_READ || op == FILE_OP_OPEN || op == FILE_OP_RESERVE)
 		return 0;
 	/* what it would bring is not seen here; then it is copied */
 	if (op == FILE_OP_CLONE)

@@ -163,7 +163,7 @@ int qcow2_cache_new(struct qcow2 *q, enum unit_kind kind, uint64_t cluster,
 {
 	struct qcow2_cache *c = &q->cache;
 	struct unit *u, *old;
-	int rc = 0;
+	int rc = file_reserve(q->file, cluster, q->cluster);
 
 	for (uint64_t at = 0; at < q->cluster && !rc; at += c->unit) {
 		u = unit_find(c, cluster + at);

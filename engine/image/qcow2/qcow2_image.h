@@ -139,7 +139,8 @@ void qcow2_cache_release(struct qcow2_cache *c);
 int qcow2_cache_get(struct qcow2 *q, enum unit_kind kind, uint64_t host,
 		    struct unit **out);
 /* Makes all units of the new table at @cluster: copies of those at @from, or
- * zero (@from 0). Dirty. 0 or -errno. */
+ * zero (@from 0). Dirty. The host keeps room for it: what was written and
+ * linked can be flushed even if its disk is full then. 0 or -errno. */
 int qcow2_cache_new(struct qcow2 *q, enum unit_kind kind, uint64_t cluster,
 		    uint64_t from);
 void qcow2_cache_dirty(struct qcow2 *q, struct unit *u);
@@ -229,6 +230,7 @@ int qcow2_write_end(struct node *node, struct write_op *op, int rc);
 int qcow2_zero(struct node *node, uint64_t off, uint64_t len, bool unmap);
 bool qcow2_zeroes_fast(const struct node *node);
 int qcow2_empty(struct node *node);
+void qcow2_cut(struct node *node, uint64_t least);
 
 /* --- qcow2_walk.c; nothing held --- */
 

@@ -309,6 +309,15 @@ static int link_all(struct qcow2 *q, const struct write_op *op,
 	return rc;
 }
 
+/* What a write that failed has taken of the host's room is free for others at
+ * once: no table ever named it. */
+static void write_give_room(struct qcow2 *q, const struct write_op *op)
+{
+	if (!q->external && op->clusters && !q->file->block_device)
+		file_discard(q->file, op->host - op->head,
+			     (uint64_t)op->clusters << q->cluster_bits);
+}
+
 static int write_take_back(struct qcow2 *q, const struct write_op *op,
 			   uint64_t linked)
 {
@@ -336,6 +345,8 @@ int qcow2_write_end(struct node *node, struct write_op *op, int rc)
 
 	if (op->in_place)
 		return rc;
+	if (rc)
+		write_give_room(q, op);
 	do {
 		lock_take(&node->meta);
 		got = rc ? rc : link_all(q, op, &linked);
@@ -520,6 +531,29 @@ static int write_give_back(struct qcow2 *q)
 	if (!rc && q->external)
 		rc = file_discard(q->data, 0, atomic_load(&q->data->size));
 	return rc;
+}
+
+/* What is cut counts nothing in memory, so no table that is durable names it;
+ * where its refcount on disk says otherwise the next flush puts that right. */
+void qcow2_cut(struct node *node, uint64_t least)
+{
+	struct qcow2 *q = qcow2_of(node);
+	uint64_t size = atomic_load(&q->file->size), end, count;
+	int rc = 0;
+
+	if (!atomic_load(&q->writable) || q->file->block_device)
+		return;
+	lock_take(&node->meta);
+	end = min_u64(div_round_up(size, q->cluster), counted_end(q));
+	for (; end; end--) {
+		rc = qcow2_refcount_get(q, end - 1, &count);
+		if (rc || count)
+			break;
+	}
+	lock_drop(&node->meta);
+	end = max_u64(end << q->cluster_bits, least);
+	if (!rc && !atomic_load(&q->corrupt) && end < size)
+		(void)file_truncate(q->file, end);
 }
 
 int qcow2_empty(struct node *node)
