@@ -360,10 +360,11 @@ int file_sync_dir(const char *path)
 	char *dir = slash == path ? mem_dup("/") :
 		    slash ? mem_printf("%.*s", (int)(slash - path), path) :
 		    mem_dup(".");
-	int fd, rc = 0;
+	const struct file name = { .path = dir, .fd = -1 };
+	int rc = file_hooked(&name, FILE_OP_SYNC_DIR, 0, 0, NULL);
+	int fd = rc ? -1 : open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 
-	fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (fd < 0 || fsync(fd))
+	if (!rc && (fd < 0 || fsync(fd)))
 		rc = -errno;
 	if (fd >= 0)
 		close(fd);

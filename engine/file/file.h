@@ -56,12 +56,13 @@ struct file {
 enum file_op {
 	FILE_OP_READ, FILE_OP_WRITE, FILE_OP_FLUSH, FILE_OP_TRUNCATE,
 	FILE_OP_ZERO, FILE_OP_DISCARD, FILE_OP_CLONE, FILE_OP_RESERVE,
-	FILE_OP_OPEN,
+	FILE_OP_OPEN, FILE_OP_SYNC_DIR,
 };
 
 /* Tests put faults and recorders in front of the host: called before every
  * operation; a negative result is returned instead of doing it. @buf is the
- * data of a write, else NULL. NULL removes it. Set while nothing is running. */
+ * data of a write, else NULL. For FILE_OP_SYNC_DIR the file is a name only. NULL
+ * removes it. Set while nothing is running. */
 typedef int file_hook(const struct file *f, enum file_op op, uint64_t off,
 		      uint64_t len, const void *buf);
 void file_set_hook(file_hook *hook);

@@ -5,6 +5,8 @@
  * has a begin and an end. A cut falls between two of these events; then
  *   - what ended before the begin of a flush that ended before the cut, is
  *     there ("settled"),
+ *   - a file that was made meanwhile has its name for sure if its directory
+ *     was synced after that, and before the cut; else it may be gone,
  *   - of everything else that began ("loose"), any part may be there, torn
  *     between sectors. A later write of a sector carries what was written to
  *     it before, as the host's cache holds whole sectors.
@@ -41,6 +43,9 @@ struct disk {
 	uint8_t *start;		/* before the first event */
 	uint8_t *now;		/* after the last one */
 	uint64_t start_size, size, room;
+	bool fresh;		/* made by whoever is recorded */
+	size_t named;		/* FRESH: durably so from this event on; 0:
+				   never */
 	/* replay */
 	uint8_t *img;		/* all that is settled */
 	uint64_t img_size;
@@ -214,7 +219,24 @@ static inline void history_end(struct history *h, size_t op)
 	pthread_mutex_unlock(&h->lock);
 }
 
+/* The directory of all files was synced. */
+static inline void history_sync_dir(struct history *h)
+{
+	pthread_mutex_lock(&h->lock);
+	for (unsigned i = 0; i < h->disks; i++)
+		if (h->disk[i].fresh && !h->disk[i].named)
+			h->disk[i].named = h->events + 1;
+	pthread_mutex_unlock(&h->lock);
+}
+
 /* --- replaying --- */
+
+/* Is the disk there after a cut here, whatever was loose? */
+static inline bool history_has_name(const struct history *h,
+				    const struct disk *d)
+{
+	return !d->fresh || (d->named && h->at >= d->named);
+}
 
 static inline void history_rewind(struct history *h)
 {

@@ -55,6 +55,7 @@ struct powercut {
 	uint64_t shown_size[DISKS];
 	uint8_t *state[DISKS];	/* what is being judged */
 	uint64_t state_size[DISKS];
+	bool gone[DISKS];	/* it has no name */
 	char why[3072];
 };
 
@@ -209,6 +210,9 @@ static inline void build_disk(struct powercut *c, const struct cut *cut,
 {
 	const struct disk *d = &c->h.disk[n];
 
+	c->gone[n] = !history_has_name(&c->h, d) &&
+		     (cut->how == CUT_NONE ||
+		      (cut->how != CUT_ALL && cut_random(c, 2)));
 	memcpy(c->state[n], d->img, d->room);
 	c->state_size[n] = d->img_size;
 	for (size_t i = 0; i < d->looses; i++) {
@@ -232,6 +236,12 @@ static inline void show_disk(struct powercut *c, unsigned n)
 	int fd;
 
 	snprintf(path, sizeof(path), "cut/%s", d->name);
+	if (c->gone[n]) {
+		unlink(path);
+		memset(c->shown[n], 0, d->room);
+		c->shown_size[n] = 0;
+		return;
+	}
 	fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
 	if (fd < 0)
 		abort();
@@ -339,7 +349,7 @@ static inline bool judge_images(struct powercut *c)
 	char why[256];
 
 	for (unsigned n = 0; n < c->h.disks; n++)
-		if (n != guest_disk(c) &&
+		if (n != guest_disk(c) && !c->gone[n] &&
 		    !qcow2_judge(c->state[n], c->state_size[n], why,
 				 sizeof(why))) {
 			snprintf(c->why, sizeof(c->why), "%s: %s",
@@ -357,7 +367,8 @@ static inline bool judge_by_qemu(struct powercut *c)
 
 	c->forks++;
 	for (unsigned n = 0; n < c->h.disks; n++) {
-		if (n == guest_disk(c) || c->state_size[n] < 512 ||
+		if (n == guest_disk(c) || c->gone[n] ||
+		    c->state_size[n] < 512 ||
 		    get_be32(c->state[n]) != 0x514649fb ||
 		    (c->state[n][7] > 2 && c->state[n][79] & 1))
 			continue;

@@ -29,6 +29,7 @@ struct world {
 	uint8_t *buf;
 	uint64_t size;
 	bool may_fail;		/* the guest's requests */
+	bool no_fua;		/* it flushes when it says so only */
 	uint8_t *start;		/* what it sees at first (faults) */
 };
 
@@ -190,12 +191,21 @@ static inline int guest_flush(struct world *w)
 	return guest_done(w, op, engine_flush(w->engine, DRIVE, &err), &err);
 }
 
+/* It was written with FUA: as if a flush had followed, which it is here. */
+static inline void guest_is_durable(struct world *w)
+{
+	struct history *h = &w->cut.h;
+
+	history_end(h, history_flush(h, guest_disk(&w->cut)));
+}
+
 static inline int guest_change(struct world *w)
 {
 	struct err err = ERR_INIT;
 	uint64_t off = align_down(cut_random(&w->cut, w->size), SECTOR);
 	uint64_t len = SECTOR * (1 + cut_random(&w->cut, 20));
 	bool zero = cut_random(&w->cut, 4) == 0;
+	bool fua = !zero && !w->no_fua && cut_random(&w->cut, 8) == 0;
 	size_t op;
 	int rc;
 
@@ -207,9 +217,12 @@ static inline int guest_change(struct world *w)
 		rc = engine_zero(w->engine, DRIVE, off, len,
 				 cut_random(&w->cut, 2), &err);
 	else
-		rc = engine_write(w->engine, DRIVE, off, len, w->buf, false,
+		rc = engine_write(w->engine, DRIVE, off, len, w->buf, fua,
 				  &err);
-	return guest_done(w, op, rc, &err);
+	rc = guest_done(w, op, rc, &err);
+	if (!rc && fua)
+		guest_is_durable(w);
+	return rc;
 }
 
 static inline void guest_work(struct world *w, unsigned n)

@@ -32,8 +32,10 @@ static inline unsigned recorder_disk(const struct file *f)
 
 	pthread_mutex_lock(&h->lock);
 	n = history_find(h, name);
-	if (n == DISKS)
+	if (n == DISKS) {
 		n = history_disk(h, name, NULL, 0);
+		h->disk[n].fresh = true;
+	}
 	pthread_mutex_unlock(&h->lock);
 	return n;
 }
@@ -64,6 +66,10 @@ static int recorder_hook(const struct file *f, enum file_op op, uint64_t off,
 	/* what it would bring is not seen here; then it is copied */
 	if (op == FILE_OP_CLONE)
 		return -EOPNOTSUPP;
+	if (op == FILE_OP_SYNC_DIR) {
+		history_sync_dir(h);
+		return 0;
+	}
 	disk = recorder_disk(f);
 	if (op == FILE_OP_FLUSH)
 		n = history_flush(h, disk);
