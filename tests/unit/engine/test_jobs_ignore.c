@@ -150,7 +150,7 @@ static void a_lasting_error_does_not_spin(void **state)
 	do
 		world_wait(w, EVENT_JOB_STATUS, EVENT_JOB_COMPLETED, &ev);
 	while (strcmp(ev.status, "paused"));
-	must(engine_job_cancel(w->engine, "disk0", true, &err), &err);
+	must(engine_job_cancel(w->engine, "disk0", true, 0, &err), &err);
 	world_wait(w, EVENT_JOB_CANCELLED, EVENT_JOB_COMPLETED, &ev);
 	assert_int_equal(ev.type, EVENT_JOB_CANCELLED);
 	assert_true(clock_ns() - began < 900 * NS_PER_MS);
@@ -241,7 +241,7 @@ static void a_late_error_stops_and_is_cancelled(void **state)
 
 	complete_late(w, ON_ERROR_STOP, EIO);
 	assert_error(w, "write", "stop");
-	must(engine_job_cancel(w->engine, "disk0", true, &err), &err);
+	must(engine_job_cancel(w->engine, "disk0", true, 0, &err), &err);
 	world_wait(w, EVENT_JOB_CANCELLED, EVENT_JOB_COMPLETED, &ev);
 	assert_int_equal(ev.type, EVENT_JOB_CANCELLED);
 	late_end(w, 4);
