@@ -32,12 +32,10 @@ static struct node *open_already(struct graph *g, const char *path)
 
 static int refuse_used(const struct node *node, struct err *err)
 {
-	const struct root *r = graph_root_above(node);
-
-	return err_set(err, ERR_GENERIC, "Image '%s' is in use%s by %s '%s'",
+	return err_set(err, ERR_GENERIC, "Image '%s' is in use%s by %s",
 		       node->file->path,
 		       node->read_only ? "" : " read-write",
-		       r ? "drive" : "node", r ? r->id : node->name);
+		       graph_user_of(node).text);
 }
 
 /* Two chains may read one image, as long as nobody writes it and no job is

@@ -412,6 +412,21 @@ static const char *called(const struct node *node)
 	return root && *root->id ? root->id : node->name;
 }
 
+struct graph_user graph_user_of(const struct node *node)
+{
+	const struct root *root = graph_root_of(node);
+	struct graph_user out;
+
+	if (!root)
+		root = graph_root_above(node);
+	if (root && *root->id)
+		snprintf(out.text, sizeof(out.text), "drive '%s'", root->id);
+	else
+		snprintf(out.text, sizeof(out.text), "node '%s'",
+			 root ? root->node->name : node->name);
+	return out;
+}
+
 int graph_check_free(const struct node *node, struct err *err)
 {
 	if (!node->claim)
@@ -444,13 +459,13 @@ void graph_unclaim(struct graph *g, const struct claim *who)
 static int refuse_shared(const struct node *node, const struct node *other,
 			 struct err *err)
 {
-	const struct root *r = graph_root_above(other);
+	bool used = graph_root_above(other);
 
 	return err_set(err, ERR_GENERIC,
-		       "Image '%s' is also the backing file of '%s'%s%s%s",
+		       "Image '%s' is also the backing file of '%s'%s%s",
 		       node->file->path, other->file->path,
-		       r ? ", in use by drive '" : "", r ? r->id : "",
-		       r ? "'" : "");
+		       used ? ", in use by " : "",
+		       used ? graph_user_of(other).text : "");
 }
 
 int graph_check_exclusive(struct node *top, struct node *base, struct err *err)
@@ -459,13 +474,12 @@ int graph_check_exclusive(struct node *top, struct node *base, struct err *err)
 
 	for (struct node *n = base; n != top; n = above,
 	     above = chain_above(top, n)) {
-		const struct root *root = graph_root_of(n);
 		struct node *other;
 
-		if (root)
+		if (graph_root_of(n))
 			return err_set(err, ERR_GENERIC,
-				       "Image '%s' is in use by drive '%s'",
-				       n->file->path, root->id);
+				       "Image '%s' is in use by %s",
+				       n->file->path, graph_user_of(n).text);
 		for (unsigned i = 0; (other = graph_overlay(n, i)); i++)
 			if (other != above)
 				return refuse_shared(n, other, err);

@@ -139,6 +139,13 @@ struct node *graph_overlay(struct node *node, unsigned n);	  /* read */
 struct root *graph_root(struct graph *g, const char *id);	  /* read */
 struct root *graph_root_of(const struct node *node);		  /* read */
 struct root *graph_root_above(const struct node *node);		  /* read */
+/* Who uses @node, in words: the root whose active layer it is, else one above
+ * it: "drive 'disk0'", or "node 'n1'", its active layer, where it is anonymous.
+ * Without any, the node itself. */
+struct graph_user {
+	char text[160];
+};
+struct graph_user graph_user_of(const struct node *node);	  /* read */
 
 /* node->backing = @backing (takes a reference of its own; NULL none), puts
  * the old one, forgets merged maps. Holds the gates above. */
@@ -171,7 +178,7 @@ int graph_check_free(const struct node *node, struct err *err);
 /* Refuses if writing into images [base, top) would show through to anybody
  * but the chain @top is in: an image from @base up to but not including @top
  * that has another overlay, or is a root's active layer. ERR_GENERIC, names
- * image and root. */
+ * image and user. */
 int graph_check_exclusive(struct node *top, struct node *base,
 			  struct err *err);
 

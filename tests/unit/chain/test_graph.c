@@ -59,6 +59,15 @@ static struct drive *add_drive(const char *id, struct node *node)
 	return drive_find(&graph, id);
 }
 
+static struct drive *add_anonymous(struct node *node)
+{
+	struct node_options o = { 0 };
+	struct err err = ERR_INIT;
+
+	assert_int_equal(drive_add(&graph, NULL, node, &o, &err), 0);
+	return drive_of(node);
+}
+
 static void test_claim(void **state)
 {
 	const struct claim other = { .id = "o", .type = "commit" };
@@ -115,6 +124,18 @@ static void test_exclusive(void **state)
 	assert_null(graph_overlay(base, 2));
 	drive_remove(d1);
 	assert_int_equal(graph_check_exclusive(top, base, &err), 0);
+	side = open_named("side", "n1");
+	assert_int_equal(graph_add(&graph, side, &err), 0);
+	graph_link(side, base);
+	d1 = add_anonymous(side);
+	assert_int_equal(graph_check_exclusive(top, base, &err), -1);
+	assert_non_null(strstr(err.text, "'side', in use by node 'n1'"));
+	drive_remove(d1);
+	d1 = add_anonymous(graph_get(base));
+	assert_int_equal(graph_check_exclusive(top, base, &err), -1);
+	assert_non_null(strstr(err.text, "Image 'l0' is in use by node '"));
+	assert_non_null(strstr(err.text, base->name));
+	drive_remove(d1);
 	d1 = add_drive("disk1", graph_get(base));
 	assert_int_equal(graph_check_exclusive(top, base, &err), -1);
 	assert_string_equal(err.text, "Image 'l0' is in use by drive 'disk1'");
