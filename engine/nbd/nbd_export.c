@@ -152,7 +152,8 @@ bool nbd_export_settle(struct nbd_conn *c, struct export *x)
 	bool stays = peer_in_time(&c->peer);
 
 	lock_take(&s->lock);
-	stays = stays && !c->gone && !x->closing;
+	/* a successor may have looked already, and not have found it here */
+	stays = stays && !c->gone && !x->closing && !nbd_is_hung(c);
 	if (stays) {
 		c->export = x;
 		list_add_tail(&x->conns, &c->user);

@@ -203,8 +203,9 @@ void nbd_export_put(struct nbd_server *s, struct export *x);
  * that might still change this disk. 0, or -ECANCELED: the connection has to
  * end. */
 int nbd_export_await(struct nbd_conn *c, struct export *x);
-/* The handshake is over: takes the caller's use of @x. False if the connection
- * has to end instead; then it is still the caller's. */
+/* Before the client is told that the handshake is over: takes the caller's use
+ * of @x. False if the connection has to end instead, or has been hung up; then
+ * it is still the caller's. */
 bool nbd_export_settle(struct nbd_conn *c, struct export *x);
 /* The client asks for nothing more: its requests that wait at a stopped
  * guest's gate end with -ECANCELED. Any thread, while @c is not freed. */

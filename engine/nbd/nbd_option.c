@@ -153,14 +153,19 @@ static uint16_t transmission_flags(const struct nbd_conn *c,
 	return (uint16_t)flags;
 }
 
+/* Takes over the use of @x. Who is told that the disk is his is known as one
+ * of its clients by then: should he die the next moment, his successor waits
+ * for what he asked for. */
 static int settle(struct nbd_conn *c, struct export *x)
 {
+	int rc = nbd_export_await(c, x);
+
 	if (c->contexts_of != x->serial)
 		c->contexts = 0;
-	if (nbd_export_settle(c, x))
-		return SETTLED;
+	if (!rc && nbd_export_settle(c, x))
+		return 0;
 	nbd_export_put(c->server, x);
-	return -ECANCELED;
+	return rc ? rc : -ECANCELED;
 }
 
 static int send_export_name(struct nbd_conn *c, struct export *x)
@@ -186,13 +191,10 @@ static int option_export_name(struct option *o)
 		tell_unknown(c, &name);
 		return -ENOENT;
 	}
-	rc = nbd_export_await(c, x);
+	rc = settle(c, x);
 	if (!rc)
 		rc = send_export_name(c, x);
-	if (!rc)
-		return settle(c, x);
-	nbd_export_put(c->server, x);
-	return rc;
+	return rc ? rc : SETTLED;
 }
 
 static int info_export(const struct option *o, struct export *x)
@@ -262,11 +264,13 @@ static int option_info(struct option *o)
 	x = nbd_export_get(c->server, name.s, name.len);
 	if (!x)
 		return refuse_unknown(o, &name);
-	rc = o->number == NBD_OPT_GO ? nbd_export_await(c, x) : 0;
-	if (!rc)
-		rc = send_infos(o, x);
-	if (!rc && o->number == NBD_OPT_GO)
-		return settle(c, x);
+	if (o->number == NBD_OPT_GO) {
+		rc = settle(c, x);
+		if (!rc)
+			rc = send_infos(o, x);
+		return rc ? rc : SETTLED;
+	}
+	rc = send_infos(o, x);
 	nbd_export_put(c->server, x);
 	return rc;
 }

@@ -182,6 +182,30 @@ static void test_successor_waits(void **state)
 	}
 }
 
+/* The same for one who was told a moment ago that the disk is his, or who is
+ * to be told yet and did not wait for it. */
+static void test_dead_at_once(void **state)
+{
+	uint8_t b[64];
+
+	(void)state;
+	for (unsigned i = 0; i < 1500; i++) {
+		int dead = i % 2 ? dial_export("disk0", false) :
+				   dial_hello("sock", FLAGS_BOTH), fd;
+
+		if (i % 2 == 0)
+			put_option(dead, NBD_OPT_GO, b, name_data(b, "disk0"));
+		put_write(dead, 0, 0, 4096, 2);
+		close(dead);
+		fd = dial_export("disk0", true);
+		assert_int_equal(do_write(fd, 0, 0, 4096, 3), 0);
+		await_clients(1);
+		assert_disk(fd, 0, 4096, 3);
+		hang_up(fd);
+		await_clients(0);
+	}
+}
+
 /* Who waits for him may give up, and is not waited for. */
 static void test_successor_gives_up(void **state)
 {
@@ -236,6 +260,7 @@ int main(void)
 		TEST(test_leaving_at_the_gate),
 		TEST(test_dead_keep_no_slot),
 		TEST(test_successor_waits),
+		TEST(test_dead_at_once),
 		TEST(test_successor_gives_up),
 		TEST(test_leaving_and_lazy),
 	};
