@@ -186,13 +186,14 @@ static json_t *cache_info(enum file_cache cache)
 json_t *nodes_device_info(const struct nodes *nodes,
 			  const struct node_info *node, bool flat)
 {
+	const struct node_info *below = nodes_find(nodes, node->backing);
 	json_t *info = json_object();
 
 	set_text(info, "file", node->file);
 	set_text(info, "node-name", node->name);
 	set_bool(info, "ro", node->read_only);
 	set_text(info, "drv", node->driver);
-	set_text(info, "backing_file", node->image.backing_filename);
+	set_text(info, "backing_file", below ? below->file : NULL);
 	set_int(info, "backing_file_depth", flat ? 0 : node->backing_depth);
 	set_bool(info, "encrypted", node->image.encrypted);
 	set_text(info, "detect_zeroes", "off");

@@ -236,3 +236,28 @@ def test_small_zeroes_beside_data(d):
         assert s.quit() == 0
     assert blk.guest(top) == with_zeroes(MIB, 3, [(8, 4), (1020, 4)])
     blk.check(top)
+
+
+def test_what_is_below_is_told_as_it_is(d):
+    """backing_file is the image that is open there, by the name that it was
+    opened by, whatever the header says."""
+    a = filled(d, "a", MIB, 1)
+    filled(d, "b", MIB, 1)
+    c = filled(d, "c", MIB, 1)
+    images = {"none": blk.create(os.path.join(d, "none"), MIB),
+              "other": blk.create(os.path.join(d, "other"), MIB, c),
+              "nothing": blk.create(os.path.join(d, "nothing"), MIB, a),
+              "header": blk.create(os.path.join(d, "header"), MIB, "./b")}
+    with blk.Session("header=" + images["header"]) as s:
+        add(s, "low", a, None, read_only=True)
+        add(s, "none", images["none"], "low")
+        add(s, "other", images["other"], "low")
+        add(s, "nothing", images["nothing"], None)
+        nodes = json.loads(s.ok('{"execute": "query-named-block-nodes"}')[0])
+        drive, = json.loads(s.ok('{"execute": "query-block"}')[0])["return"]
+        assert s.quit() == 0
+    told = {n["file"]: n.get("backing_file") for n in nodes["return"]}
+    assert told == {a: None, images["none"]: a, images["other"]: a,
+                    images["nothing"]: None, d + "/./b": None,
+                    images["header"]: d + "/./b"}
+    assert drive["inserted"]["backing_file"] == d + "/./b"
