@@ -98,7 +98,7 @@ def qemu_io(path, *commands, fmt="qcow2", share=False, opts=None, **how):
     if opts:
         argv += ["--image-opts", opts]
     else:
-        argv += ["-f", fmt, path]
+        argv += [*(["-f", fmt] if fmt else []), path]
     for command in commands:
         argv += ["-c", command]
     out = run(*argv, **how)
@@ -111,7 +111,8 @@ def create(path, size=None, backing=None, backing_fmt="qcow2", fmt="qcow2",
     """qemu-img create; a backing name is recorded as it is given."""
     argv = ["create", "-q", "-f", fmt]
     if opts:
-        argv += ["-o", ",".join("%s=%s" % i for i in sorted(opts.items()))]
+        argv += ["-o", ",".join("%s=%s" % (k, doubled(str(v)))
+                                for k, v in sorted(opts.items()))]
     if backing is not None:
         argv += ["-b", backing, "-F", backing_fmt]
     argv.append(path)
@@ -119,6 +120,11 @@ def create(path, size=None, backing=None, backing_fmt="qcow2", fmt="qcow2",
         argv.append(str(size))
     qemu_img(*argv, cwd=cwd)
     return path
+
+
+def doubled(text):
+    """As a value between commas."""
+    return text.replace(",", ",,")
 
 
 def check(path, fmt="qcow2"):
@@ -131,12 +137,14 @@ def check(path, fmt="qcow2"):
 
 
 def guest(path, fmt="qcow2", share=False, opts=None, snapshot=None):
-    """What a guest would read from the image, by qemu-img."""
+    """What a guest would read from the image, by qemu-img. Without a format
+    path is one of the names that begin with json: and tell it."""
     with tempfile.NamedTemporaryFile(dir=tempdir(), suffix=".raw") as raw:
         argv = ["convert"] + (["-U"] if share else [])
         if snapshot:
-            argv += ["-l", "snapshot.name=" + snapshot]
-        argv += ["--image-opts", opts] if opts else ["-f", fmt, path]
+            argv += ["-l", "snapshot.name=" + doubled(snapshot)]
+        argv += ["--image-opts", opts] if opts else \
+            [*(["-f", fmt] if fmt else []), path]
         qemu_img(*argv, "-O", "raw", raw.name)
         with open(raw.name, "rb") as stream:
             return stream.read()
@@ -285,7 +293,7 @@ ERROR = re.compile(
     r"^(Error: |'commit' error for |Device '.*' (not found|has no medium)"
     r"|unknown command: |invalid size|unterminated string"
     r"|Try \"help |.*: (string|filename|block device name) expected"
-    r"|.* are mutually exclusive|.*: extraneous characters|.*: unsupported option)")
+    r"|\{\"error\": |.* are mutually exclusive|.*: extraneous characters|.*: unsupported option)")
 
 
 def errors(lines):
@@ -448,10 +456,10 @@ class Session:
     def depth(self, dev="disk0"):
         """(active file, backing file or None, depth) of `info block`."""
         text = "\n".join(self.ok("info block " + dev))
-        head = re.search(r"^%s \(#[^)]+\): (.*) \(\w+(, read-only)?\)$" % dev,
-                         text, re.M)
+        head = re.search(r"^%s(?: \([^)]+\))?: (.*) \(\w+(, read-only)?\)$"
+                         % re.escape(dev), text, re.M)
         assert head, text
-        back = re.search(r"Backing file: +(.*) \(chain depth: (\d+)\)", text)
+        back = re.search(r"Backing file: {5}(.*) \(chain depth: (\d+)\)", text)
         if not back:
             return head[1], None, 0
         return head[1], back[1], int(back[2])

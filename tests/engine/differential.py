@@ -5,9 +5,12 @@
 
 One seed is one run: a chain of two to six layers is made with qemu-img and
 qemu-io, then blkmon sessions take it through snapshots, streams, commits and
-cancels with guest I/O in between.  After each step what `blkmon cat` reads is
+cancels with guest I/O in between.  After each step what blkmon reads is
 compared with the model; after some of them, and for every image once blkmon
 has gone, so is what qemu-img reads, and qemu-img must like every image.
+
+Some runs have more: odd names, data files, links that no header knows,
+internal snapshots.  How often each was met is told at the end.
 
 --self-test runs the same thing on QEMU's tools in the place of blkmon, to
 show that the model is right.
@@ -25,9 +28,11 @@ import traceback
 
 import blk
 import fake
+import maker
 import model
+from maker import span
+from talk import Order, Talk
 
-KIB, MIB = blk.KIB, blk.MIB
 STEPS = 5
 
 # What `blkmon info --json` and qemu-img must agree on.
@@ -35,185 +40,28 @@ TOLD = ("filename", "format", "virtual-size", "cluster-size",
         "backing-filename", "full-backing-filename",
         "backing-filename-format")
 
-
-# ------------------------------------------------------- making the images
-
-def random_options(rng, size, overlay):
-    """qemu-img create options for a qcow2 layer, and whether it is v3."""
-    # 512-byte clusters make QEMU itself slow: for small disks only.
-    bits = rng.choice([9, 10, 12, 12, 13, 14, 16, 16, 16, 16, 18, 20, 21]
-                      if size <= 3 * MIB else [12, 14, 16, 16, 16, 18, 20, 21])
-    opts = {"cluster_size": 1 << bits}
-    if rng.random() < 0.2:
-        opts["compat"] = "0.10"
-        return opts
-    opts["refcount_bits"] = rng.choice([1, 2, 4, 8, 16, 16, 16, 32, 64])
-    if bits >= 14 and rng.random() < 0.3:
-        opts["extended_l2"] = "on"
-    if rng.random() < 0.2:
-        opts["lazy_refcounts"] = "on"
-    if rng.random() < 0.3:
-        opts["compression_type"] = "zstd"
-    if rng.random() < 0.2 and (not overlay or "extended_l2" in opts):
-        opts["preallocation"] = rng.choice(
-            ["metadata"] if overlay else ["metadata", "falloc", "full"])
-    return opts
-
-
-def span(rng, size, align=blk.SECTOR):
-    """A random aligned range: mostly short, sometimes long."""
-    units = size // align
-    if not units:
-        return 0, 0
-    length = min(units, rng.choice([1, 1, 2, 3, 8, units // 16 + 1,
-                                    units // 4 + 1]))
-    return rng.randrange(units - length + 1) * align, length * align
-
-
-class Maker:
-    """Makes the images of one run with QEMU's tools."""
-
-    def __init__(self, rng, where):
-        self.rng, self.where, self.tag = rng, where, 0
-
-    def fresh_path(self, name):
-        folder = self.rng.choice([".", ".", ".", "sub", "other"])
-        folder = os.path.normpath(os.path.join(self.where, folder))
-        os.makedirs(folder, exist_ok=True)
-        return os.path.join(folder, name)
-
-    def link(self, path, backing):
-        """A name for backing in the header of path: text and kind."""
-        if self.rng.random() < 0.5:
-            return os.path.relpath(backing, os.path.dirname(path)), "relative"
-        return backing, "absolute"
-
-    def layer(self, name, size, parent):
-        # QEMU 7.2 miscounts some images with compressed clusters, when a
-        # discard has freed one. It may then trip over that itself, or write
-        # over its own data: such an image cannot judge anybody.
-        for _ in range(20):
-            try:
-                layer = self.attempt(name, size, parent)
-            except AssertionError as wrong:
-                if "Marking image as corrupt" not in str(wrong):
-                    raise
-                continue
-            if layer.fmt == "raw" or self.is_sound(layer):
-                return layer
-            os.unlink(layer.path)
-        raise AssertionError("QEMU does not make a sound image")
-
-    def is_sound(self, layer):
-        return not blk.run("qemu-img", "check", layer.path).rc and \
-            blk.guest(layer.path) == bytes(layer.data)
-
-    def attempt(self, name, size, parent):
-        path, rng = self.fresh_path(name), self.rng
-        if parent is None and rng.random() < 0.25:
-            layer = model.Layer(path, "raw", size)
-            blk.create(path, size, fmt="raw")
-            opts = {"cluster_size": blk.SECTOR}
-        else:
-            opts = random_options(rng, size, parent is not None)
-            text, kind = self.link(path, parent.path) if parent else (None,) * 2
-            layer = model.Layer(path, "qcow2", size, parent, kind)
-            blk.create(path, size, text, parent and parent.fmt,
-                       cwd=os.path.dirname(path), **opts)
-        self.fill(layer, opts)
-        return layer
-
-    def fill(self, layer, opts):
-        # qemu-io compresses into unallocated clusters only.
-        used = set()
-        commands = [self.content(layer, opts, used)
-                    for _ in range(self.rng.randrange(1, 7))]
-        if (layer.fmt == "qcow2" and "compat" not in opts
-                and opts["refcount_bits"] >= 16 and self.rng.random() < 0.2):
-            blk.qemu_io(layer.path, *commands)
-            blk.qemu_img("snapshot", "-c", "inside", layer.path)
-            layer.snaps["inside"] = bytes(layer.data)
-            layer.inside = True
-            used = set(range(layer.size // opts["cluster_size"] + 1))
-            commands = [self.content(layer, opts, used)]
-        blk.qemu_io(layer.path, *commands, fmt=layer.fmt)
-
-    def content(self, layer, opts, used):
-        """One qemu-io command, done to the model as well."""
-        rng, cluster = self.rng, opts["cluster_size"]
-        kind = rng.choice(["write", "write", "write", "zero", "unmap",
-                           "compressed", "discard"])
-        if kind == "compressed" and (layer.fmt == "raw"
-                                     or "preallocation" in opts):
-            kind = "write"
-        aligned = kind in ("compressed", "discard")
-        off, length = span(rng, layer.size, cluster if aligned else 512)
-        if not length:
-            return "read 0 512"
-        touched = range(off // cluster, (off + length - 1) // cluster + 1)
-        if kind == "compressed" and not used.isdisjoint(touched):
-            kind = "write"
-        used.update(touched)
-        if kind in ("zero", "unmap"):
-            layer.write(off, bytes(length))
-            return "write -z %s%d %d" % ("-u " if kind == "unmap" else "",
-                                         off, length)
-        if kind == "discard":
-            # Version 2 cannot say "zero" above a backing file.
-            if not ("compat" in opts and layer.parent):
-                layer.write(off, bytes(length))
-            return "discard %d %d" % (off, length)
-        self.tag += 1
-        data = blk.stamps(self.tag, off, length)
-        layer.write(off, data)
-        pattern = os.path.join(self.where, "pattern-%d" % self.tag)
-        with open(pattern, "wb") as stream:
-            stream.write(data)
-        return "write %s-s %s %d %d" % ("-c " if kind == "compressed" else "",
-                                        pattern, off, length)
-
-    def world(self):
-        rng = self.rng
-        world = model.World()
-        size = rng.choice([256 * KIB, 512 * KIB, 512 * KIB, MIB, MIB,
-                           2 * MIB, 3 * MIB])
-        layer, chain = None, []
-        for i in range(rng.randrange(2, 7)):
-            mine = size
-            if rng.random() < 0.3:
-                mine = rng.randrange(size // 2, size * 3 // 2) // 512 * 512
-            layer = self.layer("l%d.img" % i, mine, layer)
-            chain.append(layer)
-        world.chains["disk0"] = chain
-        if rng.random() < 0.25:
-            fork = rng.choice(chain[:-1])
-            below = chain[:chain.index(fork) + 1]
-            world.chains["disk1"] = below + [self.layer("sib.img", size, fork)]
-        return world
+KEPT = ["s", "vor dem Update", "a,b", "\xfc=\"1\"", "%s\\"]
 
 
 # ------------------------------------------------------- the program judged
 
+def data_files(layer):
+    return [arg for x in reversed(layer.line()) if x.extern
+            for arg in ("--data-file", x.extern)]
+
+
 class Blkmon:
     """The program under test."""
 
-    def session(self, world, rng, cwd):
-        args = []
-        for dev, chain in sorted(world.chains.items()):
-            top = chain[-1]
-            if rng.random() < 0.5:
-                args += ["--drive", "force=on,file=%s,id=%s,format=%s"
-                         % (top.path, dev, top.fmt)]
-            else:
-                args += ["--drive", "force=on,id=%s,file=%s"
-                         % (dev, top.path)]
-        return blk.Session(*args, cwd=cwd)
+    def session(self, world, rng, cwd, axes):
+        return Talk(world, rng, cwd, axes)
 
     def cat(self, layer):
-        return blk.cat(layer.path)
+        return blk.cat(layer.path, *data_files(layer))
 
     def chain(self, layer):
-        return json.loads(blk.blkmon_ok("info", "--json", layer.path).out)
+        return json.loads(blk.blkmon_ok("info", "--json", *data_files(layer),
+                                        layer.path).out)
 
 
 # ------------------------------------------------------------- the one run
@@ -224,16 +72,19 @@ class Run:
     def __init__(self, seed, program, where):
         self.rng = random.Random(seed)
         self.program, self.where = program, where
-        self.maker = Maker(self.rng, where)
-        self.world = self.maker.world()
+        self.axes = maker.Axes(self.rng)
         self.trace, self.versions, self.made, self.s = [], [], 0, None
         self.fake = isinstance(program, fake.Fake)
+        self.maker = maker.Maker(self.rng, where, self.axes)
 
     def go(self):
+        self.world = self.maker.world()
         self.judge_images("as made")
         for _ in range(self.rng.randrange(1, 3)):
-            with self.program.session(self.world, self.rng,
-                                      self.where) as self.s:
+            with self.program.session(self.world, self.rng, self.where,
+                                      self.axes) as self.s:
+                self.trace.append("--- %s" % " ".join(
+                    getattr(self.s, "argv", [])))
                 for _ in range(self.rng.randrange(2, STEPS)):
                     self.step()
                 rc = self.s.quit()
@@ -247,16 +98,34 @@ class Run:
         chain = self.world.chains[dev]
         steps = [self.snapshot]
         if len(chain) > 1:
-            steps = [self.snapshot, self.stream, self.stream, self.commit_one,
-                     self.active, self.active]
+            steps = [self.snapshot, self.stream, self.stream, self.active,
+                     self.active]
+            steps += [self.commit_one] * self.has_drive(dev)
         if len(chain) > 2:
             steps += [self.inner] * 3
+        if self.axes.inside:
+            steps += [self.keep] * 2
+        if self.world.active(dev).kept:
+            steps.append(self.drop)
         self.rng.choice(steps)(dev)
+        self.s.follow()
         self.judge_live()
 
-    def say(self, line):
-        self.trace.append(line)
+    def has_drive(self, dev):
+        return self.fake or self.s.at[dev] == dev
+
+    def say(self, order, force=False):
+        line = self.s.line(order, force)
+        self.trace.append(str(line))
         return self.s.ok(line)
+
+    def try_to(self, order, force=False):
+        """What may be refused: the reply in one line."""
+        line = self.s.line(order, force)
+        self.trace.append(str(line))
+        reply = " ".join(self.s.cmd(line))
+        self.trace.append("  -> " + reply)
+        return reply
 
     # -- guest I/O
 
@@ -266,6 +135,9 @@ class Run:
         kind = rng.choice(["write", "write", "write", "zero", "unmap", "odd",
                            "discard" if calm else "write"])
         off, length = span(rng, top.size)
+        if not top.straight() and rng.random() < 0.6:
+            kind = rng.choice(["zero", "unmap"])
+            off, length = self.aimed(top)
         if kind == "odd":
             off = min(off + rng.randrange(512), top.size - 1)
             length = max(1, min(length, top.size - off) - rng.randrange(512))
@@ -275,6 +147,8 @@ class Run:
                        kind, "write -P %#x %%d %%d" % pattern) % (off, length)
         self.trace.append("qemu-io %s %s" % (dev, command))
         self.s.io(command, dev)
+        if kind in ("zero", "unmap", "discard") and not top.straight():
+            self.axes.meet("zeroes over a link of the graph")
         if kind == "discard":
             zeroed = bytearray(top.data)
             zeroed[off:off + length] = bytes(length)
@@ -287,164 +161,176 @@ class Run:
             self.s.io("read -P %#x %d %d" % (0 if zero else pattern, off,
                                              length), dev)
 
+    def aimed(self, top):
+        """A range where something is to be seen, if that is soon found."""
+        for _ in range(20):
+            off, length = span(self.rng, top.size)
+            if any(top.data[off:off + length]):
+                break
+        return off, length
+
     def flush(self):
         for dev in self.world.chains:
             self.s.io("flush", dev)
 
+    def guest_of(self, layer, share=True, snapshot=None):
+        name, fmt = layer.qemu()
+        return blk.guest(name, fmt, share=share, snapshot=snapshot)
+
     def settle(self):
         self.flush()
-        self.world.settle(lambda layer: blk.guest(layer.path, layer.fmt,
-                                                  share=True))
+        self.world.settle(self.guest_of)
 
     # -- operations
 
-    def name(self, layer):
-        """One of the ways to say which layer is meant; cwd is `where`."""
-        return self.rng.choice([layer.path,
-                                os.path.relpath(layer.path, self.where)])
+    def refused(self, order, low, high, layers):
+        """Is there a reason not to do it?  Then it must not be done, and the
+        reason be said.  True: not done; else whether to use force.
 
-    def spell(self, word):
-        """Hyphens and underscores are the same."""
-        return self.rng.choice([word, word.replace("_", "-")])
-
-    def refused(self, dev, line, low, high):
-        """A write into a layer that another drive reads must be refused.
-
-        Unless that drive reads it through `high`, which hides the change.
+        With force, for images that were let go of may still read from the
+        layers.
         """
-        others = self.world.readers(low, high, dev)
-        if not others or self.fake:
-            return bool(others)
-        self.trace.append(line + "   # refused: %s" % others)
-        reply = "\n".join(self.s.cmd(line))
-        assert "rror" in reply, "%s not refused: %r" % (line, reply)
-        assert any(o in reply for o in others), \
-            "refusal of %s names none of %s: %r" % (line, others, reply)
-        return True
+        reasons = [] if self.fake else self.reasons(order.dev, low, high)
+        inside = [name for x in layers for name in x.kept]
+        force = order.verb != "stream"
+        if self.fake:
+            return bool(low and self.world.readers(low, high, order.dev)), \
+                force
+        if reasons or inside:
+            self.check_refusal(order, reasons, inside)
+            if reasons or self.rng.random() < 0.6:
+                return True, force
+            force = True
+        if not layers[-1].straight():
+            self.axes.meet("job on a link of the graph")
+        return False, force
 
-    def changes_inside(self, dev, line, layers):
-        """A job that would change internal snapshots of these layers must be
-        refused, and says so.  The line to go on with, or None; with force,
-        for images that were let go of may still read from the layers."""
-        force = line if self.fake or line.startswith("block_stream") or \
-            line.startswith("block-stream") else \
-            line.replace(" " + dev, " -f " + dev, 1)
-        if self.fake or not any(layer.inside for layer in layers):
-            return force
-        self.trace.append(line + "   # refused: snapshots inside")
-        reply = "\n".join(self.s.cmd(line))
-        assert "internal snapshot 'inside'" in reply, \
-            "%s not refused: %r" % (line, reply)
-        if self.rng.random() < 0.4:
-            return None
-        return line.replace(" " + dev, " -f " + dev, 1)
+    def reasons(self, dev, low, high):
+        """Words, one of which has to be said in each refusal."""
+        if not low:
+            return []
+        # Another drive reads it, and not through `high`, which hides it.
+        found = self.world.readers(low, high, dev)
+        found += [self.s.at[d] for d in found]
+        if low.old and low.kept and high.size > low.size:
+            found.append("version 2")
+        return found
+
+    def check_refusal(self, order, reasons, inside):
+        reply = self.try_to(order, force=bool(reasons) and not inside)
+        assert "rror" in reply, "not refused"
+        self.axes.meet("refused: inside" if inside else "refused: other")
+        words = reasons + ["internal snapshot"] * bool(inside)
+        assert any(w in reply for w in words), \
+            "the refusal says none of %s: %s" % (words, reply)
 
     def snapshot(self, dev):
         self.made += 1
-        path = self.maker.fresh_path("s%d.img" % self.made)
-        # By which name the new header calls the old file is blkmon's choice.
-        self.say("snapshot_blkdev %s %s%s" % (
-            dev, path, self.rng.choice(["", " qcow2"])))
+        top = self.world.active(dev)
+        name = "s%d.img" % self.made
+        if self.rng.random() < 0.4 and (self.axes.graph or self.axes.extern) \
+                and not self.fake:
+            path = self.maker.fresh_path(name)
+            layer = self.maker.overlay(path, top.size, top)[0]
+            for line in self.s.put_on(dev, layer):
+                self.trace.append(line)
+                self.s.ok(line)
+            self.world.chains[dev].append(layer)
+            self.axes.meet("snapshot into an image")
+            return
+        path = self.maker.fresh_path(name)
+        self.say(Order("snapshot", dev, new=path))
         self.world.snapshot(dev, path, "any")
 
     def stream(self, dev):
         chain = self.world.chains[dev]
         base = self.rng.choice([None] + list(range(len(chain) - 1)))
-        line = "%s %s" % (self.spell("block_stream"), dev)
-        if base is not None:
-            line += " 0 " + self.name(chain[base])
-        elif self.rng.random() < 0.3:
-            line = line.replace(dev, "-a " + dev)
-        if base != len(chain) - 2:
-            line = self.changes_inside(dev, line, chain[-1:])
-        if line and self.during(dev, line):
+        order = Order("stream", dev,
+                      base=None if base is None else chain[base])
+        works = base != len(chain) - 2
+        no, force = self.refused(order, None, None, chain[-1:] * works) \
+            if works else (False, False)
+        if not no and self.during(order, force):
             self.world.stream(dev, base)
 
     def inner(self, dev):
         chain = self.world.chains[dev]
         top = self.rng.randrange(1, len(chain) - 1)
         base = self.rng.randrange(top)
-        line = "%s %s %s %s" % (
-            self.rng.choice(["block_commit", "block-commit",
-                             "__com.redhat_block-commit"]),
-            dev, self.name(chain[base]), self.name(chain[top]))
+        order = Order("inner", dev, base=chain[base], top=chain[top])
         if self.fake and any(chain[top].size < x.size for x in chain):
             return
-        if self.refused(dev, line, chain[base], chain[top]):
+        no, force = self.refused(order, chain[base], chain[top],
+                                 chain[base + 1:top + 1])
+        if no:
             return
-        line = self.changes_inside(dev, line, chain[base + 1:top + 1])
-        if not line:
-            return
-        if self.during(dev, line):
+        if self.during(order, force):
             self.world.commit(dev, base, top)
         else:
             self.world.abandoned(dev, base, top)
 
     def commit_one(self, dev):
-        line = "commit " + dev
         top = self.world.active(dev)
-        if self.refused(dev, line, top.parent, top):
-            return
-        line = self.changes_inside(dev, line, [top])
-        if line:
-            self.say(line)
+        order = Order("commit_one", dev)
+        no, force = self.refused(order, top.parent, top, [top])
+        if not no:
+            self.say(order, force)
             self.world.commit_one(dev)
 
     def active(self, dev):
         chain = self.world.chains[dev]
         base = self.rng.randrange(len(chain) - 1)
-        line = "%s %s %s" % (self.spell("block_commit"), dev,
-                             self.name(chain[base]))
-        if base == 0 and self.rng.random() < 0.4:
-            line = "%s %s" % (self.spell("block_commit"), dev)
-        elif self.rng.random() < 0.3:
-            line += " " + chain[-1].path
-        if self.refused(dev, line, chain[base], chain[-1]):
+        order = Order("active", dev, base=chain[base],
+                      all=base == 0 and self.rng.random() < 0.4)
+        if not order.all and self.rng.random() < 0.3:
+            order.top = chain[-1]
+        no, force = self.refused(order, chain[base], chain[-1],
+                                 chain[base + 1:])
+        if no:
             return
-        line = self.changes_inside(dev, line, chain[base + 1:])
-        if not line:
-            return
-        if not self.during(dev, line, "ready"):
+        if not self.during(order, force, "ready"):
             self.world.abandoned(dev, base, len(chain) - 1, self.versions)
             return
         for _ in range(self.rng.randrange(3)):
             self.guest(dev, calm=False)
         if self.rng.random() < 0.65:
-            self.say("%s %s" % (self.spell("block_job_complete"), dev))
+            self.say(Order("complete", dev))
             self.s.wait(dev)
             self.world.commit(dev, base, len(chain) - 1)
         else:
-            self.say("%s %s" % (self.spell("block_job_cancel"), dev))
+            self.say(Order("cancel", dev))
             self.s.wait(dev)
             self.world.mirrored(dev, base)
 
-    def during(self, dev, line, until="done"):
+    def during(self, order, force, until="done"):
         """Start a job, do things to it; did it come to its good end?"""
+        dev = order.dev
         way = self.rng.choice(["plain", "plain", "busy", "busy", "cancel"])
         self.versions = [bytes(self.world.active(dev).data)]
-        self.say(line)
+        self.say(order, force)
         if way != "plain":
-            self.poke("%s %s 64k" % (self.spell("block_job_set_speed"), dev))
+            self.poke(Order("speed", dev, name="64k"))
+            if self.axes.inside and not self.fake:
+                self.keep_beside_a_job(dev)
             for _ in range(self.rng.randrange(1, 3)):
                 self.guest(dev, calm=False)
                 self.versions.append(bytes(self.world.active(dev).data))
         if way == "cancel":
             return not self.cancelled(dev)
         if way == "busy":
-            if self.rng.random() < 0.3 and self.poke("block_job_pause " + dev):
+            if self.rng.random() < 0.3 and self.poke(Order("pause", dev)):
                 self.guest(dev, calm=False)
-                self.poke("block_job_resume " + dev)
-            self.poke("block_job_set_speed %s 0" % dev)
+                self.poke(Order("resume", dev))
+            self.poke(Order("speed", dev, name="0"))
         self.s.wait(dev, until)
         return True
 
-    def poke(self, line):
+    def poke(self, order, force=False):
         """For a job that may be at its end already, or over."""
-        self.trace.append(line)
-        reply = blk.errors(self.s.cmd(line))
-        assert not reply or "not found" in reply[0] or \
-            "cannot accept command verb" in reply[0], "%s: %s" % (line, reply)
-        return not reply
+        reply = self.try_to(order, force)
+        assert "rror" not in reply or "not found" in reply or \
+            "cannot accept command verb" in reply, reply
+        return "rror" not in reply
 
     def cancelled(self, dev):
         """Cancel; True if that came before the work was done.
@@ -453,20 +339,65 @@ class Run:
         active commit ends unpivoted, which is a case of `abandoned`, too.
         """
         before = len(self.world.chains[dev]) - 1
-        self.poke("%s%s %s" % (self.spell("block_job_cancel"),
-                               self.rng.choice(["", " -f"]), dev))
+        self.poke(Order("cancel", dev), self.rng.random() < 0.5)
         self.s.cmd("wait %s done 60" % dev)
         return self.s.depth(dev)[2] == before
+
+    # -- internal snapshots of the active layer
+
+    def keep(self, dev):
+        """Refused where there is no room, and then nothing has changed."""
+        top = self.world.active(dev)
+        name = "%s%d" % (self.rng.choice(KEPT), len(self.trace))
+        self.flush()
+        self.flush()    # what the first of them freed is given back now
+        before = blk.content(top.path)
+        reply = self.try_to(Order("keep", dev, name=name))
+        if "rror" not in reply:
+            assert top.bits and not top.extern, "%s keeps a snapshot" % top
+            self.kept(top, name)
+            return
+        self.axes.meet("refused: to keep")
+        assert top.bits < 16 and "refcount_bits" in reply or top.extern or \
+            not top.bits, reply
+        blk.assert_same(blk.content(top.path), before, "refused, and changed")
+
+    def kept(self, top, name):
+        self.axes.meet("snapshot kept")
+        top.kept.add(name)
+        top.snaps[name] = bytes(top.data)
+
+    def keep_beside_a_job(self, dev):
+        if self.rng.random() < 0.5:
+            return
+        reply = self.try_to(Order("keep", dev, name="beside"))
+        if "rror" not in reply:
+            self.axes.meet("kept beside a job")
+            self.kept(self.world.active(dev), "beside")
+        else:
+            self.axes.meet("not kept beside a job")
+
+    def drop(self, dev):
+        top = self.world.active(dev)
+        name = self.rng.choice(sorted(top.kept))
+        self.say(Order("drop", dev, name=name))
+        self.axes.meet("snapshot dropped")
+        top.kept.remove(name)
+        top.snaps.pop(name, None)
 
     # -- what must hold
 
     def judge_live(self):
-        """With the program running: cat, and often QEMU's view of it."""
+        """With the program running: what it reads, and often QEMU's view."""
         self.settle()
         for dev, chain in self.world.chains.items():
             top = chain[-1]
-            blk.assert_same(self.program.cat(top), top.data,
-                            "blkmon cat %s of %s" % (top, dev))
+            if top.straight() or self.fake:
+                seen = self.program.cat(top)
+            else:
+                seen = self.s.read(dev)
+            blk.assert_same(seen, top.data, "what blkmon reads from %s of %s"
+                            % (top, dev))
             active, backing, depth = self.s.depth(dev)
             want = [layer.path for layer in chain[-2:][::-1]] + [None]
             assert depth == len(chain) - 1, "depth %d of %s" % (depth, chain)
@@ -476,11 +407,16 @@ class Run:
         if self.rng.random() < 0.4:
             self.judge_chains()
             top = self.world.active()
-            blk.assert_same(blk.guest(top.path, top.fmt, share=True), top.data,
+            blk.assert_same(self.guest_of(top), top.data,
                             "qemu-img -U of %s" % top)
 
     def judge_chains(self):
         for dev, chain in self.world.chains.items():
+            if not chain[-1].straight():
+                for layer in chain:
+                    self.judge_link(blk.img_info(layer.path, fmt=layer.fmt),
+                                    layer)
+                continue
             infos = blk.img_chain(chain[-1].path)
             got = [(os.path.realpath(i["filename"]), i["format"],
                     i["virtual-size"]) for i in infos]
@@ -496,13 +432,19 @@ class Run:
                     dev, key, got, want)
 
     def judge_link(self, info, layer):
+        names = {s["name"] for s in info.get("snapshots", [])}
+        assert names == layer.kept, "%s has the snapshots %s, not %s" % (
+            layer, names, layer.kept)
+        assert info["virtual-size"] == layer.size, (layer, info)
         name = info.get("backing-filename")
-        if layer.parent is None:
-            assert name is None, "%s still has backing %s" % (layer, name)
+        if layer.said is None:
+            assert name is None, "%s has backing %s" % (layer, name)
             return
-        assert blk.resolved(layer.path, name) == layer.parent.path, \
-            "%s: backing %s is not %s" % (layer, name, layer.parent)
-        assert info.get("backing-filename-format") == layer.parent.fmt, info
+        assert name and blk.resolved(layer.path, name) == layer.said, \
+            "%s: backing %s is not %s" % (layer, name, layer.said)
+        if layer.parent and layer.said == layer.parent.path:
+            assert info.get("backing-filename-format") == layer.parent.fmt, \
+                info
         kind = "absolute" if os.path.isabs(name) else "relative"
         assert self.fake or layer.link in (kind, "any"), \
             "%s: backing name %s should be %s" % (layer, name, layer.link)
@@ -514,19 +456,25 @@ class Run:
             blk.check(layer.path, layer.fmt)
         for layer in world.live() + world.cold:
             what = "%s %s" % (layer, when)
-            blk.assert_same(blk.guest(layer.path, layer.fmt), layer.data, what)
+            blk.assert_same(self.guest_of(layer, False), layer.data, what)
             for name, data in layer.snaps.items():
                 # QEMU shows it in the size that the image has by now.
-                seen = blk.guest(layer.path, snapshot=name)[:len(data)]
+                seen = self.guest_of(layer, False, name)[:len(data)]
                 blk.assert_same(seen, data, "snapshot %s of %s" % (name, what))
-            if not self.fake:
+            assert not layer.flat or maker.is_flat(layer), \
+                "the raw data file of %s is not what it shows" % what
+            if not self.fake and layer.straight():
                 blk.assert_same(self.program.cat(layer), layer.data,
                                 "blkmon cat of " + what)
         self.judge_chains()
+        decoy = self.maker.decoy
+        assert not decoy or blk.guest(decoy.path) == decoy.data, \
+            "an image that is in no chain was changed"
 
 
 def one(seed, self_test=False):
-    """Run one seed: (seed, None) or (seed, a report of what went wrong)."""
+    """Run one seed: (seed, None or a report of what went wrong, what it met).
+    """
     # Every other run on a file system without a disk behind it: it has
     # other ideas of holes and is quick to flush.
     if "BLKMON_TMP" not in os.environ and seed % 2 and \
@@ -537,35 +485,38 @@ def one(seed, self_test=False):
         finally:
             del os.environ["BLKMON_TMP"]
     keep = os.environ.get("BLKMON_KEEP")
-    run = None
     with blk.workdir("blkmon-%d-" % seed) as where:
+        run = Run(seed, fake.Fake() if self_test else Blkmon(), where)
         try:
-            run = Run(seed, fake.Fake() if self_test else Blkmon(), where)
             run.go()
-            return seed, None
+            return seed, None, run.axes.met
         except fake.Unsupported:
-            return seed, None
+            return seed, None, run.axes.met
         except Exception as wrong:  # whatever it is, the seed must be said
             if keep:
                 shutil.copytree(where, os.path.join(keep, "seed-%d" % seed),
                                 dirs_exist_ok=True)
             text = str(wrong) if isinstance(wrong, AssertionError) \
                 and str(wrong) else traceback.format_exc()
-            trace = run.trace[-12:] if run else []
             return seed, "%s\n  steps: %s" % (
-                text, "\n         ".join(trace).replace(where, "."))
+                text, "\n         ".join(run.trace[-16:]).replace(where, ".")
+            ), run.axes.met
 
 
-def many(first, count, self_test=False, workers=None, tell=None):
+def many(first, count, self_test=False, workers=None, tell=None, met=None):
     """Run seeds first .. first+count-1; the failures, as (seed, report).
 
-    tell(seed, report) hears of each as soon as it is known.
+    tell(seed, report) hears of each as soon as it is known; met gets the sum
+    of what the runs met.
     """
     failed = []
     pool = concurrent.futures.ProcessPoolExecutor(workers or os.cpu_count())
     with pool:
-        for seed, report in pool.map(one, range(first, first + count),
-                                     [self_test] * count):
+        for seed, report, found in pool.map(one, range(first, first + count),
+                                            [self_test] * count):
+            for key, n in found.items() if met is not None else ():
+                runs, times = met.get(key, (0, 0))
+                met[key] = runs + 1, times + n
             if report:
                 failed.append((seed, report))
             if report and tell:
@@ -575,6 +526,11 @@ def many(first, count, self_test=False, workers=None, tell=None):
 
 def say(seed, report):
     print("seed %d: %s" % (seed, report.replace("\n", "\n  ")), flush=True)
+
+
+def say_met(met):
+    for key, (runs, times) in sorted(met.items()):
+        print("  %-34s %5d times in %4d chains" % (key, times, runs))
 
 
 def main():
@@ -591,8 +547,10 @@ def main():
     if args.keep:
         os.environ["BLKMON_KEEP"] = os.environ["BLKMON_TMP"] = args.keep
     print("seeds %d..%d" % (args.seed, args.seed + args.count - 1), flush=True)
-    start = time.monotonic()
-    failed = many(args.seed, args.count, args.self_test, args.workers, say)
+    start, met = time.monotonic(), {}
+    failed = many(args.seed, args.count, args.self_test, args.workers, say,
+                  met)
+    say_met(met)
     print("%d of %d chains failed, %.1f s" % (
         len(failed), args.count, time.monotonic() - start))
     return 1 if failed else 0

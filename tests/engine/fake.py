@@ -4,8 +4,6 @@
 What the model and the harness get wrong shows here, with no blkmon in sight.
 """
 
-import os
-
 import blk
 
 
@@ -14,16 +12,15 @@ class Unsupported(Exception):
 
 
 class FakeSession:
-    """The same few commands, done by QEMU's tools one after the other.
+    """The same few orders, done by QEMU's tools one after the other.
 
     Jobs do their work when they are waited for, so that a cancel before the
-    wait leaves everything as it was.
+    wait leaves everything as it was.  Of the model it takes what the chains
+    are, for that is not in the headers.
     """
 
     def __init__(self, world, cwd):
-        self.cwd = cwd
-        self.chains = {dev: [(x.path, x.fmt) for x in chain]
-                       for dev, chain in world.chains.items()}
+        self.world, self.cwd = world, cwd
         self.job, self.is_ready, self.log = None, False, []
 
     def __enter__(self):
@@ -33,74 +30,100 @@ class FakeSession:
         pass
 
     def io(self, command, dev="disk0"):
-        path, fmt = self.chains[dev][-1]
-        return blk.qemu_io(path, command, fmt=fmt).out
+        name, fmt = self.world.active(dev).qemu()
+        return blk.qemu_io(name, command, fmt=fmt).out
 
-    def index(self, dev, name):
-        real = [os.path.realpath(p) for p, _ in self.chains[dev]]
-        return real.index(os.path.realpath(os.path.join(self.cwd, name)))
+    def line(self, order, force=False):
+        del force
+        return order
 
-    def ok(self, line):
-        words = line.split()
-        verb = words[0].replace("-", "_")
-        chain = self.chains.get(words[1])
-        if verb == "snapshot_blkdev":
-            path, fmt = chain[-1]
-            blk.create(words[2], None, path, fmt)
-            chain.append((words[2], "qcow2"))
-        elif verb in ("block_stream", "block_commit",
-                      "__com.redhat_block_commit"):
-            self.job = verb, [w for w in words[1:] if w != "-a"]
-        elif verb == "commit":
-            self.merge(words[1], len(chain) - 2, len(chain) - 1)
-        elif verb == "block_job_complete":
-            self.merge(words[1], self.job[2], len(chain) - 1)
-            del chain[self.job[2] + 1:]
-            self.job, self.is_ready = None, False
-        elif verb == "block_job_cancel":
-            if self.is_ready:
-                self.merge(words[1], self.job[2], len(chain) - 1)
-            self.job, self.is_ready = None, False
+    def ok(self, order):
+        return getattr(self, order.verb)(order) or []
+
+    def cmd(self, order):
+        """A line of text has nothing to wait for."""
+        return [] if isinstance(order, str) else self.ok(order)
+
+    def put_on(self, dev, layer):
+        del dev, layer
         return []
 
-    def merge(self, dev, base, top):
-        chain = self.chains[dev]
-        out = blk.qemu_img("commit", "-q", "-d", "-f", chain[top][1],
-                           "-b", chain[base][0], chain[top][0], rc=None)
+    def follow(self):
+        """Nothing is open."""
+
+    def snapshot(self, o):
+        low = self.world.active(o.dev)
+        blk.qemu_img("create", "-q", "-u", "-f", "qcow2", "-b", low.path,
+                     "-F", low.fmt, o.new, str(low.size))
+
+    def stream(self, o):
+        self.job = o
+
+    inner = active = stream
+
+    def commit_one(self, o):
+        top = self.world.active(o.dev)
+        self.merge(top, top.parent)
+
+    def keep(self, o):
+        top = self.world.active(o.dev)
+        out = blk.qemu_img("snapshot", "-c", o.name, top.path, rc=None)
+        return [] if not out.rc else ["Error: refcount_bits " + out.err]
+
+    def drop(self, o):
+        blk.qemu_img("snapshot", "-d", o.name, self.world.active(o.dev).path)
+
+    def complete(self, o):
+        self.merge(self.world.active(o.dev), self.job.base)
+        self.job, self.is_ready = None, False
+
+    def cancel(self, o):
+        if self.is_ready:
+            self.merge(self.world.active(o.dev), self.job.base)
+        self.job, self.is_ready = None, False
+
+    speed = pause = resume = lambda self, _: None
+
+    def merge(self, top, base):
+        self.straighten(top)
+        out = blk.qemu_img("commit", "-q", "-d", "-f", top.fmt, "-b",
+                           base.path, top.path, rc=None)
         if "Operation not supported" in out.err:
             raise Unsupported
         assert out.rc == 0, out
 
+    def straighten(self, top):
+        """The tool goes by the headers."""
+        for layer in top.line():
+            if layer.parent and layer.said != layer.parent.path:
+                self.rebase(layer, layer.parent, "-u")
+                layer.lead_to(layer.parent, "any")
+
+    @staticmethod
+    def rebase(layer, base, *how):
+        below = ["-b", base.path, "-F", base.fmt] if base else ["-b", ""]
+        blk.qemu_img("rebase", *how, "-f", "qcow2", *below, layer.path)
+
     def wait(self, dev, what="done"):
-        if self.job is None:
+        o = self.job
+        if o is None:
             return
-        verb, (_, *args) = self.job[:2]
-        chain = self.chains[dev]
-        if verb == "block_stream":
-            base = self.index(dev, args[1]) if len(args) > 1 else None
-            below = ["-b", chain[base][0], "-F", chain[base][1]] \
-                if base is not None else ["-b", ""]
-            blk.qemu_img("rebase", "-f", "qcow2", *below, chain[-1][0])
-            del chain[0 if base is None else base + 1:-1]
-            self.job = None
-            return
-        base = self.index(dev, args[0]) if args else 0
-        top = self.index(dev, args[1]) if len(args) > 1 else len(chain) - 1
+        chain = self.world.chains[dev]
         if what == "ready":
-            self.job, self.is_ready = (verb, [dev] + args, base), True
+            self.is_ready = True
             return
-        self.merge(dev, base, top)
-        blk.qemu_img("rebase", "-u", "-f", "qcow2", "-b", chain[base][0],
-                     "-F", chain[base][1], chain[top + 1][0])
-        del chain[base + 1:top + 1]
+        if o.verb == "stream":
+            self.straighten(chain[-1])
+            self.rebase(chain[-1], o.base)
+        else:
+            self.merge(o.top, o.base)
+            self.rebase(chain[chain.index(o.top) + 1], o.base, "-u")
         self.job = None
 
-    def cmd(self, line):
-        return self.ok(line)
-
     def depth(self, dev):
-        chain = self.chains[dev]
-        return (chain[-1][0], chain[-2][0] if len(chain) > 1 else None,
+        """Nobody can ask: as it must be."""
+        chain = self.world.chains[dev]
+        return (chain[-1].path, chain[-2].path if len(chain) > 1 else None,
                 len(chain) - 1)
 
     def quit(self):
@@ -110,12 +133,13 @@ class FakeSession:
 class Fake:
     """QEMU's tools in the place of blkmon: judges the model itself."""
 
-    def session(self, world, rng, cwd):
-        del rng
+    def session(self, world, rng, cwd, axes):
+        del rng, axes
         return FakeSession(world, cwd)
 
     def cat(self, layer):
-        return blk.guest(layer.path, layer.fmt, share=True)
+        name, fmt = layer.qemu()
+        return blk.guest(name, fmt, share=True)
 
     def chain(self, layer):
         return blk.img_chain(layer.path)

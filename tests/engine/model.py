@@ -8,6 +8,7 @@ copied any part), the model takes what the oracle reads back, but only if
 every sector of it has one of the allowed values.
 """
 
+import json
 import os
 
 import blk
@@ -29,16 +30,21 @@ class Layer:
     either  while it is open, the contents it may be a mixture of
     torn    while it is open: may two of them meet inside a sector
     parent  the layer below
-    link    how the header names that: "relative", "absolute", "any" or None
-    snaps   content of its internal snapshots, as long as that is defined
-    inside  has it any, whatever they hold by now
+    said    the file that its header names for that one, or None
+    link    how the header names it: "relative", "absolute", "any" or None
+    kept    its internal snapshots: names, whatever they show by now
+    snaps   what these show, as long as that is defined
+    extern  its data file, or None; flat: that shows the disk by itself
+    bits    of a reference count, 0 where there is none; old: version 2
     """
 
     def __init__(self, path, fmt, size, parent=None, link=None):
         self.path, self.fmt, self.parent, self.link = path, fmt, parent, link
+        self.said = parent.path if parent else None
         self.data = bytearray(fitted(parent.data if parent else b"", size))
-        self.either, self.torn, self.snaps = [], False, {}
-        self.inside = False
+        self.either, self.torn, self.snaps, self.kept = [], False, {}, set()
+        self.extern, self.flat = None, False
+        self.bits, self.old = 16 if fmt == "qcow2" else 0, False
 
     def __repr__(self):
         return os.path.basename(self.path)
@@ -57,6 +63,34 @@ class Layer:
     def line(self):
         """It and all below, deepest first."""
         return (self.parent.line() if self.parent else []) + [self]
+
+    def straight(self):
+        """Do the headers say what is below what?"""
+        return all(x.said == (x.parent.path if x.parent else None)
+                   for x in self.line())
+
+    def blockdev(self):
+        """What QEMU has to open, whatever the headers say."""
+        def file(path):
+            return {"driver": "file", "filename": path}
+
+        node = {"driver": self.fmt, "file": file(self.path)}
+        if self.extern:
+            node["data-file"] = file(self.extern)
+        if self.fmt == "qcow2":
+            node["backing"] = self.parent and self.parent.blockdev()
+        return node
+
+    def qemu(self):
+        """A name and a format for QEMU's tools."""
+        if self.straight():
+            return self.path, self.fmt
+        return "json:" + json.dumps(self.blockdev(), ensure_ascii=False), None
+
+    def lead_to(self, parent, link):
+        """The header as well."""
+        self.parent, self.link = parent, parent and (link or "any")
+        self.said = parent.path if parent else None
 
     def write(self, off, data):
         assert off + len(data) <= self.size
@@ -128,10 +162,9 @@ class World:
         first = 0 if base is None else base + 1
         top, gone = chain[-1], chain[first:-1]
         if base is None:
-            top.link = top.parent = None
+            top.lead_to(None, None)
         elif gone:
-            top.link = same_kind(top.link, gone[0].link)
-            top.parent = chain[base]
+            top.lead_to(chain[base], same_kind(top.link, gone[0].link))
         if gone:
             top.snaps.clear()
         self.chains[dev] = chain[:first] + [top]
@@ -157,8 +190,7 @@ class World:
         self.take(low, high)
         for over in self.live():
             if over.parent is high:
-                over.link = same_kind(over.link, gone[0].link)
-                over.parent = low
+                over.lead_to(low, same_kind(over.link, gone[0].link))
         if high is chain[-1]:
             self.chains[dev] = low.line()
         for name in self.chains:

@@ -1,0 +1,39 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Names that something on the way may take for something else: the host's
+shell, a command line, the prompt, a header, QEMU."""
+
+# %s is what makes a name one of its kind.
+ODD = [
+    "%s mit blank", " %s ", "a,b,,%s", "k=v=%s", "50%% %s%%s%%n", "%%41%s",
+    "VM:%s", "disk 10:30 %s", ":%s", "file:%s", "nbd:%s", "json:{%s}",
+    "\xfcber \u4e16\u754c %s \U0001f4be", "\"%s\"", "\"%s", "it's %s",
+    "back\\slash\\n%s\\", "#%s", "-%s", "--%s", "~%s", "~root %s",
+    "%s;a&b|c$d`e", "[%s]*?{x}", "%s.", "@%s!",
+]
+
+
+def odd(rng, tag):
+    """A name that has tag in it: of one kind, of two, or a long one."""
+    name = rng.choice(ODD) % tag
+    if rng.random() < 0.3:
+        name = rng.choice(ODD) % name
+    if rng.random() < 0.15:
+        name += "\xe9".join("x" * 9 for _ in range(30))
+        name = name.encode()[:200].decode(errors="ignore")
+    return name
+
+
+def for_qemu(path):
+    """A relative name, so that QEMU does not take its beginning for a
+    protocol."""
+    return "./" + path if ":" in path.split("/")[0] else path
+
+
+def quoted(text):
+    """As a word at the prompt."""
+    return '"%s"' % text.replace("\\", "\\\\").replace('"', '\\"')
+
+
+def needs_quotes(text):
+    return not text or text[0] in "\"-" or any(c in " \t\n\v\f\r"
+                                               for c in text)
