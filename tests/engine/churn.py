@@ -2,45 +2,77 @@
 """Chains that change all the time: a driver that asks a running blkmon for
 snapshots, streams, commits, pivots and the rest at random."""
 
+import json
 import os
 import select
 import time
 
 import blk
+import names
 from blk import MIB
 
 DEPTH = 7                       # layers; then the chain has to get shorter
 
 
+def chained(files):
+    """The images as they are on top of each other, whatever their headers
+    say; the active one first."""
+    node = None
+    for path in reversed(files):
+        node = {"driver": "qcow2", "backing": node,
+                "file": {"driver": "file", "filename": path}}
+    return "json:" + json.dumps(node, ensure_ascii=False)
+
+
 class Disk:
     """The images of a drive; its guests may use it. A guest has check(), which
-    fails if something went wrong there."""
+    fails if something went wrong there, and may have stuck, an event: it waits
+    for a reply.
 
-    def __init__(self, d, name, size, socket):
-        self.d, self.name = os.path.join(d, name), name
+    layers  the files of the chain, the active one first
+    kept    its internal snapshots: what they show, or None if that is open
+    address where NBD is served: a path, or host and port
+    """
+
+    def __init__(self, d, name, size, address, rng=None, grafted=False):
+        self.d, self.name, self.size = os.path.join(d, name), name, size
         os.mkdir(self.d)
-        self.socket = socket
-        self.uri = "nbd+unix:///%s?socket=%s" % (name, socket)
-        self.files, self.guests = [], []
+        self.rng, self.grafted = rng, grafted
+        self.address = address
+        self.uri = "nbd+unix:///%s?socket=%s" % (name, address) \
+            if isinstance(address, str) else "nbd://%s:%d/%s" % (*address,
+                                                                 name)
+        self.files, self.guests, self.kept = [], [], {}
         low = self.new_file()
         blk.create(low, size)
         blk.qemu_io(low, *["write -P %d %dM 1M" % (n, n)
                            for n in range(1, size // MIB, 2)])
-        self.top = self.new_file()
-        blk.create(self.top, None, low)
+        top = self.new_file()
+        blk.create(top, size, None if grafted else low)
+        self.layers = [top, low]
 
     def path(self, name):
         return os.path.join(self.d, name)
 
     def new_file(self):
-        self.files.append(self.path("%d.qcow2" % len(self.files)))
+        name = "%d.qcow2" % len(self.files)
+        if self.rng and self.rng.random() < 0.5:
+            name = names.odd(self.rng, name)
+        self.files.append(self.path(name))
         return self.files[-1]
 
     def options(self):
-        """For the command line."""
-        return ["--drive", "file=%s,id=%s,format=qcow2" % (self.top,
-                                                           self.name),
-                "--export", "%s,writable=on" % self.name]
+        """For the command line. Of a chain that is only in the graph the
+        lowest image; start() adds the other."""
+        return ["--drive", "file=%s,id=%s,format=qcow2" % (
+            blk.doubled(self.layers[-1 if self.grafted else 0]), self.name),
+            "--export", "%s,writable=on" % self.name]
+
+    def start(self, qmp):
+        if self.grafted:
+            add_node(qmp, "first-" + self.name, self.layers[0])
+            qmp.ask("blockdev-snapshot", node=self.name,
+                    overlay="first-" + self.name)
 
     def keep_shadow(self):
         """What the guest sees, by nbdcopy."""
@@ -49,14 +81,35 @@ class Disk:
 
     def judge(self):
         """The chain, now that nobody has it open: what the guest saw. Every
-        image there ever was is sound. Returns the bytes."""
-        image = blk.guest(self.top)
+        image there ever was is sound, and internal snapshots show what they
+        did. Returns the bytes."""
+        image = blk.guest(chained(self.layers), None)
         with open(self.path("shadow"), "rb") as shadow:
             blk.assert_same(image, shadow.read(), self.name)
         for path in self.files:
             if os.path.exists(path):
                 blk.check(path)
+        self.judge_snapshots()
         return image
+
+    def judge_snapshots(self):
+        found = set()
+        for i, path in enumerate(self.layers):
+            for snapshot in blk.img_info(path).get("snapshots", []):
+                name = snapshot["name"]
+                found.add(name)
+                assert name in self.kept, "%s was deleted" % name
+                if self.kept[name]:
+                    blk.assert_same(
+                        blk.guest(chained(self.layers[i:]), None,
+                                  snapshot=name), self.kept[name], name)
+        return found
+
+
+def add_node(qmp, node, path):
+    """Alone, for something to be put below it."""
+    qmp.ask("blockdev-add", driver="qcow2", node_name=node, backing=None,
+            file={"driver": "file", "filename": path}, x_blkmon_force=True)
 
 
 class Driver:
@@ -66,10 +119,13 @@ class Driver:
     REFUSALS = ("is busy", "in use", "cannot accept command verb",
                 "currently paused", "already paused", "was not paused",
                 "No active", "not found", "in the backing chain",
-                "cannot be completed", "is not active", "not a backing")
+                "cannot be completed", "is not active", "not a backing",
+                "do it all the same", "does not exist on device")
 
     def __init__(self, qmp, disks, rng):
         self.qmp, self.disks, self.rng = qmp, disks, rng
+        self.grafts = {"first-" + d.name: d.layers[0]
+                       for d in disks if d.grafted}
         self.guests = [g for disk in disks for g in disk.guests]
         self.done = {}
         self.log = []
@@ -84,33 +140,35 @@ class Driver:
             print("last operations:", *self.log[-20:], sep="\n")
             raise
         for disk in self.disks:
-            disk.top = self.chain(disk)[0]
+            disk.layers = self.chain(disk)
 
     def one(self):
+        self.remove_grafts()
         disk = self.rng.choice(self.disks)
         jobs = {j["device"]: j for j in self.qmp.ask("query-block-jobs")}
         job = jobs.get(disk.name)
         name = self.choose(job, self.chain(disk))
-        if self.rng.random() < 0.03:
+        if self.rng.random() < 0.08:
             name = "stop"
         request = getattr(self, name)(disk, job)
         if request:
             self.execute(name, *request)
+            self.note(disk, name, *request)
         self.let_guests_work(self.rng.choice([0, 10, 100, 500]))
 
     def choose(self, job, chain):
         if not job:
             if len(chain) >= DEPTH:
                 return self.rng.choice(["stream", "commit", "active"])
-            return self.rng.choice(["snapshot", "snapshot", "stream",
-                                    "commit", "active"])
+            return self.rng.choice(["snapshot", "snapshot", "graft", "stream",
+                                    "commit", "active", "keep", "drop"])
         if job["paused"]:
             return self.rng.choice(["resume", "resume", "speed", "force"])
         if job["ready"]:
             return self.rng.choice(["pivot", "pivot", "cancel", "force",
                                     "pause", "snapshot"])
         return self.rng.choice(["speed", "speed", "speed", "pause",
-                                "cancel", "snapshot", "stream"])
+                                "cancel", "snapshot", "stream", "keep"])
 
     def execute(self, name, command, args):
         got = self.qmp.request(command, **args)
@@ -118,9 +176,23 @@ class Driver:
         self.log.append((name, args, got.get("error", {}).get("desc")))
         if "error" not in got:
             self.done[name] = self.done.get(name, 0) + 1
-            return
-        assert any(r in got["error"]["desc"] for r in self.REFUSALS), \
+            return True
+        desc = got["error"]["desc"]
+        assert any(r in desc for r in self.REFUSALS) or \
+            self.grafts and "is also the backing file of" in desc, \
             self.log[-1]
+        return False
+
+    def note(self, disk, name, _, args):
+        """What a success means for the internal snapshots."""
+        if self.log[-1][2]:
+            return
+        if name == "keep":
+            disk.kept[args["name"]] = None
+        elif name == "drop":
+            del disk.kept[args["name"]]
+        elif args.get("x-blkmon-force"):
+            disk.kept = dict.fromkeys(disk.kept)
 
     def requests(self):
         stats = [b["stats"] for b in self.qmp.ask("query-blockstats")]
@@ -172,6 +244,17 @@ class Driver:
     def a_speed(self):
         return self.rng.choice([0, MIB, 8 * MIB, 64 * MIB])
 
+    def remove_grafts(self):
+        """Nodes that were added and that a job took out of their chain."""
+        live = [path for disk in self.disks for path in self.chain(disk)]
+        for node, path in list(self.grafts.items()):
+            if path in live:
+                continue
+            if "error" not in self.qmp.request("blockdev-del",
+                                               node_name=node):
+                self.log.append(("remove", node))
+                del self.grafts[node]
+
     # Each returns a command and its arguments, or None.
 
     def snapshot(self, disk, _):
@@ -179,8 +262,17 @@ class Driver:
             "device": disk.name, "snapshot-file": disk.new_file(),
             "format": "qcow2"}
 
+    def graft(self, disk, _):
+        """A snapshot into an image that is there; no header knows of it."""
+        node, path = "graft-%d" % len(self.log), disk.new_file()
+        blk.create(path, disk.size)
+        add_node(self.qmp, node, path)
+        self.grafts[node] = path
+        return "blockdev-snapshot", {"node": disk.name, "overlay": node}
+
     def stream(self, disk, _):
-        args = {"device": disk.name, "speed": self.a_speed()}
+        args = {"device": disk.name, "speed": self.a_speed(),
+                "x-blkmon-force": self.rng.random() < 0.5}
         below = self.chain(disk)[1:]
         if below and self.rng.random() < 0.6:
             args["base"] = self.rng.choice(below)
@@ -194,7 +286,7 @@ class Driver:
         base = self.rng.randrange(top + 1, len(chain))
         return "block-commit", {"device": disk.name, "top": chain[top],
                                 "base": chain[base],
-                                "x-blkmon-force": True,
+                                "x-blkmon-force": self.rng.random() < 0.6,
                                 "speed": self.a_speed()}
 
     def active(self, disk, _):
@@ -203,8 +295,18 @@ class Driver:
             return None
         return "block-commit", {"device": disk.name,
                                 "base": self.rng.choice(below),
-                                "x-blkmon-force": True,
+                                "x-blkmon-force": self.rng.random() < 0.6,
                                 "speed": self.a_speed()}
+
+    def keep(self, disk, _):
+        return "blockdev-snapshot-internal-sync", {
+            "device": disk.name, "name": "kept, %d" % len(self.log)}
+
+    def drop(self, disk, _):
+        if not disk.kept:
+            return None
+        return "blockdev-snapshot-delete-internal-sync", {
+            "device": disk.name, "name": self.rng.choice(sorted(disk.kept))}
 
     def speed(self, disk, _):
         return "block-job-set-speed", {"device": disk.name,
@@ -225,6 +327,19 @@ class Driver:
     def pivot(self, disk, _):
         return "block-job-complete", {"device": disk.name}
 
-    def stop(self, *_):
+    def stop(self, disk, job):
+        """Until all who can tell stand still; some have died by then. What an
+        internal snapshot holds is known while nobody writes."""
         self.qmp.ask("stop")
+        deadline = time.monotonic() + blk.PATIENCE
+        for guest in self.guests:
+            while hasattr(guest, "stuck") and not guest.stuck.is_set():
+                guest.check()
+                assert time.monotonic() < deadline, "not stopped"
+                select.select([], [], [], 0.01)
+        if not job:
+            request = self.keep(disk, None)
+            if self.execute("keep", *request):
+                disk.kept[request[1]["name"]] = blk.guest(
+                    chained(self.chain(disk)), None, share=True)
         return "cont", {}

@@ -2,6 +2,7 @@
 """An NBD client after the protocol document: one connection, simple replies,
 as many requests in flight as one likes."""
 
+import socket
 import struct
 
 import unixsock
@@ -38,6 +39,16 @@ class Nbd(unixsock.Connection):
             if kind >> 31:
                 self.close()
                 raise Refused(said.decode())
+
+    def die(self, off, data):
+        """As a process that is killed: in the middle of a write, and the
+        other side is told by a reset, where there is one."""
+        self.sock.sendall(struct.pack(
+            ">IHHQQI", REQUEST, 0, WRITE, 0, off, len(data)) +
+            data[:len(data) // 2])
+        self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER,
+                             struct.pack("ii", 1, 0))
+        self.close()
 
     def take(self, count):
         data = bytearray()

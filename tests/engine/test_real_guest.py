@@ -35,7 +35,7 @@ def wait_said(machine, pattern):
 @pytest.mark.parametrize("bus", ["virtio", "nvme"])
 def test_guest(d, seed, bus):
     disk = churn.Disk(d, "disk0", 96 * MIB, os.path.join(d, "nbd.sock"))
-    with Server(d, "--nbd", "unix:" + disk.socket,
+    with Server(d, "--nbd", "unix:" + disk.address,
                 *disk.options()) as server, server.client() as qmp:
         try:
             machine = linux.Machine(d, disk.uri, bus)

@@ -4,8 +4,10 @@ time.
 
 Each disk is written by four connections of fio, which verify what they wrote
 after each pass, and by a client that knows each byte it may read: it zeroes
-and trims too.  Meanwhile a driver takes snapshots, streams, commits, pivots,
-cancels, pauses and limits at random.
+and trims too; and by clients that die while they write, each followed at once
+by one that writes the same places.  Meanwhile a driver takes snapshots, inside
+of images too, streams, commits, pivots, cancels, pauses, limits and stops the
+guests at random, on images with odd names and links that no header knows.
 
     BLKMON_SEED=n python3 -m pytest tests/engine/test_torture.py
 
@@ -15,6 +17,7 @@ does the same again, as far as the machine's own timing is the same.
 import os
 import random
 import shutil
+import socket
 import threading
 
 import pytest
@@ -29,7 +32,8 @@ SIZE = 48 * MIB
 FIO = 4 * MIB                   # bytes of each of fio's four jobs
 JOBS = 4
 MODEL = JOBS * FIO, 16 * MIB    # where the client that knows is at home
-REST = sum(MODEL), SIZE - sum(MODEL)
+MORTAL = sum(MODEL), MIB        # where clients die
+REST = sum(MORTAL), SIZE - sum(MORTAL)
 
 FIO_JOB = """[global]
 ioengine=nbd
@@ -116,7 +120,7 @@ class Knower(Guest):
         self.bytes = bytearray(disk.first[self.off:self.off + size])
 
     def round(self):
-        with nbdsock.Nbd(self.disk.socket, self.disk.name) as nbd:
+        with nbdsock.Nbd(self.disk.address, self.disk.name) as nbd:
             for _ in range(50):
                 self.batch(nbd)
                 if self.over.is_set():
@@ -182,27 +186,100 @@ class Knower(Guest):
         self.bytes[at:end] = got
 
 
+class Mortals(Guest):
+    """Some clients write some places and die before they were answered, each
+    followed by the next. The last one lives, and its bytes stay."""
+
+    def __init__(self, disk, seed):
+        super().__init__(disk, seed)
+        self.off, size = MORTAL
+        self.bytes = bytearray(disk.first[self.off:self.off + size])
+        self.stuck, self.deaths = threading.Event(), 0
+
+    def round(self):
+        places = self.places()
+        for _ in range(self.rng.randrange(4)):
+            self.one_dies(places)
+        with nbdsock.Nbd(self.disk.address, self.disk.name) as nbd:
+            for at, length in places:
+                data = self.rng.randbytes(length)
+                nbd.send(nbdsock.WRITE, self.off + at, data=data)
+                self.bytes[at:at + length] = data
+            for _ in places:
+                assert not self.reply(nbd)[1]
+            self.look(nbd)
+            self.look(nbd)
+
+    def places(self):
+        """Apart from each other; all of them fit into the socket's buffer,
+        for the server reads no more of one who waits for the guest."""
+        unit = self.rng.choice([1, SECTOR, 4 * KIB])
+        cuts = sorted(self.rng.sample(range(0, MORTAL[1], unit),
+                                      self.rng.randrange(2, 9)))
+        return [(at, min(limit - at, unit * self.rng.randrange(1, 3)))
+                for at, limit in zip(cuts, cuts[1:] + [MORTAL[1]])]
+
+    def one_dies(self, places):
+        nbd = nbdsock.Nbd(self.disk.address, self.disk.name)
+        for at, length in places[1:]:
+            nbd.send(nbdsock.WRITE, self.off + at,
+                     data=self.rng.randbytes(length))
+        nbd.die(self.off + places[0][0], self.rng.randbytes(places[0][1]))
+        self.deaths += 1
+
+    def reply(self, nbd):
+        self.stuck.set()
+        try:
+            return nbd.reply()
+        finally:
+            self.stuck.clear()
+
+    def look(self, nbd):
+        nbd.send(nbdsock.READ, self.off, len(self.bytes))
+        error, got = self.reply(nbd)[1:]
+        assert not error, error
+        blk.assert_same(got, self.bytes, "behind the dead")
+
+
+def free_port():
+    with socket.socket() as sock:
+        sock.bind(("127.0.0.1", 0))
+        return sock.getsockname()[1]
+
+
 class Disk(churn.Disk):
-    def __init__(self, d, name, seed):
-        super().__init__(d, name, SIZE, os.path.join(d, "nbd.sock"))
-        self.first = blk.guest(self.top)
-        self.guests = [Fio(self, seed), Knower(self, seed)]
+    def __init__(self, d, name, address, rng):
+        super().__init__(d, name, SIZE, address, rng, name == "right")
+        self.first = blk.guest(churn.chained(self.layers), None)
+        seed = rng.random()
+        self.guests = [Fio(self, seed), Knower(self, seed),
+                       Mortals(self, seed)]
 
     def compare(self):
         image = self.judge()
         blk.assert_same(image[REST[0]:], self.first[REST[0]:], "the rest")
-        blk.assert_same(image[MODEL[0]:sum(MODEL)], self.guests[1].bytes,
-                        "the model")
+        for guest in self.guests[1:]:
+            blk.assert_same(image[guest.off:guest.off + len(guest.bytes)],
+                            guest.bytes, type(guest).__name__)
 
 
 def torture(d, seed, operations):
     rng = random.Random(seed)
-    disks = [Disk(d, name, rng.random()) for name in ("left", "right")]
+    # A Unix socket knows no reset.
+    unix = rng.random() < 0.5
+    address = os.path.join(d, "nbd.sock") if unix else ("127.0.0.1",
+                                                        free_port())
+    disks = [Disk(d, name, address, rng) for name in ("left", "right")]
     options = [o for disk in disks for o in disk.options()]
-    with Server(d, "--nbd", "unix:" + disks[0].socket, *options) as server, \
+    way = "unix:" + address if unix else "%s:%d" % address
+    with Server(d, "--nbd", way, *options) as server, \
             server.client() as qmp:
-        drive_and_verify(churn.Driver(qmp, disks, rng), operations)
+        for disk in disks:
+            disk.start(qmp)
+        driver = churn.Driver(qmp, disks, rng)
+        drive_and_verify(driver, operations)
         server.quit()
+    print(driver.done, [g.deaths for disk in disks for g in disk.guests[2:]])
     for disk in disks:
         disk.compare()
 

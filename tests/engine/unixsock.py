@@ -7,8 +7,11 @@ import blk
 
 
 class Connection:
+    """path: of a Unix socket, or a pair of host and port."""
+
     def __init__(self, path):
-        self.sock = socket.socket(socket.AF_UNIX)
+        self.sock = socket.socket(socket.AF_INET if isinstance(path, tuple)
+                                  else socket.AF_UNIX)
         self.sock.settimeout(blk.PATIENCE)
         self.sock.connect(path)
 
