@@ -70,7 +70,8 @@ int active_hold(struct active *a, struct job *job)
 	int rc;
 
 	atomic_store(&a->mirror.durable, true);
-	for (rc = job_images_keep(&a->im, job); !rc; rc = active_catch_up(a, job)) {
+	for (rc = job_images_keep(&a->im, job); !rc;
+	     rc = active_catch_up(a, job)) {
 		graph_begin(graph);
 		graph_hold_gate(graph, &a->drive->gate);
 		if (!atomic_load(&a->mirror.failed))
