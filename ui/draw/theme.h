@@ -19,6 +19,7 @@ enum style {
 	STYLE_TREE,
 	STYLE_MARK,
 	STYLE_DATA,		/* cells of a strip */
+	STYLE_DATA_ZERO,	/* data, and zeroes where it is not */
 	STYLE_ZERO,
 	STYLE_COMPRESSED,
 	STYLE_HOLE,

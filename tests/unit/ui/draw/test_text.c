@@ -100,7 +100,13 @@ static void strips(void **state)
 	assert_cell(0, 0, 100, false, "▒");
 	assert_cell(0, 0, 800, false, "▓");
 	assert_cell(0, 0, 800, true, "Z");
-	assert_cell(300, 400, 0, false, "0");
+	/* Zeroes hide no data, however much more of them there are. */
+	assert_cell(300, 400, 0, false, "▃");
+	assert_cell(1, 799, 0, false, "▁");
+	assert_cell(1, 799, 0, true, ".");
+	assert_cell(0, 799, 1, false, "▓");
+	assert_cell(100, 0, 700, false, "▓");
+	assert_int_equal(strip_scaled(two, 2, 0, 1).data, 2);
 	assert_int_equal(strip_scaled(two, 2, 0, 4).data, 1);
 	assert_int_equal(strip_scaled(two, 2, 3, 4).data, 2);
 	assert_int_equal(strip_scaled(two, 0, 3, 4).data, 0);
