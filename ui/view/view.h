@@ -72,6 +72,7 @@ struct view_job {
 		uint64_t ns, done;
 	} samples[JOB_SAMPLES];
 	unsigned sample_count;
+	bool measured_anew;	/* they do not begin with the job */
 };
 
 struct view_jobs {
@@ -93,9 +94,10 @@ void view_jobs_dismiss(struct view_jobs *jobs);	/* all that are over */
 /* Copies @from over @to. */
 void view_jobs_copy(struct view_jobs *to, const struct view_jobs *from);
 
-/* Bytes a second over the last seconds; 0 not known yet. */
+/* Bytes a second over the last seconds, since its speed was changed or it
+ * went on; 0 not known yet. */
 uint64_t view_job_rate(const struct view_job *job);
-/* Seconds to the end at that rate; false if nobody can say. */
+/* Seconds to the end at that rate, or at its limit; false if nobody can say. */
 bool view_job_eta(const struct view_job *job, uint64_t *seconds);
 /* Whole percent, 100 only for what is finished or in sync. */
 unsigned view_job_percent(const struct view_job *job);

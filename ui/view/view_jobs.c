@@ -60,10 +60,13 @@ static void name_images(struct view_job *job, const struct shape *shape)
 	}
 }
 
-static void take_sample(struct view_job *job)
+/* The rate is that of now: what was measured under another speed, or before
+ * it stood still, is not counted. */
+static void take_sample(struct view_job *job, bool other)
 {
-	unsigned n = job->sample_count;
+	unsigned n = other ? 0 : job->sample_count;
 
+	job->measured_anew |= other && job->sample_count;
 	if (n && job->elapsed_ns <= job->samples[n - 1].ns)
 		return;
 	while (n && (n == JOB_SAMPLES ||
@@ -80,6 +83,7 @@ static void take_sample(struct view_job *job)
 static void take_numbers(struct view_job *job, const json_t *entry)
 {
 	bool work = json_object_get(entry, "done") != NULL;
+	const struct view_job old = *job;
 	double share;
 
 	job->len = field_u64(entry, work ? "total" : "len");
@@ -96,7 +100,8 @@ static void take_numbers(struct view_job *job, const json_t *entry)
 		(double)job->done / (double)job->len : 0;
 	if (share > job->share)
 		job->share = share;
-	take_sample(job);
+	take_sample(job, job->speed != old.speed || job->paused != old.paused ||
+		    job->ready != old.ready);
 }
 
 static void forget_oldest_end(struct view_jobs *jobs)
@@ -233,14 +238,13 @@ uint64_t view_job_rate(const struct view_job *job)
 	const unsigned n = job->sample_count;
 	uint64_t ns, done;
 
-	if (!n)
+	if (!n || (n == 1 && job->measured_anew))
 		return 0;
-	if (n == 1) {
-		ns = job->samples[0].ns;
-		done = job->samples[0].done;
-	} else {
-		ns = job->samples[n - 1].ns - job->samples[0].ns;
-		done = job->samples[n - 1].done - job->samples[0].done;
+	ns = job->samples[n - 1].ns;
+	done = job->samples[n - 1].done;
+	if (n > 1) {
+		ns -= job->samples[0].ns;
+		done -= job->samples[0].done;
 	}
 	if (!ns || (int64_t)done < 0)
 		return 0;
@@ -251,6 +255,8 @@ bool view_job_eta(const struct view_job *job, uint64_t *seconds)
 {
 	uint64_t rate = view_job_rate(job);
 
+	if (job->speed && (!rate || rate > job->speed))
+		rate = job->speed;
 	if (!rate || job->end != JOB_LIVES || job->paused || job->ready ||
 	    job->done >= job->len)
 		return false;

@@ -218,14 +218,16 @@ static void depth_costs_no_square(void **state)
 /* --- jobs --- */
 
 static struct view_jobs jobs;
+static uint64_t speed;		/* of update() */
 
 static void update(uint64_t done, uint64_t total, double seconds,
 		   const char *status)
 {
-	json_t *list = json_pack("[{s:s, s:s, s:I, s:I, s:I, s:I, s:I, s:s, "
-		"s:b, s:b, s:s}]", "device", "disk0", "type", "commit",
+	json_t *list = json_pack("[{s:s, s:s, s:I, s:I, s:I, s:I, s:I, s:I, "
+		"s:s, s:b, s:b, s:s}]", "device", "disk0", "type", "commit",
 		"len", (json_int_t)100, "offset", (json_int_t)0,
 		"done", (json_int_t)done, "total", (json_int_t)total,
+		"speed", (json_int_t)speed,
 		"elapsed-ns", (json_int_t)(seconds * 1e9),
 		"status", status, "ready", !strcmp(status, "ready"),
 		"paused", !strcmp(status, "paused"), "io-status", "ok");
@@ -248,6 +250,7 @@ static int no_jobs(void **state)
 {
 	(void)state;
 	view_jobs_release(&jobs);
+	speed = 0;
 	return 0;
 }
 
@@ -277,6 +280,41 @@ static void progress_is_true(void **state)
 	update(300, 300, 4, "ready");
 	assert_int_equal(view_job_percent(job), 100);
 	assert_false(view_job_eta(job, &eta));
+}
+
+static void assert_eta(uint64_t rate, uint64_t want)
+{
+	uint64_t eta = 0;
+
+	assert_int_equal(view_job_rate(&jobs.list[0]), rate);
+	assert_int_equal(view_job_eta(&jobs.list[0], &eta), want > 0);
+	assert_int_equal(eta, want);
+}
+
+/* Rate and end are those of the speed of now, from the first look on. */
+static void speed_changes_the_rate(void **state)
+{
+	(void)state;
+	update(100, 1000, 1, "running");
+	assert_eta(100, 9);
+	update(300, 1000, 2, "running");
+	assert_eta(200, 4);
+	speed = 10;
+	update(400, 1000, 3, "running");
+	assert_eta(0, 60);
+	update(404, 1000, 3.5, "running");
+	assert_eta(8, 75);
+	/* What the limit let through in a burst does not go on so. */
+	update(450, 1000, 4, "running");
+	assert_eta(50, 55);
+	/* While it stood still nothing was done: that is no rate. */
+	update(450, 1000, 4.5, "paused");
+	assert_eta(0, 0);
+	speed = 0;
+	update(450, 1000, 60, "running");
+	assert_eta(0, 0);
+	update(500, 1000, 60.5, "running");
+	assert_eta(100, 5);
 }
 
 static void ends_stay(void **state)
@@ -384,6 +422,7 @@ int main(void)
 		cmocka_unit_test(thousand_layers),
 		cmocka_unit_test(depth_costs_no_square),
 		cmocka_unit_test_teardown(progress_is_true, no_jobs),
+		cmocka_unit_test_teardown(speed_changes_the_rate, no_jobs),
 		cmocka_unit_test_teardown(ends_stay, no_jobs),
 		cmocka_unit_test_teardown(lost_event, no_jobs),
 		cmocka_unit_test_teardown(list_is_bounded, no_jobs),
