@@ -134,6 +134,21 @@ unsigned canvas_putf(struct canvas *c, unsigned x, unsigned y, unsigned max,
 	return used;
 }
 
+unsigned canvas_wrap(struct canvas *c, unsigned x, unsigned y, unsigned w,
+		     enum style style, const char *text)
+{
+	unsigned rows = 0, used = 0;
+
+	do {
+		size_t len = text_row(text, w);
+
+		used = canvas_putf(c, x, y + rows++, w, style, "%.*s",
+				   (int)len, text);
+		text += len;
+	} while (*text);
+	return used;
+}
+
 unsigned canvas_put_right(struct canvas *c, unsigned x, unsigned y,
 			  unsigned max, enum style style, const char *text)
 {

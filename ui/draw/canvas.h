@@ -40,7 +40,11 @@ unsigned canvas_put(struct canvas *c, unsigned x, unsigned y, unsigned max,
 unsigned canvas_putf(struct canvas *c, unsigned x, unsigned y, unsigned max,
 		     enum style style, const char *fmt, ...)
 	__attribute__((format(printf, 6, 7)));
-/* The same so that it ends in front of column @x. */
+/* Over as many rows of @w columns as it takes, text_rows(). Returns columns
+ * used of the last. */
+unsigned canvas_wrap(struct canvas *c, unsigned x, unsigned y, unsigned w,
+		     enum style style, const char *text);
+/* Puts it so that it ends in front of column @x. */
 unsigned canvas_put_right(struct canvas *c, unsigned x, unsigned y,
 			  unsigned max, enum style style, const char *text);
 unsigned canvas_glyph(struct canvas *c, unsigned x, unsigned y,

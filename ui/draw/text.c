@@ -2,6 +2,7 @@
 #include "ui/draw/text.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
@@ -68,6 +69,30 @@ size_t text_prefix(const char *s, unsigned columns)
 	return (size_t)(fits - start);
 }
 
+size_t text_row(const char *s, unsigned columns)
+{
+	size_t len = text_prefix(s, columns), at = len;
+
+	if (!s[len])
+		return len;
+	if (!len)
+		return strlen(s);
+	while (at > len * 2 / 3 && s[at - 1] != ' ')
+		at--;
+	return at > len * 2 / 3 ? at : len;
+}
+
+unsigned text_rows(const char *s, unsigned columns)
+{
+	unsigned n = 0;
+
+	do {
+		s += text_row(s, columns);
+		n++;
+	} while (*s);
+	return n;
+}
+
 /* The rest of @s that takes at most @columns. */
 static const char *suffix(const char *s, unsigned columns)
 {
@@ -110,6 +135,19 @@ char *text_safe(const char *name)
 
 	str_add_safe(&safe, name);
 	return str_detach(&safe);
+}
+
+void text_copy_safe(char *to, size_t size, const char *name)
+{
+	char *safe = text_safe(name);
+	size_t len = strlen(safe);
+
+	if (len >= size)
+		for (len = size - 1; len && (safe[len] & 0xc0) == 0x80; len--)
+			;
+	memcpy(to, safe, len);
+	to[len] = '\0';
+	free(safe);
 }
 
 const char *text_base_name(const char *path)

@@ -23,6 +23,11 @@ unsigned text_columns_upto(const char *s, size_t bytes);
 /* Bytes of the longest beginning that takes at most @columns. */
 size_t text_prefix(const char *s, unsigned columns);
 
+/* Bytes of the first row of @s where it is wrapped at @columns: it breaks
+ * behind a blank where one is near. And how many rows it takes, at least 1. */
+size_t text_row(const char *s, unsigned columns);
+unsigned text_rows(const char *s, unsigned columns);
+
 /* Adds @s cut to @columns: where it is longer, "~" or "…" stands for what is
  * left out: the end, or the middle where the end of a name tells it from
  * others. */
@@ -31,6 +36,10 @@ void text_fit_middle(struct str *out, const char *s, unsigned columns,
 		     bool ascii);
 /* Adds an untrusted name, with controls shown escaped. */
 char *text_safe(const char *name);	/* caller frees */
+
+/* The same into @to, @size bytes; a character that does not fit is left out
+ * whole. */
+void text_copy_safe(char *to, size_t size, const char *name);
 
 /* The last part of a path. Borrowed. */
 const char *text_base_name(const char *path);

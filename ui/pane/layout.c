@@ -58,20 +58,27 @@ void layout_make(struct sheet *s)
 		share(s, y, h);
 }
 
+unsigned layout_note_room(const struct sheet *s, const char *title)
+{
+	unsigned used = 3 + text_columns(title);
+
+	return s->canvas.w > used + 6 ? s->canvas.w - used - 6 : 0;
+}
+
 void layout_head(struct sheet *s, enum pane pane, const char *title,
 		 const char *note)
 {
 	struct canvas *c = &s->canvas;
-	unsigned y = s->layout.pane[pane].y, used, room;
+	unsigned y = s->layout.pane[pane].y, room;
 	bool focus = s->focus == pane;
 	enum style style = focus ? STYLE_RULE_FOCUS : STYLE_RULE;
 	struct str text = STR_INIT;
 
 	canvas_repeat(c, 0, y, c->w, style, theme_glyph(focus ?
 		      GLYPH_RULE_FOCUS : GLYPH_RULE, c->ascii));
-	used = 1 + canvas_putf(c, 1, y, c->w, focus ? STYLE_RULE_FOCUS :
-			       STYLE_STRONG, " %s ", title);
-	room = c->w > used + 6 ? c->w - used - 6 : 0;
+	canvas_putf(c, 1, y, c->w, focus ? STYLE_RULE_FOCUS : STYLE_STRONG,
+		    " %s ", title);
+	room = layout_note_room(s, title);
 	if (*note && room) {
 		str_add_char(&text, ' ');
 		text_fit(&text, note, room, c->ascii);

@@ -7,6 +7,10 @@
 #include "ui/pane/sheet.h"
 
 #define HEAD_ROWS 2u	/* title and names of the columns */
+#define MAP_LEAST 20u
+#define NAME_ENOUGH 32u
+#define NOTE_NAME 16u		/* of the name in the title, at least */
+#define CHAINS_TITLE "Chains"
 
 /* Where the columns begin; w 0: not shown. */
 struct columns {
@@ -52,13 +56,33 @@ static void chains_take(struct column *column, unsigned *x, unsigned w)
 	*x += w + 1;
 }
 
-static struct columns columns(unsigned w)
+/* Names come first, and the map gets what they leave; but no less than twenty
+ * cells, and where there is room for names of some length, two fifths. */
+static unsigned name_columns(const struct sheet *s, unsigned others)
+{
+	unsigned w = s->canvas.w, usual = w < 80 ? 20 : w < 100 ? 22 : w / 4;
+	unsigned left = w > others ? w - others : 0;
+	unsigned most = left > MAP_LEAST ? left - MAP_LEAST : 0;
+	unsigned need = s->shape ? s->shape->wide : 0;
+
+	if (most > NAME_ENOUGH && most > left - w * 2 / 5)
+		most = left - w * 2 / 5 > NAME_ENOUGH ? left - w * 2 / 5
+						      : NAME_ENOUGH;
+	if (need > most)
+		need = most;
+	return need > usual ? need : usual;
+}
+
+static struct columns columns(const struct sheet *s)
 {
 	struct columns k = { 0 };
-	unsigned x = 1, name = w < 80 ? 20 : w < 100 ? 22 : w / 4;
+	unsigned w = s->canvas.w, x = 1, marks = w < 80 ? 3 : 4;
+	/* All that stands between name and map, and the map's edges. */
+	unsigned others = 1 + 1 + marks + 1 + 12 + 3 + (w >= 72 ? 7 : 0) +
+		(w >= 66 ? 6 : 0);
 
-	chains_take(&k.name, &x, name);
-	chains_take(&k.marks, &x, w < 80 ? 3 : 4);
+	chains_take(&k.name, &x, name_columns(s, others));
+	chains_take(&k.marks, &x, marks);
 	if (w >= 72)
 		chains_take(&k.format, &x, 6);
 	if (w >= 66)
@@ -185,7 +209,7 @@ static void draw_name(struct sheet *s, const struct view_image *v,
 	while (width > at->w / 3)
 		width -= text_next(&tree, &wc);
 	x += canvas_put(c, x, y, at->w, STYLE_TREE, tree) + 1;
-	text_fit_middle(&name, v->name, end - x - tag, c->ascii);
+	names_fit(&name, v->name, v->cut, end - x - tag, c->ascii);
 	x += canvas_put(c, x, y, end - x, v->missing ? STYLE_BAD :
 			v->drive ? STYLE_STRONG : STYLE_TEXT, str_get(&name));
 	str_clear(&name);
@@ -337,30 +361,41 @@ static void draw_uses(struct sheet *s, unsigned y)
 		draw_use(s, &s->uses.list[i], y + i);
 }
 
+/* Name and words of the selected image, and where it stands if not all can be
+ * seen. Of what is too long, the name is cut first, then the words. */
 static char *chains_head_note(const struct sheet *s)
 {
 	const struct view_image *v = chains_selected(s);
-	struct str note = STR_INIT;
+	unsigned room = layout_note_room(s, CHAINS_TITLE), place, used;
+	struct str note = STR_INIT, words = STR_INIT, at = STR_INIT;
 
-	if (v) {
-		chains_words(s, v, &note);
-		if (note.len) {
-			char *words = str_detach(&note);
-
-			str_addf(&note, "%s: %s", v->name, words);
-			free(words);
-		}
-	}
 	if (chains_count(s) > rows(s))
-		str_addf(&note, "%s%zu/%zu", note.len ? "  " : "",
-			 s->chains.selected + 1, chains_count(s));
+		str_addf(&at, "%zu/%zu", s->chains.selected + 1,
+			 chains_count(s));
+	if (v)
+		chains_words(s, v, &words);
+	place = at.len ? text_columns(str_get(&at)) + 2 : 0;
+	room = room > place ? room - place : 0;
+	if (words.len) {
+		used = text_columns(str_get(&words)) + 2;
+		names_fit(&note, v->name, v->cut, room > used + NOTE_NAME ?
+			  room - used : NOTE_NAME, s->canvas.ascii);
+		str_addf(&note, ": ");
+		used = text_columns(str_get(&note));
+		text_fit(&note, str_get(&words), room > used ? room - used : 0,
+			 s->canvas.ascii);
+	}
+	if (at.len)
+		str_addf(&note, "%s%s", note.len ? "  " : "", str_get(&at));
+	str_release(&words);
+	str_release(&at);
 	return str_detach(&note);
 }
 
 void chains_draw(struct sheet *s)
 {
 	struct area area = s->layout.pane[PANE_CHAINS];
-	struct columns k = columns(s->canvas.w);
+	struct columns k = columns(s);
 	size_t visible;
 	char *note;
 
@@ -369,7 +404,7 @@ void chains_draw(struct sheet *s)
 	s->chains.first = sheet_scroll(s->chains.first, s->chains.selected,
 				       chains_count(s), rows(s));
 	note = chains_head_note(s);
-	layout_head(s, PANE_CHAINS, "Chains", note);
+	layout_head(s, PANE_CHAINS, CHAINS_TITLE, note);
 	free(note);
 	if (area.h > 1)
 		draw_column_names(s, &k, area.y + 1);

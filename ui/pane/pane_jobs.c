@@ -11,6 +11,7 @@
 #include "ui/pane/sheet.h"
 
 #define JOB_ROWS 2u
+#define IMAGES_LEAST 9u		/* columns: "a… → b…" */
 
 static unsigned visible(const struct sheet *s)
 {
@@ -45,14 +46,21 @@ size_t jobs_living(const struct sheet *s)
 
 /* --- drawing --- */
 
-static void add_ready_words(const struct view_job *job, struct str *out)
+static void add_ready_words(const struct sheet *s, const struct view_job *job,
+			    struct str *out)
 {
-	str_addf(out, "READY: C goes over to %s, x stays here",
-		 *job->to_name ? job->to_name : "the base");
+	str_add(out, "READY: C goes over to ");
+	if (*job->to_name)
+		names_fit(out, job->to_name, job->to_cut, s->canvas.w / 3,
+			  s->canvas.ascii);
+	else
+		str_add(out, "the base");
+	str_add(out, ", x stays here");
 }
 
 /* How it stands, in words. */
-static enum style state_words(const struct view_job *job, struct str *out)
+static enum style state_words(const struct sheet *s,
+			      const struct view_job *job, struct str *out)
 {
 	char buf[16];
 
@@ -84,7 +92,7 @@ static enum style state_words(const struct view_job *job, struct str *out)
 		return STYLE_WARN;
 	}
 	if (job->ready) {
-		add_ready_words(job, out);
+		add_ready_words(s, job, out);
 		return STYLE_WARN;
 	}
 	str_add(out, job->status);
@@ -94,42 +102,64 @@ static enum style state_words(const struct view_job *job, struct str *out)
 	return STYLE_TEXT;
 }
 
-/* What it is, from where to where. */
+/* "from → to" in @room columns; each gets half, or what the other leaves. */
+static void add_from_to(const struct sheet *s, const struct view_job *job,
+		       unsigned room, struct str *out)
+{
+	unsigned from = text_columns(job->from_name);
+	unsigned to = text_columns(job->to_name), half;
+	bool ascii = s->canvas.ascii;
+
+	if (room < IMAGES_LEAST)
+		return;
+	if (to) {
+		room -= 2 + text_columns(theme_glyph(GLYPH_ARROW, ascii));
+		half = room / 2;
+		if (from > room - (to < half ? to : half))
+			from = room - (to < half ? to : half);
+		to = room - from;
+	}
+	names_fit(out, job->from_name, job->from_cut, to ? from : room, ascii);
+	if (to) {
+		str_addf(out, " %s ", theme_glyph(GLYPH_ARROW, ascii));
+		names_fit(out, job->to_name, job->to_cut, to, ascii);
+	}
+}
+
+/* What it is, from where to where, in front of column @end. */
 static void draw_kind(struct sheet *s, const struct view_job *job,
 		      unsigned y, unsigned end)
 {
 	struct canvas *c = &s->canvas;
-	struct str id = STR_INIT;
-	unsigned x = 2, images = 0;
+	struct str text = STR_INIT;
+	unsigned x = 2, images = 5 + text_columns(job->from_name) +
+		text_columns(job->to_name);
 
-	if (*job->from_name)
-		images += text_columns(job->from_name) + 1;
-	if (*job->to_name)
-		images += text_columns(job->to_name) + 3;
+	if (!*job->from_name && !*job->to_name)
+		images = 0;
 	x += canvas_putf(c, x, y, end - x, STYLE_STRONG, "%s ", job->type);
-	text_fit(&id, job->id, end > x + images + 8 ? end - x - images - 2 :
+	text_fit(&text, job->id, end > x + images + 8 ? end - x - images - 2 :
 		 8, c->ascii);
-	x += canvas_putf(c, x, y, end - x, STYLE_DRIVE, "%s ", str_get(&id));
-	str_release(&id);
-	if (*job->from_name && x < end)
-		x += canvas_putf(c, x, y, end - x, STYLE_TEXT, " %s",
-				 job->from_name);
-	if (*job->to_name && x < end)
-		canvas_putf(c, x, y, end - x, STYLE_TEXT, " %s %s",
-			    theme_glyph(GLYPH_ARROW, c->ascii),
-			    job->to_name);
+	x += canvas_putf(c, x, y, end - x, STYLE_DRIVE, "%s ", str_get(&text));
+	str_clear(&text);
+	if (images && x + 1 < end)
+		add_from_to(s, job, end - x - 1, &text);
+	canvas_put(c, x + 1, y, c->w, STYLE_TEXT, str_get(&text));
+	str_release(&text);
 }
 
 static void draw_first_row(struct sheet *s, const struct view_job *job,
 			   unsigned y)
 {
 	struct canvas *c = &s->canvas;
-	struct str text = STR_INIT;
-	enum style style = state_words(job, &text);
-	unsigned used = canvas_put_right(c, c->w - 1, y, c->w * 2 / 3, style,
-					 str_get(&text));
+	struct str words = STR_INIT, text = STR_INIT;
+	enum style style = state_words(s, job, &words);
+	unsigned used;
 
+	text_fit(&text, str_get(&words), c->w * 3 / 4, c->ascii);
+	used = canvas_put_right(c, c->w - 1, y, c->w, style, str_get(&text));
 	draw_kind(s, job, y, c->w - used - 2);
+	str_release(&words);
 	str_release(&text);
 }
 

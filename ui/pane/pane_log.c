@@ -57,31 +57,6 @@ static unsigned text_width_of_log(const struct sheet *s)
 		s->canvas.w - TIME_COLUMNS - 2 : 1;
 }
 
-/* Bytes of @text for one row; breaks behind a blank where one is near. */
-static size_t row_bytes(const char *text, unsigned width)
-{
-	size_t len = text_prefix(text, width), at = len;
-
-	if (!text[len])
-		return len;
-	if (!len)
-		return strlen(text);
-	while (at > len * 2 / 3 && text[at - 1] != ' ')
-		at--;
-	return at > len * 2 / 3 ? at : len;
-}
-
-static unsigned row_count(const char *text, unsigned width)
-{
-	unsigned n = 0;
-
-	do {
-		text += row_bytes(text, width);
-		n++;
-	} while (*text);
-	return n;
-}
-
 static void mark_matches(struct sheet *s, const char *row, size_t len,
 			 unsigned x, unsigned y)
 {
@@ -113,7 +88,7 @@ static void logpane_draw_line(struct sheet *s, const struct log_line *line,
 	char when[16];
 
 	for (bool first = true; *text || first; first = false, y++) {
-		size_t len = row_bytes(text, width);
+		size_t len = text_row(text, width);
 		char *row = mem_printf("%.*s", (int)len, text);
 
 		if (y >= top) {
@@ -152,7 +127,7 @@ static void draw_lines(struct sheet *s, unsigned first, unsigned h)
 		if (!log_passes(&s->log, line))
 			continue;
 		text = mem_printf("%s%s", line_sign(line->kind), line->text);
-		y -= (int)row_count(text, text_width_of_log(s));
+		y -= (int)text_rows(text, text_width_of_log(s));
 		logpane_draw_line(s, line, text, y, top);
 		free(text);
 		s->log_pane.page++;

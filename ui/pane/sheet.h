@@ -96,6 +96,8 @@ size_t sheet_scroll(size_t first, size_t selected, size_t n,
 
 /* layout.c */
 void layout_make(struct sheet *s);
+/* The columns of a note beside @title. */
+unsigned layout_note_room(const struct sheet *s, const char *title);
 /* The head of a pane; @note stands at its right end. */
 void layout_head(struct sheet *s, enum pane pane, const char *title,
 		 const char *note);

@@ -14,12 +14,12 @@ static void draw_panes(struct screen *s)
 	jobs_draw(sheet);
 	log_draw(sheet);
 	tour_draw(sheet);
-	if (s->ask.question)
-		ask_draw(&s->ask, sheet);
-	else
+	if (!s->ask.question)
 		prompt_draw(sheet->layout.pane[PANE_PROMPT].y, sheet->focus ==
 			    PANE_PROMPT, client_wants_more(s->client));
 	bars_draw(sheet);
+	if (s->ask.question)
+		ask_draw(&s->ask, &sheet->canvas);
 }
 
 void screen_draw(struct screen *s)

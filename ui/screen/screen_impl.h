@@ -30,6 +30,7 @@ struct screen {
 	struct input input;
 	struct ask ask;
 	struct str held;		/* lines behind one asked about */
+	unsigned reads;			/* of the terminal */
 	bool over;
 	bool suspend, redraw;		/* wishes to the loop */
 	size_t ended;			/* jobs whose end was rung */

@@ -225,7 +225,7 @@ static void pane_key(struct screen *s, const struct key *key)
 static void keys_answer(struct screen *s, const struct key *key)
 {
 	bool yes = false;
-	char *line = ask_key(&s->ask, &s->sheet, key, &yes);
+	char *line = ask_key(&s->ask, key, s->reads, &yes);
 
 	if (line)
 		screen_answer(s, line, yes);
@@ -257,6 +257,7 @@ static void handle_key(struct screen *s, const struct key *key)
 
 void screen_bytes(struct screen *s, const char *bytes, size_t len)
 {
+	s->reads++;
 	input_add(&s->input, bytes, len);
 }
 

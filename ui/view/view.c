@@ -333,6 +333,83 @@ static void add_drives(struct shape *shape)
 	}
 }
 
+/* --- names --- */
+
+static int name_order(const void *a, const void *b)
+{
+	const struct view_image *const *v = a, *const *w = b;
+	int order = strcmp((*v)->name, (*w)->name);
+
+	return order ? order : strcmp((*v)->path, (*w)->path);
+}
+
+/* The name with one folder more in front; false: that was all. */
+static bool view_longer_name(struct view_image *v)
+{
+	size_t name = strlen(v->name), path = strlen(v->path), at;
+
+	if (name >= path)
+		return false;
+	at = path - name - 1;	/* of the slash */
+	while (at && v->path[at - 1] != '/')
+		at--;
+	free(v->name);
+	v->name = mem_dup(v->path + at);
+	return true;
+}
+
+/* Files of one name in several folders are told apart by these. */
+static bool view_longer_names(struct view_image **list, size_t n)
+{
+	bool any = false;
+
+	qsort(list, n, sizeof(*list), name_order);
+	for (size_t i = 0, end; i < n; i = end) {
+		bool differ = false;
+
+		for (end = i + 1; end < n &&
+		     !strcmp(list[end]->name, list[i]->name); end++)
+			differ |= strcmp(list[end]->path, list[i]->path) != 0;
+		for (size_t k = i; differ && k < end; k++)
+			any |= view_longer_name(list[k]);
+	}
+	return any;
+}
+
+static void tell_apart(struct shape *shape)
+{
+	size_t n = shape->n;
+	struct view_image **list = mem_alloc((n + 1) * sizeof(*list));
+	const char **names = mem_alloc((n + 1) * sizeof(*names));
+	struct name_cut *cuts = mem_alloc((n + 1) * sizeof(*cuts));
+
+	for (size_t i = 0; i < n; i++)
+		list[i] = &shape->images[i];
+	while (view_longer_names(list, n))
+		;
+	for (size_t i = 0; i < n; i++)
+		names[i] = shape->images[i].name;
+	names_tell_apart(names, cuts, n);
+	for (size_t i = 0; i < n; i++)
+		shape->images[i].cut = cuts[i];
+	free(list);
+	free(names);
+	free(cuts);
+}
+
+static void measure_names(struct shape *shape)
+{
+	for (size_t i = 0; i < shape->n; i++) {
+		const struct view_image *v = &shape->images[i];
+		unsigned wide = text_columns(v->tree) + 1 +
+			text_columns(v->name) +
+			(v->drive ? text_columns(v->drive) + 3 : 0);
+
+		if (wide > shape->wide)
+			shape->wide = wide;
+	}
+}
+
 struct shape *shape_new(json_t *blocks, json_t *nodes, const json_t *links)
 {
 	struct shape *shape = mem_alloc(sizeof(*shape));
@@ -357,6 +434,8 @@ struct shape *shape_new(json_t *blocks, json_t *nodes, const json_t *links)
 	b.place = mem_alloc((b.n + 1) * sizeof(*b.place));
 	place_all(&b);
 	add_drives(shape);
+	tell_apart(shape);
+	measure_names(shape);
 	free(b.place);
 	free(b.list);
 	return shape;

@@ -12,9 +12,13 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "ui/draw/names.h"
+
 struct view_image {
 	char *node;		/* node name; "" for one that is not open */
-	char *name;		/* last part of the file name, safe to show */
+	char *name;		/* last part of the file name, and as much of
+				 * the path as tells it from others; safe */
+	struct name_cut cut;	/* of the name, where it is too long */
 	char *path;		/* as it was opened, safe to show */
 	char *file;		/* the same, as it is: for commands */
 	char *tree;		/* what stands in front of the name (UTF-8) */
@@ -34,6 +38,7 @@ struct shape {
 	_Atomic unsigned refs;
 	struct view_image *images;	/* as they are shown: roots first */
 	size_t n;
+	unsigned wide;			/* columns of tree, name and drive */
 	unsigned drives;
 	bool running;			/* the guest */
 	json_t *blocks, *nodes;		/* the replies it was made of */
@@ -60,7 +65,8 @@ enum view_end {
 struct view_job {
 	char id[128], type[16], status[16], error[128];
 	char top[32], base[32];		/* node names; "" not known */
-	char from_name[64], to_name[64]; /* images, safe to show; "" */
+	char from_name[256], to_name[256]; /* images, safe to show; "" */
+	struct name_cut from_cut, to_cut;
 	uint64_t len, done, speed;	/* bytes, bytes, bytes/s (0 no limit) */
 	uint64_t elapsed_ns;
 	bool paused, ready;

@@ -18,15 +18,7 @@ void view_jobs_release(struct view_jobs *jobs)
 	*jobs = (struct view_jobs) { 0 };
 }
 
-static void copy_text(char *to, size_t size, const char *from)
-{
-	char *safe = text_safe(from);
-
-	snprintf(to, size, "%s", safe);
-	free(safe);
-}
-
-#define COPY(to, from) copy_text(to, sizeof(to), from)
+#define COPY(to, from) text_copy_safe(to, sizeof(to), from)
 
 /* The newest of that id that is not over. */
 static struct view_job *view_jobs_find(const struct view_jobs *jobs,
@@ -39,24 +31,49 @@ static struct view_job *view_jobs_find(const struct view_jobs *jobs,
 	return NULL;
 }
 
+static void name_from(struct view_job *job, const struct view_image *v)
+{
+	COPY(job->from_name, v->name);
+	job->from_cut = v->cut;
+}
+
+static void name_to(struct view_job *job, const struct view_image *v)
+{
+	COPY(job->to_name, v->name);
+	job->to_cut = v->cut;
+}
+
+/* What lies between base and top: one by name, more by their number. */
+static void name_between(struct view_job *job, const struct shape *shape,
+			 int top, int base)
+{
+	int below = shape->images[top].backing;
+	unsigned n = 0;
+
+	for (int at = below; at >= 0 && at != base;
+	     at = shape->images[at].backing)
+		n++;
+	if (n == 1)
+		name_from(job, &shape->images[below]);
+	else if (n)
+		snprintf(job->from_name, sizeof(job->from_name), "%u layers",
+			 n);
+}
+
 static void name_images(struct view_job *job, const struct shape *shape)
 {
-	bool stream = !strcmp(job->type, "stream");
 	int top = shape_find(shape, job->top);
 	int base = shape_find(shape, job->base);
 
 	if (top < 0 || job->from_name[0])
 		return;
 	/* A stream pulls up what lies between base and top. */
-	if (stream) {
-		int below = shape->images[top].backing;
-
-		COPY(job->to_name, shape->images[top].name);
-		if (below >= 0 && below != base)
-			COPY(job->from_name, shape->images[below].name);
+	if (!strcmp(job->type, "stream")) {
+		name_to(job, &shape->images[top]);
+		name_between(job, shape, top, base);
 	} else if (base >= 0) {
-		COPY(job->from_name, shape->images[top].name);
-		COPY(job->to_name, shape->images[base].name);
+		name_from(job, &shape->images[top]);
+		name_to(job, &shape->images[base]);
 	}
 }
 

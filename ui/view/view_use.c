@@ -9,14 +9,6 @@
 #include "src/console/fields.h"
 #include "ui/draw/text.h"
 
-static void copy_safe(char *to, size_t size, const char *from)
-{
-	char *safe = text_safe(from);
-
-	snprintf(to, size, "%s", safe);
-	free(safe);
-}
-
 static const struct view_use *view_use_find(const struct view_uses *uses,
 					    const struct view_use *use)
 {
@@ -63,8 +55,8 @@ static void view_use_add(struct view_uses *now, const struct view_uses *before,
 		.busy_ns = field_u64(counts, "rd_total_time_ns") +
 			field_u64(counts, "wr_total_time_ns"),
 	};
-	copy_safe(use->drive, sizeof(use->drive), drive);
-	copy_safe(use->client, sizeof(use->client), client);
+	text_copy_safe(use->drive, sizeof(use->drive), drive);
+	text_copy_safe(use->client, sizeof(use->client), client);
 	now->n++;
 	old = view_use_find(before, use);
 	if (old)

@@ -2,6 +2,7 @@
 #include "tests/unit/ui/ui.h"
 
 #include "ui/draw/canvas.h"
+#include "ui/draw/names.h"
 #include "ui/draw/strip.h"
 #include "ui/draw/text.h"
 
@@ -53,6 +54,115 @@ static void assert_size(uint64_t bytes, const char *want)
 	char buf[8];
 
 	assert_string_equal(text_size(bytes, buf, sizeof(buf)), want);
+}
+
+/* The names of one screen, cut to @columns; what is cut differs as the whole
+ * did. */
+static void assert_names(unsigned columns, size_t n, const char *const *names,
+			 const char *const *want)
+{
+	struct name_cut cuts[8];
+	struct str out[8];
+
+	names_tell_apart(names, cuts, n);
+	for (size_t i = 0; i < n; i++) {
+		out[i] = (struct str)STR_INIT;
+		names_fit(&out[i], names[i], cuts[i], columns, false);
+		assert_true(text_columns(str_get(&out[i])) <= columns);
+		assert_string_equal(str_get(&out[i]), want[i]);
+		for (size_t k = 0; k < i; k++)
+			if (strcmp(names[i], names[k]))
+				assert_string_not_equal(str_get(&out[i]),
+							str_get(&out[k]));
+	}
+	for (size_t i = 0; i < n; i++)
+		str_release(&out[i]);
+}
+
+static void names_differ(void **state)
+{
+	static const char *const dates[] = {
+		"web-frontend-01.example.internal-snapshot-2026-11-03.qcow2",
+		"debian-12-golden-image-2026-10-01.qcow2",
+		"web-frontend-01.example.internal-snapshot-2026-11-09.qcow2",
+		"db.qcow2",
+	};
+	static const char *const hosts[] = {
+		"web-frontend-01.example.internal-disk-1.raw",
+		"web-frontend-02.example.internal-disk-1.raw",
+		"web-frontend-01.example.internal-disk-2.raw",
+		"web-frontend-01.example.internal-disk-1.raw",
+		"web-frontend-01.example.internal-disk-1.qcow2",
+	};
+	static const char *const odd[] = {
+		"", "a", "3f2a9cb1d05e77a1c2", "磁碟磁碟磁碟磁碟磁碟", "------------",
+		"3f2a9cb1d05e77a1c2-",
+	};
+
+	(void)state;
+	assert_names(80, 4, dates, dates);
+	assert_names(22, 4, dates, (const char *const[]) {
+		"web-frontend-01…-11-03", "debian-12-golden…-01",
+		"web-frontend-01…-11-09", "db.qcow2" });
+	assert_names(16, 4, dates, (const char *const[]) {
+		"web-frontend…-03", "debian-12…-10-01", "web-frontend…-09",
+		"db.qcow2" });
+	assert_names(7, 4, dates, (const char *const[]) {
+		"web…-03", "debian…", "web…-09", "db" });
+	/* In the middle and at the end. */
+	assert_names(20, 5, hosts, (const char *const[]) {
+		"web…-01…-disk-1.raw", "web-frontend-02….raw",
+		"web…-01…-disk-2.raw", "web…-01…-disk-1.raw",
+		"web…-01…-1.qcow2" });
+	assert_names(10, 6, odd, (const char *const[]) {
+		"", "a", "3f2a…7a1c2", "磁碟…磁碟", "----…-----",
+		"3f2a…a1c2-" });
+}
+
+/* Names that share nothing, and thousands of them, cost no square. */
+static void many_names(void **state)
+{
+	enum { N = 3000 };
+	char (*text)[32] = calloc(N, sizeof(*text));
+	const char **names = calloc(N, sizeof(*names));
+	struct name_cut *cuts = calloc(N, sizeof(*cuts));
+
+	(void)state;
+	for (size_t i = 0; i < N; i++) {
+		snprintf(text[i], sizeof(*text), "disk-%zu-layer-%zu", i / 50,
+			 i % 50);
+		names[i] = text[i];
+	}
+	names_tell_apart(names, cuts, N);
+	for (size_t i = 50; i < N; i++)
+		assert_int_equal(cuts[i].words, 10);
+	free(text);
+	free(names);
+	free(cuts);
+}
+
+static void wrapping(void **state)
+{
+	(void)state;
+	assert_int_equal(text_rows("", 10), 1);
+	assert_int_equal(text_row("one two three", 10), 8);
+	assert_int_equal(text_rows("one two three", 10), 2);
+	assert_int_equal(text_row("onetwothree", 10), 10);
+	assert_int_equal(text_rows("磁碟", 1), 1);
+}
+
+static void copies(void **state)
+{
+	char buf[8];
+
+	(void)state;
+	text_copy_safe(buf, sizeof(buf), "abcdefgh");
+	assert_string_equal(buf, "abcdefg");
+	/* A character is not cut in two. */
+	text_copy_safe(buf, sizeof(buf), "磁碟碟");
+	assert_string_equal(buf, "磁碟");
+	text_copy_safe(buf, sizeof(buf), "\033");
+	assert_string_equal(buf, "\\x1b");
 }
 
 static void numbers(void **state)
@@ -166,6 +276,10 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(widths),
 		cmocka_unit_test(cutting),
+		cmocka_unit_test(names_differ),
+		cmocka_unit_test(many_names),
+		cmocka_unit_test(wrapping),
+		cmocka_unit_test(copies),
 		cmocka_unit_test(numbers),
 		cmocka_unit_test(strips),
 		cmocka_unit_test(canvas_clips),

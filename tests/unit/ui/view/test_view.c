@@ -151,6 +151,27 @@ static void no_answer(void **state)
 	shape_put(s);
 }
 
+/* Files of one name are told apart by their folders, as far as need be. */
+static void same_names(void **state)
+{
+	struct shape *s = shape_of(
+		"c<./vm2/disk<- b</srv/vm1/b/disk<- a</srv/vm1/a/disk<- "
+		"d</srv/vm1/a/disk<- e<disk<- f</other<-", "[]", NULL);
+
+	(void)state;
+	assert_row(s, 0, "─", "other");
+	assert_row(s, 1, "─", "disk");
+	assert_row(s, 2, "─", "a/disk");
+	assert_row(s, 3, "─", "a/disk");
+	assert_row(s, 4, "─", "b/disk");
+	assert_row(s, 5, "─", "vm2/disk");
+	shape_put(s);
+	s = shape_of("b</x/a/disk<- a</y/a/disk<-", "[]", NULL);
+	assert_row(s, 0, "─", "y/a/disk");
+	assert_row(s, 1, "─", "x/a/disk");
+	shape_put(s);
+}
+
 static struct shape *deep(int n)
 {
 	json_t *nodes = json_array(), *links = json_array();
@@ -419,6 +440,7 @@ int main(void)
 		cmocka_unit_test(branches),
 		cmocka_unit_test(hostile),
 		cmocka_unit_test(no_answer),
+		cmocka_unit_test(same_names),
 		cmocka_unit_test(thousand_layers),
 		cmocka_unit_test(depth_costs_no_square),
 		cmocka_unit_test_teardown(progress_is_true, no_jobs),

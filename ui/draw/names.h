@@ -1,0 +1,31 @@
+/* names.h - names cut to fit so that they still differ.
+ *
+ * Images of a family share most of their name, and differ somewhere in its
+ * middle or at its end. A name is looked at as words, each with the signs in
+ * front of it: "web", "-01", ".qcow2". Words in which it parts from another
+ * name of the screen are never left out as long as there is room for them;
+ * "…" ("~" in ASCII) stands for what is.
+ */
+#ifndef BLKMON_UI_NAMES_H
+#define BLKMON_UI_NAMES_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "engine/util/str.h"
+
+/* What of a name tells it from others; { 0 } where there are none. */
+struct name_cut {
+	uint64_t words;		/* a bit each; the last is for all behind */
+	bool same_end;		/* all end alike: ".qcow2" may go first */
+};
+
+/* Finds it out for @n names, each safe to show. */
+void names_tell_apart(const char *const *names, struct name_cut *cuts,
+		      size_t n);
+/* Adds @name, cut to @columns. */
+void names_fit(struct str *out, const char *name, struct name_cut cut,
+	       unsigned columns, bool ascii);
+
+#endif
