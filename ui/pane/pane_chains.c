@@ -453,15 +453,45 @@ static int chains_find_drive(const struct sheet *s, const char *drive)
 	return -1;
 }
 
+/* The newest job on the chain under @top is a stream. */
+static bool was_streamed(const struct sheet *s, const struct view_image *top)
+{
+	for (size_t i = s->jobs.n; i--; )
+		if (!strcmp(s->jobs.list[i].top, top->node) ||
+		    (top->drive && !strcmp(s->jobs.list[i].id, top->drive)))
+			return !strcmp(s->jobs.list[i].type, "stream");
+	return false;
+}
+
+/* Which image has taken in @node of the shape before: a stream pulls up, a
+ * commit pushes down. -1: none that is there. */
+static int heir_of(const struct sheet *s, const struct shape *before,
+		   const char *node)
+{
+	int at = shape_find(before, node), top, heir = -1;
+
+	if (at < 0)
+		return -1;
+	top = before->images[at].top;
+	if (top >= 0 && was_streamed(s, &before->images[top]))
+		heir = shape_find(s->shape, before->images[top].node);
+	for (; heir < 0 && at >= 0; at = before->images[at].backing)
+		heir = shape_find(s->shape, before->images[at].node);
+	return heir >= 0 || top < 0 ? heir :
+		chains_find_drive(s, before->images[top].drive);
+}
+
 /* The same image stays selected; a drive's active layer goes on to be that
- * (a snapshot puts another in its place). Where it has gone, an active layer
- * is a good place to be. */
-void chains_update(struct sheet *s)
+ * (a snapshot puts another in its place). Where it has gone, the one that took
+ * it in is; else an active layer is a good place to be. */
+void chains_update(struct sheet *s, const struct shape *before)
 {
 	int at = s->chains.drive ? chains_find_drive(s, s->chains.drive) : -1;
 
 	if (at < 0 && s->chains.node)
 		at = shape_find(s->shape, s->chains.node);
+	if (at < 0 && s->chains.node)
+		at = heir_of(s, before, s->chains.node);
 	if (at < 0)
 		at = chains_find_drive(s, NULL);
 	chains_choose(s, at < 0 ? s->chains.selected : (size_t)at);

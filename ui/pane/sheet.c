@@ -6,6 +6,8 @@
 
 #include "engine/util/clock.h"
 
+#define MARGIN_FROM 5u	/* rows, to have one to spare */
+
 void sheet_init(struct sheet *s, unsigned columns, unsigned rows, bool ascii)
 {
 	*s = (struct sheet) {
@@ -73,10 +75,12 @@ void sheet_focus(struct sheet *s, enum pane pane)
 size_t sheet_scroll(size_t first, size_t selected, size_t n,
 		    unsigned visible)
 {
-	if (selected < first)
-		first = selected;
-	if (visible && selected >= first + visible)
-		first = selected - visible + 1;
+	size_t margin = visible >= MARGIN_FROM;
+
+	if (selected < first + margin)
+		first = selected < margin ? 0 : selected - margin;
+	if (visible && selected + margin >= first + visible)
+		first = selected + margin - visible + 1;
 	if (first + visible > n)
 		first = n > visible ? n - visible : 0;
 	return first;

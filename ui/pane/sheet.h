@@ -90,7 +90,8 @@ void sheet_message(struct sheet *s, const char *fmt, ...)
 void sheet_focus(struct sheet *s, enum pane pane);
 void sheet_uncover(struct sheet *s);	/* drops the overlay */
 /* The row of a list of @n to be the first of @visible ones, so that @selected
- * is seen; @first if that will do. */
+ * is seen, and what stands before and behind it where there is room; @first
+ * if that will do. */
 size_t sheet_scroll(size_t first, size_t selected, size_t n,
 		    unsigned visible);
 
@@ -104,7 +105,8 @@ void layout_head(struct sheet *s, enum pane pane, const char *title,
 
 /* pane_chains.c */
 void chains_draw(struct sheet *s);
-void chains_update(struct sheet *s);	/* a new shape has come */
+/* A new shape has come; @before is the old one, or NULL. */
+void chains_update(struct sheet *s, const struct shape *before);
 bool chains_act(struct sheet *s, enum action action);
 void chains_click(struct sheet *s, unsigned row);
 void chains_search(struct sheet *s, const char *text, int step, bool here);

@@ -131,14 +131,15 @@ static void take_lines(struct screen *s)
 static void take_shape(struct screen *s)
 {
 	struct shape *shape = client_shape(s->client);
+	struct shape *before = s->sheet.shape;
 
-	if (shape == s->sheet.shape) {
+	if (shape == before) {
 		shape_put(shape);
 		return;
 	}
-	shape_put(s->sheet.shape);
 	s->sheet.shape = shape;
-	chains_update(&s->sheet);
+	chains_update(&s->sheet, before);
+	shape_put(before);
 }
 
 /* Rings once for each job that ends, and when one gets ready. */
@@ -161,8 +162,8 @@ void screen_update(struct screen *s)
 	client_seen(s->client);
 	prompt_news(s->sheet.focus == PANE_PROMPT);
 	take_lines(s);
-	take_shape(s);
 	client_jobs(s->client, &s->sheet.jobs);
+	take_shape(s);
 	client_uses(s->client, &s->sheet.uses);
 	if (s->sheet.jobs.n > jobs)
 		s->sheet.jobs_pane.selected = s->sheet.jobs.n - 1;

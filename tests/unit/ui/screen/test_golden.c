@@ -226,6 +226,9 @@ static const struct scene scenes[] = {
 	  "key k k c Enter y :\ntype info version\nkey Enter" },
 	{ "long-stream", "long", 80, 24, false, false,
 	  "key k k c Enter y :\ntype info version\nkey Enter Esc g j t Enter" },
+	{ "long-heir-up", "long", 80, 24, false, false,
+	  "key k k c Enter y :\ntype info version\nkey Enter Esc g j t Enter "
+	  "j :\ntype info version\nkey Enter" },
 	{ "long-stream-done", "long", 120, 36, false, false,
 	  "key k k c Enter y :\ntype info version\nkey Enter Esc g j t Enter "
 	  ":\ntype info version\nkey Enter" },
@@ -297,6 +300,30 @@ static void thousand_layers(void **state)
 	close_stage(&t);
 }
 
+/* What a stream onto a layer far above left of the chain: the one on which it
+ * was pulled up is seen beside the selected one. */
+static void result_is_seen(void **state)
+{
+	json_t *list = deep_chain(40), *after = deep_chain(21);
+	struct stage t;
+	char *got;
+
+	(void)state;
+	json_object_set_new(json_array_get(list, 0), "next",
+			    json_string("block-stream"));
+	json_object_set_new(json_array_get(after, 0), "events", json_pack(
+		"[{s:s, s:{s:s, s:s}}]", "event", "BLOCK_JOB_COMPLETED",
+		"data", "device", "disk0", "type", "stream"));
+	json_array_extend(list, after);
+	json_decref(after);
+	open_stage(&t, list, 80, 24, false);
+	perform(&t, "key g PgDn PgDn k t Enter");
+	got = picture(&t, false);
+	close_stage(&t);
+	compare("result-is-seen", got);
+	free(got);
+}
+
 /* No size and no order of sizes is too much. */
 static void resizes(void **state)
 {
@@ -322,13 +349,14 @@ static void resizes(void **state)
 int main(void)
 {
 	enum { N = sizeof(scenes) / sizeof(*scenes) };
-	struct CMUnitTest tests[N + 2] = {
+	struct CMUnitTest tests[N + 3] = {
 		cmocka_unit_test(thousand_layers),
+		cmocka_unit_test(result_is_seen),
 		cmocka_unit_test(resizes),
 	};
 
 	for (size_t i = 0; i < N; i++)
-		tests[i + 2] = (struct CMUnitTest) {
+		tests[i + 3] = (struct CMUnitTest) {
 			.name = scenes[i].name, .test_func = golden,
 			.initial_state = (void *)(uintptr_t)&scenes[i],
 		};
