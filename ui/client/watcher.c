@@ -153,15 +153,21 @@ static void look_at_uses(struct watcher *w)
 	set_due(&w->uses, began, USES_EVERY);
 }
 
-/* Events that leave images and drives as they are. */
+/* Events that leave images and drives as they are. A job that stands still
+ * from now on has changed their sizes since the last look. */
 static bool keeps_shape(const json_t *event)
 {
 	static const char *const names[] = {
-		"BLOCK_JOB_READY", "BLOCK_JOB_PENDING", "BLOCK_JOB_ERROR",
-		"BLOCK_IO_ERROR", "BLOCK_WRITE_THRESHOLD", "SHUTDOWN",
-		"X_BLKMON_NOTICE", "JOB_STATUS_CHANGE",
+		"BLOCK_JOB_READY", "BLOCK_JOB_PENDING",
+		"BLOCK_WRITE_THRESHOLD", "SHUTDOWN", "X_BLKMON_NOTICE",
+		"JOB_STATUS_CHANGE",
 	};
 	const char *name = field_str(event, "event");
+	const char *status = field_str(json_object_get(event, "data"),
+				       "status");
+
+	if (!strcmp(status, "paused") || !strcmp(status, "standby"))
+		return false;
 
 	for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++)
 		if (!strcmp(names[i], name))
