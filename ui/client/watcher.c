@@ -90,9 +90,10 @@ static void show_shape(struct watcher *w, struct shape *shape,
 	struct shape *old;
 
 	shape->running = !status || field_bool(status, "running");
+	lock_take(&w->c->lock);
+	view_jobs_left(&w->c->jobs, w->shape, shape);
 	shape_put(w->shape);
 	w->shape = shape;
-	lock_take(&w->c->lock);
 	old = w->c->shape;
 	w->c->shape = shape_get(shape);
 	lock_drop(&w->c->lock);

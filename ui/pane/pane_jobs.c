@@ -58,6 +58,23 @@ static void add_ready_words(const struct sheet *s, const struct view_job *job,
 	str_add(out, ", x stays here");
 }
 
+/* "done in 0.19 s, 440M/s": by the hour, seconds have no parts. */
+static void add_done_words(const struct view_job *job, struct str *out)
+{
+	double seconds = (double)job->elapsed_ns / NS_PER_SEC;
+	uint64_t rate = view_job_mean(job);
+	char buf[16];
+
+	str_add(out, "done");
+	if (job->elapsed_ns && seconds < 60)
+		str_addf(out, " in %.*f s", seconds < 10 ? 2 : 1, seconds);
+	else if (job->elapsed_ns)
+		str_addf(out, " in %s", text_seconds((uint64_t)seconds, buf,
+						     sizeof(buf)));
+	if (rate)
+		str_addf(out, ", %s/s", text_size(rate, buf, sizeof(buf)));
+}
+
 /* How it stands, in words. */
 static enum style state_words(const struct sheet *s,
 			      const struct view_job *job, struct str *out)
@@ -66,10 +83,7 @@ static enum style state_words(const struct sheet *s,
 
 	switch (job->end) {
 	case JOB_DONE:
-		str_add(out, "done");
-		if (job->elapsed_ns)
-			str_addf(out, " in %s", text_seconds(job->elapsed_ns /
-				 NS_PER_SEC, buf, sizeof(buf)));
+		add_done_words(job, out);
 		return STYLE_GOOD;
 	case JOB_CANCELLED:
 		str_addf(out, "cancelled at %u%%", view_job_percent(job));
@@ -102,27 +116,34 @@ static enum style state_words(const struct sheet *s,
 	return STYLE_TEXT;
 }
 
+/* Two images and the sign between them, of @width columns. */
+struct from_to {
+	const char *from, *to;		/* either may be "" */
+	struct name_cut from_cut, to_cut;
+	const char *sign;
+	unsigned width;
+};
+
 /* "from → to" in @room columns; each gets half, or what the other leaves. */
-static void add_from_to(const struct sheet *s, const struct view_job *job,
-		       unsigned room, struct str *out)
+static void add_from_to(const struct sheet *s, const struct from_to *p,
+			unsigned room, struct str *out)
 {
-	unsigned from = text_columns(job->from_name);
-	unsigned to = text_columns(job->to_name), half;
+	unsigned from = text_columns(p->from), to = text_columns(p->to), half;
 	bool ascii = s->canvas.ascii;
 
 	if (room < IMAGES_LEAST)
 		return;
 	if (to) {
-		room -= 2 + text_columns(theme_glyph(GLYPH_ARROW, ascii));
+		room -= p->width + 2;
 		half = room / 2;
 		if (from > room - (to < half ? to : half))
 			from = room - (to < half ? to : half);
 		to = room - from;
 	}
-	names_fit(out, job->from_name, job->from_cut, to ? from : room, ascii);
+	names_fit(out, p->from, p->from_cut, to ? from : room, ascii);
 	if (to) {
-		str_addf(out, " %s ", theme_glyph(GLYPH_ARROW, ascii));
-		names_fit(out, job->to_name, job->to_cut, to, ascii);
+		str_addf(out, " %s ", p->sign);
+		names_fit(out, p->to, p->to_cut, to, ascii);
 	}
 }
 
@@ -131,6 +152,7 @@ static void draw_kind(struct sheet *s, const struct view_job *job,
 		      unsigned y, unsigned end)
 {
 	struct canvas *c = &s->canvas;
+	const char *arrow = theme_glyph(GLYPH_ARROW, c->ascii);
 	struct str text = STR_INIT;
 	unsigned x = 2, images = 5 + text_columns(job->from_name) +
 		text_columns(job->to_name);
@@ -143,7 +165,10 @@ static void draw_kind(struct sheet *s, const struct view_job *job,
 	x += canvas_putf(c, x, y, end - x, STYLE_DRIVE, "%s ", str_get(&text));
 	str_clear(&text);
 	if (images && x + 1 < end)
-		add_from_to(s, job, end - x - 1, &text);
+		add_from_to(s, &(struct from_to) {
+			job->from_name, job->to_name, job->from_cut,
+			job->to_cut, arrow, text_columns(arrow) },
+			end - x - 1, &text);
 	canvas_put(c, x + 1, y, c->w, STYLE_TEXT, str_get(&text));
 	str_release(&text);
 }
@@ -195,6 +220,34 @@ static void number_words(const struct view_job *job, struct str *out)
 		str_addf(out, "  %s/s", text_size(rate, a, sizeof(a)));
 	if (view_job_eta(job, &eta))
 		str_addf(out, "  %s left", text_seconds(eta, a, sizeof(a)));
+}
+
+/* "24.0M; no drive uses web-03.qcow2 any more, 44.3M": what it leaves behind
+ * stands in place of the bar, which is full. */
+static void draw_left(struct sheet *s, const struct view_job *job, unsigned y)
+{
+	struct str text = STR_INIT, names = STR_INIT;
+	char done[16], left[16];
+	unsigned used, room;
+
+	text_size(job->done, done, sizeof(done));
+	text_size(job->left_bytes, left, sizeof(left));
+	if (job->left > 1)
+		str_addf(&names, "%u files: ", job->left);
+	used = (unsigned)(strlen(done) + strlen(left) + names.len) + 30;
+	room = s->canvas.w > used ? s->canvas.w - used : 0;
+	if (job->left > 1)
+		add_from_to(s, &(struct from_to) {
+			job->left_first, job->left_last, job->first_cut,
+			job->last_cut, "to", 2 }, room, &names);
+	else
+		names_fit(&names, job->left_first, job->first_cut, room,
+			  s->canvas.ascii);
+	str_addf(&text, "%s; no drive uses %s any more, %s", done,
+		 str_get(&names), left);
+	canvas_put(&s->canvas, 2, y, s->canvas.w, STYLE_TEXT, str_get(&text));
+	str_release(&names);
+	str_release(&text);
 }
 
 static void draw_second_row(struct sheet *s, const struct view_job *job,
@@ -252,7 +305,10 @@ void jobs_draw(struct sheet *s)
 		if (at >= s->jobs.n)
 			return;
 		draw_first_row(s, &s->jobs.list[at], y);
-		draw_second_row(s, &s->jobs.list[at], y + 1);
+		if (s->jobs.list[at].left && s->jobs.list[at].end == JOB_DONE)
+			draw_left(s, &s->jobs.list[at], y + 1);
+		else
+			draw_second_row(s, &s->jobs.list[at], y + 1);
 		if (at != s->jobs_pane.selected)
 			continue;
 		canvas_put(&s->canvas, 0, y, 1, STYLE_DRIVE,

@@ -67,8 +67,15 @@ struct view_job {
 	char top[32], base[32];		/* node names; "" not known */
 	char from_name[256], to_name[256]; /* images, safe to show; "" */
 	struct name_cut from_cut, to_cut;
+	char drive[128];		/* above the top; "" not known */
 	uint64_t len, done, speed;	/* bytes, bytes, bytes/s (0 no limit) */
 	uint64_t elapsed_ns;
+	uint64_t began_us;		/* clock_wall_us(); 0 not known */
+	bool waited;			/* it was paused or ready */
+	unsigned left;			/* files that its drive uses no more */
+	uint64_t left_bytes;		/* of them on the host */
+	char left_first[256], left_last[256];	/* of them, safe to show */
+	struct name_cut first_cut, last_cut;
 	bool paused, ready;
 	bool failed_io;			/* stands still after an error */
 	bool listed;			/* in the last reply */
@@ -96,6 +103,10 @@ bool view_jobs_update(struct view_jobs *jobs, const json_t *reply,
 void view_jobs_settle(struct view_jobs *jobs);
 /* An event as on the wire; those of other things are passed over. */
 void view_jobs_event(struct view_jobs *jobs, const json_t *event);
+/* Images of @before whose drives are there in @after, but use their files no
+ * more, are told to the jobs that did it. Either may be NULL. */
+void view_jobs_left(struct view_jobs *jobs, const struct shape *before,
+		    const struct shape *after);
 void view_jobs_dismiss(struct view_jobs *jobs);	/* all that are over */
 /* Copies @from over @to. */
 void view_jobs_copy(struct view_jobs *to, const struct view_jobs *from);
@@ -103,6 +114,8 @@ void view_jobs_copy(struct view_jobs *to, const struct view_jobs *from);
 /* Bytes a second over the last seconds, since its speed was changed or it
  * went on; 0 not known yet. */
 uint64_t view_job_rate(const struct view_job *job);
+/* Bytes a second from beginning to end; 0 not known, or it waited between. */
+uint64_t view_job_mean(const struct view_job *job);
 /* Seconds to the end at that rate, or at its limit; false if nobody can say. */
 bool view_job_eta(const struct view_job *job, uint64_t *seconds);
 /* Whole percent, 100 only for what is finished or in sync. */

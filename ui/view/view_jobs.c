@@ -67,6 +67,8 @@ static void name_images(struct view_job *job, const struct shape *shape)
 
 	if (top < 0 || job->from_name[0])
 		return;
+	if (shape->images[top].top >= 0)
+		COPY(job->drive, shape->images[shape->images[top].top].drive);
 	/* A stream pulls up what lies between base and top. */
 	if (!strcmp(job->type, "stream")) {
 		name_to(job, &shape->images[top]);
@@ -109,8 +111,10 @@ static void take_numbers(struct view_job *job, const json_t *entry)
 		job->len = job->done;
 	job->speed = field_u64(entry, "speed");
 	job->elapsed_ns = field_u64(entry, "elapsed-ns");
+	job->began_us = clock_wall_us() - job->elapsed_ns / NS_PER_US;
 	job->paused = field_bool(entry, "paused");
 	job->ready = field_bool(entry, "ready");
+	job->waited |= job->paused || job->ready;
 	job->failed_io = strcmp(field_str(entry, "io-status"), "ok") != 0;
 	COPY(job->status, field_str(entry, "status"));
 	share = job->ready ? 1 : job->len ?
@@ -211,6 +215,18 @@ static void end_job(struct view_job *job, const json_t *data,
 		job->done = job->len;
 }
 
+/* It went on after the last look: the time of the event tells how long. */
+static void set_end(struct view_job *job, const json_t *event)
+{
+	const json_t *stamp = json_object_get(event, "timestamp");
+	uint64_t us = field_u64(stamp, "seconds") * 1000000 +
+		field_u64(stamp, "microseconds");
+
+	if (job->began_us && us > job->began_us &&
+	    (us - job->began_us) * NS_PER_US > job->elapsed_ns)
+		job->elapsed_ns = (us - job->began_us) * NS_PER_US;
+}
+
 void view_jobs_event(struct view_jobs *jobs, const json_t *event)
 {
 	const char *name = field_str(event, "event");
@@ -229,7 +245,73 @@ void view_jobs_event(struct view_jobs *jobs, const json_t *event)
 		job->share = job->len ? (double)job->done /
 			(double)job->len : 0;
 	}
+	set_end(job, event);
 	end_job(job, data, completed ? JOB_DONE : JOB_CANCELLED);
+}
+
+/* Neighbours stay neighbours: the file is looked for from @near on. */
+static bool uses_file(const struct shape *shape, const char *file,
+			   size_t near)
+{
+	for (size_t i = 0; i < shape->n; i++)
+		if (!strcmp(shape->images[(near + i) % shape->n].file, file))
+			return true;
+	return false;
+}
+
+static bool has_drive(const struct shape *shape, const char *drive)
+{
+	for (size_t i = shape->n; i--; )
+		if (shape->images[i].drive &&
+		    !strcmp(shape->images[i].drive, drive))
+			return true;
+	return false;
+}
+
+static void add_left(struct view_job *job, const struct view_image *v)
+{
+	if (!job->left++) {
+		COPY(job->left_first, v->name);
+		job->first_cut = v->cut;
+	}
+	COPY(job->left_last, v->name);
+	job->last_cut = v->cut;
+	job->left_bytes += v->disk;
+}
+
+/* The newest on the drive. */
+static struct view_job *job_of_drive(const struct view_jobs *jobs,
+				     const char *drive)
+{
+	for (size_t i = jobs->n; i--; ) {
+		struct view_job *job = &jobs->list[i];
+
+		if (!strcmp(*job->drive ? job->drive : job->id, drive))
+			return job;
+	}
+	return NULL;
+}
+
+void view_jobs_left(struct view_jobs *jobs, const struct shape *before,
+		    const struct shape *after)
+{
+	size_t gone = 0;
+
+	for (size_t i = 0; before && after && i < before->n; i++) {
+		const struct view_image *v = &before->images[i];
+		struct view_job *job;
+		const char *drive;
+
+		/* Those behind one that has gone stand nearer by one. */
+		if (v->top < 0 || v->missing ||
+		    uses_file(after, v->file, i - gone))
+			continue;
+		gone++;
+		drive = before->images[v->top].drive;
+		job = job_of_drive(jobs, drive);
+		if (job && has_drive(after, drive))
+			add_left(job, v);
+	}
 }
 
 void view_jobs_dismiss(struct view_jobs *jobs)
@@ -266,6 +348,14 @@ uint64_t view_job_rate(const struct view_job *job)
 	if (!ns || (int64_t)done < 0)
 		return 0;
 	return (uint64_t)((double)done * (double)NS_PER_SEC / (double)ns);
+}
+
+uint64_t view_job_mean(const struct view_job *job)
+{
+	if (job->waited || !job->elapsed_ns)
+		return 0;
+	return (uint64_t)((double)job->done * (double)NS_PER_SEC /
+			  (double)job->elapsed_ns);
 }
 
 bool view_job_eta(const struct view_job *job, uint64_t *seconds)

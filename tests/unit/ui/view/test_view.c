@@ -368,6 +368,54 @@ static void ends_stay(void **state)
 	json_decref(none);
 }
 
+/* How long it took is known to the end, and a rate where it worked all the
+ * time. */
+static void end_has_a_time(void **state)
+{
+	json_t *ev;
+	uint64_t us;
+
+	(void)state;
+	update(50, 100, 2, "running");
+	us = jobs.list[0].began_us + 4000000;
+	ev = json_pack("{s:s, s:{s:I, s:I}, s:{s:s}}", "event",
+		       "BLOCK_JOB_COMPLETED", "timestamp", "seconds",
+		       (json_int_t)(us / 1000000), "microseconds",
+		       (json_int_t)(us % 1000000), "data", "device", "disk0");
+	view_jobs_event(&jobs, ev);
+	json_decref(ev);
+	assert_int_equal(jobs.list[0].elapsed_ns, 4 * NS_PER_SEC);
+	assert_int_equal(view_job_mean(&jobs.list[0]), 25);
+	view_jobs_dismiss(&jobs);
+	update(50, 100, 2, "paused");
+	update(50, 100, 2, "running");
+	event("BLOCK_JOB_COMPLETED", NULL);
+	assert_int_equal(view_job_mean(&jobs.list[0]), 0);
+}
+
+static void files_are_left(void **state)
+{
+	struct shape *before = shape_of("n0<base<- n1<sn1<base n2<sn2<sn1 "
+					"o<other<-", DISK0, NULL);
+	struct shape *after = shape_of("n0<base<- n2<sn2<base", DISK0, NULL);
+	struct shape *gone = shape_of("n0<base<-", "[]", NULL);
+
+	(void)state;
+	update(50, 100, 2, "running");
+	view_jobs_left(&jobs, NULL, before);
+	view_jobs_left(&jobs, before, before);
+	assert_int_equal(jobs.list[0].left, 0);
+	view_jobs_left(&jobs, before, after);
+	assert_int_equal(jobs.list[0].left, 1);
+	assert_string_equal(jobs.list[0].left_first, "sn1");
+	/* The drive itself was taken away: that was no job. */
+	view_jobs_left(&jobs, after, gone);
+	assert_int_equal(jobs.list[0].left, 1);
+	shape_put(before);
+	shape_put(after);
+	shape_put(gone);
+}
+
 static void lost_event(void **state)
 {
 	json_t *none = json_array();
@@ -446,6 +494,8 @@ int main(void)
 		cmocka_unit_test_teardown(progress_is_true, no_jobs),
 		cmocka_unit_test_teardown(speed_changes_the_rate, no_jobs),
 		cmocka_unit_test_teardown(ends_stay, no_jobs),
+		cmocka_unit_test_teardown(end_has_a_time, no_jobs),
+		cmocka_unit_test_teardown(files_are_left, no_jobs),
 		cmocka_unit_test_teardown(lost_event, no_jobs),
 		cmocka_unit_test_teardown(list_is_bounded, no_jobs),
 		cmocka_unit_test(uses_are_differences),
