@@ -144,7 +144,7 @@ unsigned canvas_wrap(struct canvas *c, unsigned x, unsigned y, unsigned w,
 
 		used = canvas_putf(c, x, y + rows++, w, style, "%.*s",
 				   (int)len, text);
-		text += len;
+		text += len + (text[len] == '\n');
 	} while (*text);
 	return used;
 }
@@ -200,6 +200,20 @@ void canvas_restyle(struct canvas *c, unsigned x, unsigned y, unsigned n,
 		if (!cell)
 			return;
 		cell->style = (unsigned char)style;
+	}
+}
+
+void canvas_mark(struct canvas *c, unsigned x, unsigned y, const char *text,
+		 const char *needle)
+{
+	const char *at = text;
+	size_t n = strlen(needle);
+
+	while (n && (at = text_find(at, needle))) {
+		canvas_restyle(c, x + text_columns_upto(text,
+							(size_t)(at - text)),
+			       y, text_columns_upto(at, n), STYLE_MATCH);
+		at += n;
 	}
 }
 

@@ -57,6 +57,10 @@ void canvas_select(struct canvas *c, unsigned x, unsigned y, unsigned n);
 void canvas_restyle(struct canvas *c, unsigned x, unsigned y, unsigned n,
 		    enum style style);
 
+/* Where @needle is in @text, which stands there from @x on. */
+void canvas_mark(struct canvas *c, unsigned x, unsigned y, const char *text,
+		 const char *needle);
+
 bool cell_equal(const struct cell *a, const struct cell *b);
 
 /* The screen as lines of text; with its colours as a terminal wants them. */

@@ -72,12 +72,11 @@ size_t text_prefix(const char *s, unsigned columns)
 size_t text_row(const char *s, unsigned columns)
 {
 	size_t len = text_prefix(s, columns), at = len;
+	size_t end = strcspn(s, "\n");
 
-	if (!s[len])
-		return len;
-	if (!len)
-		return strlen(s);
-	while (at > len * 2 / 3 && s[at - 1] != ' ')
+	if (len >= end || !len)
+		return end;
+	while (at > len * 2 / 3 && s[at - 1] != ' ' && s[at - 1] != '/')
 		at--;
 	return at > len * 2 / 3 ? at : len;
 }
@@ -88,6 +87,7 @@ unsigned text_rows(const char *s, unsigned columns)
 
 	do {
 		s += text_row(s, columns);
+		s += *s == '\n';
 		n++;
 	} while (*s);
 	return n;

@@ -23,8 +23,9 @@ unsigned text_columns_upto(const char *s, size_t bytes);
 /* Bytes of the longest beginning that takes at most @columns. */
 size_t text_prefix(const char *s, unsigned columns);
 
-/* Bytes of the first row of @s where it is wrapped at @columns: it breaks
- * behind a blank where one is near. And how many rows it takes, at least 1. */
+/* Bytes of the first row of @s where it is wrapped at @columns: it breaks at a
+ * newline, or behind a blank or a slash where one is near. And how many rows
+ * it takes, at least 1. */
 size_t text_row(const char *s, unsigned columns);
 unsigned text_rows(const char *s, unsigned columns);
 

@@ -31,6 +31,9 @@ const struct key_row key_rows[] = {
 	{ ACTION_DETAILS, { KEY_RETURN }, IN_CHAINS | IN_JOBS, "Enter",
 	  "Details", IN_CHAINS,
 	  "all that is known of the selected image, as info block -v" },
+	{ ACTION_COPY, { 'y' }, IN_PANES, "y", NULL, 0,
+	  "copy the path of the image, the name of the job or the last line "
+	  "of the log to the clipboard of the terminal, if it has one" },
 	{ ACTION_NEXT_PANE, { KEY_TAB }, IN_PANES, "Tab", "Next pane",
 	  IN_PANES, "go to the next pane; so does a click of the mouse" },
 	{ ACTION_PREVIOUS_PANE, { KEY_BACKTAB }, IN_PANES | IN_PROMPT,

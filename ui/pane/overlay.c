@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * Help and details: a text in a frame over the panes, scrolled and closed.
+ * Help and details: a text over the panes, wrapped, scrolled, searched and
+ * closed. It has keys of its own, and the last line tells them.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -70,6 +71,7 @@ void overlay_details(struct sheet *s, const struct view_image *v)
 	struct str *out = &s->overlay.text, words = STR_INIT, raw = STR_INIT;
 
 	overlay_open_overlay(s, mem_dup(v->name));
+	s->overlay.copy = mem_dup(v->file);
 	chains_words(s, v, &words);
 	if (words.len)
 		str_addf(out, "%s\n\n", str_get(&words));
@@ -93,6 +95,32 @@ void overlay_details(struct sheet *s, const struct view_image *v)
 	str_release(&raw);
 }
 
+/* --- rows --- */
+
+/* The row at *@at, of *@len bytes; *@at moves on to the next. NULL: the end. */
+static const char *overlay_next_row(const struct overlay *o, const char **at,
+				    size_t *len)
+{
+	const char *row = *at;
+
+	if (!*row)
+		return NULL;
+	*len = text_row(row, o->w);
+	*at = row + *len + (row[*len] == '\n');
+	return row;
+}
+
+static unsigned overlay_count(const struct overlay *o)
+{
+	const char *at = str_get(&o->text);
+	unsigned n = 0;
+	size_t len;
+
+	while (overlay_next_row(o, &at, &len))
+		n++;
+	return n;
+}
+
 static void overlay_scroll(struct overlay *o, int64_t by)
 {
 	int64_t to = (int64_t)o->first + by;
@@ -101,74 +129,245 @@ static void overlay_scroll(struct overlay *o, int64_t by)
 	o->first = (unsigned)(to < 0 ? 0 : to > last ? last : to);
 }
 
+/* --- searching --- */
+
+static bool overlay_row_matches(const char *row, size_t len, const char *what)
+{
+	char *text = mem_printf("%.*s", (int)len, row);
+	bool matches = text_find(text, what);
+
+	free(text);
+	return matches;
+}
+
+/* The first matching row from @from on, or the last before it. */
+static void overlay_find(struct overlay *o, unsigned from, bool back)
+{
+	const char *at = str_get(&o->text), *row, *what = str_get(&o->find);
+	unsigned found = o->lines;
+	size_t len;
+
+	for (unsigned i = 0; (row = overlay_next_row(o, &at, &len)); i++) {
+		if (back ? i >= from : i < from)
+			continue;
+		if (!overlay_row_matches(row, len, what))
+			continue;
+		found = i;
+		if (!back)
+			break;
+	}
+	o->says = found < o->lines ? NULL : "no match";
+	if (found == o->lines)
+		return;
+	o->found = found;
+	if (found < o->first || found >= o->first + o->page)
+		overlay_scroll(o, (int64_t)found - (int64_t)o->first);
+}
+
+static void overlay_again(struct overlay *o, bool back)
+{
+	if (!o->find.len)
+		o->says = "/ searches";
+	else
+		overlay_find(o, back ? o->found : o->found + 1, back);
+}
+
+static void chop(struct str *text)
+{
+	while (text->len && (text->s[--text->len] & 0xc0) == 0x80)
+		;
+	if (text->s)
+		text->s[text->len] = '\0';
+}
+
+/* While it is typed, what is found moves with it. */
+static void overlay_type(struct overlay *o, const struct key *key)
+{
+	if (key->code == KEY_RETURN || key->code == KEY_ESC ||
+	    key->code == KEY_CTRL_C) {
+		o->typing = false;
+		if (key->code != KEY_RETURN)
+			str_clear(&o->find);
+		return;
+	}
+	if (key->code == KEY_BS || key->code == '\b')
+		chop(&o->find);
+	else if (key->code >= ' ' && key->code < KEY_NAMED)
+		str_add_mem(&o->find, key->bytes, key->len);
+	if (o->find.len)
+		overlay_find(o, o->first, false);
+}
+
+/* --- keys --- */
+
+static void overlay_mouse(struct sheet *s, const struct key *key)
+{
+	if (key->mouse == MOUSE_WHEEL_UP)
+		overlay_scroll(&s->overlay, -3);
+	else if (key->mouse == MOUSE_WHEEL_DOWN)
+		overlay_scroll(&s->overlay, 3);
+	else if (key->mouse == MOUSE_PRESS)
+		sheet_uncover(s);
+}
+
+static bool overlay_move(struct overlay *o, int code)
+{
+	int64_t page = o->page > 1 ? o->page - 1 : 1;
+
+	switch (key_action(code, PANE_CHAINS)) {
+	case ACTION_UP:
+		overlay_scroll(o, -1);
+		return true;
+	case ACTION_DOWN:
+		overlay_scroll(o, 1);
+		return true;
+	case ACTION_PAGE_UP:
+		overlay_scroll(o, -page);
+		return true;
+	case ACTION_PAGE_DOWN:
+		overlay_scroll(o, page);
+		return true;
+	case ACTION_FIRST:
+		overlay_scroll(o, -(int64_t)o->lines);
+		return true;
+	case ACTION_LAST:
+		overlay_scroll(o, o->lines);
+		return true;
+	default:
+		if (code == ' ')
+			overlay_scroll(o, page);
+		return code == ' ';
+	}
+}
+
+static void overlay_act(struct sheet *s, enum action action, int code)
+{
+	struct overlay *o = &s->overlay;
+
+	if (action == ACTION_SEARCH) {
+		o->typing = true;
+		str_clear(&o->find);
+	} else if (action == ACTION_AGAIN || action == ACTION_BACK) {
+		overlay_again(o, action == ACTION_BACK);
+	} else if (action == ACTION_COPY && o->copy) {
+		sheet_copy(s, o->copy);
+		o->says = "its path went to the terminal's clipboard";
+	} else if (code == KEY_ESC || action == ACTION_QUIT ||
+		   action == ACTION_DETAILS || action == ACTION_HELP ||
+		   action == ACTION_INTERRUPT) {
+		sheet_uncover(s);
+	} else {
+		o->says = "no such key here";
+	}
+}
+
 bool overlay_key(struct sheet *s, const struct key *key)
 {
 	struct overlay *o = &s->overlay;
 	enum action action = key_action(key->code, PANE_CHAINS);
 
+	if (action == ACTION_SUSPEND || action == ACTION_REDRAW)
+		return false;
 	if (key->code == KEY_MOUSE) {
-		if (key->mouse == MOUSE_WHEEL_UP)
-			overlay_scroll(o, -3);
-		else if (key->mouse == MOUSE_WHEEL_DOWN)
-			overlay_scroll(o, 3);
-		else if (key->mouse == MOUSE_PRESS)
-			sheet_uncover(s);
+		overlay_mouse(s, key);
 		return true;
 	}
-	if (action == ACTION_UP || action == ACTION_DOWN)
-		overlay_scroll(o, action == ACTION_UP ? -1 : 1);
-	else if (action == ACTION_PAGE_UP)
-		overlay_scroll(o, -(int64_t)o->page);
-	else if (action == ACTION_PAGE_DOWN || key->code == ' ')
-		overlay_scroll(o, o->page);
-	else if (action == ACTION_FIRST || action == ACTION_LAST)
-		overlay_scroll(o, action == ACTION_FIRST ? -(int64_t)o->lines
-							 : (int64_t)o->lines);
-	else if (action == ACTION_SUSPEND || action == ACTION_REDRAW)
-		return false;
-	else
-		sheet_uncover(s);
+	o->says = NULL;
+	if (o->typing)
+		overlay_type(o, key);
+	else if (!overlay_move(o, key->code))
+		overlay_act(s, action, key->code);
 	return true;
 }
 
-static unsigned count_lines(const char *text)
-{
-	unsigned n = 0;
+/* --- drawing --- */
 
-	for (; *text; text++)
-		n += *text == '\n';
-	return n;
+static unsigned overlay_hint(struct canvas *c, unsigned x, const char *key,
+			     const char *what)
+{
+	unsigned y = c->h - 1;
+
+	if (x + text_columns(key) + 1 + text_columns(what) > c->w)
+		return x;
+	x += canvas_put(c, x, y, c->w, STYLE_KEY, key) + 1;
+	return x + canvas_put(c, x, y, c->w, STYLE_HINT, what) + 2;
+}
+
+static void overlay_draw_bar(struct sheet *s)
+{
+	struct overlay *o = &s->overlay;
+	struct canvas *c = &s->canvas;
+	unsigned y = c->h - 1, x = 1, end = o->first + o->page;
+
+	canvas_repeat(c, 0, y, c->w, STYLE_TEXT, " ");
+	if (o->typing) {
+		x += canvas_putf(c, x, y, c->w, STYLE_TEXT, "/%s",
+				 str_get(&o->find));
+		c->cursor_x = (int)x;
+		c->cursor_y = (int)y;
+		canvas_putf(c, x + 3, y, c->w, STYLE_WARN, "%s",
+			    o->says ? o->says : "");
+		return;
+	}
+	if (o->says) {
+		x = overlay_hint(c, x, "Esc", "Back");
+		canvas_put(c, x, y, c->w - x, STYLE_WARN, o->says);
+		return;
+	}
+	x += canvas_putf(c, x, y, c->w, STYLE_HINT, "%u-%u of %u",
+			 o->lines ? o->first + 1 : 0,
+			 end < o->lines ? end : o->lines, o->lines) + 3;
+	x = overlay_hint(c, x, "Esc", "Back");
+	x = overlay_hint(c, x, c->ascii ? "Up Down" : "↑ ↓", "Scroll");
+	x = overlay_hint(c, x, "/ n N", "Search");
+	if (o->copy)
+		overlay_hint(c, x, "y", "Copy path");
+}
+
+static void overlay_draw_rows(struct sheet *s, unsigned y)
+{
+	struct overlay *o = &s->overlay;
+	struct canvas *c = &s->canvas;
+	const char *at = str_get(&o->text), *row;
+	size_t len;
+
+	for (unsigned i = 0; i < o->first + o->page; i++) {
+		char *text;
+
+		row = overlay_next_row(o, &at, &len);
+		if (!row)
+			return;
+		if (i < o->first)
+			continue;
+		text = mem_printf("%.*s", (int)len, row);
+		canvas_put(c, 2, y, c->w - 3, STYLE_TEXT, text);
+		canvas_mark(c, 2, y++, text, str_get(&o->find));
+		free(text);
+	}
 }
 
 void overlay_draw(struct sheet *s)
 {
 	struct overlay *o = &s->overlay;
 	struct canvas *c = &s->canvas;
-	const char *line = str_get(&o->text);
-	unsigned y = 1;
+
+	struct str title = STR_INIT;
 
 	if (!o->on)
 		return;
-	o->lines = count_lines(line);
+	c->cursor_x = c->cursor_y = -1;
+	o->w = c->w > 3 ? c->w - 3 : 1;
+	o->lines = overlay_count(o);
 	o->page = c->h > 4 ? c->h - 3 : 1;
 	overlay_scroll(o, 0);
 	for (unsigned i = 1; i + 1 < c->h; i++)
 		canvas_repeat(c, 0, i, c->w, STYLE_TEXT, " ");
-	canvas_repeat(c, 0, y, c->w, STYLE_RULE_FOCUS,
+	canvas_repeat(c, 0, 1, c->w, STYLE_RULE_FOCUS,
 		      theme_glyph(GLYPH_RULE_FOCUS, c->ascii));
-	canvas_putf(c, 1, y++, c->w, STYLE_RULE_FOCUS, " %s ", o->title);
-	for (unsigned i = 0; i < o->first; i++)
-		line = strchr(line, '\n') + 1;
-	for (unsigned i = 0; i < o->page && *line; i++) {
-		size_t len = strcspn(line, "\n");
-
-		canvas_putf(c, 2, y++, c->w - 3, STYLE_TEXT, "%.*s",
-			    (int)len, line);
-		line += len + (line[len] == '\n');
-	}
-	canvas_repeat(c, 0, c->h - 1, c->w, STYLE_TEXT, " ");
-	canvas_putf(c, 1, c->h - 1, c->w - 1, STYLE_HINT, "%u-%u of %u   "
-		    "arrows scroll, Esc goes back", o->first + 1,
-		    o->first + o->page < o->lines ? o->first + o->page :
-		    o->lines, o->lines);
+	text_fit_middle(&title, o->title, c->w - 4, c->ascii);
+	canvas_putf(c, 1, 1, c->w - 2, STYLE_RULE_FOCUS, " %s ",
+		    str_get(&title));
+	str_release(&title);
+	overlay_draw_rows(s, 2);
+	overlay_draw_bar(s);
 }

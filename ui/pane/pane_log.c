@@ -57,28 +57,6 @@ static unsigned text_width_of_log(const struct sheet *s)
 		s->canvas.w - TIME_COLUMNS - 2 : 1;
 }
 
-static void mark_matches(struct sheet *s, const char *row, size_t len,
-			 unsigned x, unsigned y)
-{
-	char *text = mem_printf("%.*s", (int)len, row);
-	const char *at = text;
-	size_t n;
-
-	if (!s->search || !*s->search || s->search_pane != PANE_LOG) {
-		free(text);
-		return;
-	}
-	n = strlen(s->search);
-	while ((at = text_find(at, s->search))) {
-		unsigned from = text_columns_upto(text, (size_t)(at - text));
-
-		canvas_restyle(&s->canvas, x + from, y,
-			       text_columns_upto(at, n), STYLE_MATCH);
-		at += n;
-	}
-	free(text);
-}
-
 /* Draws the rows of a line whose last is at @y; those above @top are left
  * out. */
 static void logpane_draw_line(struct sheet *s, const struct log_line *line,
@@ -100,8 +78,9 @@ static void logpane_draw_line(struct sheet *s, const struct log_line *line,
 			}
 			canvas_put(&s->canvas, TIME_COLUMNS + 1, (unsigned)y,
 				   width, line_style(line->kind), row);
-			mark_matches(s, text, len, TIME_COLUMNS + 1,
-				     (unsigned)y);
+			if (s->search && s->search_pane == PANE_LOG)
+				canvas_mark(&s->canvas, TIME_COLUMNS + 1,
+					    (unsigned)y, row, s->search);
 		}
 		free(row);
 		text += len;
@@ -112,6 +91,15 @@ static uint64_t bottom(const struct sheet *s)
 {
 	return s->log_pane.follow || s->log_pane.bottom > log_end(&s->log) ?
 		log_end(&s->log) : s->log_pane.bottom;
+}
+
+const char *log_last(const struct sheet *s)
+{
+	uint64_t at = bottom(s) - 1;
+
+	if (!bottom(s) || !log_seek(&s->log, &at, -1, NULL))
+		return NULL;
+	return log_line(&s->log, at)->text;
 }
 
 static void draw_lines(struct sheet *s, unsigned first, unsigned h)

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "engine/util/clock.h"
+#include "engine/util/mem.h"
 
 #define MARGIN_FROM 5u	/* rows, to have one to spare */
 
@@ -29,6 +30,13 @@ void sheet_release(struct sheet *s)
 	free(s->chains.drive);
 	free(s->search);
 	free(s->message);
+	free(s->copy);
+}
+
+void sheet_copy(struct sheet *s, const char *text)
+{
+	free(s->copy);
+	s->copy = mem_dup(text);
 }
 
 void sheet_uncover(struct sheet *s)
@@ -36,7 +44,9 @@ void sheet_uncover(struct sheet *s)
 	struct overlay *o = &s->overlay;
 
 	free(o->title);
+	free(o->copy);
 	str_release(&o->text);
+	str_release(&o->find);
 	*o = (struct overlay) { 0 };
 }
 

@@ -55,7 +55,13 @@ struct overlay {
 	bool on;
 	char *title;
 	struct str text;
-	unsigned first, lines, page;
+	unsigned first, lines, page;	/* rows, as wrapped */
+	unsigned w;			/* columns of a row */
+	char *copy;			/* what y copies; NULL nothing */
+	struct str find;		/* what is looked for */
+	unsigned found;			/* the row where it was */
+	bool typing;			/* that is being typed */
+	const char *says;		/* in the last line, until a key */
 };
 
 struct sheet {
@@ -76,6 +82,7 @@ struct sheet {
 	char *search;			/* what n and N look for */
 	enum pane search_pane;
 	char *message;			/* in the last line, until a key */
+	char *copy;			/* for the terminal's clipboard */
 	unsigned step;			/* of the tour; 0: none */
 };
 
@@ -88,6 +95,8 @@ void sheet_say(struct sheet *s, enum log_kind kind, const char *fmt, ...)
 void sheet_message(struct sheet *s, const char *fmt, ...)
 	__attribute__((format(printf, 2, 3)));
 void sheet_focus(struct sheet *s, enum pane pane);
+/* The terminal is given it as its clipboard. */
+void sheet_copy(struct sheet *s, const char *text);
 void sheet_uncover(struct sheet *s);	/* drops the overlay */
 /* The row of a list of @n to be the first of @visible ones, so that @selected
  * is seen, and what stands before and behind it where there is room; @first
@@ -126,6 +135,8 @@ size_t jobs_living(const struct sheet *s);
 /* pane_log.c */
 void log_draw(struct sheet *s);
 bool log_act(struct sheet *s, enum action action);
+/* The last line that is seen; NULL if there is none. */
+const char *log_last(const struct sheet *s);
 void log_search(struct sheet *s, const char *text, int step, bool here);
 
 /* overlay.c */

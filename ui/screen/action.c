@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* What keys do. */
+#include <stdlib.h>
+
+#include "ui/draw/text.h"
 #include "ui/screen/compose.h"
 #include "ui/screen/screen_impl.h"
 
@@ -47,6 +50,34 @@ static void show_details(struct sheet *s)
 		overlay_details(s, v);
 }
 
+/* What the row of the focus is called, or says. */
+static const char *row_text(const struct sheet *s)
+{
+	const struct view_image *v = chains_selected(s);
+	const struct view_job *job = jobs_selected(s);
+
+	if (s->focus == PANE_LOG)
+		return log_last(s);
+	if (s->focus == PANE_JOBS)
+		return job ? job->id : NULL;
+	return v ? v->file : NULL;
+}
+
+static void copy_row(struct sheet *s)
+{
+	const char *text = row_text(s);
+	char *safe;
+
+	if (!text) {
+		sheet_message(s, "nothing to copy");
+		return;
+	}
+	sheet_copy(s, text);
+	safe = text_safe(text);
+	sheet_message(s, "to the terminal's clipboard: %s", safe);
+	free(safe);
+}
+
 static void interrupt(struct sheet *s)
 {
 	if (*prompt_line() || prompt_is_searching()) {
@@ -83,6 +114,9 @@ static void general(struct screen *s, enum action action)
 		break;
 	case ACTION_DETAILS:
 		show_details(&s->sheet);
+		break;
+	case ACTION_COPY:
+		copy_row(&s->sheet);
 		break;
 	case ACTION_SEARCH:
 		start_search(&s->sheet);

@@ -90,9 +90,12 @@ static void draw_hints(struct sheet *s)
 {
 	struct canvas *c = &s->canvas;
 	unsigned y = s->layout.hints.y, x = 1;
+	struct str message = STR_INIT;
 
 	if (s->message) {
-		canvas_put(c, 1, y, c->w - 1, STYLE_WARN, s->message);
+		text_fit(&message, s->message, c->w - 2, c->ascii);
+		canvas_put(c, 1, y, c->w - 1, STYLE_WARN, str_get(&message));
+		str_release(&message);
 		return;
 	}
 	if (s->focus == PANE_PROMPT &&

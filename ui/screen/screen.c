@@ -34,8 +34,6 @@ void screen_draw(struct screen *s)
 	}
 	draw_panes(s);
 	overlay_draw(&s->sheet);
-	if (s->sheet.overlay.on)
-		c->cursor_x = c->cursor_y = -1;
 }
 
 void screen_shoot(struct screen *s, const char *path)

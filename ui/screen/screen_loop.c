@@ -182,15 +182,22 @@ static void loop_tell(struct loop *l)
 	if (s->ring && s->options->notify)
 		tty_notify("blkmon: a job has ended or is READY");
 	s->ring = false;
+	if (s->sheet.copy && !tty_copy(s->sheet.copy)) {
+		sheet_uncover(&s->sheet);
+		sheet_message(&s->sheet, "this terminal has no clipboard");
+		l->dirty = true;
+	}
+	free(s->sheet.copy);
+	s->sheet.copy = NULL;
 }
 
 static void paint(struct loop *l)
 {
 	screen_draw(l->s);
 	tty_paint(&l->s->sheet.canvas, l->anew);
-	loop_tell(l);
 	l->drawn = clock_ns();
 	l->dirty = l->anew = false;
+	loop_tell(l);
 }
 
 static void loop_run(struct loop *l)

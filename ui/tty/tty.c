@@ -328,3 +328,36 @@ void tty_title(const char *text)
 		send(str_get(&out));
 	str_release(&out);
 }
+
+/* As base64: whatever the bytes are, the terminal sees none of them. */
+static void add_base64(struct str *out, const char *text)
+{
+	static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+		"abcdefghijklmnopqrstuvwxyz0123456789+/";
+	size_t len = strlen(text);
+
+	for (size_t i = 0; i < len; i += 3) {
+		unsigned long bits = 0;
+
+		for (size_t k = 0; k < 3; k++)
+			bits = bits << 8 | (i + k < len ?
+				(unsigned char)text[i + k] : 0);
+		for (size_t k = 0; k < 4; k++)
+			str_add_char(out, k && i + k > len ? '=' :
+				     digits[bits >> (18 - 6 * k) & 63]);
+	}
+}
+
+bool tty_copy(const char *text)
+{
+	struct str out = STR_INIT;
+
+	if (!tty.modern)
+		return false;
+	str_add(&out, "\033]52;c;");
+	add_base64(&out, text);
+	str_add(&out, "\007");
+	send(str_get(&out));
+	str_release(&out);
+	return true;
+}

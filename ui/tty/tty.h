@@ -31,6 +31,7 @@ void tty_suspend(void);
 void tty_resume(void);
 void tty_bell(void);
 void tty_notify(const char *text);	/* OSC 9 */
+bool tty_copy(const char *text);	/* OSC 52; false: no clipboard */
 void tty_title(const char *text);	/* where the terminal has one */
 /* Terminals without the glyphs, or without UTF-8. */
 bool tty_is_ascii(void);
