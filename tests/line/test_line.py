@@ -101,6 +101,8 @@ def test_completion(line):
     line.expect("block_job_set_speed ")
     line.child.send("\x15block_stream d\t0 b\t")
     line.expect("block_stream disk0 0 base.img")
+    line.child.send("\x15drive_add 0 id=x,file=bas\t,")
+    line.expect("drive_add 0 id=x,file=base.img,")
     line.child.send("\x15")
     assert line.leave() == 0
 

@@ -353,6 +353,29 @@ def test_completion(start, tmp_path):
     t.wait(lambda s: prompt(s) == "snapshot_blkdev disk0 folder/")
     t.keys("Tab")
     t.wait(lambda s: prompt(s) == "snapshot_blkdev disk0 folder/inner")
+    t.keys("C-u")
+    t.type("drive_add 0 id=d1,file=fol")
+    t.keys("Tab")
+    t.wait(lambda s: prompt(s) == "drive_add 0 id=d1,file=folder/")
+    t.keys("Tab")
+    t.wait(lambda s: prompt(s) == "drive_add 0 id=d1,file=folder/inner")
+
+
+def test_copies(start, tmp_path):
+    t = begin(start())
+    t.tmux("set", "-g", "set-clipboard", "on")
+    t.keys("y")
+    t.wait("to the terminal's clipboard: sn2")
+    t.keys("k", "k", "Enter", "y")
+    t.wait("its path went to the terminal's clipboard")
+    t.wait(lambda s: t.tmux("show-buffer") == "base")
+
+
+def test_terminal_without_a_clipboard(start):
+    t = start(term="vt220")
+    t.wait("< disk0")
+    t.keys("y")
+    t.wait("this terminal has no clipboard")
 
 
 def test_incremental_search_with_utf8(start):

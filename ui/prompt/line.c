@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "engine/util/mem.h"
@@ -68,6 +69,26 @@ static char *line_next_match(const char *text, int state)
 	return strdup(line.completion.words[next++]);
 }
 
+/* Behind an option's name, which readline takes for a part of the file's. */
+static void line_offer_files(const char *text)
+{
+	struct completion *out = &line.completion;
+	const char *part = text + out->files_at;
+	struct stat st;
+	char *name;
+
+	for (int i = 0; (name = rl_filename_completion_function(part, i));
+	     i++) {
+		out->words = mem_grow(out->words, out->n + 1,
+				      sizeof(*out->words));
+		out->words[out->n++] = mem_printf(
+			"%.*s%s%s", (int)out->files_at, text, name,
+			!stat(name, &st) && S_ISDIR(st.st_mode) ? "/" : "");
+		free(name);
+	}
+	rl_completion_append_character = '\0';
+}
+
 static char **line_complete(const char *text, int start, int end)
 {
 	char **matches;
@@ -75,7 +96,10 @@ static char **line_complete(const char *text, int start, int end)
 	(void)end;
 	complete_line(line.console, rl_line_buffer, (size_t)start, text,
 		      &line.completion);
-	rl_attempted_completion_over = !line.completion.files;
+	rl_attempted_completion_over = !line.completion.files ||
+		line.completion.files_at;
+	if (line.completion.files && line.completion.files_at)
+		line_offer_files(text);
 	matches = rl_completion_matches(text, line_next_match);
 	completion_release(&line.completion);
 	return matches;

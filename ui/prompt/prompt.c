@@ -28,6 +28,7 @@ static struct {
 	struct completion completion;
 	struct folder *folder;	/* awaited; NULL none */
 	char *awaiting;		/* the line then, up to the cursor */
+	struct str popup;	/* what a word may become, in rows */
 	char *note;
 	char *written;		/* the line as an action wrote it */
 	bool searching;
@@ -77,18 +78,20 @@ static void await_files(const char *part)
 static void offer_files(const char *text)
 {
 	struct completion *out = &prompt.completion;
+	const char *part = text + out->files_at;
 	char *const *names;
 	size_t n;
 
 	if (!prompt.folder || !folder_is_read(prompt.folder) ||
-	    strcmp(folder_part(prompt.folder), text)) {
-		await_files(text);
+	    strcmp(folder_part(prompt.folder), part)) {
+		await_files(part);
 		return;
 	}
 	n = folder_names(prompt.folder, &names);
 	out->words = mem_grow(out->words, out->n + n, sizeof(*out->words));
 	for (size_t i = 0; i < n; i++)
-		out->words[out->n++] = mem_dup(names[i]);
+		out->words[out->n++] = mem_printf(
+			"%.*s%s", (int)out->files_at, text, names[i]);
 	forget_folder();
 }
 
@@ -105,36 +108,35 @@ static char **prompt_complete(const char *text, int start, int end)
 	if (prompt.completion.files)
 		offer_files(text);
 	matches = rl_completion_matches(text, prompt_next_match);
-	completion_release(&prompt.completion);
-	/* Behind a folder's "/" its files are typed, no blank. */
+	/* Behind a folder's "/" its files are typed, behind an option the
+	 * next one, no blank. */
 	if (matches && !matches[1] && **matches &&
-	    matches[0][strlen(*matches) - 1] == '/')
+	    (matches[0][strlen(*matches) - 1] == '/' ||
+	     prompt.completion.files_at))
 		rl_completion_append_character = '\0';
+	completion_release(&prompt.completion);
 	return matches;
 }
 
-/* All of them in the log, in columns. */
+/* All of them in columns, as long as no key follows. */
 static void show_matches(char **matches, int n, int longest)
 {
 	unsigned width = (unsigned)longest + 2;
-	unsigned fit = (prompt.host.canvas->w - 12) / width;
-	struct str line = STR_INIT;
+	unsigned fit = (prompt.host.canvas->w - 2) / width;
 
 	if (!fit)
 		fit = 1;
+	str_clear(&prompt.popup);
 	for (int i = 1; i <= n; i++) {
 		char *safe = text_safe(matches[i]);
 
-		str_add(&line, safe);
+		str_add(&prompt.popup, safe);
 		for (unsigned w = text_columns(safe); w < width; w++)
-			str_add_char(&line, ' ');
+			str_add_char(&prompt.popup, ' ');
 		free(safe);
-		if ((unsigned)i % fit && i < n)
-			continue;
-		prompt.host.ops->say(prompt.host.arg, str_get(&line));
-		str_clear(&line);
+		if ((unsigned)i % fit == 0 || i == n)
+			str_add_char(&prompt.popup, '\n');
 	}
-	str_release(&line);
 }
 
 /* --- readline --- */
@@ -145,6 +147,7 @@ static void prompt_nothing(void)
 
 static void forget_written(void)
 {
+	str_clear(&prompt.popup);
 	free(prompt.note);
 	free(prompt.written);
 	prompt.note = prompt.written = NULL;
@@ -224,12 +227,14 @@ void prompt_release(void)
 	console_release(&prompt.console);
 	forget_written();
 	free(prompt.kept);
+	str_release(&prompt.popup);
 	fclose(prompt.null);
 	memset(&prompt, 0, sizeof(prompt));
 }
 
 void prompt_feed(const char *bytes, size_t len)
 {
+	str_clear(&prompt.popup);
 	editor_add(bytes, len);
 	while (editor_has())
 		editor_read();
@@ -392,6 +397,34 @@ static void prompt_draw_line(struct canvas *c, unsigned x, unsigned y,
 	str_release(&line);
 }
 
+/* Above row @y, up to row 2; what does not fit is counted. */
+static void draw_popup(struct canvas *c, unsigned y)
+{
+	const char *row = str_get(&prompt.popup);
+	unsigned rows = 0, room = y > 3 ? y - 3 : 0, top;
+
+	for (const char *s = row; *s; s++)
+		rows += *s == '\n';
+	if (!rows || !room)
+		return;
+	top = y - 1 - (rows < room ? rows : room);
+	canvas_repeat(c, 0, top, c->w, STYLE_RULE,
+		      theme_glyph(GLYPH_RULE, c->ascii));
+	for (unsigned at = top + 1; at < y; at++) {
+		size_t len = strcspn(row, "\n");
+
+		canvas_repeat(c, 0, at, c->w, STYLE_TEXT, " ");
+		if (at == y - 1 && rows > room)
+			canvas_putf(c, 1, at, c->w, STYLE_DIM, "and %u rows "
+				    "more: type what comes next", rows - room +
+				    1);
+		else
+			canvas_putf(c, 1, at, c->w, STYLE_TEXT, "%.*s",
+				    (int)len, row);
+		row += len + (row[len] == '\n');
+	}
+}
+
 void prompt_draw(unsigned y, bool focus, bool more)
 {
 	struct canvas *c = prompt.host.canvas;
@@ -406,4 +439,8 @@ void prompt_draw(unsigned y, bool focus, bool more)
 	x += canvas_put(c, x, y, c->w / 2, focus ? STYLE_COMMAND : STYLE_DIM,
 			name);
 	prompt_draw_line(c, x, y, focus);
+	if (focus)
+		draw_popup(c, y);
+	else
+		str_clear(&prompt.popup);
 }

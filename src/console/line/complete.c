@@ -174,6 +174,28 @@ static void complete_words(struct completer *k, const struct words *w)
 			       w->second ? w->second : "");
 }
 
+static bool ends_with(const char *s, size_t len, const char *end)
+{
+	size_t n = strlen(end);
+
+	return len >= n && !memcmp(s + len - n, end, n);
+}
+
+/* "id=d0,format=raw,file=/im": the last option of a word names a file, in
+ * drive_add as in the ways of qmp-shell. */
+static void offer_option(struct completer *k)
+{
+	const char *comma = strrchr(k->part, ',');
+	const char *key = comma ? comma + 1 : k->part;
+	size_t len = strcspn(key, "=");
+
+	if (!key[len] ||
+	    (!ends_with(key, len, "file") && !ends_with(key, len, "filename")))
+		return;
+	k->out->files = true;
+	k->out->files_at = (size_t)(key - k->part) + len + 1;
+}
+
 void complete_line(struct console *c, const char *line, size_t start,
 		   const char *part, struct completion *out)
 {
@@ -184,5 +206,7 @@ void complete_line(struct console *c, const char *line, size_t start,
 	*out = (struct completion) { 0 };
 	complete_split(&words, before);
 	complete_words(&k, &words);
+	if (words.n)
+		offer_option(&k);
 	free(before);
 }

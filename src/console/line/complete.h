@@ -10,7 +10,8 @@
 struct completion {
 	char **words;
 	size_t n;
-	bool files;		/* any file name may stand here */
+	bool files;		/* any file name may stand here, */
+	size_t files_at;	/* behind so many bytes of the word */
 };
 
 /* Candidates for the word that starts at @start of @line and, so far, is

@@ -263,6 +263,13 @@ static const struct scene scenes[] = {
 	  "key /\ntype BASE\nkey Enter" },
 	{ "prompt-completes", "commit", 80, 24, false, false,
 	  "key :\ntype block_job_\nkey Tab" },
+	{ "prompt-lists-all", "commit", 60, 16, false, false,
+	  "key : Tab" },
+	{ "prompt-list-goes", "commit", 80, 24, false, false,
+	  "key :\ntype block_job_\nkey Tab\ntype c" },
+	{ "prompt-option-file", "commit", 80, 24, false, false,
+	  "key :\ntype drive_add 0 id=d1,file=tests/ui/fix\nkey Tab\n"
+	  "type comm\nkey Tab\ntype ,format=" },
 	{ "prompt-device", "commit", 80, 24, false, false,
 	  "key :\ntype block_stream d\nkey Tab\ntype 0 s\nkey Tab" },
 	{ "prompt-long", "commit", 60, 16, false, false,
