@@ -93,6 +93,20 @@ static uint64_t bottom(const struct sheet *s)
 		log_end(&s->log) : s->log_pane.bottom;
 }
 
+/* 0: the filter leaves it out. */
+static unsigned line_rows(const struct sheet *s, const struct log_line *line)
+{
+	char *text;
+	unsigned rows;
+
+	if (!log_passes(&s->log, line))
+		return 0;
+	text = mem_printf("%s%s", line_sign(line->kind), line->text);
+	rows = text_rows(text, text_width_of_log(s));
+	free(text);
+	return rows;
+}
+
 const char *log_last(const struct sheet *s)
 {
 	uint64_t at = bottom(s) - 1;
@@ -100,6 +114,26 @@ const char *log_last(const struct sheet *s)
 	if (!bottom(s) || !log_seek(&s->log, &at, -1, NULL))
 		return NULL;
 	return log_line(&s->log, at)->text;
+}
+
+/* Where what stands above the last line does not fill @h rows, those below
+ * come up, so that no filter and no search leaves rows empty. */
+static void fill_rows(struct sheet *s, unsigned h)
+{
+	uint64_t at = bottom(s);
+	const struct log_line *line;
+	unsigned used = 0;
+
+	while (!s->log_pane.follow && used < h && at &&
+	       (line = log_line(&s->log, at - 1))) {
+		used += line_rows(s, line);
+		at--;
+	}
+	for (at = bottom(s); used < h && (line = log_line(&s->log, at)); at++)
+		if (log_passes(&s->log, line)) {
+			used += line_rows(s, line);
+			s->log_pane.bottom = at + 1;
+		}
 }
 
 static void draw_lines(struct sheet *s, unsigned first, unsigned h)
@@ -146,6 +180,7 @@ void log_draw(struct sheet *s)
 
 	if (!area.h)
 		return;
+	fill_rows(s, area.h - 1);
 	note = logpane_head_note(s);
 	layout_head(s, PANE_LOG, "Log", note);
 	free(note);
@@ -200,7 +235,7 @@ static void toggle_follow(struct sheet *s)
 	p->follow = !p->follow;
 }
 
-bool log_act(struct sheet *s, enum action action)
+static bool logpane_act(struct sheet *s, enum action action)
 {
 	int64_t page = s->log_pane.page > 1 ? s->log_pane.page - 1 : 1;
 
@@ -234,12 +269,23 @@ bool log_act(struct sheet *s, enum action action)
 	}
 }
 
+bool log_act(struct sheet *s, enum action action)
+{
+	bool moved = logpane_act(s, action);
+
+	if (moved)
+		s->log_pane.found = 0;
+	return moved;
+}
+
 /* Backward is the natural way: what is looked for has been. @step 1 goes
  * backward, -1 forward. */
 void log_search(struct sheet *s, const char *text, int step, bool here)
 {
 	uint64_t at = bottom(s), found;
 
+	if (!here && s->log_pane.found)
+		at = s->log_pane.found;
 	if (!at)
 		return;
 	found = here ? at - 1 : step > 0 ? at - 2 : at;
@@ -249,6 +295,6 @@ void log_search(struct sheet *s, const char *text, int step, bool here)
 			       step > 0 ? "earlier" : "later", text);
 		return;
 	}
-	s->log_pane.bottom = found + 1;
+	s->log_pane.bottom = s->log_pane.found = found + 1;
 	s->log_pane.follow = found + 1 == log_end(&s->log);
 }

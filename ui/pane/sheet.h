@@ -47,6 +47,8 @@ struct jobs_pane {
 struct log_pane {
 	bool follow;
 	uint64_t bottom;	/* number of the last visible line + 1 */
+	uint64_t found;		/* the same of the line last found; 0 none, or
+				 * one has moved since */
 	unsigned page;		/* lines that were visible */
 };
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include "ui/prompt/editor.h"
 
+#include <ctype.h>
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
@@ -328,6 +329,13 @@ bool editor_insert(const char *text)
 		return false;
 	rl_insert_text(text);
 	return true;
+}
+
+const char *editor_command(const char *line)
+{
+	const char *word = line + strspn(line, " \t:");
+
+	return isalpha((unsigned char)*word) || *word == '_' ? word : line;
 }
 
 bool editor_takes(const char *line)

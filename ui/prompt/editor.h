@@ -45,6 +45,9 @@ bool editor_insert(const char *text);
 /* False for an entered line that may have been cut at EDITOR_LINE_MAX or is
  * no text: it must not be run. EDITOR_REFUSED says so. */
 bool editor_takes(const char *line);
+/* The command in a line that is no part of a longer one: without the ':' that
+ * whoever comes from vi types in front of it. */
+const char *editor_command(const char *line);
 /* Is all of it characters of the locale? */
 bool editor_is_text(const char *line);
 

@@ -256,10 +256,12 @@ static bool read_line(const char *prompt)
 	return line.entered != NULL;
 }
 
-static void line_run_line(char *text)
+static void line_run_line(const char *text)
 {
 	struct console *c = line.console;
 
+	if (!console_is_pending(c))
+		text = editor_command(text);
 	if (line.end_of_input || (is_quit(text) && running_jobs())) {
 		line.done = may_quit();
 		return;

@@ -300,6 +300,11 @@ const char *prompt_line(void)
 	return rl_line_buffer;
 }
 
+const char *prompt_command(const char *line)
+{
+	return editor_command(line);
+}
+
 const char *prompt_note(void)
 {
 	return prompt.note ? prompt.note : "";

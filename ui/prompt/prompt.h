@@ -42,6 +42,8 @@ void prompt_paste(const char *text, size_t len);
 /* Replaces the line; @note says what it would do. */
 void prompt_set(const char *line, const char *note);
 const char *prompt_line(void);
+/* What of @line is run: editor_command(). */
+const char *prompt_command(const char *line);
 const char *prompt_note(void);		/* "" none */
 bool prompt_is_written(void);		/* by prompt_set(), and not edited */
 bool prompt_is_searching(void);		/* for text in a pane */

@@ -25,7 +25,6 @@ static bool run_own(struct screen *s, const char *line)
 {
 	const char *rest;
 
-	line += *line == ':';
 	if (!sline_is_word(line, "screenshot", &rest))
 		return false;
 	if (*rest)
@@ -57,9 +56,11 @@ static void run_held(struct screen *s)
 
 		str_add(&s->held, lines + len + (lines[len] == '\n'));
 		lines[len] = '\0';
-		words = lines + strspn(lines, " \t");
+		words = client_wants_more(s->client) ? lines :
+			prompt_command(lines);
+		words += strspn(words, " \t");
 		if (*words && !ask_first(&s->ask, &s->sheet, words))
-			sline_run_line(s, lines);
+			sline_run_line(s, words);
 		free(lines);
 	}
 }

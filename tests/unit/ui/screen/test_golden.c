@@ -286,6 +286,13 @@ static const struct scene scenes[] = {
 	  "key :\ntype info status\nkey Enter Esc f" },
 	{ "log-frozen", "jobs", 60, 16, false, false,
 	  "key :\n" LINES "key PgUp" },
+	{ "log-filter-frozen", "jobs", 80, 24, false, false,
+	  "key :\ntype info status\nkey Enter\n" LINES
+	  "key Esc Tab Tab /\ntype info\nkey Enter f f" },
+	{ "prompt-colon", "commit", 80, 24, false, false,
+	  "key :\ntype :block_commit disk0 base\nkey Enter" },
+	{ "log-search-again", "jobs", 80, 24, false, false,
+	  "key :\n" LINES "key Esc Tab Tab /\ntype FIVE\nkey Enter n" },
 	{ "log-search", "jobs", 80, 24, false, false,
 	  "key :\n" LINES "key Esc Tab Tab /\ntype FIVE" },
 };
