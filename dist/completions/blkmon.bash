@@ -116,7 +116,8 @@ _blkmon_value()
     --color) _blkmon_words_or_files "$2" 'auto
 always
 never' ;;
-    --theme) _blkmon_words_or_files "$2" 'dark
+    --theme) _blkmon_words_or_files "$2" 'auto
+dark
 light
 mono' ;;
     --log) _blkmon_files "$2" ;;

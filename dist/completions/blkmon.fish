@@ -55,7 +55,7 @@ complete -c blkmon -n '__blkmon_console' -s c -l command -x -a '(__blkmon_lines)
 complete -c blkmon -n '__blkmon_console' -s f -l file -r -F -d 'run the lines of FILE (- is stdin)'
 complete -c blkmon -n '__blkmon_console' -l line -d 'a prompt, without the screen'
 complete -c blkmon -n '__blkmon_console' -l color -x -a 'auto always never' -d 'auto|always|never'
-complete -c blkmon -n '__blkmon_console' -l theme -x -a 'dark light mono' -d 'dark|light|mono'
+complete -c blkmon -n '__blkmon_console' -l theme -x -a 'auto dark light mono' -d 'auto|dark|light|mono'
 complete -c blkmon -n '__blkmon_console' -l ascii -d 'no glyphs beyond ASCII'
 complete -c blkmon -n '__blkmon_console' -l no-mouse -d 'leave the mouse to the terminal'
 complete -c blkmon -n '__blkmon_console' -l no-bell -d 'be silent when a job ends'

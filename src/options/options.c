@@ -19,7 +19,7 @@ enum { OPT_DRIVE = 256, OPT_PROBE, OPT_LINE, OPT_ECHO, OPT_ON_ERROR,
        OPT_UI_TIME, OPT_SCREENSHOT };
 
 /* In the order of enum theme_name. */
-#define THEME_WORDS "dark|light|mono"
+#define THEME_WORDS "auto|dark|light|mono"
 #define COLOR_WORDS "auto|always|never"
 
 static const struct option_row console_rows[] = {
@@ -46,7 +46,7 @@ static const struct option_row console_rows[] = {
 	{ "color", OPT_COLOR, "WHEN", .words = COLOR_WORDS,
 	  .help = COLOR_WORDS ": of the screen; auto obeys\nNO_COLOR" },
 	{ "theme", OPT_THEME, "NAME", .words = THEME_WORDS,
-	  .help = THEME_WORDS },
+	  .help = THEME_WORDS ": auto asks the terminal\nwhether it is dark" },
 	{ "ascii", OPT_ASCII, .help = "no glyphs beyond ASCII" },
 	{ "no-mouse", OPT_NO_MOUSE,
 	  .help = "leave the mouse to the terminal" },

@@ -91,15 +91,17 @@ static const struct look mono[STYLE_COUNT] = {
 };
 
 static const struct look *const themes[] = {
-	[THEME_DARK] = dark, [THEME_LIGHT] = light, [THEME_MONO] = mono,
+	[THEME_AUTO] = dark, [THEME_DARK] = dark, [THEME_LIGHT] = light,
+	[THEME_MONO] = mono,
 };
 
-/* The cell of a palette of 6 * 6 * 6 colours or 24 greys that is nearest to
- * one of the first eight. */
+/* Of one of 6 * 6 * 6 colours, which of red, green and blue are more than half
+ * as strong as the strongest; greys are black or white. */
 static short basic(short color)
 {
-	static const short levels[] = { 0, 0, 1, 1, 1, 1 };
 	short c = (short)(color - 16);
+	short part[] = { (short)(c / 36), (short)(c / 6 % 6), (short)(c % 6) };
+	short most = 0, bits = 0;
 
 	if (color < 8)
 		return color;
@@ -107,8 +109,11 @@ static short basic(short color)
 		return (short)(color - 8);
 	if (color >= 232)
 		return color >= 240 ? 7 : 0;
-	return (short)(levels[c / 36] | levels[c / 6 % 6] << 1 |
-		       levels[c % 6] << 2);
+	for (int i = 0; i < 3; i++)
+		most = part[i] > most ? part[i] : most;
+	for (int i = 0; i < 3; i++)
+		bits |= (short)(part[i] * 2 > most ? 1 << i : 0);
+	return bits;
 }
 
 struct look theme_look(enum theme_name theme, enum style style, bool selected,
@@ -121,7 +126,10 @@ struct look theme_look(enum theme_name theme, enum style style, bool selected,
 	else if (selected && colors < 256)
 		look = (struct look) { 7, 4, BOLD };
 	else if (selected)
-		look.bg = theme == THEME_DARK ? 238 : 254;
+		look.bg = theme == THEME_LIGHT ? 254 : 238;
+	/* The terminal's own may be as the background is. */
+	if (selected && look.bg >= 0 && look.fg < 0)
+		look.fg = theme == THEME_LIGHT ? 16 : 255;
 	if (colors >= 256)
 		return look;
 	/* Grey on eight colours is either unreadable or no grey. */

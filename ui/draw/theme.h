@@ -37,7 +37,8 @@ enum style {
 	STYLE_COUNT
 };
 
-enum theme_name { THEME_DARK, THEME_LIGHT, THEME_MONO };
+/* auto: as the terminal is; without one, dark. */
+enum theme_name { THEME_AUTO, THEME_DARK, THEME_LIGHT, THEME_MONO };
 
 #define LOOK_BOLD 1u
 #define LOOK_DIM 2u
@@ -52,7 +53,7 @@ struct look {
 };
 
 /* @colors: how many the terminal has (8, 256); with 8, others are replaced by
- * near ones. */
+ * near ones. A look that has a background has a foreground too. */
 struct look theme_look(enum theme_name theme, enum style style, bool selected,
 		       int colors);
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include "ui/keys/input.h"
 
+#include <ctype.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -63,6 +64,18 @@ bool input_pending(const struct input *in)
 	return in->used < in->bytes.len;
 }
 
+/* An answer of the terminal that comes late: up to BEL or ST. */
+static size_t osc_len(const char *s, size_t n)
+{
+	for (size_t i = 2; i < n; i++) {
+		if (s[i] == '\a')
+			return i + 1;
+		if (s[i] == '\033')
+			return i + 1 < n ? i + 2 : 0;
+	}
+	return 0;
+}
+
 /* Length of the escape sequence at @s, 0 if it is not finished. */
 static size_t escape_len(const char *s, size_t n)
 {
@@ -72,6 +85,8 @@ static size_t escape_len(const char *s, size_t n)
 		return 0;
 	if (s[1] == 'O')
 		return n > 2 ? 3 : 0;
+	if (s[1] == ']' && n > 2 && isdigit((unsigned char)s[2]))
+		return osc_len(s, n);
 	if (s[1] != '[')
 		return s[1] == '\033' ? 1 : 2;
 	if (n > 2 && s[2] == '[')	/* F1 of the Linux console */

@@ -223,12 +223,15 @@ static int run_on_terminal(struct screen *s, struct interrupt *outer)
 	struct loop l = { .s = s, .outer = outer,
 			  .signals = open_signals(&set) };
 	const struct screen_options *o = s->options;
+	struct str typed = STR_INIT;
 
-	if (l.signals < 0 || tty_open(o->theme, o->color, o->mouse)) {
+	if (l.signals < 0 || tty_open(o->theme, o->color, o->mouse, &typed)) {
 		fputs("blkmon: this terminal can't show the screen\n",
 		      stderr);
 		return -1;
 	}
+	screen_bytes(s, str_get(&typed), typed.len);
+	str_release(&typed);
 	loop_resize(&l);
 	loop_run(&l);
 	tty_close();

@@ -17,6 +17,7 @@
 #include "engine/util/mem.h"
 #include "engine/util/str.h"
 #include "engine/util/restore.h"
+#include "ui/tty/background.h"
 
 #define PASTE_ON "\033[?2004h"
 #define PASTE_OFF "\033[?2004l"
@@ -152,7 +153,7 @@ static void forget_shown(void)
 	clear();
 }
 
-int tty_open(enum theme_name theme, bool color, bool mouse)
+int tty_open(enum theme_name theme, bool color, bool mouse, struct str *typed)
 {
 	unsigned w, h;
 
@@ -171,6 +172,9 @@ int tty_open(enum theme_name theme, bool color, bool mouse)
 	raw();
 	noecho();
 	nonl();
+	if (tty.color && theme == THEME_AUTO)
+		tty.theme = background_theme(STDIN_FILENO, STDOUT_FILENO,
+					     tty.modern, typed);
 	if (tty.color)
 		set_up_pairs();
 	tty_size(&w, &h);

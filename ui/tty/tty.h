@@ -8,6 +8,7 @@
 
 #include <stdbool.h>
 
+#include "engine/util/str.h"
 #include "ui/draw/canvas.h"
 #include "ui/draw/theme.h"
 
@@ -16,8 +17,9 @@ bool tty_possible(void);
 
 /* Takes the terminal over; from here until tty_close() the terminal is put
  * right whatever ends the program, but for SIGKILL. @color: where the terminal
- * has them; without, @theme is mono. 0, or -1. */
-int tty_open(enum theme_name theme, bool color, bool mouse);
+ * has them; without, @theme is mono. What was typed while the terminal was
+ * asked for its colour is added to @typed. 0, or -1. */
+int tty_open(enum theme_name theme, bool color, bool mouse, struct str *typed);
 void tty_close(void);
 int tty_fd(void);
 void tty_size(unsigned *w, unsigned *h);

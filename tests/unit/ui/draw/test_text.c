@@ -232,6 +232,28 @@ static void assert_screen(const struct canvas *c, const char *want)
 	assert_string_equal(text, want);
 }
 
+/* What has a background has a foreground: the terminal's own may be the
+ * same. In eight colours kinds that differ by colour still do. */
+static void looks(void **state)
+{
+	static const int colors[] = { 8, 256 };
+
+	(void)state;
+	for (int theme = THEME_AUTO; theme <= THEME_MONO; theme++)
+		for (int i = 0; i < STYLE_COUNT * 4; i++) {
+			struct look look = theme_look(
+				(enum theme_name)theme, (enum style)(i / 4),
+				i % 2, colors[i / 2 % 2]);
+
+			assert_int_equal(look.bg >= 0 && look.fg < 0, false);
+		}
+	assert_int_equal(theme_look(THEME_DARK, STYLE_GOOD, false, 8).fg, 2);
+	assert_int_equal(theme_look(THEME_DARK, STYLE_BAD, false, 8).fg, 1);
+	assert_int_equal(theme_look(THEME_DARK, STYLE_WARN, false, 8).fg, 3);
+	assert_int_equal(theme_look(THEME_LIGHT, STYLE_GOOD, false, 8).fg, 2);
+	assert_int_equal(theme_look(THEME_LIGHT, STYLE_DATA, false, 8).fg, 4);
+}
+
 static void canvas_clips(void **state)
 {
 	struct canvas c;
@@ -282,6 +304,7 @@ int main(void)
 		cmocka_unit_test(copies),
 		cmocka_unit_test(numbers),
 		cmocka_unit_test(strips),
+		cmocka_unit_test(looks),
 		cmocka_unit_test(canvas_clips),
 		cmocka_unit_test(canvas_in_ascii),
 	};

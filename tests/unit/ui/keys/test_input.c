@@ -47,6 +47,22 @@ static void plain_keys(void **state)
 	assert_none();
 }
 
+/* What a terminal answers late is one unknown key. */
+static void answers(void **state)
+{
+	(void)state;
+	add("\033]11;rgb:ff");
+	assert_none();
+	add("ff/ffff/ffff\033\\a\033]11;x\ab\033]c");
+	assert_key(KEY_UNKNOWN, false);
+	assert_key('a', false);
+	assert_key(KEY_UNKNOWN, false);
+	assert_key('b', false);
+	assert_key(KEY_UNKNOWN, false);
+	assert_key('c', false);
+	assert_none();
+}
+
 /* A character that comes in pieces is not cut. */
 static void pieces(void **state)
 {
@@ -185,7 +201,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup(plain_keys, clean),
-		cmocka_unit_test_setup(pieces, clean),
+		cmocka_unit_test_setup(answers, clean),
+		cmocka_unit_test_teardown(pieces, clean),
 		cmocka_unit_test_setup(escapes, clean),
 		cmocka_unit_test_setup(broken_bytes, clean),
 		cmocka_unit_test_setup(no_character, clean),
