@@ -69,55 +69,19 @@ static const struct view_image *below(const struct sheet *s,
 
 /* --- snapshot --- */
 
-static bool is_taken(const struct sheet *s, const char *file)
-{
-	for (size_t i = 0; i < s->shape->n; i++)
-		if (!strcmp(s->shape->images[i].file, file))
-			return true;
-	return false;
-}
-
-/* "sn2" gives "sn3", "a-1.qcow2" gives "a-2.qcow2", "disk.img" gives
- * "disk-1.img"; beside the active layer. */
-static char *next_file(const struct sheet *s, const char *file)
-{
-	const char *name = text_base_name(file), *end = strrchr(name, '.');
-	const char *digits;
-	unsigned long number;
-	char *next = NULL;
-
-	if (!end || end == name)
-		end = name + strlen(name);
-	for (digits = end; digits > name &&
-	     isdigit((unsigned char)digits[-1]); digits--)
-		;
-	if (end - digits > 9)
-		digits = end;
-	number = digits < end ? strtoul(digits, NULL, 10) : 0;
-	do {
-		free(next);
-		next = mem_printf("%.*s%s%lu%s", (int)(digits - file), file,
-				  digits < end ? "" : "-", ++number, end);
-	} while (is_taken(s, next));
-	return next;
-}
-
 static void compose_snapshot(struct sheet *s)
 {
 	const struct view_image *v = image_meant(s), *top;
 	struct str line = STR_INIT, note = STR_INIT;
-	char *file;
 
 	if (!v)
 		return;
 	top = active_of(s, v);
-	file = next_file(s, top->file);
 	str_add(&line, "snapshot_blkdev");
 	add_word(&line, top->drive);
-	add_word(&line, file);
+	add_word(&line, top->next);
 	str_addf(&note, "puts a new image on %s, which becomes read-only",
 		 top->name);
-	free(file);
 	compose_write_line(s, &line, &note);
 }
 

@@ -5,9 +5,11 @@
  */
 #include "ui/view/view.h"
 
+#include <ctype.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "engine/util/mem.h"
 #include "src/console/fields.h"
@@ -333,6 +335,55 @@ static void add_drives(struct shape *shape)
 	}
 }
 
+/* --- the next snapshot --- */
+
+static bool view_is_taken(const struct shape *shape, const char *file)
+{
+	struct stat st;
+
+	for (size_t i = 0; i < shape->n; i++)
+		if (!strcmp(shape->images[i].file, file))
+			return true;
+	return !lstat(file, &st);
+}
+
+/* "sn2" gives "sn3", "a-1.qcow2" gives "a-2.qcow2", "disk.img" gives
+ * "disk-1.img"; beside the active layer. */
+static char *view_next_file(const struct shape *shape, const char *file)
+{
+	const char *name = text_base_name(file), *end = strrchr(name, '.');
+	const char *digits;
+	unsigned long number;
+	char *next = NULL;
+
+	if (!end || end == name)
+		end = name + strlen(name);
+	for (digits = end; digits > name &&
+	     isdigit((unsigned char)digits[-1]); digits--)
+		;
+	if (end - digits > 9)
+		digits = end;
+	number = digits < end ? strtoul(digits, NULL, 10) : 0;
+	do {
+		free(next);
+		next = mem_printf("%.*s%s%0*lu%s", (int)(digits - file), file,
+				  digits < end ? "" : "-",
+				  digits < end ? (int)(end - digits) : 1,
+				  ++number, end);
+	} while (view_is_taken(shape, next));
+	return next;
+}
+
+static void name_next(struct shape *shape)
+{
+	for (size_t i = 0; i < shape->n; i++) {
+		struct view_image *v = &shape->images[i];
+
+		if (v->drive)
+			v->next = view_next_file(shape, v->file);
+	}
+}
+
 /* --- names --- */
 
 static int name_order(const void *a, const void *b)
@@ -434,6 +485,7 @@ struct shape *shape_new(json_t *blocks, json_t *nodes, const json_t *links)
 	b.place = mem_alloc((b.n + 1) * sizeof(*b.place));
 	place_all(&b);
 	add_drives(shape);
+	name_next(shape);
 	tell_apart(shape);
 	measure_names(shape);
 	free(b.place);
@@ -460,6 +512,7 @@ void shape_put(struct shape *shape)
 		free(v->file);
 		free(v->tree);
 		free(v->tree_ascii);
+		free(v->next);
 		free(v->drive);
 		free(v->format);
 	}

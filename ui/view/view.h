@@ -2,7 +2,8 @@
  *
  * Made from replies of QMP by the client's thread and read by the screen's:
  * a struct shape never changes once it is published, and is counted. Nothing
- * in here talks to a channel.
+ * in here talks to a channel; making a shape looks for free file names on the
+ * disk, which is why the screen's thread does not.
  */
 #ifndef BLKMON_UI_VIEW_H
 #define BLKMON_UI_VIEW_H
@@ -23,6 +24,8 @@ struct view_image {
 	char *file;		/* the same, as it is: for commands */
 	char *tree;		/* what stands in front of the name (UTF-8) */
 	char *tree_ascii;
+	char *next;		/* of an active layer: a file name for the
+				 * next snapshot, that nobody has taken */
 	char *drive;		/* whose active layer it is; NULL none */
 	char *format;		/* "qcow2"; "" not known */
 	uint64_t size, disk;	/* bytes: of the guest's disk, on the host */

@@ -202,7 +202,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup(plain_keys, clean),
 		cmocka_unit_test_setup(answers, clean),
-		cmocka_unit_test_teardown(pieces, clean),
+		cmocka_unit_test_setup(pieces, clean),
 		cmocka_unit_test_setup(escapes, clean),
 		cmocka_unit_test_setup(broken_bytes, clean),
 		cmocka_unit_test_setup(no_character, clean),

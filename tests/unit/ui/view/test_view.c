@@ -2,6 +2,7 @@
 #include "tests/unit/ui/ui.h"
 
 #include <time.h>
+#include <unistd.h>
 
 #include "engine/util/clock.h"
 #include "ui/view/view.h"
@@ -170,6 +171,28 @@ static void same_names(void **state)
 	assert_row(s, 0, "─", "y/a/disk");
 	assert_row(s, 1, "─", "x/a/disk");
 	shape_put(s);
+}
+
+/* What lies on the disk is taken, though nobody has it open. */
+static void next_is_free(void **state)
+{
+	char dir[] = "/tmp/next.XXXXXX", *other, *nodes, *sn2;
+	struct shape *s;
+
+	(void)state;
+	assert_non_null(mkdtemp(dir));
+	assert_true(asprintf(&other, "%s/sn03.raw", dir) > 0);
+	assert_true(asprintf(&sn2, "%s/sn04.raw", dir) > 0);
+	assert_true(asprintf(&nodes, "n2<%s/sn02.raw<-", dir) > 0);
+	assert_int_equal(symlink("nowhere", other), 0);
+	s = shape_of(nodes, DISK0, NULL);
+	assert_string_equal(s->images[0].next, sn2);
+	shape_put(s);
+	unlink(other);
+	rmdir(dir);
+	free(other);
+	free(nodes);
+	free(sn2);
 }
 
 static struct shape *deep(int n)
@@ -488,6 +511,7 @@ int main(void)
 		cmocka_unit_test(branches),
 		cmocka_unit_test(hostile),
 		cmocka_unit_test(no_answer),
+		cmocka_unit_test(next_is_free),
 		cmocka_unit_test(same_names),
 		cmocka_unit_test(thousand_layers),
 		cmocka_unit_test(depth_costs_no_square),
