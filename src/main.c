@@ -113,8 +113,12 @@ static int main_open_all(struct program *p)
 	struct err err = ERR_INIT;
 
 	for (size_t i = 0; i < o->drive_count; i++)
-		if (engine_add_drive(p->machine->engine, &o->drives[i], &err))
-			return main_complain(&err);
+		if (engine_add_drive(p->machine->engine, &o->drives[i],
+				     &err)) {
+			main_complain(&err);
+			offline_hint(o->drives[i].node.path);
+			return EXIT_FAILED;
+		}
 	for (size_t i = 0; i < d->command_count; i++)
 		if (run_command(p, &d->commands[i]))
 			return EXIT_FAILED;

@@ -233,13 +233,16 @@ static int check_parse(struct check_command *c, int argc, char **argv)
 {
 	struct option *longs = option_longs(tables);
 	char *letters = option_letters(tables);
+	char whole[] = "blkmon check";
 	int option, rc = 0;
 
+	argv[0] = whole;	/* getopt() says who complains */
 	while (!rc && (option = getopt_long(argc, argv, letters, longs,
 					    NULL)) != -1)
 		rc = check_take(c, option, optarg);
 	free(longs);
 	free(letters);
+	argv[0] = NULL;
 	if (rc)
 		return -1;
 	if (c->help)

@@ -287,6 +287,18 @@ static const struct subcommand {
 
 #define SUBCOMMANDS (sizeof(subcommands) / sizeof(*subcommands))
 
+void offline_hint(const char *word)
+{
+	size_t len = strspn(word, "abcdefghijklmnopqrstuvwxyz");
+
+	if (!len || word[len] || !access(word, F_OK))
+		return;
+	fprintf(stderr, "blkmon: '%s' is no subcommand either; they are", word);
+	for (size_t i = 0; i < SUBCOMMANDS; i++)
+		fprintf(stderr, "%s %s", i ? "," : "", subcommands[i].name);
+	fputs("\n", stderr);
+}
+
 void offline_synopsis(FILE *out)
 {
 	for (size_t i = 0; i < SUBCOMMANDS; i++) {
@@ -414,13 +426,17 @@ static int offline_parse(struct offline *o, const struct subcommand *sub,
 	const struct option_row *tables[] = { sub->rows, common_rows, NULL };
 	struct option *longs = option_longs(tables);
 	char *letters = option_letters(tables);
+	char *whole = mem_printf("blkmon %s", sub->name);
 	int option, rc = 0;
 
+	argv[0] = whole;	/* getopt() says who complains */
 	while (!rc && (option = getopt_long(argc, argv, letters, longs,
 					    NULL)) != -1)
 		rc = offline_take(o, option, optarg);
 	free(longs);
 	free(letters);
+	free(whole);
+	argv[0] = NULL;
 	if (rc)
 		return -1;
 	if (o->help)

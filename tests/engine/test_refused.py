@@ -307,3 +307,21 @@ def test_a_backing_file_that_is_gone(d):
     blk.qemu_img("rebase", "-u", "-f", "qcow2", "-F", "qcow2", "-b",
                  os.path.join(d, "moved"), mid)
     blk.blkmon_ok(top, "-c", "info block")
+
+
+def test_a_word_may_be_meant_as_a_subcommand(d):
+    for word in ("help", "chek"):
+        out = blk.blkmon(word, "-c", "info block")
+        assert out.rc == 1
+        assert out.err.endswith(
+            f"blkmon: '{word}' is no subcommand either; they are commit, "
+            "info, cat, check\n")
+    for word in ("./nosuch", "nosuch.qcow2", "a/b"):
+        out = blk.blkmon(word, "-c", "info block")
+        assert out.rc == 1 and "subcommand" not in out.err
+
+
+@pytest.mark.parametrize("name", ["info", "cat", "commit", "check"])
+def test_a_subcommand_says_who_complains(d, name):
+    out = blk.blkmon(name, "--nosuch", "x")
+    assert out.err.startswith(f"blkmon {name}: unrecognized option"), out
