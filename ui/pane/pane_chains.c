@@ -78,14 +78,16 @@ static struct columns columns(const struct sheet *s)
 	struct columns k = { 0 };
 	unsigned w = s->canvas.w, x = 1, marks = w < 80 ? 3 : 4;
 	/* All that stands between name and map, and the map's edges. */
-	unsigned others = 1 + 1 + marks + 1 + 12 + 3 + (w >= 72 ? 7 : 0) +
-		(w >= 66 ? 6 : 0);
+	bool formats = w >= 72 && s->shape && s->shape->formats;
+	bool sizes = w >= 66 && s->shape && s->shape->sizes;
+	unsigned others = 1 + 1 + marks + 1 + 12 + 3 + (formats ? 7 : 0) +
+		(sizes ? 6 : 0);
 
 	chains_take(&k.name, &x, name_columns(s, others));
 	chains_take(&k.marks, &x, marks);
-	if (w >= 72)
+	if (formats)
 		chains_take(&k.format, &x, 6);
-	if (w >= 66)
+	if (sizes)
 		chains_take(&k.size, &x, 5);
 	chains_take(&k.disk, &x, 5);
 	chains_take(&k.holds, &x, 5);
@@ -295,12 +297,29 @@ static void draw_row(struct sheet *s, size_t i, const struct columns *k,
 		canvas_select(c, 0, y, c->w);
 }
 
+/* "map of 40.0G: ...": where all disks are of one size, it stands here. */
+static void draw_legend(struct sheet *s, const struct columns *k, unsigned y)
+{
+	struct canvas *c = &s->canvas;
+	const char *signs = c->ascii ? ": # data  0 zero  Z packed" :
+		": █ data  0 zero  ▓ packed";
+	struct str text = STR_INIT;
+	char size[16];
+
+	str_add(&text, "map");
+	if (s->shape && s->shape->size && !s->shape->sizes)
+		str_addf(&text, " of %s", text_size(s->shape->size, size,
+						    sizeof(size)));
+	if (text_columns(str_get(&text)) + text_columns(signs) <= k->strip.w)
+		str_add(&text, signs);
+	canvas_put(c, k->strip.x, y, k->strip.w, STYLE_DIM, str_get(&text));
+	str_release(&text);
+}
+
 static void draw_column_names(struct sheet *s, const struct columns *k,
 			      unsigned y)
 {
 	struct canvas *c = &s->canvas;
-	const char *legend = c->ascii ? "map: # data  0 zero  Z packed" :
-		"map: █ data  0 zero  ▓ packed";
 
 	canvas_put(c, k->name.x, y, k->name.w, STYLE_DIM, "image");
 	if (k->format.w)
@@ -312,9 +331,7 @@ static void draw_column_names(struct sheet *s, const struct columns *k,
 			 "disk");
 	canvas_put_right(c, k->holds.x + k->holds.w, y, k->holds.w,
 			 STYLE_DIM, "holds");
-	if (text_columns(legend) > k->strip.w)
-		legend = "map";
-	canvas_put(c, k->strip.x, y, k->strip.w, STYLE_DIM, legend);
+	draw_legend(s, k, y);
 }
 
 /* The maps that will be seen. */

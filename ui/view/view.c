@@ -448,8 +448,11 @@ static void tell_apart(struct shape *shape)
 	free(cuts);
 }
 
-static void measure_names(struct shape *shape)
+/* How much room the images take, and what is the same for all of them. */
+static void measure(struct shape *shape)
 {
+	const struct view_image *first = NULL;
+
 	for (size_t i = 0; i < shape->n; i++) {
 		const struct view_image *v = &shape->images[i];
 		unsigned wide = text_columns(v->tree) + 1 +
@@ -458,6 +461,13 @@ static void measure_names(struct shape *shape)
 
 		if (wide > shape->wide)
 			shape->wide = wide;
+		if (v->missing)
+			continue;
+		if (!first)
+			first = v;
+		shape->size = first->size;
+		shape->formats |= strcmp(v->format, first->format) != 0;
+		shape->sizes |= v->size != first->size;
 	}
 }
 
@@ -487,7 +497,7 @@ struct shape *shape_new(json_t *blocks, json_t *nodes, const json_t *links)
 	add_drives(shape);
 	name_next(shape);
 	tell_apart(shape);
-	measure_names(shape);
+	measure(shape);
 	free(b.place);
 	free(b.list);
 	return shape;

@@ -42,6 +42,8 @@ struct shape {
 	struct view_image *images;	/* as they are shown: roots first */
 	size_t n;
 	unsigned wide;			/* columns of tree, name and drive */
+	bool formats, sizes;		/* differ from image to image; else */
+	uint64_t size;			/* of all of them */
 	unsigned drives;
 	bool running;			/* the guest */
 	json_t *blocks, *nodes;		/* the replies it was made of */
