@@ -87,7 +87,7 @@ def test_whole_session_by_keys(start, tmp_path):
     t = begin(start())
     # A snapshot.
     t.keys("s")
-    t.wait("Enter puts a new image on sn2")
+    t.wait("Enter puts sn3 on sn2")
     assert prompt(t.screen()) == "snapshot_blkdev disk0 sn3"
     t.keys("Enter")
     t.wait("└ sn3 ◀ disk0")

@@ -73,6 +73,7 @@ static void draw_prompt_hints(struct sheet *s)
 	const char *note = prompt_note();
 	unsigned y = s->layout.hints.y, x = 1;
 	struct canvas *c = &s->canvas;
+	struct str text = STR_INIT;
 
 	if (prompt_is_searching()) {
 		canvas_put(c, 1, y, c->w, STYLE_HINT,
@@ -83,7 +84,9 @@ static void draw_prompt_hints(struct sheet *s)
 	if (!*note)
 		return;
 	x += canvas_put(c, x, y, c->w, STYLE_KEY, "Enter") + 1;
-	canvas_put(c, x, y, c->w - x, STYLE_WARN, note);
+	text_fit(&text, note, c->w - x - 1, c->ascii);
+	canvas_put(c, x, y, c->w - x, STYLE_WARN, str_get(&text));
+	str_release(&text);
 }
 
 static void draw_hints(struct sheet *s)

@@ -33,6 +33,20 @@ static void add_word(struct str *line, const char *word)
 		str_add_char(line, '"');
 }
 
+/* As the tree calls it, but short: there are two in a note. */
+static void note_name(struct str *note, const struct sheet *s,
+		      const char *name, struct name_cut cut)
+{
+	names_fit(note, name, cut, s->canvas.w / (s->canvas.w < 80 ? 5 : 4),
+		  s->canvas.ascii);
+}
+
+static void note_image(struct str *note, const struct sheet *s,
+		       const struct view_image *v)
+{
+	note_name(note, s, v->name, v->cut);
+}
+
 /* Takes both. */
 static void compose_write_line(struct sheet *s, struct str *line,
 			       struct str *note)
@@ -73,6 +87,7 @@ static void compose_snapshot(struct sheet *s)
 {
 	const struct view_image *v = image_meant(s), *top;
 	struct str line = STR_INIT, note = STR_INIT;
+	char *safe;
 
 	if (!v)
 		return;
@@ -80,8 +95,13 @@ static void compose_snapshot(struct sheet *s)
 	str_add(&line, "snapshot_blkdev");
 	add_word(&line, top->drive);
 	add_word(&line, top->next);
-	str_addf(&note, "puts a new image on %s, which becomes read-only",
-		 top->name);
+	safe = text_safe(text_base_name(top->next));
+	str_add(&note, "puts ");
+	note_name(&note, s, safe, top->cut);
+	str_add(&note, " on ");
+	note_image(&note, s, top);
+	str_add(&note, ", which becomes read-only");
+	free(safe);
 	compose_write_line(s, &line, &note);
 }
 
@@ -104,12 +124,15 @@ static void stream(struct sheet *s)
 	add_word(&line, top->drive);
 	str_add(&line, " 0");
 	if (v == top) {
-		str_addf(&note, "pulls the whole chain up into %s, which "
-			 "then stands alone", top->name);
+		str_add(&note, "pulls the whole chain up into ");
+		note_image(&note, s, top);
+		str_add(&note, ", which then stands alone");
 	} else {
 		add_word(&line, v->file);
-		str_addf(&note, "pulls what lies above %s up into %s",
-			 v->name, top->name);
+		str_add(&note, "pulls what lies above ");
+		note_image(&note, s, v);
+		str_add(&note, " up into ");
+		note_image(&note, s, top);
 	}
 	compose_write_line(s, &line, &note);
 }
@@ -133,12 +156,13 @@ static void compose_commit(struct sheet *s)
 	add_word(&line, base ? base->file : v->file);
 	if (base && v != top)
 		add_word(&line, v->file);
+	str_add(&note, "pushes ");
 	if (base)
-		str_addf(&note, "pushes %s down into %s", v->name,
-			 base->name);
+		note_image(&note, s, v);
 	else
-		str_addf(&note, "pushes everything above down into %s",
-			 v->name);
+		str_add(&note, "everything above");
+	str_add(&note, " down into ");
+	note_image(&note, s, base ? base : v);
 	compose_write_line(s, &line, &note);
 }
 
