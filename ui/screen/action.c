@@ -25,6 +25,14 @@ static void start_search(struct sheet *s)
 	sheet_focus(s, PANE_PROMPT);
 }
 
+static void action_search(struct sheet *s, enum action action)
+{
+	if (action == ACTION_SEARCH)
+		start_search(s);
+	else
+		search_again(s, action == ACTION_AGAIN ? 1 : -1);
+}
+
 /* --- panes --- */
 
 static void next_pane(struct sheet *s, int step)
@@ -103,11 +111,10 @@ static void general(struct screen *s, enum action action)
 	switch (action) {
 	case ACTION_NEXT_PANE:
 	case ACTION_RIGHT:
-		next_pane(&s->sheet, 1);
-		break;
 	case ACTION_PREVIOUS_PANE:
 	case ACTION_LEFT:
-		next_pane(&s->sheet, -1);
+		next_pane(&s->sheet, action == ACTION_NEXT_PANE ||
+			  action == ACTION_RIGHT ? 1 : -1);
 		break;
 	case ACTION_PROMPT:
 		sheet_focus(&s->sheet, PANE_PROMPT);
@@ -119,11 +126,9 @@ static void general(struct screen *s, enum action action)
 		copy_row(&s->sheet);
 		break;
 	case ACTION_SEARCH:
-		start_search(&s->sheet);
-		break;
 	case ACTION_AGAIN:
 	case ACTION_BACK:
-		search_again(&s->sheet, action == ACTION_AGAIN ? 1 : -1);
+		action_search(&s->sheet, action);
 		break;
 	case ACTION_FILTER:
 	case ACTION_FOLLOW:
