@@ -160,7 +160,7 @@ static struct job *sync_start(struct jobs *jobs, struct drive *drive,
 	if (job && !sync_open(s, job, drive, o, found, err)) {
 		const struct job_images *im = &s->active.im;
 
-		job_set_len(job, im->top->size, im->top->size);
+		job_set_len(job, im->top->size, 0);
 		job_set_images(job, im->top, im->base);
 		job_get(job);
 		job_start(job);

@@ -151,10 +151,12 @@ static int run_cat(struct offline *o)
 
 /* --- commit --- */
 
-static void show_progress(struct offline *o, uint64_t done, uint64_t total)
+/* A total of 0 is not known yet, until it is all @over. */
+static void show_progress(struct offline *o, uint64_t done, uint64_t total,
+			  bool over)
 {
 	int percent = total ? (int)(100 * ((double)done / (double)total)) :
-		100;
+		over ? 100 : 0;
 
 	if (percent == o->percent)
 		return;
@@ -173,7 +175,7 @@ static bool progress(uint64_t done, uint64_t total, void *arg)
 {
 	struct offline *o = arg;
 
-	show_progress(o, done, total);
+	show_progress(o, done, total, false);
 	return !o->signals->interrupt.signal;
 }
 
@@ -201,6 +203,8 @@ static int commit_image(struct offline *o, struct err *err)
 	if (rc)
 		return err_sys(err, rc, "Could not start");
 	rc = engine_commit_offline(o->machine->engine, &sync, err);
+	if (!rc && o->percent < 100)	/* there was nothing to do */
+		show_progress(o, 0, 0, true);
 	if (o->bar)
 		fputc('\n', stderr);
 	offline_tell(&notices);

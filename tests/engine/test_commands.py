@@ -129,6 +129,45 @@ def test_commit_progress(d):
     assert last[0] == 100 or (len(last) > 1 and last[0] == last[1]), last
 
 
+def progress_of(top):
+    """The lines of --progress, as pairs of numbers."""
+    reader, writer = os.pipe()
+    done = subprocess.run([blk.BLKMON, "commit", "--progress=%d" % writer,
+                           top], pass_fds=[writer], capture_output=True,
+                          timeout=blk.PATIENCE)
+    os.close(writer)
+    with os.fdopen(reader) as stream:
+        lines = stream.read().splitlines()
+    assert done.returncode == 0, done
+    return [tuple(int(word) for word in line.split()) for line in lines]
+
+
+def bare_overlay(d, size):
+    low, top = os.path.join(d, "low"), os.path.join(d, "top")
+    blk.create(low, size)
+    blk.create(top, None, low, "qcow2")
+    return top
+
+
+def test_commit_progress_has_one_total(d):
+    """Before the work is counted, which takes its time where there are very
+    many runs, none is said: not the size of the disk."""
+    raw, low, top = (os.path.join(d, name) for name in ("raw", "low", "top"))
+    with open(raw, "wb") as stream:
+        stream.write((b"x" * 512 + bytes(512)) * (128 * KIB))
+    blk.qemu_img("convert", "-f", "raw", "-S", "512", "-O", "qcow2", "-o",
+                 "cluster_size=512", raw, top)
+    blk.create(low, 128 * MIB)
+    blk.qemu_img("rebase", "-u", "-b", low, "-F", "qcow2", top)
+    lines = progress_of(top)
+    assert {total for done, total in lines} - {0} == {64 * MIB}, lines
+    assert lines[-1] == (64 * MIB, 64 * MIB)
+
+
+def test_commit_progress_of_nothing(d):
+    assert progress_of(bare_overlay(d, MIB))[-1] == (0, 0)
+
+
 def test_cat_ranges(pair):
     want = blk.guest(pair[-1])
     size = len(want)
