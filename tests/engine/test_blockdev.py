@@ -278,8 +278,10 @@ class Links:
     def __enter__(self):
         self.server.__enter__()
         self.q = self.server.client()
+        # top's header leads to a, whatever is below it just now.
         for name in "ab":
-            self.q.ask("blockdev-add", **node(name, file(self.path[name])))
+            self.q.ask("blockdev-add", x_blkmon_force=True,
+                       **node(name, file(self.path[name])))
         self.q.ask("blockdev-add", **self.top("a"))
         return self
 
