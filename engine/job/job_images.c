@@ -43,8 +43,10 @@ void job_images_release(struct job_images *im)
 {
 	struct err err = ERR_INIT;
 
-	if (im->to->drv->cut && !im->to->read_only)
+	if (im->to->drv->cut && !im->to->read_only) {
+		graph_hold(im->to);
 		im->to->drv->cut(im->to, im->bytes);
+	}
 	if (im->was_read_only && node_set_writable(im->to, false, &err) < 0)
 		event_notice(im->jobs->events, "%s", err.text);
 	graph_forget_maps(im->jobs->graph);
