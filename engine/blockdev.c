@@ -467,6 +467,7 @@ int engine_blockdev_add(struct engine *e, const struct blockdev_options *o,
 		node->monitor = true;
 		node->monitor_writable = !node->read_only;
 		make_disk(e, node);
+		engine_tell_marks_of(e, node);
 	} else {
 		revive_bytes(e);
 	}

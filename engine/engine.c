@@ -125,6 +125,7 @@ static int engine_add_drive_held(struct engine *e, const char *id,
 	if (!vm_runs(&e->vm))
 		drive_stop(drive);
 	tell_guesses(e, node);
+	engine_tell_marks(e, id, node);
 	return 0;
 }
 

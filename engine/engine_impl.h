@@ -43,6 +43,12 @@ int engine_check_path(struct engine *e, const struct node_options *o,
 /* What is to be known before an image of @device's chain is written; @s stays
  * empty where there is none of that name. Graph not held. */
 void engine_look(struct engine *e, const char *device, struct siblings *s);
+/* Says what jobs of earlier processes left behind in @top's chain, which is a
+ * disk by the name @id. Graph held. */
+void engine_tell_marks(struct engine *e, const char *id,
+		       const struct node *top);
+/* The same where a chain is opened node by node: what concerns this one. */
+void engine_tell_marks_of(struct engine *e, const struct node *node);
 
 /* --- blockdev.c; graph held --- */
 

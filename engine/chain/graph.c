@@ -10,6 +10,7 @@
 #include "engine/chain/index.h"
 #include "engine/chain/node_open.h"
 #include "engine/chain/peek.h"
+#include "engine/file/mark.h"
 #include "engine/util/bug.h"
 #include "engine/util/mem.h"
 
@@ -93,10 +94,16 @@ static struct left *left_place(struct graph *g, const struct file *id)
 /* What can't be remembered is asked about like any other overlay. */
 static void close_left(struct graph *g, struct node *node)
 {
-	struct file *file = node_detach(node);
+	char *into = node->merged_into;
 	struct timespec changed;
 	struct left *place;
+	struct file *file;
 
+	node->merged_into = NULL;
+	file = node_detach(node);
+	if (into)
+		mark_set(file, MARK_MERGED, into);
+	free(into);
 	if (file_changed(file, &changed)) {
 		place = left_place(g, file);
 		if (place)
@@ -293,13 +300,16 @@ static bool has_other_users(struct node *node, const struct node *above)
 	return node->monitor || graph_root_of(node);
 }
 
-void graph_leave_behind(struct node *top, struct node *base)
+void graph_leave_behind(struct node *top, struct node *base, const char *into)
 {
 	struct node *above = NULL;
 
 	for (struct node *n = top; n != base && !has_other_users(n, above);
-	     above = n, n = n->backing)
+	     above = n, n = n->backing) {
 		n->left = true;
+		if (into && !n->merged_into)
+			n->merged_into = mem_dup(into);
+	}
 }
 
 bool graph_was_left(struct graph *g, const struct file *id,

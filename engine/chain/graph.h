@@ -158,9 +158,11 @@ void graph_forget_maps(struct graph *g);
 
 /* A job has put what the images from @top down to, not including, @base (NULL:
  * all) hold elsewhere, and taken them out of its chain; the caller still holds
- * @top. Once they are closed nobody is to miss what they read from below, but
- * for those that others use, and what is below these. */
-void graph_leave_behind(struct node *top, struct node *base);
+ * @top. @into: the image that they are part of now, which leaves a mark at
+ * them (mark.h), or NULL. Once they are closed nobody is to miss what they
+ * read from below, but for those that others use, and what is below these. */
+void graph_leave_behind(struct node *top, struct node *base,
+			const char *into);
 /* Is the file @id one of them, not changed since @changed? */
 bool graph_was_left(struct graph *g, const struct file *id,
 		    const struct timespec *changed);	/* begun; no lock */

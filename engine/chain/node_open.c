@@ -76,6 +76,7 @@ static void node_free(struct node *node)
 	range_release(&node->range);
 	lock_release(&node->meta);
 	file_close(node->file);
+	free(node->merged_into);
 	free(node);
 }
 

@@ -98,6 +98,7 @@ struct node {
 					   from it (siblings.h) */
 	bool forced;			/* never look: the operator's word */
 	bool left;			/* what it holds a job put elsewhere */
+	char *merged_into;		/* there: a path; NULL: not down */
 	bool announced;			/* not in the graph yet; graph.h */
 	uint64_t born;			/* the order of nodes */
 	struct list link;		/* in graph->nodes */

@@ -56,9 +56,10 @@ static int commit_run(struct job *job)
 			  .to = base, .stop = base },
 		.size = max_u64(top->size, visible_size(c)),
 	};
+	int rc;
 
-	int rc = pass_run(&p, NULL);
-
+	job_images_mark(&c->im);
+	rc = pass_run(&p, NULL);
 	return rc ? rc : job_images_keep(&c->im, job);
 }
 
@@ -114,7 +115,8 @@ static int commit_relink(struct commit *c, struct err *err)
 	while (rc && n)
 		link_back(c, &c->overlay[--n]);
 	if (!rc)
-		graph_leave_behind(c->im.top, c->im.base);
+		graph_leave_behind(c->im.top, c->im.base,
+				   c->im.base->file->path);
 	return rc;
 }
 
@@ -125,6 +127,7 @@ static int commit_finish(struct job *job, struct err *err)
 
 	graph_begin(c->im.jobs->graph);
 	rc = commit_relink(c, err);
+	c->im.done = !rc;
 	graph_end(c->im.jobs->graph);
 	return rc;
 }

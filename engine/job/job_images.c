@@ -7,6 +7,7 @@
 #include "engine/job/job_kinds.h"
 #include "engine/chain/node_io.h"
 #include "engine/chain/node_open.h"
+#include "engine/file/mark.h"
 
 int job_images_claim(struct job_images *im, struct node *claim,
 		     struct node *bottom, struct err *err)
@@ -39,10 +40,17 @@ int job_images_prepare(struct job_images *im, uint64_t size, struct err *err)
 	return 0;
 }
 
+void job_images_mark(struct job_images *im)
+{
+	mark_set(im->base->file, MARK_COMMITTING, im->top->file->path);
+}
+
 void job_images_release(struct job_images *im)
 {
 	struct err err = ERR_INIT;
 
+	if (im->to == im->base && im->done)
+		mark_clear(im->base->file);
 	if (im->to->drv->cut && !im->to->read_only) {
 		graph_hold(im->to);
 		im->to->drv->cut(im->to, im->bytes);

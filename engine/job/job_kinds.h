@@ -20,6 +20,7 @@ struct job_images {
 	struct node *to;		/* which of them is written */
 	uint64_t bytes;			/* of its file, before */
 	bool was_read_only;		/* to; put back in the end */
+	bool done;			/* to has all that it was to take in */
 };
 
 /* Graph write-held: claims from @claim down to @bottom; on failure there is
@@ -29,6 +30,8 @@ int job_images_claim(struct job_images *im, struct node *claim,
 /* Graph write-held: makes `to` writable (ERR_NOT_SUPPORTED where the host
  * won't have it) and at least @size bytes long. */
 int job_images_prepare(struct job_images *im, uint64_t size, struct err *err);
+/* Of a commit: from now until it is done base has a mark (mark.h). */
+void job_images_mark(struct job_images *im);
 /* Graph write-held: undoes both, gives back what the file of `to` has grown by
  * and holds nothing, lets go of the images. */
 void job_images_release(struct job_images *im);

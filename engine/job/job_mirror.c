@@ -59,8 +59,11 @@ static int active_pass(struct active *a, struct job *job)
 
 int active_catch_up(struct active *a, struct job *job)
 {
-	int rc = active_pass(a, job);
+	int rc;
 
+	if (!a->in_sync)
+		job_images_mark(&a->im);
+	rc = active_pass(a, job);
 	return rc ? rc : job_images_keep(&a->im, job);
 }
 
@@ -105,7 +108,7 @@ static void pivot(struct active *a)
 	struct node *old = drive->root.node;
 
 	drive->root.node = graph_get(a->im.base);
-	graph_leave_behind(old, a->im.base);
+	graph_leave_behind(old, a->im.base, a->im.base->file->path);
 	a->im.was_read_only = drive->read_only;
 	graph_put(old);
 }
@@ -120,6 +123,7 @@ static int active_finish(struct job *job, struct err *err)
 	if (rc)
 		return rc;
 	mirror_close(&a->mirror);
+	a->im.done = true;
 	a->pivoted = a->pivot;
 	if (a->pivoted)
 		pivot(a);

@@ -54,7 +54,7 @@ static int stream_relink(struct stream *s, struct err *err)
 		return 0;
 	below = graph_get(top->backing);
 	graph_link(top, base);
-	graph_leave_behind(below, base);
+	graph_leave_behind(below, base, NULL);
 	graph_put(below);
 	return 0;
 }

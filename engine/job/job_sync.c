@@ -77,6 +77,7 @@ static int sync_finish(struct job *job, struct err *err)
 	rc = job_images_flush(&s->active.im, err);
 	if (!rc && s->empty)
 		rc = empty_overlay(s->active.im.top, err);
+	s->active.im.done = !rc;
 	graph_end(graph);
 	return rc;
 }

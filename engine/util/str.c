@@ -170,6 +170,24 @@ void str_add_safe(struct str *str, const char *text)
 	}
 }
 
+void str_add_word(struct str *str, const char *word)
+{
+	bool quote = !*word || strpbrk(word, " \t\"\\\n\r");
+
+	str_add(str, quote ? " \"" : " ");
+	for (; *word; word++) {
+		if (*word == '\n' || *word == '\r') {
+			str_add(str, *word == '\n' ? "\\n" : "\\r");
+			continue;
+		}
+		if (quote && (*word == '"' || *word == '\\'))
+			str_add_char(str, '\\');
+		str_add_char(str, *word);
+	}
+	if (quote)
+		str_add_char(str, '"');
+}
+
 bool str_has_prefix(const char *s, const char *prefix)
 {
 	return !strncmp(s, prefix, strlen(prefix));

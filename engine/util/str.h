@@ -42,6 +42,9 @@ void str_addv(struct str *str, const char *fmt, va_list ap)
  * itself. */
 void str_add_safe(struct str *str, const char *text);
 
+/* A blank, and @word as the prompt reads it: quoted where it must be. */
+void str_add_word(struct str *str, const char *word);
+
 /* The code point at @s and its length in bytes, or 0 if that is not UTF-8
  * (RFC 3629: no overlong forms, no surrogates, nothing above U+10FFFF). */
 size_t str_utf8(const char *s, uint32_t *cp);

@@ -14,25 +14,6 @@
 
 /* --- writing a line --- */
 
-/* A word as the prompt reads it: quoted where it must be. */
-static void add_word(struct str *line, const char *word)
-{
-	bool quote = !*word || strpbrk(word, " \t\"\\\n\r");
-
-	str_add(line, quote ? " \"" : " ");
-	for (; *word; word++) {
-		if (*word == '\n' || *word == '\r') {
-			str_add(line, *word == '\n' ? "\\n" : "\\r");
-			continue;
-		}
-		if (quote && (*word == '"' || *word == '\\'))
-			str_add_char(line, '\\');
-		str_add_char(line, *word);
-	}
-	if (quote)
-		str_add_char(line, '"');
-}
-
 /* As the tree calls it, but short: there are two in a note. */
 static void note_name(struct str *note, const struct sheet *s,
 		      const char *name, struct name_cut cut)
@@ -93,8 +74,8 @@ static void compose_snapshot(struct sheet *s)
 		return;
 	top = active_of(s, v);
 	str_add(&line, "snapshot_blkdev");
-	add_word(&line, top->drive);
-	add_word(&line, top->next);
+	str_add_word(&line, top->drive);
+	str_add_word(&line, top->next);
 	safe = text_safe(text_base_name(top->next));
 	str_add(&note, "puts ");
 	note_name(&note, s, safe, top->cut);
@@ -121,14 +102,14 @@ static void stream(struct sheet *s)
 		return;
 	}
 	str_add(&line, "block_stream");
-	add_word(&line, top->drive);
+	str_add_word(&line, top->drive);
 	str_add(&line, " 0");
 	if (v == top) {
 		str_add(&note, "pulls the whole chain up into ");
 		note_image(&note, s, top);
 		str_add(&note, ", which then stands alone");
 	} else {
-		add_word(&line, v->file);
+		str_add_word(&line, v->file);
 		str_add(&note, "pulls what lies above ");
 		note_image(&note, s, v);
 		str_add(&note, " up into ");
@@ -152,10 +133,10 @@ static void compose_commit(struct sheet *s)
 		return;
 	}
 	str_add(&line, "block_commit");
-	add_word(&line, top->drive);
-	add_word(&line, base ? base->file : v->file);
+	str_add_word(&line, top->drive);
+	str_add_word(&line, base ? base->file : v->file);
 	if (base && v != top)
-		add_word(&line, v->file);
+		str_add_word(&line, v->file);
 	str_add(&note, "pushes ");
 	if (base)
 		note_image(&note, s, v);
@@ -220,7 +201,7 @@ static void compose_job_line(struct sheet *s, const char *command,
 	struct str line = STR_INIT, note = STR_INIT;
 
 	str_add(&line, command);
-	add_word(&line, job->id);
+	str_add_word(&line, job->id);
 	str_add(&note, words);
 	compose_write_line(s, &line, &note);
 }
@@ -326,7 +307,7 @@ static void compose_set_speed(struct sheet *s, enum action action)
 	} else if (action == ACTION_FASTER)
 		speed = job.speed * 2;
 	str_add(&line, "block_job_set_speed");
-	add_word(&line, job.id);
+	str_add_word(&line, job.id);
 	add_speed(&line, speed);
 	if (speed)
 		str_addf(&note, "at most %s bytes a second; + and - change "

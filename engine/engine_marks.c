@@ -1,0 +1,109 @@
+/* engine_marks.c - what jobs of earlier processes left behind in a chain, told
+ * when it is opened; see engine_impl.h and mark.h.
+ */
+#include <time.h>
+
+#include "engine/chain/chain.h"
+#include "engine/chain/chain_walk.h"
+#include "engine/engine_impl.h"
+#include "engine/file/mark.h"
+#include "engine/util/str.h"
+
+static void marks_add_time(struct str *s, int64_t seconds)
+{
+	time_t t = (time_t)seconds;
+	struct tm tm;
+	char text[32];
+
+	if (localtime_r(&t, &tm) &&
+	    strftime(text, sizeof(text), "%F %H:%M", &tm))
+		str_add(s, text);
+}
+
+/* The layer above @base, up to @top, whose file is at @path. */
+static const struct node *marks_find(const struct node *top,
+				     const struct node *base, const char *path)
+{
+	struct file id;
+
+	if (!chain_identify(path, &id))
+		return NULL;
+	for (const struct node *n = top; n != base; n = n->backing)
+		if (file_is_same(n->file, &id))
+			return n;
+	return NULL;
+}
+
+static void tell_committing(struct engine *e, const char *id,
+			    const struct node *top, const struct node *base,
+			    const struct mark *m)
+{
+	const struct node *from = marks_find(top, base, m->other);
+	struct str s = STR_INIT;
+
+	str_addf(&s, "A commit of '%s' into '%s', begun ", m->other,
+		 base->file->path);
+	marks_add_time(&s, m->since);
+	str_add(&s, ", did not end. ");
+	if (from) {
+		str_add(&s, "Nothing is lost; to end it: block_commit");
+		str_add_word(&s, id);
+		str_add_word(&s, base->file->path);
+		if (from != top)
+			str_add_word(&s, from->file->path);
+	} else {
+		str_addf(&s, "Alone '%s' holds a part of it: the disk is "
+			 "behind '%s'", base->file->path, m->other);
+	}
+	event_notice(&e->events, "%s", str_get(&s));
+	str_release(&s);
+}
+
+static void tell_merged(struct engine *e, const struct node *n,
+			const struct mark *m)
+{
+	struct str s = STR_INIT;
+
+	str_addf(&s, "'%s' was merged into '%s' ", n->file->path, m->other);
+	marks_add_time(&s, m->since);
+	str_add(&s, " and left: what was written since is not in it");
+	event_notice(&e->events, "%s", str_get(&s));
+	str_release(&s);
+}
+
+/* Where the layer is gone others have carried the commit to its end. */
+static bool is_there(const char *path)
+{
+	struct file id;
+
+	return chain_identify(path, &id);
+}
+
+void engine_tell_marks(struct engine *e, const char *id,
+		       const struct node *top)
+{
+	for (const struct node *n = top; n; n = n->backing) {
+		struct mark m;
+
+		mark_get(n->file, &m);
+		if (m.kind == MARK_COMMITTING && is_there(m.other))
+			tell_committing(e, id, top, n, &m);
+		else if (m.kind == MARK_MERGED)
+			tell_merged(e, n, &m);
+	}
+}
+
+void engine_tell_marks_of(struct engine *e, const struct node *node)
+{
+	struct mark m;
+
+	mark_get(node->file, &m);
+	if (m.kind == MARK_MERGED)
+		tell_merged(e, node, &m);
+	for (const struct node *n = node->backing; n; n = n->backing) {
+		mark_get(n->file, &m);
+		if (m.kind == MARK_COMMITTING &&
+		    marks_find(node, node->backing, m.other))
+			tell_committing(e, node->name, node, n, &m);
+	}
+}
