@@ -167,6 +167,15 @@ raw' ;;
 all' ;;
     check--output) _blkmon_words_or_files "$2" 'human
 json' ;;
+    map--start-offset) : ;;
+    map--max-length) : ;;
+    map--output) _blkmon_words_or_files "$2" 'human
+json' ;;
+    map-f) _blkmon_words_or_files "$2" 'qcow2
+raw' ;;
+    map--backing-format) _blkmon_words_or_files "$2" 'qcow2
+raw' ;;
+    map--data-file) _blkmon_files "$2" ;;
     *)  return 1 ;;
     esac
     return 0
@@ -182,6 +191,7 @@ _blkmon()
     info) sub=info options=$_blkmon_options_info ;;
     cat) sub=cat options=$_blkmon_options_cat ;;
     check) sub=check options=$_blkmon_options_check ;;
+    map) sub=map options=$_blkmon_options_map ;;
     esac
     ((${#words[@]} == 2)) && sub= options=$_blkmon_options
     if [[ $cur == --*=* ]]; then
@@ -197,7 +207,8 @@ _blkmon()
         ((${#words[@]} == 2)) && _blkmon_offer "$cur" 'commit
 info
 cat
-check'
+check
+map'
         _blkmon_files "$cur"
     fi
     for i in "${!COMPREPLY[@]}"; do
@@ -384,6 +395,18 @@ _blkmon_options_check='-f
 --force-share
 --json
 --output
+-h
+--help'
+_blkmon_options_map='--start-offset
+--max-length
+-U
+--force-share
+--json
+--output
+-f
+--backing-format
+--data-file
+--probe
 -h
 --help'
 complete -F _blkmon blkmon

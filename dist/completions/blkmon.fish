@@ -7,7 +7,7 @@ function __blkmon_sub
 end
 
 function __blkmon_console
-    not __blkmon_sub commit info cat check
+    not __blkmon_sub commit info cat check map
 end
 
 function __blkmon_first
@@ -116,3 +116,14 @@ complete -c blkmon -n '__blkmon_sub check' -s U -l force-share -d 'look even whi
 complete -c blkmon -n '__blkmon_sub check' -l json -d 'as JSON'
 complete -c blkmon -n '__blkmon_sub check' -l output -x -a 'human json' -d 'the same, as qemu-img has it'
 complete -c blkmon -n '__blkmon_sub check' -s h -l help -d 'this'
+complete -c blkmon -n __blkmon_first -a map -d 'show where the bytes of the disk lie, in which file'
+complete -c blkmon -n '__blkmon_sub map' -l start-offset -r -d 'begin there (0)'
+complete -c blkmon -n '__blkmon_sub map' -l max-length -r -d 'how much (all)'
+complete -c blkmon -n '__blkmon_sub map' -s U -l force-share -d 'look even while another program writes the image'
+complete -c blkmon -n '__blkmon_sub map' -l json -d 'as JSON'
+complete -c blkmon -n '__blkmon_sub map' -l output -x -a 'human json' -d 'the same, as qemu-img has it'
+complete -c blkmon -n '__blkmon_sub map' -s f -x -a 'qcow2 raw' -d 'the format of the image'
+complete -c blkmon -n '__blkmon_sub map' -l backing-format -x -a 'qcow2 raw' -d 'of backing files whose link does not record one'
+complete -c blkmon -n '__blkmon_sub map' -l data-file -r -F -d 'the external data file of the next image that asks for one'
+complete -c blkmon -n '__blkmon_sub map' -l probe -d 'guess the format of backing files whose link does not record one'
+complete -c blkmon -n '__blkmon_sub map' -s h -l help -d 'this'

@@ -35,7 +35,8 @@ struct run {
 	enum run_kind kind;
 	bool shared;		/* DATA: refcount > 1, a write allocates */
 	uint64_t off, len;
-	struct file *file;	/* DATA: the file ... */
+	struct file *file;	/* DATA: the file ... (places(): also what is
+				   kept for ZERO and HOLE, or NULL) */
 	uint64_t host;		/* ... and the offset in it of byte `off` */
 	uint64_t cookie;	/* COMPRESSED: the driver's */
 };
@@ -86,6 +87,14 @@ struct driver {
 	 * @len bytes long; off + len <= node->size. 0 or -errno. */
 	int (*map)(struct node *node, uint64_t off, uint64_t len,
 		   struct run *run);
+	/* As map(), and the run ends where the place on the host does that is
+	 * kept for zeroes and holes. */
+	int (*places)(struct node *node, uint64_t off, uint64_t len,
+		      struct run *run);
+	/* Is much less of the file on the disk than the image has in use, so
+	 * that what maps as data may be holes of the file (preallocation of
+	 * metadata)? A guess, made once. NULL: data are data. */
+	bool (*hollow)(struct node *node);
 	/* @len bytes from @off, inside one RUN_COMPRESSED of map(). */
 	int (*read_compressed)(struct node *node, const struct run *run,
 			       uint64_t off, void *buf, size_t len);

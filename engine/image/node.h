@@ -101,6 +101,8 @@ struct node {
 	char *merged_into;		/* there: a path; NULL: not down */
 	bool announced;			/* not in the graph yet; graph.h */
 	uint64_t born;			/* the order of nodes */
+	bool to_hide;			/* a backing file is about to come
+					   below */
 	struct list link;		/* in graph->nodes */
 
 	_Atomic uint64_t size;		/* bytes of the guest's disk */
@@ -112,11 +114,11 @@ struct node {
 };
 
 /* Does a hole in this layer hide something, or will it when the image is
- * opened as its header says? Where not, a hole is as good as zeroes. Graph
- * held. */
+ * opened as its header says, or is about to say? Where not, a hole is as good
+ * as zeroes. Graph held. */
 static inline bool node_hides(const struct node *node)
 {
-	return node->backing || node->backing_name;
+	return node->backing || node->backing_name || node->to_hide;
 }
 
 /* Says @ev of @node to whoever it has for that; fills in ev->node. Any thread,

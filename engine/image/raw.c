@@ -83,6 +83,19 @@ static int raw_map(struct node *node, uint64_t off, uint64_t len,
 	return 0;
 }
 
+/* A hole has its place as well. */
+static int raw_places(struct node *node, uint64_t off, uint64_t len,
+		      struct run *run)
+{
+	int rc = raw_map(node, off, len, run);
+
+	if (!rc) {
+		run->file = node->file;
+		run->host = off;
+	}
+	return rc;
+}
+
 static int raw_write_begin(struct node *node, uint64_t off, uint64_t len,
 			   unsigned flags, struct write_op *op)
 {
@@ -193,6 +206,7 @@ const struct driver driver_raw = {
 	.close = raw_close,
 	.make_writable = raw_make_writable,
 	.map = raw_map,
+	.places = raw_places,
 	.write_begin = raw_write_begin,
 	.write_end = raw_write_end,
 	.zero = raw_zero,

@@ -18,24 +18,13 @@
 #include "src/console/image_text.h"
 #include "src/offline/cat.h"
 #include "src/offline/check.h"
+#include "src/offline/command.h"
 #include "src/process/option.h"
 #include "src/qmp/machine.h"
 
 #define DEVICE "image"
 
-struct offline {
-	struct machine *machine;
-	struct signals *signals;
-	struct node_options node;	/* how to open the image */
-	/* options */
-	const char *base;
-	bool json, bar, help, force;
-	int progress_fd;		/* -1: none */
-	uint64_t offset, length;	/* UINT64_MAX: to the end */
-	int percent;			/* that the bar shows */
-};
-
-static int offline_fail(const struct err *err)
+int offline_fail(const struct err *err)
 {
 	struct str text = STR_INIT;
 
@@ -126,6 +115,7 @@ static int run_info(struct offline *o)
 	struct err err = ERR_INIT, alone = ERR_INIT;
 	int rc = 0;
 
+	o->node.no_lock = true;
 	if (offline_add_image(o, &err)) {
 		o->node.no_backing = true;
 		if (offline_add_image(o, &alone))
@@ -142,6 +132,7 @@ static int run_cat(struct offline *o)
 {
 	struct err err = ERR_INIT;
 
+	o->node.no_lock = true;
 	if (offline_add_image(o, &err) ||
 	    cat_image(o->machine->engine, DEVICE, o->offset, o->length,
 		      &o->signals->interrupt, &err))
@@ -170,13 +161,19 @@ static void show_progress(struct offline *o, uint64_t done, uint64_t total,
 			percent);
 }
 
-/* A commit goes on until a signal comes. */
-static bool progress(uint64_t done, uint64_t total, void *arg)
+bool offline_progress(uint64_t done, uint64_t total, void *arg)
 {
 	struct offline *o = arg;
 
 	show_progress(o, done, total, false);
 	return !o->signals->interrupt.signal;
+}
+
+void offline_progress_end(struct offline *o)
+{
+	if (o->bar && o->percent >= 0)
+		fputc('\n', stderr);
+	o->percent = -1;
 }
 
 /* What the engine has to tell of its own accord, such as what it dropped. */
@@ -195,7 +192,7 @@ static int commit_image(struct offline *o, struct err *err)
 {
 	struct sync_options sync = {
 		.device = DEVICE, .base = o->base, .force = o->force,
-		.progress = progress, .arg = o,
+		.progress = offline_progress, .arg = o,
 	};
 	struct event_listener notices;
 	int rc = event_listen(engine_events(o->machine->engine), &notices);
@@ -205,8 +202,7 @@ static int commit_image(struct offline *o, struct err *err)
 	rc = engine_commit_offline(o->machine->engine, &sync, err);
 	if (!rc && o->percent < 100)	/* there was nothing to do */
 		show_progress(o, 0, 0, true);
-	if (o->bar)
-		fputc('\n', stderr);
+	offline_progress_end(o);
 	offline_tell(&notices);
 	return rc;
 }
@@ -217,9 +213,6 @@ static int run_commit(struct offline *o)
 	int rc;
 
 	o->node.read_only = false;
-	o->node.no_lock = false;
-	o->bar = o->bar && isatty(STDERR_FILENO);
-	o->percent = -1;
 	rc = offline_add_image(o, &err) || commit_image(o, &err);
 	if (rc)
 		return offline_fail(&err);
@@ -228,9 +221,6 @@ static int run_commit(struct offline *o)
 }
 
 /* --- the command line --- */
-
-enum { OPT_PROGRESS = 256, OPT_JSON, OPT_OFFSET, OPT_LENGTH, OPT_PROBE,
-       OPT_BACKING_FORMAT, OPT_DATA_FILE, OPT_FORCE };
 
 static const struct option_row common_rows[] = {
 	{ NULL, 'f', "FORMAT", .words = "qcow2|raw",
@@ -271,22 +261,105 @@ static const struct option_row cat_rows[] = {
 	{ 0 }
 };
 
+/* --- what they mean --- */
+
+int offline_take_size(const char *value, uint64_t *out)
+{
+	const char *end = value;
+
+	if (!size_parse(value, out, &end) && !*end)
+		return 0;
+	fprintf(stderr, "blkmon: '%s' is no size\n", value);
+	return -1;
+}
+
+static int take_fd(const char *value, int *out)
+{
+	char *end;
+	long fd;
+
+	errno = 0;
+	fd = strtol(value, &end, 10);
+	if (errno || *end || end == value || fd < 0 || fd > 65535 ||
+	    fcntl((int)fd, F_GETFD) < 0) {
+		fprintf(stderr, "blkmon: '%s' is no descriptor\n", value);
+		return -1;
+	}
+	*out = (int)fd;
+	return 0;
+}
+
+int offline_take_output(struct offline *o, const char *value)
+{
+	int n = option_word("human|json", value);
+
+	if (n < 0)
+		fputs("blkmon: --output takes human|json\n", stderr);
+	o->json = n == 1;
+	return n < 0 ? -1 : 0;
+}
+
+static int commit_take(struct offline *o, int option, const char *value)
+{
+	switch (option) {
+	case 'b':
+		o->base = value;
+		return 0;
+	case 'p':
+		o->bar = true;
+		return 0;
+	case OPT_PROGRESS:
+		return take_fd(value, &o->progress_fd);
+	case OPT_FORCE:
+		o->force = true;
+		return 0;
+	default:
+		return -1;
+	}
+}
+
+static int info_take(struct offline *o, int option, const char *value)
+{
+	(void)value;
+	o->json = option == OPT_JSON;
+	return o->json ? 0 : -1;
+}
+
+static int cat_take(struct offline *o, int option, const char *value)
+{
+	switch (option) {
+	case OPT_OFFSET:
+		return offline_take_size(value, &o->offset);
+	case OPT_LENGTH:
+		return offline_take_size(value, &o->length);
+	default:
+		return -1;
+	}
+}
+
+/* --- the table --- */
+
 static const struct subcommand {
 	const char *name;
 	const struct option_row *rows;		/* of its own */
+	const char *operands;
+	unsigned images_min, images_max;
+	int (*take)(struct offline *o, int option, const char *value);
 	int (*run)(struct offline *o);
 	/* instead: one that opens no chain and has none of common_rows */
 	int (*run_alone)(int argc, char **argv, struct signals *signals);
 	const char *help;
 } subcommands[] = {
-	{ "commit", commit_rows, run_commit, NULL,
+	{ "commit", commit_rows, "IMAGE", 1, 1, commit_take, run_commit, NULL,
 	  "write the image into its backing file, and empty it" },
-	{ "info", info_rows, run_info, NULL,
+	{ "info", info_rows, "IMAGE", 1, 1, info_take, run_info, NULL,
 	  "show the image and all images below it" },
-	{ "cat", cat_rows, run_cat, NULL,
+	{ "cat", cat_rows, "IMAGE", 1, 1, cat_take, run_cat, NULL,
 	  "write what a guest would read to standard output" },
-	{ "check", check_rows, NULL, check_run,
+	{ "check", check_rows, "IMAGE", 1, 1, NULL, NULL, check_run,
 	  "say what is wrong with the image, and mend it" },
+	{ "map", map_rows, "IMAGE", 1, 1, map_take, map_run, NULL,
+	  "show where the bytes of the disk lie, in which file" },
 };
 
 #define SUBCOMMANDS (sizeof(subcommands) / sizeof(*subcommands))
@@ -310,7 +383,7 @@ void offline_synopsis(FILE *out)
 
 		option_synopsis(own, fprintf(out, "       blkmon %s",
 					     subcommands[i].name), out);
-		fputs(" IMAGE\n", out);
+		fprintf(out, " %s\n", subcommands[i].operands);
 	}
 	fputs("All but check also take", out);
 	option_synopsis((const struct option_row *[]) { common_rows, NULL },
@@ -341,7 +414,7 @@ static int offline_print_help(const struct subcommand *sub)
 
 	option_synopsis(tables, printf("usage: blkmon %s", sub->name),
 			stdout);
-	printf(" IMAGE\n\nTo %s.\n\n", sub->help);
+	printf(" %s\n\nTo %s.\n\n", sub->operands, sub->help);
 	option_help(sub->rows, stdout);
 	option_help(common_rows, stdout);
 	return 0;
@@ -357,33 +430,9 @@ static void add_data_file(struct offline *o, const char *path)
 	o->node.data_files = files;
 }
 
-static int offline_take_size(const char *value, uint64_t *out)
-{
-	const char *end = value;
-
-	if (!size_parse(value, out, &end) && !*end)
-		return 0;
-	fprintf(stderr, "blkmon: '%s' is no size\n", value);
-	return -1;
-}
-
-static int take_fd(const char *value, int *out)
-{
-	char *end;
-	long fd;
-
-	errno = 0;
-	fd = strtol(value, &end, 10);
-	if (errno || *end || end == value || fd < 0 || fd > 65535 ||
-	    fcntl((int)fd, F_GETFD) < 0) {
-		fprintf(stderr, "blkmon: '%s' is no descriptor\n", value);
-		return -1;
-	}
-	*out = (int)fd;
-	return 0;
-}
-
-static int offline_take(struct offline *o, int option, const char *value)
+/* What all of them take, and the rest by @sub. */
+static int offline_take(struct offline *o, const struct subcommand *sub,
+			int option, const char *value)
 {
 	switch (option) {
 	case 'h':
@@ -392,24 +441,6 @@ static int offline_take(struct offline *o, int option, const char *value)
 	case 'f':
 		o->node.format = value;
 		return 0;
-	case 'b':
-		o->base = value;
-		return 0;
-	case 'p':
-		o->bar = true;
-		return 0;
-	case OPT_PROGRESS:
-		return take_fd(value, &o->progress_fd);
-	case OPT_FORCE:
-		o->force = true;
-		return 0;
-	case OPT_JSON:
-		o->json = true;
-		return 0;
-	case OPT_OFFSET:
-		return offline_take_size(value, &o->offset);
-	case OPT_LENGTH:
-		return offline_take_size(value, &o->length);
 	case OPT_PROBE:
 		o->node.probe_backing = true;
 		return 0;
@@ -420,8 +451,25 @@ static int offline_take(struct offline *o, int option, const char *value)
 		add_data_file(o, value);
 		return 0;
 	default:
+		return option == '?' ? -1 : sub->take(o, option, value);
+	}
+}
+
+static int take_images(struct offline *o, const struct subcommand *sub,
+		       int count, char **names)
+{
+	static const char *const words[] = { "at most one image", "one image",
+					     "two images" };
+
+	if (count < (int)sub->images_min || count > (int)sub->images_max) {
+		fprintf(stderr, "blkmon %s: name %s\n", sub->name,
+			words[sub->images_min]);
 		return -1;
 	}
+	for (int i = 0; i < count; i++)
+		o->image[i] = names[i];
+	o->node.path = o->image[0];
+	return 0;
 }
 
 static int offline_parse(struct offline *o, const struct subcommand *sub,
@@ -436,21 +484,15 @@ static int offline_parse(struct offline *o, const struct subcommand *sub,
 	argv[0] = whole;	/* getopt() says who complains */
 	while (!rc && (option = getopt_long(argc, argv, letters, longs,
 					    NULL)) != -1)
-		rc = offline_take(o, option, optarg);
+		rc = offline_take(o, sub, option, optarg);
 	free(longs);
 	free(letters);
 	free(whole);
 	argv[0] = NULL;
 	if (rc)
 		return -1;
-	if (o->help)
-		return 0;
-	if (optind != argc - 1) {
-		fprintf(stderr, "blkmon %s: name one image\n", sub->name);
-		return -1;
-	}
-	o->node.path = argv[optind];
-	return 0;
+	o->bar = o->bar && isatty(STDERR_FILENO);
+	return o->help ? 0 : take_images(o, sub, argc - optind, argv + optind);
 }
 
 static int run_parsed(struct offline *o, const struct subcommand *sub)
@@ -477,8 +519,8 @@ static int offline_run_command(const struct subcommand *sub, int argc,
 {
 	struct offline o = {
 		.signals = signals,
-		.node = { .read_only = true, .no_lock = true },
-		.progress_fd = -1, .length = UINT64_MAX,
+		.node = { .read_only = true },
+		.progress_fd = -1, .length = UINT64_MAX, .percent = -1,
 	};
 	int status;
 

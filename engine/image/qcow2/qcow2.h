@@ -6,6 +6,7 @@
  *   qcow2_header.c   bytes -> struct qcow2_header; checks; fields
  *   qcow2_backing.c  another backing file, in one sector
  *   qcow2_create.c   an empty image
+ *   qcow2_measure.c  how large a file will be, and how much of it is there
  *   qcow2_snapshot.c, qcow2_bitmap.c  the tables of both
  *   qcow2_snapshot_make.c, qcow2_walk.c  takes and deletes snapshots
  *   qcow2_cache.c    L2 tables and refcount blocks in memory, by units
@@ -202,6 +203,25 @@ int qcow2_bitmap_names(struct file *file, const struct qcow2_header *h,
 int qcow2_bitmap_clusters(struct file *file, const struct qcow2_header *h,
 			  int (*fn)(void *arg, uint64_t off, uint64_t len),
 			  void *arg);
+
+/* Bytes that they would need in an image with clusters of @cluster bytes, were
+ * all of them allocated; @size is the disk's. 0 or -errno. */
+int qcow2_bitmap_bytes(struct file *file, const struct qcow2_header *h,
+		       uint64_t size, uint64_t cluster, uint64_t *bytes);
+
+/* How large an image is going to be. */
+struct qcow2_shape {
+	uint64_t size;			/* bytes of the disk */
+	unsigned cluster_bits, refcount_order;
+	bool extended;			/* L2 entries with subclusters */
+};
+/* Bytes of a file that holds all of the disk, rounded up to clusters; 0: the
+ * disk is larger than an L1 table of QCOW2_L1_MAX allows. */
+uint64_t qcow2_full_bytes(const struct qcow2_shape *s);
+/* As qcow2_bitmap_bytes(), of an open image; -ENOTSUP where it can't have
+ * any. */
+int qcow2_node_bitmap_bytes(struct node *node, uint64_t cluster,
+			    uint64_t *bytes);
 
 /* Inflates one cluster: @src of @src_len bytes as they lie on disk into
  * exactly @cluster bytes of @dst. zlib: raw deflate, window 12 bits, stopped

@@ -17,6 +17,7 @@
 #define GRANULARITY_MIN 9u		/* bits */
 #define GRANULARITY_MAX 31u
 #define FLAGS_KNOWN 7u
+#define FLAG_IN_USE 1u
 #define TYPE_DIRTY 1u
 #define TABLE_OFFSET 0x00fffffffffffe00ull
 #define TABLE_ALL_ONES 1ull
@@ -26,20 +27,20 @@ struct entry {
 	uint64_t table_offset;
 	uint32_t table_size;		/* entries */
 	uint32_t name_len;
+	uint32_t granularity;		/* bits */
+	bool in_use;			/* nobody can rely on what it says */
 	char name[NAME_MAX_BYTES + 1];
 };
 
 static bool bitmap_is_valid(const struct qcow2_header *h, const uint8_t *head,
 			    const struct entry *e)
 {
-	uint32_t granularity = head[17];
-
 	return e->table_offset && e->table_size &&
 	       is_aligned(e->table_offset, 1ull << h->cluster_bits) &&
 	       e->table_size <= DATA_MAX >> h->cluster_bits &&
 	       !(get_be32(head + 12) & ~FLAGS_KNOWN) &&
-	       head[16] == TYPE_DIRTY && granularity >= GRANULARITY_MIN &&
-	       granularity <= GRANULARITY_MAX && e->name_len &&
+	       head[16] == TYPE_DIRTY && e->granularity >= GRANULARITY_MIN &&
+	       e->granularity <= GRANULARITY_MAX && e->name_len &&
 	       e->name_len <= NAME_MAX_BYTES;
 }
 
@@ -60,6 +61,8 @@ static int bitmap_read_entry(struct file *file, const struct qcow2_header *h,
 		return rc;
 	e->table_offset = get_be64(head);
 	e->table_size = get_be32(head + 8);
+	e->in_use = get_be32(head + 12) & FLAG_IN_USE;
+	e->granularity = head[17];
 	e->name_len = get_be16(head + 18);
 	extra = get_be32(head + 20);
 	len = (uint64_t)ENTRY_HEAD + extra + e->name_len;
@@ -88,6 +91,37 @@ static int for_each(struct file *file, const struct qcow2_header *h,
 	}
 	if (!rc && at != (h->bitmap_count ? h->bitmap_dir_size : 0))
 		rc = -EINVAL;
+	return rc;
+}
+
+/* --- sizes --- */
+
+struct sum {
+	uint64_t size, cluster;
+	uint64_t bitmaps, directory;	/* bytes */
+};
+
+static int bitmap_add_size(void *arg, const struct entry *e)
+{
+	struct sum *s = arg;
+	uint64_t bits = div_round_up(s->size, 1ull << e->granularity);
+	uint64_t clusters = div_round_up(div_round_up(bits, 8), s->cluster);
+
+	if (e->in_use)
+		return 0;
+	s->bitmaps += clusters * s->cluster +
+		      align_up(clusters * 8, s->cluster);
+	s->directory += align_up((uint64_t)ENTRY_HEAD + e->name_len, 8);
+	return 0;
+}
+
+int qcow2_bitmap_bytes(struct file *file, const struct qcow2_header *h,
+		       uint64_t size, uint64_t cluster, uint64_t *bytes)
+{
+	struct sum s = { .size = size, .cluster = cluster };
+	int rc = for_each(file, h, bitmap_add_size, &s);
+
+	*bytes = s.bitmaps + align_up(s.directory, cluster);
 	return rc;
 }
 

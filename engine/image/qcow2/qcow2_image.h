@@ -106,6 +106,8 @@ struct qcow2 {
 	_Atomic bool writable;
 	_Atomic bool untouched;		/* nothing was changed since open */
 	_Atomic bool corrupt;		/* found broken: no more writes */
+	_Atomic int hollow;		/* qcow2_measure.c: not known yet, no,
+					   yes */
 
 	struct lock shown;		/* leaf, kept over I/O: what h says of
 					   internal snapshots, the table of
@@ -187,6 +189,10 @@ int qcow2_table_read(struct file *file, struct qcow2_table *t, uint64_t host,
 void qcow2_table_release(struct qcow2_table *t);
 void qcow2_table_set(struct qcow2_table *t, uint32_t i, uint64_t entry);
 
+/* --- qcow2_measure.c --- */
+
+bool qcow2_hollow(struct node *node);
+
 /* --- qcow2_map.c --- */
 
 struct qcow2_entry {
@@ -206,6 +212,8 @@ static inline uint64_t qcow2_l2_index(const struct qcow2 *q, uint64_t off)
 }
 
 int qcow2_map(struct node *node, uint64_t off, uint64_t len, struct run *run);
+int qcow2_places(struct node *node, uint64_t off, uint64_t len,
+		 struct run *run);
 /* The host offset of the L2 table for @off: 0 none; -EIO if damaged. */
 int qcow2_l2_find(struct qcow2 *q, uint64_t off, uint64_t *table);
 int qcow2_entry_get(struct qcow2 *q, uint64_t table, uint64_t index,

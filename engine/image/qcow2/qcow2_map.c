@@ -85,9 +85,10 @@ int qcow2_kind(struct qcow2 *q, struct qcow2_entry entry, unsigned sub)
 	return kind < 0 ? qcow2_broken(q) : kind;
 }
 
-/* The run of one (sub)cluster that holds @off, up to its end. */
+/* The run of one (sub)cluster that holds @off, up to its end. With @places
+ * also where what is no data has its place, if it has one. */
 static int run_of(struct qcow2 *q, struct qcow2_entry entry, uint64_t off,
-		  struct run *run)
+		  bool places, struct run *run)
 {
 	uint64_t in = off & (q->cluster - 1);
 	int kind = qcow2_kind(q, entry, (unsigned)(in / q->sub));
@@ -101,19 +102,20 @@ static int run_of(struct qcow2 *q, struct qcow2_entry entry, uint64_t off,
 		return 0;
 	}
 	run->len = q->sub - (in & (q->sub - 1));
-	if (kind == RUN_DATA) {
+	if (kind == RUN_DATA || (places && qcow2_has_place(q, entry.e))) {
 		run->file = q->data;
 		run->host = (entry.e & QCOW2_OFFSET_MASK) + in;
-		run->shared = !(entry.e & QCOW2_COPIED);
 	}
+	run->shared = kind == RUN_DATA && !(entry.e & QCOW2_COPIED);
 	return 0;
 }
 
 static bool qcow2_map_joins(const struct run *a, const struct run *b)
 {
-	if (a->kind != b->kind || a->kind == RUN_COMPRESSED)
+	if (a->kind != b->kind || a->kind == RUN_COMPRESSED ||
+	    a->file != b->file)
 		return false;
-	return a->kind != RUN_DATA ||
+	return !a->file ||
 	       (b->host == a->host + a->len && a->shared == b->shared);
 }
 
@@ -135,7 +137,7 @@ static uint64_t count_empty(const struct qcow2 *q, const uint8_t *p,
 
 /* Goes through the entries of one unit from @off on, as long as they join. */
 static int run_in_unit(struct qcow2 *q, uint64_t table, uint64_t off,
-		       uint64_t len, struct run *run)
+		       uint64_t len, bool places, struct run *run)
 {
 	uint64_t at = table + qcow2_l2_index(q, off) * q->entry_bytes;
 	struct unit *u;
@@ -150,13 +152,13 @@ static int run_in_unit(struct qcow2 *q, uint64_t table, uint64_t off,
 	p = u->data + (at - u->host);
 	end = u->data + q->cache.unit;
 	entry_load(q, p, &entry);
-	rc = run_of(q, entry, off, run);
+	rc = run_of(q, entry, off, places, run);
 	while (!rc && run->len < len) {
 		uint64_t pos = off + run->len;
 
 		if (is_aligned(pos, q->cluster)) {
 			p += q->entry_bytes;
-			if (run->kind == RUN_HOLE) {
+			if (run->kind == RUN_HOLE && !run->file) {
 				n = count_empty(q, p, end);
 				run->len += n * q->cluster;
 				p += n * q->entry_bytes;
@@ -167,7 +169,7 @@ static int run_in_unit(struct qcow2 *q, uint64_t table, uint64_t off,
 			entry_load(q, p, &entry);
 		}
 		/* what is broken further on is somebody else's error */
-		if (run_of(q, entry, pos, &next) ||
+		if (run_of(q, entry, pos, places, &next) ||
 		    !qcow2_map_joins(run, &next))
 			break;
 		run->len += next.len;
@@ -177,7 +179,7 @@ static int run_in_unit(struct qcow2 *q, uint64_t table, uint64_t off,
 
 /* The piece from @off on that one L1 entry or one unit answers for. */
 static int map_step(struct qcow2 *q, uint64_t off, uint64_t len,
-		    struct run *run)
+		    bool places, struct run *run)
 {
 	unsigned span = q->cluster_bits + q->l2_bits;
 	uint32_t i = qcow2_l1_index(q, off);
@@ -187,7 +189,7 @@ static int map_step(struct qcow2 *q, uint64_t off, uint64_t len,
 	if (rc)
 		return rc;
 	if (table)
-		return run_in_unit(q, table, off, len, run);
+		return run_in_unit(q, table, off, len, places, run);
 	while (++i < q->l1.count && !(q->l1.entry[i] & QCOW2_OFFSET_MASK) &&
 	       ((uint64_t)i << span) - off < len)
 		;
@@ -196,16 +198,18 @@ static int map_step(struct qcow2 *q, uint64_t off, uint64_t len,
 	return 0;
 }
 
-int qcow2_map(struct node *node, uint64_t off, uint64_t len, struct run *run)
+static int map_runs(struct node *node, uint64_t off, uint64_t len,
+		    bool places, struct run *run)
 {
 	struct qcow2 *q = qcow2_of(node);
 	struct run next;
 	int rc;
 
 	lock_take(&node->meta);
-	rc = map_step(q, off, len, run);
+	rc = map_step(q, off, len, places, run);
 	while (!rc && run->len < len) {
-		if (map_step(q, off + run->len, len - run->len, &next) ||
+		if (map_step(q, off + run->len, len - run->len, places,
+			     &next) ||
 		    !qcow2_map_joins(run, &next))
 			break;
 		run->len += next.len;
@@ -214,6 +218,17 @@ int qcow2_map(struct node *node, uint64_t off, uint64_t len, struct run *run)
 	if (!rc && run->len > len)
 		run->len = len;
 	return rc;
+}
+
+int qcow2_map(struct node *node, uint64_t off, uint64_t len, struct run *run)
+{
+	return map_runs(node, off, len, false, run);
+}
+
+int qcow2_places(struct node *node, uint64_t off, uint64_t len,
+		 struct run *run)
+{
+	return map_runs(node, off, len, true, run);
 }
 
 /* Spec "Compressed Clusters Descriptor". */

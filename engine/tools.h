@@ -1,0 +1,37 @@
+/* tools.h - what is done to images that nobody here has open: map, compare,
+ * measure, rebase. Part of the facade.
+ *
+ * Each call opens its images, with all below them, and closes them again; of
+ * struct node_options it takes what is said of files, formats and locks. Any
+ * thread, holding nothing; may block on the disk for long. 0, or -1 and err.
+ */
+#ifndef BLKMON_TOOLS_H
+#define BLKMON_TOOLS_H
+
+#include "engine/engine.h"
+
+/* Bytes done and in all, from the calling thread; false gives up. May be
+ * NULL. */
+typedef bool tools_progress(uint64_t done, uint64_t total, void *arg);
+
+/* --- map --- */
+
+struct map_piece {
+	uint64_t off, len;	/* of the guest's disk */
+	unsigned depth;		/* of the image that answers; 0 the active */
+	bool present;		/* some image holds it */
+	bool zero, data;	/* reads as zeroes; holds data */
+	bool compressed;
+	const char *file;	/* in which it lies as it is, or is kept for
+				   zeroes; NULL: none, or not as it is */
+	uint64_t host;		/* where, in that */
+};
+
+/* Bytes [off, off + len) of the disk, as far as there are such, in order;
+ * neighbours differ. Tables alone are read. @each gets one piece, borrowed;
+ * false is enough. */
+int engine_map(const struct node_options *image, uint64_t off, uint64_t len,
+	       bool (*each)(void *arg, const struct map_piece *piece),
+	       void *arg, struct err *err);
+
+#endif

@@ -1,0 +1,51 @@
+/* command.h - what the subcommands on images share: their options, and how they
+ * speak. Private to the room.
+ */
+#ifndef BLKMON_OFFLINE_COMMAND_H
+#define BLKMON_OFFLINE_COMMAND_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "engine/engine.h"
+#include "src/process/option.h"
+#include "src/process/signals.h"
+#include "src/qmp/machine.h"
+
+/* What getopt returns for options that have no letter. */
+enum { OPT_PROGRESS = 256, OPT_JSON, OPT_OFFSET, OPT_LENGTH, OPT_PROBE,
+       OPT_BACKING_FORMAT, OPT_DATA_FILE, OPT_FORCE, OPT_OUTPUT, OPT_SIZE };
+
+struct offline {
+	struct machine *machine;
+	struct signals *signals;
+	const char *image[2];		/* as named; NULL: not */
+	struct node_options node;	/* how to open the (first) image */
+	/* options */
+	const char *base;
+	bool json, bar, help, force;
+	int progress_fd;		/* -1: none */
+	uint64_t offset, length;	/* UINT64_MAX: to the end */
+	int percent;			/* that the bar shows; -1 none */
+};
+
+/* Says what is wrong; 1, the exit status of most. */
+int offline_fail(const struct err *err);
+
+/* Values of options: 0, or -1 and said. */
+int offline_take_size(const char *value, uint64_t *out);
+int offline_take_output(struct offline *o, const char *value);
+
+/* What goes on until a signal comes shows how far it is; @arg is the struct
+ * offline. False: a signal came. */
+bool offline_progress(uint64_t done, uint64_t total, void *arg);
+/* Ends the row that it may have shown. */
+void offline_progress_end(struct offline *o);
+
+/* Each subcommand that has a file of its own: its options, what they mean to
+ * it (0, or -1: none of its), and the work; returns the exit status. */
+extern const struct option_row map_rows[];
+int map_take(struct offline *o, int option, const char *value);
+int map_run(struct offline *o);
+
+#endif
