@@ -34,4 +34,29 @@ int engine_map(const struct node_options *image, uint64_t off, uint64_t len,
 	       bool (*each)(void *arg, const struct map_piece *piece),
 	       void *arg, struct err *err);
 
+/* --- rebase --- */
+
+struct rebase_options {
+	struct node_options image;	/* its backing_format, probe_backing
+					   and cache also for the base */
+	const char *base;	/* words for the header, which lead from the
+				   folder of the image; NULL or "": none */
+	const char *format;	/* of the base */
+	bool unsafe;		/* the header alone: the disk may read
+				   differently afterwards. No image below is
+				   opened, now or then */
+	bool force;		/* even where internal snapshots change */
+	tools_progress *progress;
+	void *arg;
+};
+
+/* Another backing file for an image; unless `unsafe` its disk reads the same,
+ * before, after and, whatever happens, in between: what it needs of the images
+ * below is copied into it, durably, before one write changes the header. Who
+ * gives up or fails leaves the old header; what was copied stays. Refused
+ * where somebody else uses the image, the base lies on it, or the header has
+ * no room. */
+int engine_rebase(struct engine *e, const struct rebase_options *o,
+		  struct err *err);
+
 #endif

@@ -176,6 +176,15 @@ raw' ;;
     map--backing-format) _blkmon_words_or_files "$2" 'qcow2
 raw' ;;
     map--data-file) _blkmon_files "$2" ;;
+    rebase-b) _blkmon_files "$2" ;;
+    rebase-F) _blkmon_words_or_files "$2" 'qcow2
+raw' ;;
+    rebase--progress) : ;;
+    rebase-f) _blkmon_words_or_files "$2" 'qcow2
+raw' ;;
+    rebase--backing-format) _blkmon_words_or_files "$2" 'qcow2
+raw' ;;
+    rebase--data-file) _blkmon_files "$2" ;;
     *)  return 1 ;;
     esac
     return 0
@@ -192,6 +201,7 @@ _blkmon()
     cat) sub=cat options=$_blkmon_options_cat ;;
     check) sub=check options=$_blkmon_options_check ;;
     map) sub=map options=$_blkmon_options_map ;;
+    rebase) sub=rebase options=$_blkmon_options_rebase ;;
     esac
     ((${#words[@]} == 2)) && sub= options=$_blkmon_options
     if [[ $cur == --*=* ]]; then
@@ -208,7 +218,8 @@ _blkmon()
 info
 cat
 check
-map'
+map
+rebase'
         _blkmon_files "$cur"
     fi
     for i in "${!COMPREPLY[@]}"; do
@@ -403,6 +414,20 @@ _blkmon_options_map='--start-offset
 --force-share
 --json
 --output
+-f
+--backing-format
+--data-file
+--probe
+-h
+--help'
+_blkmon_options_rebase='-b
+-F
+-u
+-p
+--progress
+-q
+--quiet
+--force
 -f
 --backing-format
 --data-file

@@ -72,6 +72,8 @@ struct node {
 	struct graph *graph;
 	struct file *file;		/* owned */
 	uint32_t cluster;		/* granularity of mapping, power of 2 */
+	uint32_t piece;			/* what can be a hole by itself: the
+					   cluster, or less */
 	bool probed;			/* the format was guessed */
 	struct file *data;		/* the driver's: what has its data, if
 					   that is another file; or NULL */

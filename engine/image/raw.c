@@ -35,6 +35,7 @@ static int raw_open(struct node *node, const struct node_options *o,
 			       node->file->path);
 	node->size = align_up(node->file->size, SECTOR);
 	node->cluster = SECTOR;
+	node->piece = SECTOR;
 	return 0;
 }
 

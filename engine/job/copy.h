@@ -56,10 +56,10 @@ struct copy_error {
 };
 
 /* Copies spans: sorted, apart from each other, of kind RUN_DATA (at most
- * COPY_SPAN_MAX bytes each) or RUN_ZERO, aligned to to->cluster but for the
- * end of the disk. span.node is the layer that holds it; where that layer
- * turns out not to hold all of it, the bytes are read through all layers. 0
- * or -errno (= error->rc). */
+ * COPY_SPAN_MAX bytes each) or RUN_ZERO, aligned to to->cluster (a stream's: to
+ * to->piece) but for the end of the disk. span.node is the layer that holds
+ * it; where that layer turns out not to hold all of it, the bytes are read
+ * through all layers. 0 or -errno (= error->rc). */
 int copy_spans(struct copy *c, const struct span *span, size_t count,
 	       struct copy_error *error);
 /* From now on with or without a guest at work beside it: then less goes in one

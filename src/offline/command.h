@@ -23,7 +23,8 @@ struct offline {
 	struct node_options node;	/* how to open the (first) image */
 	/* options */
 	const char *base;
-	bool json, bar, help, force;
+	const char *format;		/* of another image than the first */
+	bool json, bar, help, force, quiet, unsafe;
 	int progress_fd;		/* -1: none */
 	uint64_t offset, length;	/* UINT64_MAX: to the end */
 	int percent;			/* that the bar shows; -1 none */
@@ -34,6 +35,7 @@ int offline_fail(const struct err *err);
 
 /* Values of options: 0, or -1 and said. */
 int offline_take_size(const char *value, uint64_t *out);
+int offline_take_fd(const char *value, int *out);
 int offline_take_output(struct offline *o, const char *value);
 
 /* What goes on until a signal comes shows how far it is; @arg is the struct
@@ -47,5 +49,8 @@ void offline_progress_end(struct offline *o);
 extern const struct option_row map_rows[];
 int map_take(struct offline *o, int option, const char *value);
 int map_run(struct offline *o);
+extern const struct option_row rebase_rows[];
+int rebase_take(struct offline *o, int option, const char *value);
+int rebase_run(struct offline *o);
 
 #endif

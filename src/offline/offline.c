@@ -273,7 +273,7 @@ int offline_take_size(const char *value, uint64_t *out)
 	return -1;
 }
 
-static int take_fd(const char *value, int *out)
+int offline_take_fd(const char *value, int *out)
 {
 	char *end;
 	long fd;
@@ -309,7 +309,7 @@ static int commit_take(struct offline *o, int option, const char *value)
 		o->bar = true;
 		return 0;
 	case OPT_PROGRESS:
-		return take_fd(value, &o->progress_fd);
+		return offline_take_fd(value, &o->progress_fd);
 	case OPT_FORCE:
 		o->force = true;
 		return 0;
@@ -360,6 +360,8 @@ static const struct subcommand {
 	  "say what is wrong with the image, and mend it" },
 	{ "map", map_rows, "IMAGE", 1, 1, map_take, map_run, NULL,
 	  "show where the bytes of the disk lie, in which file" },
+	{ "rebase", rebase_rows, "IMAGE", 1, 1, rebase_take, rebase_run, NULL,
+	  "give the image another backing file" },
 };
 
 #define SUBCOMMANDS (sizeof(subcommands) / sizeof(*subcommands))

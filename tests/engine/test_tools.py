@@ -5,15 +5,15 @@ import concurrent.futures
 import json
 import os
 import random
+import shutil
 
 import pytest
 
 import blk
-import model
 from blk import KIB, MIB
-from differential import Maker, random_options
+from differential import Maker
 
-CHAINS = int(os.environ.get("BLKMON_CHAINS", "30"))
+CHAINS = int(os.environ.get("BLKMON_CHAINS", "5"))
 SEED = int(os.environ.get("BLKMON_SEED", "1"))
 
 
@@ -89,3 +89,177 @@ def test_maps_of_random_chains():
             assert_same_map(layer, "--start-offset=%d" % start,
                             "--max-length=%d" % rng.randrange(1, layer.size))
     each_seed(one)
+
+
+# ----------------------------------------------------------------- rebase
+
+def held(path):
+    """Bytes of data that the image itself has."""
+    return sum(e["length"] for e in json.loads(
+        blk.qemu_img("map", "--output=json", path).out)
+        if e["depth"] == 0 and e["data"] and not e["zero"])
+
+
+def content(path):
+    with open(path, "rb") as stream:
+        return stream.read()
+
+
+def twin_of(layer):
+    """A copy for QEMU, beside it, so that links lead to the same files."""
+    path = layer.path + ".twin"
+    shutil.copyfile(layer.path, path)
+    return path
+
+
+def another_base(rng, d, world, layer):
+    """An image that may come below `layer`, or None."""
+    kind = rng.choice(["below", "below", "other", "other", "none"])
+    chain = next(c for c in world.chains.values() if layer in c)
+    below = chain[:chain.index(layer)]
+    if kind == "below":
+        return rng.choice(below)
+    if kind == "none":
+        return None
+    other = os.path.join(d, "other-chain")
+    os.makedirs(other)
+    return Maker(rng, other).world().chains["disk0"][-1]
+
+
+def rebase_args(rng, layer, base):
+    if base is None:
+        return ["-b", ""]
+    name = rng.choice([base.path, os.path.relpath(
+        base.path, os.path.dirname(layer.path))])
+    return ["-b", name, "-F", base.fmt]
+
+
+def assert_rebased(layer, base):
+    info = blk.img_info(layer.path)
+    assert info.get("backing-filename-format") == (base and base.fmt)
+    if base:
+        assert os.path.samefile(info["full-backing-filename"], base.path)
+    assert blk.guest(layer.path) == bytes(layer.data)
+    blk.check(layer.path)
+
+
+def test_rebase_of_random_chains():
+    def one(rng, d):
+        world = Maker(rng, d).world()
+        layer = rng.choice(world.chains["disk0"][1:])
+        base = another_base(rng, d, world, layer)
+        args = rebase_args(rng, layer, base)
+        others = {p.path: content(p.path) for p in images(world)
+                  if p is not layer}
+        twin = twin_of(layer)
+        if layer.inside and base is not layer.parent:
+            out = blk.blkmon("rebase", *args, layer.path)
+            assert out.rc == 1 and "'inside'" in out.err, out
+            assert content(twin) == content(layer.path)
+            args.insert(0, "--force")
+        out = blk.blkmon_ok("rebase", *args, layer.path)
+        assert not out.text, out
+        assert_rebased(layer, base)
+        for path, before in others.items():
+            assert content(path) == before, path
+        blk.qemu_img("rebase", *[a for a in args if a != "--force"], twin)
+        assert blk.guest(twin) == bytes(layer.data)
+        assert held(layer.path) <= held(twin), args
+    each_seed(one)
+
+
+@pytest.fixture
+def pair():
+    """top.qcow2 above old.qcow2, and new.qcow2, which differs from old in
+    64 KiB of 4 MiB."""
+    with blk.workdir() as d:
+        paths = [os.path.join(d, n + ".qcow2") for n in ("old", "new", "top")]
+        for path in paths[:2]:
+            blk.create(path, 4 * MIB)
+            blk.qemu_io(path, "write -P 1 1M 2M")
+        blk.qemu_io(paths[1], "write -P 2 2M 64k")
+        blk.create(paths[2], 4 * MIB, "old.qcow2")
+        blk.qemu_io(paths[2], "write -P 3 0 64k")
+        yield paths
+
+
+def test_a_rebase_copies_what_differs_and_no_more(pair):
+    old, new, top = pair
+    before = blk.guest(top)
+    blk.blkmon_ok("rebase", "-b", "new.qcow2", "-F", "qcow2", top)
+    assert held(top) == 2 * 64 * KIB
+    os.unlink(old)
+    assert blk.guest(top) == before
+
+
+def test_an_unsafe_rebase_changes_the_header_alone(pair):
+    old, new, top = pair
+    os.unlink(old)
+    blk.blkmon_ok("rebase", "-u", "-b", "gone.qcow2", "-F", "raw", top)
+    info = json.loads(blk.qemu_img("info", "--output=json", top).out)
+    assert info["backing-filename"] == "gone.qcow2"
+    assert info["backing-filename-format"] == "raw"
+    assert held_alone(top) == 64 * KIB
+    blk.blkmon_ok("rebase", "-u", "-b", "", top)
+    assert "backing-filename" not in blk.img_info(top)
+    blk.check(top)
+
+
+def held_alone(path):
+    """The same, whatever became of its backing file."""
+    opts = "driver=qcow2,file.filename=%s,backing=" % path
+    out = blk.qemu_img("map", "--output=json", "--image-opts", opts).out
+    return sum(e["length"] for e in json.loads(out) if e["data"])
+
+
+@pytest.mark.parametrize("args, words", [
+    (["-b", "new.qcow2"], "backing format must be specified"),
+    (["-b", "none.qcow2", "-F", "qcow2"], "none.qcow2"),
+    (["-b", "top.qcow2", "-F", "qcow2"], "infinite loop"),
+    (["-b", "above.qcow2", "-F", "qcow2"], "infinite loop"),
+    (["-b", "x" * 1024, "-F", "qcow2", "-u"], "no room"),
+    (["-b", "new.qcow2", "-F", "vmdk"], "Invalid format name"),
+    ([], "Must specify backing file"),
+])
+def test_what_a_rebase_refuses_it_leaves_alone(pair, args, words):
+    top = pair[2]
+    above = os.path.join(os.path.dirname(top), "above.qcow2")
+    blk.create(above, 4 * MIB, "top.qcow2")
+    before = content(top)
+    out = blk.blkmon("rebase", *args, top)
+    assert out.rc == 1 and words in out.err, out
+    assert content(top) == before
+
+
+def test_no_rebase_of_an_image_in_use(pair):
+    top = pair[2]
+    before = content(top)
+    with blk.Session(top) as session:
+        out = blk.blkmon("rebase", "-u", "-b", "new.qcow2", "-F", "qcow2", top)
+        assert out.rc == 1 and "lock" in out.err, out
+        out = blk.blkmon("rebase", "-b", "new.qcow2", "-F", "qcow2", top)
+        assert out.rc == 1 and "lock" in out.err, out
+        session.quit()
+    assert content(top) == before
+
+
+def test_a_rebase_that_finds_no_room_changes_nothing(pair):
+    old, new, top = pair
+    blk.qemu_io(new, "write -P 9 1M 3M")
+    before, header = blk.guest(top), content(top)[:4096]
+    out = blk.blkmon("rebase", "-b", "new.qcow2", "-F", "qcow2", top,
+                     limit_fsize=os.path.getsize(top) + MIB)
+    assert out.rc == 1 and "Could not write" in out.err, out
+    assert content(top)[:4096] == header
+    assert blk.guest(top) == before
+    blk.blkmon_ok("rebase", "-b", "new.qcow2", "-F", "qcow2", top)
+    os.unlink(old)
+    assert blk.guest(top) == before
+    blk.check(top)
+
+
+def test_progress_of_a_rebase(pair):
+    top = pair[2]
+    out = blk.blkmon_ok("rebase", "--progress=1", "-b", "", top).out
+    lines = [tuple(map(int, line.split())) for line in out.splitlines()]
+    assert lines[-1] == (4 * MIB, 4 * MIB) and lines == sorted(lines)

@@ -132,6 +132,7 @@ static int qcow2_open(struct node *node, const struct node_options *o,
 	}
 	atomic_store(&node->size, q->h.size);
 	node->cluster = (uint32_t)q->cluster;
+	node->piece = (uint32_t)q->sub;
 	node->data = q->external ? q->data : NULL;
 	node->metadata = (uint64_t)q->h.l1_size * 8;
 	if (!o->read_only)

@@ -6,6 +6,7 @@
 #include <semaphore.h>
 #include <time.h>
 
+#include "engine/tools.h"
 #include "tests/unit/powercut_chain.h"
 
 #define BUDGET 150
@@ -172,6 +173,39 @@ static void snapshot(struct world *w)
 	w->cut.active_then = "snap";
 }
 
+/* --- rebase: the drive away, the image on another layer, the drive back --- */
+
+static void rebase_to(struct world *w, const char *base, const char *format)
+{
+	const struct rebase_options o = {
+		.image = { .path = w->layer[LAYERS - 1], .format = "qcow2" },
+		.base = base, .format = format,
+	};
+	struct err err = ERR_INIT;
+	size_t op = history_flush(&w->cut.h, guest_disk(&w->cut));
+
+	must(engine_sync(w->engine, &err), &err);
+	history_end(&w->cut.h, op);
+	close_engine(w);
+	w->engine = engine_new();
+	must(engine_rebase(w->engine, &o, &err), &err);
+	engine_free(w->engine);
+}
+
+static void rebase_lower(struct world *w)
+{
+	rebase_to(w, w->layer[0], w->plan->raw ? "raw" : "qcow2");
+	chain_wipe(w, 1, LAYERS - 2);
+	open_engine(w, LAYERS - 1, false);
+}
+
+static void rebase_flat(struct world *w)
+{
+	rebase_to(w, "", NULL);
+	chain_wipe(w, 0, LAYERS - 2);
+	open_engine(w, LAYERS - 1, false);
+}
+
 /* --- all of them on all --- */
 
 static const struct {
@@ -186,6 +220,8 @@ static const struct {
 	{ "active commit, cancelled", commit_active_cancelled },
 	{ "commit at once", commit_at_once },
 	{ "snapshot", snapshot },
+	{ "rebase", rebase_lower },
+	{ "rebase onto nothing", rebase_flat },
 };
 
 #define COUNT(a) (sizeof(a) / sizeof(*(a)))

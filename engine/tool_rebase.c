@@ -1,0 +1,181 @@
+/* tool_rebase.c - another backing file for an image; see tools.h. */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "engine/chain/chain.h"
+#include "engine/chain/chain_walk.h"
+#include "engine/chain/format.h"
+#include "engine/engine_impl.h"
+#include "engine/job/rebase.h"
+#include "engine/tool.h"
+#include "engine/tools.h"
+#include "engine/util/mem.h"
+
+struct rebasing {
+	struct engine *engine;
+	const struct rebase_options *o;
+	const char *base;		/* NULL: none */
+	const char *format;
+	struct tool below, image;
+	char *words;			/* for the header; NULL: none */
+};
+
+static int rebase_check_words(const struct rebasing *r, struct err *err)
+{
+	if (!r->base)
+		return 0;
+	if (!r->format)
+		return err_set(err, ERR_GENERIC, "Could not change the backing "
+			       "file to '%s': backing format must be specified",
+			       r->base);
+	if (!format_find(r->format))
+		return err_set(err, ERR_GENERIC, "Invalid format name: '%s'",
+			       r->format);
+	return 0;
+}
+
+/* The image must not be among what will lie below it; and while it is read
+ * there nobody may write it, so this comes first. */
+static int rebase_check_loop(const struct rebasing *r, struct err *err)
+{
+	struct file id;
+
+	if (!chain_identify(chain_local_name(r->o->image.path), &id))
+		return 0;
+	for (const struct node *n = r->below.top; n; n = n->backing)
+		if (file_is_same(n->file, &id))
+			return err_set(err, ERR_GENERIC, "Backing file '%s' "
+				       "creates an infinite loop.", r->base);
+	return 0;
+}
+
+static int rebase_open_base(struct rebasing *r, struct err *err)
+{
+	const struct node_options *image = &r->o->image;
+	struct node_options o = {
+		.format = r->format, .read_only = true, .cache = image->cache,
+		.backing_format = image->backing_format,
+		.probe_backing = image->probe_backing,
+		.metadata_max = image->metadata_max,
+	};
+	char *path;
+	int rc;
+
+	if (!r->base || r->o->unsafe)
+		return 0;
+	if (chain_is_remote(chain_local_name(r->base)))
+		return err_set(err, ERR_GENERIC, "'%s': only local files can "
+			       "be layers", r->base);
+	path = chain_resolve(chain_local_name(image->path), r->base);
+	o.path = path;
+	rc = tool_open(&r->below, &o, err);
+	if (rc)
+		err_prefix(err, "Could not open new backing file '%s': ",
+			   r->base);
+	free(path);
+	return rc ? rc : rebase_check_loop(r, err);
+}
+
+static int rebase_open_image(struct rebasing *r, struct err *err)
+{
+	struct node_options o = r->o->image;
+
+	o.read_only = false;
+	o.no_backing = r->o->unsafe;
+	if (tool_open(&r->image, &o, err))
+		return -1;
+	if (!r->image.top->drv->has_backing)
+		return err_set(err, ERR_GENERIC, "Backing file not supported "
+			       "for file format '%s'",
+			       r->image.top->drv->name);
+	return 0;
+}
+
+/* Do old and new words lead to one file of one format? */
+static bool rebase_stays(const struct rebasing *r)
+{
+	const struct node *image = r->image.top;
+	struct file old, new;
+	char *a, *b;
+	bool same;
+
+	if (!r->base || !image->backing_name || !image->backing_format)
+		return !r->base && !image->backing_name;
+	a = chain_resolve(image->file->path, image->backing_name);
+	b = chain_resolve(image->file->path, r->base);
+	same = chain_identify(a, &old) && chain_identify(b, &new) &&
+	       file_is_same(&old, &new) &&
+	       !strcmp(image->backing_format, r->format);
+	free(a);
+	free(b);
+	return same;
+}
+
+/* All that can be refused is refused before anything is written. */
+static int rebase_check(struct rebasing *r, struct err *err)
+{
+	struct node *image = r->image.top;
+
+	if (!r->o->force && !rebase_stays(r) &&
+	    chain_check_snapshots(image, image->backing, "A rebase", err))
+		return -1;
+	if (r->base)
+		r->words = r->below.top ?
+			chain_name_given(image, r->below.top, r->base) :
+			mem_dup(r->base);
+	return image->drv->check_backing(image, r->words, r->format, err);
+}
+
+static int rebase_fill(struct rebasing *r, struct err *err)
+{
+	const struct rebase_copy c = {
+		.pool = r->engine->pool, .image = r->image.top,
+		.base = r->below.top, .progress = r->o->progress,
+		.arg = r->o->arg,
+	};
+	int rc;
+
+	r->image.top->to_hide = r->base;
+	rc = rebase_copy(&c, err);
+	if (rc == -ECANCELED)
+		err_set(err, ERR_GENERIC, "Cancelled; '%s' has its old backing "
+			"file", r->image.top->file->path);
+	if (rc)
+		return -1;
+	rc = r->image.top->drv->flush(r->image.top);
+	return rc ? err_sys(err, rc, "Could not flush '%s'",
+			    r->image.top->file->path) : 0;
+}
+
+static int rebase_work(struct rebasing *r, struct err *err)
+{
+	struct node *image;
+
+	if (rebase_check_words(r, err) || rebase_open_base(r, err) ||
+	    rebase_open_image(r, err) || rebase_check(r, err))
+		return -1;
+	if (!r->o->unsafe && rebase_fill(r, err))
+		return -1;
+	image = r->image.top;
+	return image->drv->set_backing(image, r->words, r->format, err);
+}
+
+int engine_rebase(struct engine *e, const struct rebase_options *o,
+		  struct err *err)
+{
+	bool has = o->base && *o->base;
+	struct rebasing r = {
+		.engine = e, .o = o, .base = has ? o->base : NULL,
+		.format = has ? o->format : NULL,
+	};
+	int rc;
+
+	tool_init(&r.below);
+	tool_init(&r.image);
+	rc = rebase_work(&r, err);
+	tool_close(&r.image);
+	tool_close(&r.below);
+	free(r.words);
+	return rc ? -1 : 0;
+}

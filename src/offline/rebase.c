@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * blkmon rebase, as qemu-img's.
+ */
+#include "engine/tools.h"
+#include "src/offline/command.h"
+
+const struct option_row rebase_rows[] = {
+	{ NULL, 'b', "BASE", .takes = OPTION_FILE,
+	  .help = "the new backing file, as the header is to name it;\n"
+		"empty: none" },
+	{ NULL, 'F', "FORMAT", .words = "qcow2|raw",
+	  .help = "the format of BASE" },
+	{ NULL, 'u', .help = "change the header alone, unsafe" },
+	{ NULL, 'p', .help = "show a bar, at a terminal" },
+	{ "progress", OPT_PROGRESS, "FD",
+	  .help = "write bytes done and bytes in all to a descriptor" },
+	{ "quiet", 'q', .help = "say only what is wrong" },
+	{ "force", OPT_FORCE,
+	  .help = "even where internal snapshots change" },
+	{ 0 }
+};
+
+int rebase_take(struct offline *o, int option, const char *value)
+{
+	switch (option) {
+	case 'b':
+		o->base = value;
+		return 0;
+	case 'F':
+		o->format = value;
+		return 0;
+	case 'u':
+		o->unsafe = true;
+		return 0;
+	case 'p':
+		o->bar = true;
+		return 0;
+	case OPT_PROGRESS:
+		return offline_take_fd(value, &o->progress_fd);
+	case 'q':
+		o->quiet = true;
+		return 0;
+	case OPT_FORCE:
+		o->force = true;
+		return 0;
+	default:
+		return -1;
+	}
+}
+
+int rebase_run(struct offline *o)
+{
+	const struct rebase_options r = {
+		.image = o->node, .base = o->base, .format = o->format,
+		.unsafe = o->unsafe, .force = o->force,
+		.progress = offline_progress, .arg = o,
+	};
+	struct err err = ERR_INIT;
+	int rc;
+
+	if (!o->base && !o->unsafe) {
+		err_set(&err, ERR_GENERIC, "Must specify backing file (-b) or "
+			"use simple rebase mode (-u)");
+		return offline_fail(&err);
+	}
+	o->bar = o->bar && !o->quiet;
+	rc = engine_rebase(o->machine->engine, &r, &err);
+	offline_progress_end(o);
+	return rc ? offline_fail(&err) : 0;
+}
