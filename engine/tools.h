@@ -34,6 +34,30 @@ int engine_map(const struct node_options *image, uint64_t off, uint64_t len,
 	       bool (*each)(void *arg, const struct map_piece *piece),
 	       void *arg, struct err *err);
 
+/* --- compare --- */
+
+struct compare_options {
+	struct node_options image[2];
+	bool strict;		/* also their sizes and what is allocated */
+	tools_progress *progress;
+	void *arg;
+};
+
+struct compare_result {
+	enum { COMPARE_EQUAL, COMPARE_SIZES, COMPARE_STATUS, COMPARE_CONTENT }
+		found;		/* the first difference; without `strict` a
+				   longer disk is equal if the rest is zero */
+	uint64_t off;		/* where: a sector */
+	uint64_t size[2];	/* bytes of the disks; known once open */
+	enum { COMPARE_OPEN, COMPARE_MAP, COMPARE_READ }
+		stage;		/* at which it failed ... */
+	unsigned failed;	/* ... and of which image */
+};
+
+/* What their maps say is the same is not read. */
+int engine_compare(struct engine *e, const struct compare_options *o,
+		   struct compare_result *out, struct err *err);
+
 /* --- rebase --- */
 
 struct rebase_options {

@@ -176,6 +176,14 @@ raw' ;;
     map--backing-format) _blkmon_words_or_files "$2" 'qcow2
 raw' ;;
     map--data-file) _blkmon_files "$2" ;;
+    compare-F) _blkmon_words_or_files "$2" 'qcow2
+raw' ;;
+    compare--progress) : ;;
+    compare-f) _blkmon_words_or_files "$2" 'qcow2
+raw' ;;
+    compare--backing-format) _blkmon_words_or_files "$2" 'qcow2
+raw' ;;
+    compare--data-file) _blkmon_files "$2" ;;
     rebase-b) _blkmon_files "$2" ;;
     rebase-F) _blkmon_words_or_files "$2" 'qcow2
 raw' ;;
@@ -201,6 +209,7 @@ _blkmon()
     cat) sub=cat options=$_blkmon_options_cat ;;
     check) sub=check options=$_blkmon_options_check ;;
     map) sub=map options=$_blkmon_options_map ;;
+    compare) sub=compare options=$_blkmon_options_compare ;;
     rebase) sub=rebase options=$_blkmon_options_rebase ;;
     esac
     ((${#words[@]} == 2)) && sub= options=$_blkmon_options
@@ -219,6 +228,7 @@ info
 cat
 check
 map
+compare
 rebase'
         _blkmon_files "$cur"
     fi
@@ -414,6 +424,20 @@ _blkmon_options_map='--start-offset
 --force-share
 --json
 --output
+-f
+--backing-format
+--data-file
+--probe
+-h
+--help'
+_blkmon_options_compare='-F
+-s
+-p
+--progress
+-q
+--quiet
+-U
+--force-share
 -f
 --backing-format
 --data-file

@@ -7,7 +7,7 @@ function __blkmon_sub
 end
 
 function __blkmon_console
-    not __blkmon_sub commit info cat check map rebase
+    not __blkmon_sub commit info cat check map compare rebase
 end
 
 function __blkmon_first
@@ -127,6 +127,18 @@ complete -c blkmon -n '__blkmon_sub map' -l backing-format -x -a 'qcow2 raw' -d 
 complete -c blkmon -n '__blkmon_sub map' -l data-file -r -F -d 'the external data file of the next image that asks for one'
 complete -c blkmon -n '__blkmon_sub map' -l probe -d 'guess the format of backing files whose link does not record one'
 complete -c blkmon -n '__blkmon_sub map' -s h -l help -d 'this'
+complete -c blkmon -n __blkmon_first -a compare -d 'say whether two disks read the same'
+complete -c blkmon -n '__blkmon_sub compare' -s F -x -a 'qcow2 raw' -d 'the format of the second image'
+complete -c blkmon -n '__blkmon_sub compare' -s s -d 'strict'
+complete -c blkmon -n '__blkmon_sub compare' -s p -d 'show a bar, at a terminal'
+complete -c blkmon -n '__blkmon_sub compare' -l progress -r -d 'write bytes done and bytes in all to a descriptor'
+complete -c blkmon -n '__blkmon_sub compare' -s q -l quiet -d 'let the exit status alone say it'
+complete -c blkmon -n '__blkmon_sub compare' -s U -l force-share -d 'look even while another program writes an image'
+complete -c blkmon -n '__blkmon_sub compare' -s f -x -a 'qcow2 raw' -d 'the format of the image'
+complete -c blkmon -n '__blkmon_sub compare' -l backing-format -x -a 'qcow2 raw' -d 'of backing files whose link does not record one'
+complete -c blkmon -n '__blkmon_sub compare' -l data-file -r -F -d 'the external data file of the next image that asks for one'
+complete -c blkmon -n '__blkmon_sub compare' -l probe -d 'guess the format of backing files whose link does not record one'
+complete -c blkmon -n '__blkmon_sub compare' -s h -l help -d 'this'
 complete -c blkmon -n __blkmon_first -a rebase -d 'give the image another backing file'
 complete -c blkmon -n '__blkmon_sub rebase' -s b -r -F -d 'the new backing file, as the header is to name it'
 complete -c blkmon -n '__blkmon_sub rebase' -s F -x -a 'qcow2 raw' -d 'the format of BASE'

@@ -24,7 +24,7 @@ struct offline {
 	/* options */
 	const char *base;
 	const char *format;		/* of another image than the first */
-	bool json, bar, help, force, quiet, unsafe;
+	bool json, bar, help, force, quiet, strict, unsafe;
 	int progress_fd;		/* -1: none */
 	uint64_t offset, length;	/* UINT64_MAX: to the end */
 	int percent;			/* that the bar shows; -1 none */
@@ -49,6 +49,9 @@ void offline_progress_end(struct offline *o);
 extern const struct option_row map_rows[];
 int map_take(struct offline *o, int option, const char *value);
 int map_run(struct offline *o);
+extern const struct option_row compare_rows[];
+int compare_take(struct offline *o, int option, const char *value);
+int compare_run(struct offline *o);
 extern const struct option_row rebase_rows[];
 int rebase_take(struct offline *o, int option, const char *value);
 int rebase_run(struct offline *o);

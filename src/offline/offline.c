@@ -360,6 +360,8 @@ static const struct subcommand {
 	  "say what is wrong with the image, and mend it" },
 	{ "map", map_rows, "IMAGE", 1, 1, map_take, map_run, NULL,
 	  "show where the bytes of the disk lie, in which file" },
+	{ "compare", compare_rows, "A B", 2, 2, compare_take, compare_run,
+	  NULL, "say whether two disks read the same" },
 	{ "rebase", rebase_rows, "IMAGE", 1, 1, rebase_take, rebase_run, NULL,
 	  "give the image another backing file" },
 };

@@ -10,6 +10,7 @@ import shutil
 import pytest
 
 import blk
+import model
 from blk import KIB, MIB
 from differential import Maker
 
@@ -263,3 +264,113 @@ def test_progress_of_a_rebase(pair):
     out = blk.blkmon_ok("rebase", "--progress=1", "-b", "", top).out
     lines = [tuple(map(int, line.split())) for line in out.splitlines()]
     assert lines[-1] == (4 * MIB, 4 * MIB) and lines == sorted(lines)
+
+
+# ---------------------------------------------------------------- compare
+
+def said(out):
+    return out.rc, out.out
+
+
+def assert_same_verdict(a, b, *args):
+    args = [*args, "-f", a.fmt, "-F", b.fmt, a.path, b.path]
+    ours = blk.blkmon("compare", *args)
+    theirs = blk.run("qemu-img", "compare", *args)
+    assert said(ours) == said(theirs), "%r\n%r" % (ours, theirs)
+
+
+def statuses(layer):
+    """Where what is told of the disk changes, and to what."""
+    return {e["start"]: (e["present"], e["data"], e["zero"], "offset" in e)
+            for e in json.loads(blk.qemu_img(
+                "map", "-f", layer.fmt, "--output=json", layer.path).out)}
+
+
+def first_difference(a, b):
+    """What -s has to say of two disks of one size.  qemu-img is no oracle: to
+    it a piece that reaches the end of the disk differs from one that does
+    not."""
+    one, two = blk.guest(a.path, a.fmt), blk.guest(b.path, b.fmt)
+    here, there = statuses(a), statuses(b)
+    places, s, t = sorted({*here, *there, len(one)}), None, None
+    for off, end in zip(places, places[1:]):
+        s, t = here.get(off, s), there.get(off, t)
+        if s != t:
+            return "Strict mode: Offset %d block status mismatch!" % off
+        for at in range(off, end, 512):
+            if one[at:at + 512] != two[at:at + 512]:
+                return "Content mismatch at offset %d!" % at
+    return "Images are identical."
+
+
+def assert_strict(a, b):
+    out = blk.blkmon("compare", "-s", "-f", a.fmt, "-F", b.fmt, a.path, b.path)
+    if disk_size(a) != disk_size(b):
+        want = "Strict mode: Image size mismatch!"
+    else:
+        want = first_difference(a, b)
+    assert out.out == want + "\n", "%s\n%r" % (want, out)
+    assert out.rc == ("identical" not in want), out
+
+
+def disk_size(layer):
+    return blk.img_info(layer.path, fmt=layer.fmt)["virtual-size"]
+
+
+def changed_copy(rng, d, layer, n):
+    """The same disk in an image of its own, perhaps with a change."""
+    fmt = rng.choice(["raw", "qcow2"])
+    copy = model.Layer(os.path.join(d, "copy%d" % n), fmt, layer.size)
+    args = ["-c"] if fmt == "qcow2" and rng.random() < 0.3 else []
+    blk.qemu_img("convert", *args, "-f", layer.fmt, "-O", fmt, layer.path,
+                 copy.path)
+    if rng.random() < 0.5:
+        off = rng.randrange(layer.size)
+        blk.qemu_io(copy.path, "write -P 0x%x %d 1" % (rng.randrange(256),
+                                                       off), fmt=fmt)
+    if rng.random() < 0.3:
+        blk.qemu_img("resize", "-f", fmt, copy.path, "+%d" % (64 * KIB))
+    return copy
+
+
+def test_compare_of_random_chains():
+    def one(rng, d):
+        layers = list(images(Maker(rng, d).world()))
+        for n in range(4):
+            a = rng.choice(layers)
+            b = rng.choice([rng.choice(layers), changed_copy(rng, d, a, n)])
+            a, b = rng.sample([a, b], 2)
+            assert_same_verdict(a, b)
+            assert_same_verdict(a, b, "-q")
+            assert_strict(a, b)
+    each_seed(one)
+
+
+def test_compare_reads_no_place_twice(tmp_path):
+    """A cluster that cannot be read any more is equal to itself."""
+    path, over, flat = (str(tmp_path / n) for n in ("a", "b", "c"))
+    blk.create(path, MIB)
+    blk.create(flat, MIB)
+    for each in path, flat:
+        blk.qemu_io(each, "write -c -P 7 64k 64k")
+    blk.create(over, None, "a", "qcow2", cwd=str(tmp_path))
+    with open(path, "r+b") as stream:
+        stream.seek(5 * 64 * KIB)
+        stream.write(b"\xff" * 512)
+    assert blk.blkmon("compare", path, over).rc == 0
+    out = blk.blkmon("compare", path, flat)
+    assert out.rc == 4 and "Error while reading offset 65536" in out.err, out
+
+
+def test_compare_tells_what_failed(tmp_path):
+    path, broken = str(tmp_path / "a"), str(tmp_path / "b")
+    for each in path, broken:
+        blk.create(each, MIB)
+        blk.qemu_io(each, "write -P 7 64k 64k")
+    with open(broken, "r+b") as stream:
+        stream.seek(4 * 64 * KIB + 8)
+        stream.write(b"\x80\0\0\0\0\0\x02\0")
+    assert blk.blkmon("compare", path, str(tmp_path / "none")).rc == 2
+    assert blk.blkmon("compare", path).rc == 2
+    assert blk.blkmon("compare", path, broken).rc == 3
+    assert blk.run("qemu-img", "compare", path, broken).rc == 3

@@ -1,0 +1,138 @@
+/* tool_compare.c - whether two disks read the same; see tools.h. */
+#include <errno.h>
+#include <inttypes.h>
+#include <string.h>
+
+#include "engine/engine_impl.h"
+#include "engine/job/pairs.h"
+#include "engine/tool.h"
+#include "engine/tools.h"
+#include "engine/util/bytes.h"
+
+#define COMPARE_SECTOR 512u
+
+static bool sectors_differ(const struct pair *pair, uint64_t at, uint64_t len)
+{
+	const uint8_t *a = pair->data[0], *b = pair->data[1];
+
+	if (a && b)
+		return memcmp(a + at, b + at, len);
+	return (a || b) && !bytes_are_zero((a ? a : b) + at, len);
+}
+
+/* The first sector that differs, or the end of the pair. */
+static uint64_t compare_data(const struct pair *pair)
+{
+	uint64_t at = 0;
+
+	if (pair->same || !sectors_differ(pair, 0, pair->len))
+		return pair->len;
+	while (!sectors_differ(pair, at, min_u64(COMPARE_SECTOR,
+						 pair->len - at)))
+		at += COMPARE_SECTOR;
+	return at;
+}
+
+static bool status_differs(const struct place *a, const struct place *b)
+{
+	return a->present != b->present || a->data != b->data ||
+	       a->zero != b->zero || a->compressed != b->compressed ||
+	       !a->file != !b->file;
+}
+
+static int compare_found(struct compare_result *out, int found, uint64_t off)
+{
+	out->found = found;
+	out->off = off;
+	return 1;
+}
+
+/* 1: it is known now; 0: go on. */
+static int compare_pair(const struct compare_options *o,
+			const struct pair *pair, struct compare_result *out)
+{
+	uint64_t same;
+
+	if (o->strict && status_differs(&pair->place[0], &pair->place[1]))
+		return compare_found(out, COMPARE_STATUS, pair->off);
+	if (pair->rc) {
+		out->stage = COMPARE_READ;
+		out->failed = pair->failed;
+		return pair->rc;
+	}
+	same = compare_data(pair);
+	return same < pair->len ? compare_found(out, COMPARE_CONTENT,
+						pair->off + same) : 0;
+}
+
+static int compare_pairs(const struct compare_options *o, struct pairs *pairs,
+			 uint64_t size, struct compare_result *out)
+{
+	struct pair pair = { 0 };
+	int rc;
+
+	do {
+		rc = pairs_next(pairs, &pair, &out->failed);
+		if (rc <= 0)
+			break;
+		rc = compare_pair(o, &pair, out);
+		if (!rc && o->progress && !o->progress(pair.off + pair.len,
+						       size, o->arg))
+			rc = -ECANCELED;
+	} while (!rc);
+	if (rc < 0)
+		out->off = out->stage == COMPARE_READ ? pair.off :
+			pair.off + pair.len;
+	return rc < 0 ? rc : 0;
+}
+
+static int compare_disks(struct engine *e, const struct compare_options *o,
+			 struct node *const *top, struct compare_result *out,
+			 struct err *err)
+{
+	struct pairs_options po = {
+		.pool = e->pool, .top = { top[0], top[1] },
+		.size = max_u64(out->size[0], out->size[1]),
+	};
+	struct pairs *pairs;
+	int rc = -ENOMEM;
+
+	if (o->strict && out->size[0] != out->size[1])
+		return compare_found(out, COMPARE_SIZES, 0), 0;
+	pairs = pairs_new(&po);
+	if (pairs)
+		rc = compare_pairs(o, pairs, po.size, out);
+	pairs_free(pairs);
+	if (rc == -ECANCELED)
+		return err_set(err, ERR_GENERIC, "Interrupted");
+	return rc ? err_sys(err, rc, "Error while reading %s%" PRIu64 " of %s",
+			    out->stage == COMPARE_READ ? "offset " :
+			    "the map at offset ", out->off,
+			    top[out->failed]->file->path) : 0;
+}
+
+int engine_compare(struct engine *e, const struct compare_options *o,
+		   struct compare_result *out, struct err *err)
+{
+	struct tool tool[2];
+	struct node *top[2];
+	int rc = 0;
+
+	*out = (struct compare_result){ .stage = COMPARE_OPEN };
+	for (unsigned i = 0; i < 2; i++) {
+		tool_init(&tool[i]);
+		if (!rc) {
+			out->failed = i;
+			rc = tool_open(&tool[i], &o->image[i], err);
+		}
+		top[i] = tool[i].top;
+		out->size[i] = top[i] ? top[i]->size : 0;
+	}
+	if (!rc) {
+		out->stage = COMPARE_MAP;
+		rc = compare_disks(e, o, top, out, err);
+	}
+	tool_close(&tool[1]);
+	tool_close(&tool[0]);
+	return rc ? -1 : 0;
+}
