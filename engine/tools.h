@@ -58,6 +58,32 @@ struct compare_result {
 int engine_compare(struct engine *e, const struct compare_options *o,
 		   struct compare_result *out, struct err *err);
 
+/* --- measure --- */
+
+struct measure_options {
+	const struct node_options *image; /* whose disk it is to hold; NULL: */
+	uint64_t size;			/* bytes of an empty one */
+	bool raw;			/* a raw file; else qcow2: */
+	struct {
+		unsigned cluster_bits, refcount_order, version;
+		bool extended;		/* L2 entries with subclusters */
+		bool preallocated;	/* the data as well */
+		bool has_backing;	/* some backing file: anything may
+					   differ from it */
+	} qcow2;
+};
+
+struct measure_result {
+	uint64_t required;	/* bytes of the file at first ... */
+	uint64_t full;		/* ... and when all of the disk is written */
+	uint64_t bitmaps;	/* more, for the image's bitmaps */
+	bool has_bitmaps;	/* both formats can have some */
+};
+
+/* Tables alone are read. */
+int engine_measure(const struct measure_options *o,
+		   struct measure_result *out, struct err *err);
+
 /* --- rebase --- */
 
 struct rebase_options {

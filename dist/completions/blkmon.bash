@@ -184,6 +184,17 @@ raw' ;;
     compare--backing-format) _blkmon_words_or_files "$2" 'qcow2
 raw' ;;
     compare--data-file) _blkmon_files "$2" ;;
+    measure-O) _blkmon_words_or_files "$2" 'raw
+qcow2' ;;
+    measure-o) : ;;
+    measure--size) : ;;
+    measure--output) _blkmon_words_or_files "$2" 'human
+json' ;;
+    measure-f) _blkmon_words_or_files "$2" 'qcow2
+raw' ;;
+    measure--backing-format) _blkmon_words_or_files "$2" 'qcow2
+raw' ;;
+    measure--data-file) _blkmon_files "$2" ;;
     rebase-b) _blkmon_files "$2" ;;
     rebase-F) _blkmon_words_or_files "$2" 'qcow2
 raw' ;;
@@ -210,6 +221,7 @@ _blkmon()
     check) sub=check options=$_blkmon_options_check ;;
     map) sub=map options=$_blkmon_options_map ;;
     compare) sub=compare options=$_blkmon_options_compare ;;
+    measure) sub=measure options=$_blkmon_options_measure ;;
     rebase) sub=rebase options=$_blkmon_options_rebase ;;
     esac
     ((${#words[@]} == 2)) && sub= options=$_blkmon_options
@@ -229,6 +241,7 @@ cat
 check
 map
 compare
+measure
 rebase'
         _blkmon_files "$cur"
     fi
@@ -438,6 +451,19 @@ _blkmon_options_compare='-F
 --quiet
 -U
 --force-share
+-f
+--backing-format
+--data-file
+--probe
+-h
+--help'
+_blkmon_options_measure='-O
+-o
+--size
+-U
+--force-share
+--json
+--output
 -f
 --backing-format
 --data-file

@@ -7,7 +7,7 @@ function __blkmon_sub
 end
 
 function __blkmon_console
-    not __blkmon_sub commit info cat check map compare rebase
+    not __blkmon_sub commit info cat check map compare measure rebase
 end
 
 function __blkmon_first
@@ -139,6 +139,18 @@ complete -c blkmon -n '__blkmon_sub compare' -l backing-format -x -a 'qcow2 raw'
 complete -c blkmon -n '__blkmon_sub compare' -l data-file -r -F -d 'the external data file of the next image that asks for one'
 complete -c blkmon -n '__blkmon_sub compare' -l probe -d 'guess the format of backing files whose link does not record one'
 complete -c blkmon -n '__blkmon_sub compare' -s h -l help -d 'this'
+complete -c blkmon -n __blkmon_first -a measure -d 'say how large a file the disk needs'
+complete -c blkmon -n '__blkmon_sub measure' -s O -x -a 'raw qcow2' -d 'of the file to be made (raw)'
+complete -c blkmon -n '__blkmon_sub measure' -s o -r -d 'of that, as qemu-img create has them'
+complete -c blkmon -n '__blkmon_sub measure' -l size -r -d 'of an empty disk, without IMAGE'
+complete -c blkmon -n '__blkmon_sub measure' -s U -l force-share -d 'look even while another program writes the image'
+complete -c blkmon -n '__blkmon_sub measure' -l json -d 'as JSON'
+complete -c blkmon -n '__blkmon_sub measure' -l output -x -a 'human json' -d 'the same, as qemu-img has it'
+complete -c blkmon -n '__blkmon_sub measure' -s f -x -a 'qcow2 raw' -d 'the format of the image'
+complete -c blkmon -n '__blkmon_sub measure' -l backing-format -x -a 'qcow2 raw' -d 'of backing files whose link does not record one'
+complete -c blkmon -n '__blkmon_sub measure' -l data-file -r -F -d 'the external data file of the next image that asks for one'
+complete -c blkmon -n '__blkmon_sub measure' -l probe -d 'guess the format of backing files whose link does not record one'
+complete -c blkmon -n '__blkmon_sub measure' -s h -l help -d 'this'
 complete -c blkmon -n __blkmon_first -a rebase -d 'give the image another backing file'
 complete -c blkmon -n '__blkmon_sub rebase' -s b -r -F -d 'the new backing file, as the header is to name it'
 complete -c blkmon -n '__blkmon_sub rebase' -s F -x -a 'qcow2 raw' -d 'the format of BASE'

@@ -24,9 +24,11 @@ struct offline {
 	/* options */
 	const char *base;
 	const char *format;		/* of another image than the first */
+	const char *words;		/* options of a file to be made */
 	bool json, bar, help, force, quiet, strict, unsafe;
 	int progress_fd;		/* -1: none */
 	uint64_t offset, length;	/* UINT64_MAX: to the end */
+	uint64_t size;			/* UINT64_MAX: not named */
 	int percent;			/* that the bar shows; -1 none */
 };
 
@@ -52,6 +54,9 @@ int map_run(struct offline *o);
 extern const struct option_row compare_rows[];
 int compare_take(struct offline *o, int option, const char *value);
 int compare_run(struct offline *o);
+extern const struct option_row measure_rows[];
+int measure_take(struct offline *o, int option, const char *value);
+int measure_run(struct offline *o);
 extern const struct option_row rebase_rows[];
 int rebase_take(struct offline *o, int option, const char *value);
 int rebase_run(struct offline *o);

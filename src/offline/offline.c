@@ -362,6 +362,8 @@ static const struct subcommand {
 	  "show where the bytes of the disk lie, in which file" },
 	{ "compare", compare_rows, "A B", 2, 2, compare_take, compare_run,
 	  NULL, "say whether two disks read the same" },
+	{ "measure", measure_rows, "[IMAGE]", 0, 1, measure_take, measure_run,
+	  NULL, "say how large a file the disk needs" },
 	{ "rebase", rebase_rows, "IMAGE", 1, 1, rebase_take, rebase_run, NULL,
 	  "give the image another backing file" },
 };
@@ -525,6 +527,7 @@ static int offline_run_command(const struct subcommand *sub, int argc,
 		.signals = signals,
 		.node = { .read_only = true },
 		.progress_fd = -1, .length = UINT64_MAX, .percent = -1,
+		.size = UINT64_MAX,
 	};
 	int status;
 

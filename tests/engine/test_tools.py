@@ -12,7 +12,7 @@ import pytest
 import blk
 import model
 from blk import KIB, MIB
-from differential import Maker
+from differential import Maker, random_options
 
 CHAINS = int(os.environ.get("BLKMON_CHAINS", "5"))
 SEED = int(os.environ.get("BLKMON_SEED", "1"))
@@ -374,3 +374,84 @@ def test_compare_tells_what_failed(tmp_path):
     assert blk.blkmon("compare", path).rc == 2
     assert blk.blkmon("compare", path, broken).rc == 3
     assert blk.run("qemu-img", "compare", path, broken).rc == 3
+
+
+# ---------------------------------------------------------------- measure
+
+def random_target(rng):
+    """Options for measure: a format to be made, and what it is to be like."""
+    if rng.random() < 0.15:
+        return ["-O", "raw"] if rng.random() < 0.5 else []
+    opts = random_options(rng, rng.choice([MIB, 4 * MIB]), True)
+    opts.pop("preallocation", None)
+    if rng.random() < 0.3:
+        opts["preallocation"] = rng.choice(["off", "metadata", "falloc",
+                                            "full"])
+    if rng.random() < 0.2:
+        opts["backing_file"] = "x"
+    return ["-O", "qcow2", "-o",
+            ",".join("%s=%s" % item for item in opts.items())]
+
+
+def assert_same_measure(*args):
+    ours = blk.blkmon_ok("measure", "--output=json", *args)
+    theirs = blk.qemu_img("measure", "--output=json", *args)
+    assert json.loads(ours.out) == json.loads(theirs.out), \
+        "%r\n%r" % (ours, theirs)
+    ours, theirs = (said(out) for out in (
+        blk.blkmon("measure", *args), blk.run("qemu-img", "measure", *args)))
+    assert ours == theirs, args
+
+
+def test_measure_of_random_chains():
+    def one(rng, d):
+        for layer in images(Maker(rng, d).world()):
+            if layer.fmt == "qcow2" and rng.random() < 0.2 \
+                    and blk.img_info(layer.path)["format-specific"][
+                        "data"]["compat"] == "1.1":
+                blk.qemu_img("bitmap", "--add", "-g", rng.choice(
+                    ["512", "4k", "64k"]), layer.path, "b" * 9)
+            assert_same_measure(*random_target(rng), "-f", layer.fmt,
+                                layer.path)
+    each_seed(one)
+
+
+def test_measure_of_sizes():
+    rng = random.Random(SEED)
+    for _ in range(40):
+        size = rng.choice([0, 1, 511, rng.randrange(1 << 20),
+                           rng.randrange(1 << 40), 1 << 40])
+        target = random_target(rng)
+        if size < 1 << 30 or not any(o.startswith("cluster_size=") and
+                                     len(o) < 18 for o in target):
+            measure_or_refuse(*target, "--size", str(size))
+
+
+def measure_or_refuse(*args):
+    theirs = blk.run("qemu-img", "measure", *args)
+    ours = blk.blkmon("measure", *args)
+    assert said(ours) == said(theirs), "%r\n%r" % (ours, theirs)
+
+
+@pytest.mark.parametrize("args, words", [
+    ([], "Either --size N or one filename"),
+    (["--size", "1M", "x"], "cannot be used together with a filename"),
+    (["-f", "raw", "--size", "1M"], "require"),
+    (["-O", "qcow2", "-o", "bla=1", "--size", "1M"], "parameter 'bla'"),
+    (["-O", "raw", "-o", "compat=1.1", "--size", "1M"], "'compat'"),
+    (["-O", "qcow2", "-o", "cluster_size=3", "--size", "1M"],
+     "power of two between 512 and 2048k"),
+    (["-O", "qcow2", "-o", "refcount_bits=3", "--size", "1M"],
+     "Refcount width"),
+    (["-O", "qcow2", "-o", "compat=0.10,refcount_bits=1", "--size", "1M"],
+     "Different refcount widths"),
+    (["-O", "qcow2", "-o", "extended_l2=on,cluster_size=4k", "--size", "1M"],
+     "at least 16384 bytes"),
+    (["-O", "qcow2", "-o", "cluster_size=512", "--size", "1P"], "too large"),
+    (["-O", "foo", "--size", "1"], "Unknown file format 'foo'"),
+])
+def test_what_measure_refuses(args, words):
+    ours, theirs = blk.blkmon("measure", *args), blk.qemu_img(
+        "measure", *args, rc=1)
+    assert ours.rc == 1 and words in ours.err, ours
+    assert words in theirs.err, theirs
