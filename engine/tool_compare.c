@@ -40,7 +40,8 @@ static bool status_differs(const struct place *a, const struct place *b)
 	       !a->file != !b->file;
 }
 
-static int compare_found(struct compare_result *out, int found, uint64_t off)
+static int compare_found(struct compare_result *out, enum compare_found found,
+			 uint64_t off)
 {
 	out->found = found;
 	out->off = off;

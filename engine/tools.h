@@ -43,10 +43,14 @@ struct compare_options {
 	void *arg;
 };
 
+/* The first difference; without `strict` a longer disk is equal if the rest is
+ * zero. */
+enum compare_found {
+	COMPARE_EQUAL, COMPARE_SIZES, COMPARE_STATUS, COMPARE_CONTENT,
+};
+
 struct compare_result {
-	enum { COMPARE_EQUAL, COMPARE_SIZES, COMPARE_STATUS, COMPARE_CONTENT }
-		found;		/* the first difference; without `strict` a
-				   longer disk is equal if the rest is zero */
+	enum compare_found found;
 	uint64_t off;		/* where: a sector */
 	uint64_t size[2];	/* bytes of the disks; known once open */
 	enum { COMPARE_OPEN, COMPARE_MAP, COMPARE_READ }

@@ -69,9 +69,9 @@ static void rebase_note(struct rebase *r, uint64_t off, uint64_t end,
 /* Behind what is noted already. */
 static bool rebase_has(const struct rebase *r, uint64_t off)
 {
-	const struct span *last = &r->span[r->count - 1];
+	const struct span *last = r->count ? &r->span[r->count - 1] : NULL;
 
-	return r->count && off < last->off + last->len;
+	return last && off < last->off + last->len;
 }
 
 /* Is all of it zeroes now? By the map, or where all of it was read, by its

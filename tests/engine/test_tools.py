@@ -455,3 +455,43 @@ def test_what_measure_refuses(args, words):
         "measure", *args, rc=1)
     assert ours.rc == 1 and words in ours.err, ours
     assert words in theirs.err, theirs
+
+
+def test_rebase_of_a_fragmented_disk(tmp_path):
+    """More pieces than are looked at or copied at once."""
+    old, new, top = (str(tmp_path / n) for n in ("old", "new", "top"))
+    page, pages = 4 * KIB, 4096
+    with open(old, "wb") as a, open(new, "wb") as b:
+        for n in range(pages):
+            data = b"%8d" % n * (page // 8)
+            a.write(data)
+            b.write(data if n % 3 else data[:-512] + bytes(512))
+    blk.create(top, None, "old", "raw", cwd=str(tmp_path), cluster_size=page)
+    blk.blkmon_ok("rebase", "-b", "new", "-F", "raw", top)
+    assert blk.guest(top) == content(old)
+    assert held(top) == (pages + 2) // 3 * page
+    blk.check(top)
+    out = blk.blkmon_ok("compare", "-F", "raw", top, old)
+    assert out.out == "Images are identical.\n"
+
+
+def test_rebase_over_disks_of_other_lengths(tmp_path):
+    """Behind the end of what was below zeroes were read, whatever comes."""
+    long, short, top = (str(tmp_path / n) for n in ("long", "short", "top"))
+    for path, size in (long, 3 * MIB), (short, MIB + 512):
+        blk.create(path, size)
+        blk.qemu_io(path, "write -P 5 0 %d" % size)
+    blk.create(top, 2 * MIB, "short", cwd=str(tmp_path))
+    before = blk.guest(top)
+    for base in "long", "short", "", "long":
+        fmt = ["-F", "qcow2"] if base else []
+        blk.blkmon_ok("rebase", "-b", base, *fmt, top)
+        assert blk.guest(top) == before, base
+        blk.check(top)
+
+
+def test_map_of_a_huge_disk_reads_tables_alone(tmp_path):
+    path = str(tmp_path / "huge")
+    blk.create(path, 16 << 40, cluster_size=2 * MIB)
+    blk.qemu_io(path, "write 8T 1M")
+    assert len(json.loads(blk.blkmon_ok("map", "--json", path).out)) == 3
