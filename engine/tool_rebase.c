@@ -6,6 +6,7 @@
 #include "engine/chain/chain.h"
 #include "engine/chain/chain_walk.h"
 #include "engine/chain/format.h"
+#include "engine/chain/siblings.h"
 #include "engine/engine_impl.h"
 #include "engine/job/rebase.h"
 #include "engine/tool.h"
@@ -17,6 +18,7 @@ struct rebasing {
 	const struct rebase_options *o;
 	const char *base;		/* NULL: none */
 	const char *format;
+	struct siblings siblings;	/* of the image, if it may change */
 	struct tool below, image;
 	char *words;			/* for the header; NULL: none */
 };
@@ -118,7 +120,9 @@ static int rebase_check(struct rebasing *r, struct err *err)
 	struct node *image = r->image.top;
 
 	if (!r->o->force && !rebase_stays(r) &&
-	    chain_check_snapshots(image, image->backing, "A rebase", err))
+	    (chain_check_snapshots(image, image->backing, "A rebase", err) ||
+	     siblings_check_path(&r->siblings, &r->image.graph,
+				 image->file->path, "a rebase", err)))
 		return -1;
 	if (r->base)
 		r->words = r->below.top ?
@@ -168,14 +172,21 @@ int engine_rebase(struct engine *e, const struct rebase_options *o,
 	struct rebasing r = {
 		.engine = e, .o = o, .base = has ? o->base : NULL,
 		.format = has ? o->format : NULL,
+		.siblings = SIBLINGS_INIT,
 	};
 	int rc;
 
+	if (o->unsafe && !o->force) {
+		siblings_note_file(&r.siblings,
+				   chain_local_name(o->image.path));
+		siblings_look(&r.siblings, &e->graph);
+	}
 	tool_init(&r.below);
 	tool_init(&r.image);
 	rc = rebase_work(&r, err);
 	tool_close(&r.image);
 	tool_close(&r.below);
+	siblings_release(&r.siblings);
 	free(r.words);
 	return rc ? -1 : 0;
 }

@@ -99,7 +99,8 @@ struct rebase_options {
 	bool unsafe;		/* the header alone: the disk may read
 				   differently afterwards. No image below is
 				   opened, now or then */
-	bool force;		/* even where internal snapshots change */
+	bool force;		/* even where internal snapshots change, or
+				   (unsafe) overlays that nobody has open */
 	tools_progress *progress;
 	void *arg;
 };

@@ -158,7 +158,7 @@ complete -c blkmon -n '__blkmon_sub rebase' -s u -d 'change the header alone, un
 complete -c blkmon -n '__blkmon_sub rebase' -s p -d 'show a bar, at a terminal'
 complete -c blkmon -n '__blkmon_sub rebase' -l progress -r -d 'write bytes done and bytes in all to a descriptor'
 complete -c blkmon -n '__blkmon_sub rebase' -s q -l quiet -d 'say only what is wrong'
-complete -c blkmon -n '__blkmon_sub rebase' -l force -d 'even where internal snapshots change'
+complete -c blkmon -n '__blkmon_sub rebase' -l force -d 'even where internal snapshots change, or (-u) images that have this one for their backing file'
 complete -c blkmon -n '__blkmon_sub rebase' -s f -x -a 'qcow2 raw' -d 'the format of the image'
 complete -c blkmon -n '__blkmon_sub rebase' -l backing-format -x -a 'qcow2 raw' -d 'of backing files whose link does not record one'
 complete -c blkmon -n '__blkmon_sub rebase' -l data-file -r -F -d 'the external data file of the next image that asks for one'

@@ -17,7 +17,8 @@ const struct option_row rebase_rows[] = {
 	  .help = "write bytes done and bytes in all to a descriptor" },
 	{ "quiet", 'q', .help = "say only what is wrong" },
 	{ "force", OPT_FORCE,
-	  .help = "even where internal snapshots change" },
+	  .help = "even where internal snapshots change, or (-u) images that\n"
+		"have this one for their backing file" },
 	{ 0 }
 };
 

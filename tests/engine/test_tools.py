@@ -206,6 +206,40 @@ def test_an_unsafe_rebase_changes_the_header_alone(pair):
     blk.check(top)
 
 
+def test_an_unsafe_rebase_asks_for_who_lies_above(pair):
+    old, new, top = pair
+    above = os.path.join(os.path.dirname(top), "above.qcow2")
+    blk.create(above, 4 * MIB, "top.qcow2")
+    before = content(top)
+    args = ["rebase", "-u", "-b", "new.qcow2", "-F", "qcow2"]
+    out = blk.blkmon(*args, top)
+    assert out.rc == 1 and "above.qcow2" in out.err, out
+    assert content(top) == before
+    # the same file by another name changes nobody
+    blk.blkmon_ok("rebase", "-u", "-b", old, "-F", "qcow2", top)
+    shown = blk.guest(above)
+    blk.blkmon_ok("rebase", "-b", "new.qcow2", "-F", "qcow2", top)
+    assert blk.guest(above) == shown
+    blk.blkmon_ok("rebase", "--force", "-u", "-b", old, "-F", "qcow2", top)
+
+
+def test_tools_on_an_image_with_a_data_file(tmp_path):
+    top, data = str(tmp_path / "top"), str(tmp_path / "data")
+    for name in "old", "new":
+        blk.create(str(tmp_path / name), MIB)
+    blk.create(top, None, "old", cwd=str(tmp_path), data_file=data)
+    blk.qemu_io(top, "write -P 1 64k 64k")
+    named = ["--data-file", data, top]
+    blk.blkmon_ok("rebase", "-u", "-b", "new", "-F", "qcow2", *named)
+    assert blk.img_info(top)["backing-filename"] == "new"
+    blk.blkmon_ok("rebase", "-b", "old", "-F", "qcow2", *named)
+    ours = json.loads(blk.blkmon_ok("map", "--json", *named).out)
+    theirs = json.loads(blk.qemu_img("map", "--output=json", top).out)
+    assert [e["offset"] for e in ours if e["data"]] == [64 * KIB] == \
+        [e["offset"] for e in theirs if e["data"]]
+    assert [e["filename"] for e in ours if e["data"]] == [data]
+
+
 def held_alone(path):
     """The same, whatever became of its backing file."""
     opts = "driver=qcow2,file.filename=%s,backing=" % path
@@ -218,7 +252,7 @@ def held_alone(path):
     (["-b", "none.qcow2", "-F", "qcow2"], "none.qcow2"),
     (["-b", "top.qcow2", "-F", "qcow2"], "infinite loop"),
     (["-b", "above.qcow2", "-F", "qcow2"], "infinite loop"),
-    (["-b", "x" * 1024, "-F", "qcow2", "-u"], "no room"),
+    (["-b", "x" * 1024, "-F", "qcow2", "-u", "--force"], "no room"),
     (["-b", "new.qcow2", "-F", "vmdk"], "Invalid format name"),
     ([], "Must specify backing file"),
 ])
