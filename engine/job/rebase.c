@@ -160,6 +160,8 @@ static int rebase_pass(struct rebase *r, struct err *err)
 					   pair.off + pair.len, err);
 		rc = more ? rebase_pair(r, &pair, err) : rebase_flush(r, err);
 	} while (more && !rc);
+	if (!rc && r->o->progress)
+		r->o->progress(r->image->size, r->image->size, r->o->arg);
 	return rc;
 }
 
