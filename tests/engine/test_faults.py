@@ -43,7 +43,7 @@ def test_no_space(d, kind, cluster):
         if kind == "hmp":
             top, mid = mid, None
         want = blk.guest(top)
-        with blk.Session(top) as s:
+        with blk.Session("--drive", "force=on,file=" + top) as s:
             line = {"stream": "block_stream disk0",
                     "commit": "block_commit disk0 %s %s" % (low, mid),
                     "active": "block_commit disk0 %s" % low,
@@ -150,9 +150,9 @@ def test_image_that_qemu_uses(d, who):
         # The backing file may be shared for reading, not for writing.
         sib = blk.create(os.path.join(d, "sib.img"), None, low)
         with blk.Session(sib) as s:
-            reply = s.cmd("block_commit disk0")
+            reply = s.cmd("block_commit -f disk0")
             assert "lock" in "\n".join(reply), reply
-            reply = s.cmd("commit disk0")
+            reply = s.cmd("commit -f disk0")
             assert "lock" in "\n".join(reply), reply
             s.quit()
     assert [content(p) for p in (low, top)] == before
@@ -184,7 +184,7 @@ def test_two_of_us(d):
         assert out.rc == 1 and "lock" in out.err, out
         # Another process on the same base: read yes, commit no.
         with blk.Session(sib) as other:
-            reply = "\n".join(other.cmd("block_commit disk0"))
+            reply = "\n".join(other.cmd("block_commit -f disk0"))
             assert "lock" in reply, reply
             other.ok("block_stream disk0")
             other.wait()
