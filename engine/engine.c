@@ -225,7 +225,7 @@ int engine_read(struct engine *e, const char *device, uint64_t off,
 /* What may be written is a drive; a lower layer has overlays to look out
  * for. Counted. */
 static struct drive *engine_find_drive(struct engine *e, const char *device,
-				       struct err *err)
+				       bool to_write, struct err *err)
 {
 	struct drive *drive = NULL;
 	struct node *node;
@@ -235,6 +235,10 @@ static struct drive *engine_find_drive(struct engine *e, const char *device,
 	if (node && !drive)
 		err_set(err, ERR_GENERIC, "Node '%s' is not the active layer "
 			"of a drive: it can't be written", device);
+	if (drive && to_write && drive->read_only) {
+		err_set(err, ERR_GENERIC, "Block node is read-only");
+		drive = NULL;
+	}
 	drive = node && drive ? drive_get(drive) : NULL;
 	rwlock_drop(&e->graph.lock);
 	return drive;
@@ -245,7 +249,7 @@ static struct drive *find_to_write(struct engine *e, const char *device,
 {
 	if (engine_look_first(e, device, err))
 		return NULL;
-	return engine_find_drive(e, device, err);
+	return engine_find_drive(e, device, true, err);
 }
 
 /* Lets go of @d, and tells how what was asked of it ended. */
@@ -285,7 +289,7 @@ int engine_discard(struct engine *e, const char *device, uint64_t off,
 
 int engine_flush(struct engine *e, const char *device, struct err *err)
 {
-	struct drive *d = engine_find_drive(e, device, err);
+	struct drive *d = engine_find_drive(e, device, false, err);
 	int rc;
 
 	if (!d)

@@ -59,11 +59,16 @@ static void tell_committing(struct engine *e, const char *id,
 	str_release(&s);
 }
 
+/* Not where it was this process, whose user knows. */
 static void tell_merged(struct engine *e, const struct node *n,
 			const struct mark *m)
 {
+	struct timespec changed;
 	struct str s = STR_INIT;
 
+	if (file_changed(n->file, &changed) &&
+	    graph_was_left(&e->graph, n->file, &changed))
+		return;
 	str_addf(&s, "'%s' was merged into '%s' ", n->file->path, m->other);
 	marks_add_time(&s, m->since);
 	str_add(&s, " and left: what was written since is not in it");

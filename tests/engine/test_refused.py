@@ -315,7 +315,7 @@ def test_a_word_may_be_meant_as_a_subcommand(d):
         assert out.rc == 1
         assert out.err.endswith(
             f"blkmon: '{word}' is no subcommand either; they are commit, "
-            "info, cat, check\n")
+            "info, cat, check, map, compare, measure, rebase\n")
     for word in ("./nosuch", "nosuch.qcow2", "a/b"):
         out = blk.blkmon(word, "-c", "info block")
         assert out.rc == 1 and "subcommand" not in out.err

@@ -66,6 +66,17 @@ def test_export_not_present(d, name, shown):
         assert refused.value.args == ("export '%s' not present" % shown,)
 
 
+@pytest.mark.parametrize("line", ["write 0 512", "write -z 0 512",
+                                  "discard 0 64k", "writev 0 512"])
+def test_a_write_to_what_is_read_only(d, line):
+    path = blk.create(os.path.join(d, "a"), blk.MIB)
+    with blk.Session("--drive", "readonly=on,id=disk0,file=" + path) as s:
+        assert s.cmd('qemu-io disk0 "%s"' % line) == \
+            ["Block node is read-only"]
+        s.io("read 0 512")
+        s.io("flush")
+
+
 @pytest.mark.parametrize("name", ["x" * 255, "x" * 4096, "a b/\u00e4"])
 def test_export_by_its_name(d, name):
     """nbd-server-add: what is asked for and what is told are one."""
