@@ -174,7 +174,7 @@ def test_internal_snapshots(d, opts):
 @pytest.mark.parametrize("raw", ["off", "on"])
 def test_data_file(d, raw):
     data = os.path.join(d, "data,file")
-    disk = Disk(d, {}, raw == "off", data_file=data.replace(",", ",,"),
+    disk = Disk(d, {}, raw == "off", data_file=data,
                 data_file_raw=raw)
     path = disk.layer.path
     blk.qemu_io(path, *disk.fill(compress=False))

@@ -102,7 +102,7 @@ def test_qemu_can_follow_every_link(d, name, monkeypatch):
         s.ok("snapshot_blkdev disk0 a qcow2")
         s.io("write -P 9 128k 64k")
         s.ok("snapshot_blkdev disk0 b qcow2")
-        s.ok('block_commit disk0 "%s" a' % name)
+        s.ok('block_commit -f disk0 "%s" a' % name)
         s.wait()
         assert s.quit() == 0
     reads("b", (7, 0), (8, 64), (9, 128))
