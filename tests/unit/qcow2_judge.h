@@ -19,6 +19,7 @@ struct judge {
 	uint64_t size, cluster, clusters;
 	unsigned bits, order, entry;	/* entry: bytes in an L2 table */
 	bool zero_flag, external;
+	bool lagging;			/* flags may lag behind refcounts */
 	uint32_t *refs;
 	uint64_t rt, rt_entries;
 	char *why;			/* what was found, else "" */
@@ -149,13 +150,23 @@ static inline void judge_snapshots(struct judge *j)
 	judge_add(j, from, at - from, "snapshot table");
 }
 
+/* One that lags must not say that nobody else has what somebody has. */
+static inline bool judge_flag_fits(const struct judge *j, uint64_t cluster,
+				   bool copied)
+{
+	if (j->lagging)
+		return !copied || cluster >= j->clusters ||
+		       j->refs[cluster] <= 1;
+	return (judge_refcount(j, cluster) == 1) == copied;
+}
+
 static inline void judge_flag(struct judge *j, uint64_t e, uint64_t at)
 {
 	uint64_t off = e & JUDGE_OFFSET;
 
 	if (!off || (e >> 62 & 1))
 		return;
-	if ((judge_refcount(j, off / j->cluster) == 1) != e >> 63)
+	if (!judge_flag_fits(j, off / j->cluster, e >> 63))
 		judge_say(j, "COPIED is wrong at %llx: %llx, refcount %llu",
 			  (unsigned long long)at, (unsigned long long)e,
 			  (unsigned long long)
@@ -198,12 +209,15 @@ static inline void judge_refcounts(struct judge *j)
 				  (unsigned long long)judge_refcount(j, c));
 }
 
-/* Looks at the image, if it is one; true: well. @why says what is not. */
-static inline bool qcow2_judge(const uint8_t *img, uint64_t size, char *why,
-			       size_t why_size)
+/* Looks at the image, if it is one; true: well. @why says what is not.
+ * @lagging: the power may have gone between refcounts and flags, which an
+ * image of version 2 can't say. */
+static inline bool qcow2_judge_cut(const uint8_t *img, uint64_t size,
+				   bool lagging, char *why, size_t why_size)
 {
 	struct judge j = {
-		.img = img, .size = size, .why = why, .why_size = why_size,
+		.img = img, .size = size, .lagging = lagging, .why = why,
+		.why_size = why_size,
 	};
 	uint64_t features;
 
@@ -231,6 +245,12 @@ static inline bool qcow2_judge(const uint8_t *img, uint64_t size, char *why,
 	judge_flags(&j);
 	free(j.refs);
 	return !*why;
+}
+
+static inline bool qcow2_judge(const uint8_t *img, uint64_t size, char *why,
+			       size_t why_size)
+{
+	return qcow2_judge_cut(img, size, false, why, why_size);
 }
 
 #endif

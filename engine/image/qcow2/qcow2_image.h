@@ -252,7 +252,8 @@ int qcow2_walk(struct qcow2 *q, const struct qcow2_table *l1,
 	       qcow2_walk_fn *fn, void *arg);
 /* Before anything is changed: -EOVERFLOW if some cluster could not be counted
  * once more for each time that the active tables name it. Writes what waits,
- * so that what was let go of is no longer counted. */
+ * so that what was let go of is no longer counted, and nobody who only looks
+ * has to wait for that when the header is written. */
 int qcow2_check_room(struct qcow2 *q);
 /* Flushes if much waits in memory: metadata of a huge image need not fit into
  * it at once. */

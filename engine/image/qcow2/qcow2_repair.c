@@ -261,8 +261,6 @@ static int repair_refcounts(struct repair *r, struct err *err)
 	h = q->h;
 	if (!rc)
 		rc = write_structure(r, &h);
-	if (!rc)
-		rc = file_flush(q->file);
 	h.incompatible &= ~QCOW2_INCOMPAT_DIRTY;
 	if (!rc)
 		rc = qcow2_header_write_fields(q->file, &h);

@@ -6,12 +6,13 @@
  * One write of the header makes a snapshot visible or takes it away. While
  * refcounts and flags do not agree the image says that it is dirty (version
  * 3), so that whoever opens it after a power cut counts anew; version 2 has
- * no such bit, and at worst clusters are leaked there.
+ * no such bit, and at worst clusters are leaked there. What one flush writes
+ * arrives in the order of qcow2_flush.c: counts before flags.
  *
- *   take:   L1 copy, table -> flush -> dirty -> counts up -> flush -> flags
- *           -> flush -> header (snapshot, clean)
- *   delete: table -> flush -> header (no snapshot, dirty) -> counts down
- *           -> flush -> flags -> flush -> clean
+ *   take:   L1 copy, table -> dirty -> counts up, flags -> flush
+ *           -> header (snapshot, clean)
+ *   delete: table -> flush -> header (no snapshot, dirty) -> counts down, flags
+ *           -> flush -> clean
  *
  * Nobody else is at work on the image, but some may look.
  */
@@ -306,8 +307,6 @@ static int share_all(struct qcow2 *q)
 	if (!rc)
 		rc = qcow2_walk(q, &q->l1, add_one, NULL);
 	if (!rc)
-		rc = qcow2_flush(q->node);
-	if (!rc)
 		rc = snap_set_flags(q);
 	return rc ? rc : qcow2_flush(q->node);
 }
@@ -339,8 +338,6 @@ static int snap_take(struct change *c, const struct snapshot_wish *wish)
 		rc = qcow2_first_change(q);
 	if (!rc)
 		rc = put_tables(c, wish);
-	if (!rc)
-		rc = qcow2_flush(q->node);
 	if (!rc)
 		rc = share_all(q);
 	return rc ? rc : show_snapshot(c);
@@ -411,8 +408,6 @@ static int unshare_all(struct qcow2 *q, const struct qcow2_table *l1)
 	lock_drop(&q->node->meta);
 	rc = qcow2_walk(q, l1, drop_one, NULL);
 	if (!rc)
-		rc = qcow2_flush(q->node);
-	if (!rc)
 		rc = snap_set_flags(q);
 	if (!rc)
 		rc = qcow2_flush(q->node);
@@ -443,8 +438,6 @@ static int snap_delete(struct change *c, const struct qcow2_snapshot *s)
 
 	if (!rc)
 		rc = qcow2_table_read(q->file, &l1, s->l1_offset, s->l1_size);
-	if (!rc)
-		rc = qcow2_flush(q->node);
 	if (!rc && c->bytes)
 		rc = put_place(q, c->table, c->bytes, &c->table_at);
 	if (!rc)

@@ -128,9 +128,7 @@ int qcow2_check_room(struct qcow2 *q)
 	if (rc || q->h.refcount_order > 4 ||
 	    (q->h.refcount_order == 4 && !q->h.nb_snapshots))
 		return rc;
-	rc = qcow2_flush(q->node);
-	if (!rc)
-		rc = qcow2_walk(q, &q->l1, crowd_add, &crowd);
+	rc = qcow2_walk(q, &q->l1, crowd_add, &crowd);
 	lock_take(&q->node->meta);
 	if (!rc)
 		rc = crowd_check(q, &crowd);
