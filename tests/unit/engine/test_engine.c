@@ -428,6 +428,22 @@ static void test_bytes_that_cant_be_locked(void **state)
 	assert_int_equal(engine_blockdev_del(engine, "bytes", &err), 0);
 }
 
+/* What the guest let go of is found by a check only where it counts still. */
+static void test_check(void **state)
+{
+	struct check_report report;
+
+	(void)state;
+	write_mib(0, 0x10);
+	write_mib(7, 0x10);
+	assert_int_equal(engine_flush(engine, "disk0", &err), 0);
+	assert_int_equal(engine_zero(engine, "disk0", 0, MIB, true, &err), 0);
+	assert_int_equal(engine_check_node(engine, "#block001", &report, &err),
+			 0);
+	assert_int_equal(report.allocated_clusters, MIB >> 16);
+	assert_int_equal(report.leaks + report.corruptions, 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -441,6 +457,7 @@ int main(void)
 		TEST(test_snapshot_read_only),
 		TEST(test_guest_errors),
 		TEST(test_resize),
+		TEST(test_check),
 		TEST(test_block_status),
 		TEST(test_queries),
 		TEST(test_stop_and_cont),

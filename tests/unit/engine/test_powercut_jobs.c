@@ -6,6 +6,7 @@
 #include <semaphore.h>
 #include <time.h>
 
+#include "engine/engine_impl.h"
 #include "engine/tools.h"
 #include "tests/unit/powercut_chain.h"
 
@@ -154,12 +155,80 @@ static void commit_active_cancelled(struct world *w)
 	job_wait(w, 5);
 }
 
+/* --- a commit at once, and a guest that never waits --- */
+
+static struct {
+	struct world *world;
+	struct gate *gate;
+	bool emptied;		/* the overlay */
+	bool flushed;		/* by the guest, since */
+} at_once;
+
+static bool guest_is_held(void)
+{
+	bool held;
+
+	lock_take(&at_once.gate->lock);
+	held = at_once.gate->held;
+	lock_drop(&at_once.gate->lock);
+	return held;
+}
+
+/* On the job's thread: an error is an operation that never ends. */
+static void write_at_once(struct world *w)
+{
+	struct err err = ERR_INIT;
+	size_t op;
+
+	fill_stamps(w->buf, SECTOR);
+	op = history_write(&w->cut.h, guest_disk(&w->cut), 0, SECTOR, w->buf);
+	if (!engine_write(w->engine, DRIVE, 0, SECTOR, w->buf, false, &err))
+		history_end(&w->cut.h, op);
+}
+
+static void flush_at_once(struct world *w)
+{
+	struct err err = ERR_INIT;
+	size_t op = history_flush(&w->cut.h, guest_disk(&w->cut));
+
+	if (!engine_flush(w->engine, DRIVE, &err))
+		history_end(&w->cut.h, op);
+}
+
+/* The guest writes behind each flush of base, also behind the last before it
+ * is held; and flushes when the overlay is empty, before base is flushed any
+ * more. */
+static int at_once_hook(const struct file *f, enum file_op op, uint64_t off,
+			uint64_t len, const void *buf)
+{
+	const char *name = recorder_name(f->path);
+	bool base = op == FILE_OP_FLUSH && !strcmp(name, "l2");
+	int rc;
+
+	if (op == FILE_OP_TRUNCATE && !strcmp(name, "l3"))
+		at_once.emptied = true;
+	if (base && at_once.emptied && !at_once.flushed && !guest_is_held()) {
+		at_once.flushed = true;
+		flush_at_once(at_once.world);
+	}
+	rc = recorder_hook(f, op, off, len, buf);
+	if (base && !at_once.emptied && !guest_is_held())
+		write_at_once(at_once.world);
+	return rc;
+}
+
 static void commit_at_once(struct world *w)
 {
 	struct err err = ERR_INIT;
 
+	at_once.world = w;
+	at_once.gate = &drive_find(&w->engine->graph, DRIVE)->gate;
+	at_once.emptied = at_once.flushed = false;
+	file_set_hook(at_once_hook);
 	must(engine_commit_sync(w->engine, &(struct sync_options){
 			.device = DRIVE }, &err), &err);
+	file_set_hook(recorder_hook);
+	assert_true(at_once.flushed);
 }
 
 static void snapshot(struct world *w)

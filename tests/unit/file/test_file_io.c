@@ -49,6 +49,11 @@ int fdatasync(int fd)
 	return host_fails() ? -1 : (int)syscall(SYS_fdatasync, fd);
 }
 
+int fsync(int fd)
+{
+	return host_fails() ? -1 : (int)syscall(SYS_fsync, fd);
+}
+
 int ftruncate(int fd, off_t size)
 {
 	return host_fails() ? -1 : (int)syscall(SYS_ftruncate, fd, size);
@@ -150,8 +155,10 @@ static void errors_of_the_host(void **state)
 	assert_true(data && len == 10);
 	host_error = EIO;
 	assert_int_equal(file_flush(f), -EIO);
+	assert_int_equal(file_sync_dir("a"), -EIO);
 	host_error = 0;
 	assert_int_equal(file_flush(f), -EIO);
+	assert_int_equal(file_sync_dir("a"), 0);
 	interrupts = 4;
 	assert_int_equal(file_truncate(f, 100), 0);
 	interrupts = 4;
