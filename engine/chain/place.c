@@ -100,8 +100,10 @@ static int place_fill(struct places *p, struct place *out)
 	int rc;
 
 	p->culprit = out->node;
-	rc = (drv->places ? drv->places : drv->map)(out->node, out->off,
-						    out->len, &run);
+	if (drv->places)
+		rc = drv->places(out->node, out->off, out->len, &run);
+	else
+		rc = drv->map(out->node, out->off, out->len, &run);
 	if (rc)
 		return rc;
 	out->len = run.len;
