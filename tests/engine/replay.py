@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Replays a scenario file: see scenarios/README.md."""
 
+import contextlib
 import json
 import os
 import re
@@ -232,10 +233,15 @@ class Replay:
         """A new connection; its greeting."""
         if self.wire:
             self.wire.close()
-        path = os.path.join(self.d, "qmp.sock")
-        while self.daemon and not os.path.exists(path):
-            assert self.daemon.poll() is None, "ended early"
-        self.wire = qmpsock.Qmp(path, negotiate=False)
+        self.wire = None
+        while not self.wire:
+            assert not self.daemon or self.daemon.poll() is None, \
+                "ended early"
+            # There before it listens, and before that not at all.
+            with contextlib.suppress(FileNotFoundError,
+                                     ConnectionRefusedError):
+                self.wire = qmpsock.Qmp(os.path.join(self.d, "qmp.sock"),
+                                        negotiate=False)
         return [json.dumps(self.wire.greeting)]
 
     def say(self, text, count):
