@@ -62,7 +62,7 @@ enum file_op {
 /* Tests put faults and recorders in front of the host: called before every
  * operation; a negative result is returned instead of doing it. @buf is the
  * data of a write, else NULL. For FILE_OP_SYNC_DIR the file is but a name. NULL
- * removes it. Set while nothing is running. */
+ * removes it. What is under way has met the one before. */
 typedef int file_hook(const struct file *f, enum file_op op, uint64_t off,
 		      uint64_t len, const void *buf);
 void file_set_hook(file_hook *hook);

@@ -29,17 +29,19 @@
 /* Never written; not const, so that it takes no room in the program. */
 static _Alignas(4096) uint8_t zeroes[256u << 10];
 
-static file_hook *hook;
+static file_hook *_Atomic hook;
 
 void file_set_hook(file_hook *new_hook)
 {
-	hook = new_hook;
+	atomic_store(&hook, new_hook);
 }
 
 int file_hooked(const struct file *f, enum file_op op, uint64_t off,
 		uint64_t len, const void *buf)
 {
-	return hook ? hook(f, op, off, len, buf) : 0;
+	file_hook *now = atomic_load_explicit(&hook, memory_order_relaxed);
+
+	return now ? now(f, op, off, len, buf) : 0;
 }
 
 static bool again(void)

@@ -1,6 +1,7 @@
 /* test_jobs_ignore.c - errors of jobs: what is tried again, what is left out,
  * and which piece of the disk they are about.
  */
+#include "tests/unit/guest_thread.h"
 #include "tests/unit/jobs_fault.h"
 
 #include <errno.h>
@@ -193,6 +194,11 @@ static struct {
 	int errnum;
 } late;
 
+static void write_late(void *world)
+{
+	world_write(world, 65536, 65536);
+}
+
 /* While base is made durable for the last time the guest writes, and that
  * does not reach base. */
 static int late_write(const struct file *f, enum file_op op, uint64_t off,
@@ -205,7 +211,7 @@ static int late_write(const struct file *f, enum file_op op, uint64_t off,
 		return 0;
 	if (op == FILE_OP_FLUSH && atomic_exchange(&late.armed, false)) {
 		late.error = late.errnum;
-		world_write(late.world, 65536, 65536);
+		guest_thread(write_late, late.world);
 		late.error = 0;
 	}
 	return op == FILE_OP_WRITE ? -late.error : 0;

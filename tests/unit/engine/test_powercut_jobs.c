@@ -8,6 +8,7 @@
 
 #include "engine/engine_impl.h"
 #include "engine/tools.h"
+#include "tests/unit/guest_thread.h"
 #include "tests/unit/powercut_chain.h"
 
 #define BUDGET 150
@@ -174,9 +175,10 @@ static bool guest_is_held(void)
 	return held;
 }
 
-/* On the job's thread: an error is an operation that never ends. */
-static void write_at_once(struct world *w)
+/* An error is an operation that never ends. */
+static void write_at_once(void *world)
 {
+	struct world *w = world;
 	struct err err = ERR_INIT;
 	size_t op;
 
@@ -186,8 +188,9 @@ static void write_at_once(struct world *w)
 		history_end(&w->cut.h, op);
 }
 
-static void flush_at_once(struct world *w)
+static void flush_at_once(void *world)
 {
+	struct world *w = world;
 	struct err err = ERR_INIT;
 	size_t op = history_flush(&w->cut.h, guest_disk(&w->cut));
 
@@ -209,11 +212,11 @@ static int at_once_hook(const struct file *f, enum file_op op, uint64_t off,
 		at_once.emptied = true;
 	if (base && at_once.emptied && !at_once.flushed && !guest_is_held()) {
 		at_once.flushed = true;
-		flush_at_once(at_once.world);
+		guest_thread(flush_at_once, at_once.world);
 	}
 	rc = recorder_hook(f, op, off, len, buf);
 	if (base && !at_once.emptied && !guest_is_held())
-		write_at_once(at_once.world);
+		guest_thread(write_at_once, at_once.world);
 	return rc;
 }
 
