@@ -6,7 +6,6 @@
 #include <string.h>
 
 #include "engine/chain/format.h"
-#include "engine/chain/graph.h"
 #include "engine/util/mem.h"
 #include "engine/util/str.h"
 
@@ -104,18 +103,14 @@ int node_open_file(struct node **out, struct file *file,
 	return 0;
 }
 
-static enum lock_role role_of(bool writable)
-{
-	return writable ? LOCKS_WRITE : LOCKS_READ;
-}
-
 int node_open(struct node **out, const struct node_options *o,
 	      struct err *err)
 {
 	struct file_options fo = {
 		.path = o->path,
 		.writable = !o->read_only,
-		.role = o->no_lock ? LOCKS_NONE : role_of(!o->read_only),
+		.role = o->no_lock ? LOCKS_NONE :
+			o->read_only ? LOCKS_READ : LOCKS_WRITE,
 		.cache = o->cache,
 	};
 	struct file *file;
@@ -146,46 +141,4 @@ struct file *node_detach(struct node *node)
 	node->file = NULL;
 	node_free(node);
 	return file;
-}
-
-static int make_writable(struct node *node, struct err *err)
-{
-	struct err back = ERR_INIT;
-
-	if (file_set_writable(node->file, true, role_of(true), err))
-		return -1;
-	if (node->drv->make_writable(node, err)) {
-		file_set_writable(node->file, false, role_of(false), &back);
-		return -1;
-	}
-	return 0;
-}
-
-static int make_read_only(struct node *node, struct err *err)
-{
-	int rc = node->drv->settle(node);
-
-	if (rc)
-		return err_sys(err, rc, "Could not flush '%s'",
-			       node->file->path);
-	return file_set_writable(node->file, false, role_of(false), err);
-}
-
-int node_set_writable(struct node *node, bool writable, struct err *err)
-{
-	int rc;
-
-	if (node->read_only != writable)
-		return 0;
-	if (writable && node->file_read_only)
-		return err_set(err, ERR_GENERIC, "Block node is read-only");
-	if (writable && node->file->role == LOCKS_NONE)
-		return err_set(err, ERR_GENERIC, "force-share=on can only be "
-			       "used with read-only images");
-	if (node->graph)
-		graph_hold(node);
-	rc = writable ? make_writable(node, err) : make_read_only(node, err);
-	if (!rc)
-		node->read_only = !writable;
-	return rc;
 }
