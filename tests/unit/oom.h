@@ -1,6 +1,6 @@
 /* oom.h - the allocator of the program that includes it, which fails where a
- * test says. A sanitizer has an allocator of its own, and so has valgrind: there
- * nothing fails, and OOM_WORKS is false. */
+ * test says. A sanitizer has an allocator of its own, and so has valgrind:
+ * there nothing fails, and OOM_WORKS is false. */
 #ifndef BLKMON_TESTS_OOM_H
 #define BLKMON_TESTS_OOM_H
 
