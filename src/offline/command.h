@@ -23,7 +23,7 @@ struct offline {
 	struct node_options node;	/* how to open the (first) image */
 	/* options */
 	const char *base;
-	const char *format;		/* of another image than the first */
+	const char *format;		/* of another file than the first */
 	const char *words;		/* options of a file to be made */
 	bool json, bar, help, force, quiet, strict, unsafe;
 	int progress_fd;		/* -1: none */
@@ -35,30 +35,31 @@ struct offline {
 /* Says what is wrong; 1, the exit status of most. */
 int offline_fail(const struct err *err);
 
-/* Values of options: 0, or -1 and said. */
-int offline_take_size(const char *value, uint64_t *out);
-int offline_take_fd(const char *value, int *out);
-int offline_take_output(struct offline *o, const char *value);
-
 /* What goes on until a signal comes shows how far it is; @arg is the struct
  * offline. False: a signal came. */
 bool offline_progress(uint64_t done, uint64_t total, void *arg);
 /* Ends the row that it may have shown. */
 void offline_progress_end(struct offline *o);
 
-/* Each subcommand that has a file of its own: its options, what they mean to
- * it (0, or -1: none of its), and the work; returns the exit status. */
+/* Options of more than one. */
+#define OFFLINE_PROGRESS_ROWS                                                  \
+	{ NULL, 'p', .help = "show a bar, at a terminal" },                    \
+	{ "progress", OPT_PROGRESS, "FD",                                      \
+	  .help = "write bytes done and bytes in all to a descriptor" }
+#define OFFLINE_OUTPUT_ROWS                                                    \
+	{ "json", OPT_JSON, .help = "as JSON" },                               \
+	{ "output", OPT_OUTPUT, "FORM", .words = "human|json",                 \
+	  .help = "the same, as qemu-img has it" }
+
+/* Each subcommand that has a file of its own: its options, and the work; it
+ * returns the exit status. */
 extern const struct option_row map_rows[];
-int map_take(struct offline *o, int option, const char *value);
 int map_run(struct offline *o);
 extern const struct option_row compare_rows[];
-int compare_take(struct offline *o, int option, const char *value);
 int compare_run(struct offline *o);
 extern const struct option_row measure_rows[];
-int measure_take(struct offline *o, int option, const char *value);
 int measure_run(struct offline *o);
 extern const struct option_row rebase_rows[];
-int rebase_take(struct offline *o, int option, const char *value);
 int rebase_run(struct offline *o);
 
 #endif

@@ -15,39 +15,12 @@ const struct option_row compare_rows[] = {
 	{ NULL, 'F', "FORMAT", .words = "qcow2|raw",
 	  .help = "the format of the second image" },
 	{ NULL, 's', .help = "strict: fail on different sizes or allocation" },
-	{ NULL, 'p', .help = "show a bar, at a terminal" },
-	{ "progress", OPT_PROGRESS, "FD",
-	  .help = "write bytes done and bytes in all to a descriptor" },
+	OFFLINE_PROGRESS_ROWS,
 	{ "quiet", 'q', .help = "let the exit status alone say it" },
 	{ "force-share", 'U',
 	  .help = "look even while another program writes an image" },
 	{ 0 }
 };
-
-int compare_take(struct offline *o, int option, const char *value)
-{
-	switch (option) {
-	case 'F':
-		o->format = value;
-		return 0;
-	case 's':
-		o->strict = true;
-		return 0;
-	case 'p':
-		o->bar = true;
-		return 0;
-	case OPT_PROGRESS:
-		return offline_take_fd(value, &o->progress_fd);
-	case 'q':
-		o->quiet = true;
-		return 0;
-	case 'U':
-		o->node.no_lock = true;
-		return 0;
-	default:
-		return -1;
-	}
-}
 
 static int compare_say(const struct offline *o, const struct compare_result *r)
 {

@@ -16,31 +16,9 @@ const struct option_row map_rows[] = {
 	{ "max-length", OPT_LENGTH, "N", .help = "how much (all)" },
 	{ "force-share", 'U',
 	  .help = "look even while another program writes the image" },
-	{ "json", OPT_JSON, .help = "as JSON" },
-	{ "output", OPT_OUTPUT, "FORM", .words = "human|json",
-	  .help = "the same, as qemu-img has it" },
+	OFFLINE_OUTPUT_ROWS,
 	{ 0 }
 };
-
-int map_take(struct offline *o, int option, const char *value)
-{
-	switch (option) {
-	case OPT_OFFSET:
-		return offline_take_size(value, &o->offset);
-	case OPT_LENGTH:
-		return offline_take_size(value, &o->length);
-	case 'U':
-		o->node.no_lock = true;
-		return 0;
-	case OPT_JSON:
-		o->json = true;
-		return 0;
-	case OPT_OUTPUT:
-		return offline_take_output(o, value);
-	default:
-		return -1;
-	}
-}
 
 struct map_list {
 	struct offline *o;

@@ -25,35 +25,9 @@ const struct option_row measure_rows[] = {
 	{ "size", OPT_SIZE, "N", .help = "of an empty disk, without IMAGE" },
 	{ "force-share", 'U',
 	  .help = "look even while another program writes the image" },
-	{ "json", OPT_JSON, .help = "as JSON" },
-	{ "output", OPT_OUTPUT, "FORM", .words = "human|json",
-	  .help = "the same, as qemu-img has it" },
+	OFFLINE_OUTPUT_ROWS,
 	{ 0 }
 };
-
-int measure_take(struct offline *o, int option, const char *value)
-{
-	switch (option) {
-	case 'O':
-		o->format = value;
-		return 0;
-	case 'o':
-		o->words = value;
-		return 0;
-	case OPT_SIZE:
-		return offline_take_size(value, &o->size);
-	case 'U':
-		o->node.no_lock = true;
-		return 0;
-	case OPT_JSON:
-		o->json = true;
-		return 0;
-	case OPT_OUTPUT:
-		return offline_take_output(o, value);
-	default:
-		return -1;
-	}
-}
 
 /* --- the options of the file to be made --- */
 

@@ -241,9 +241,7 @@ static const struct option_row common_rows[] = {
 static const struct option_row commit_rows[] = {
 	{ NULL, 'b', "BASE", .takes = OPTION_FILE,
 	  .help = "into BASE; the image keeps its content" },
-	{ NULL, 'p', .help = "show a bar, at a terminal" },
-	{ "progress", OPT_PROGRESS, "FD",
-	  .help = "write bytes done and bytes in all to a descriptor" },
+	OFFLINE_PROGRESS_ROWS,
 	{ "force", OPT_FORCE,
 	  .help = "even where internal snapshots change, or overlays\n"
 		"that are not open" },
@@ -263,7 +261,7 @@ static const struct option_row cat_rows[] = {
 
 /* --- what they mean --- */
 
-int offline_take_size(const char *value, uint64_t *out)
+static int offline_take_size(const char *value, uint64_t *out)
 {
 	const char *end = value;
 
@@ -273,7 +271,7 @@ int offline_take_size(const char *value, uint64_t *out)
 	return -1;
 }
 
-int offline_take_fd(const char *value, int *out)
+static int offline_take_fd(const char *value, int *out)
 {
 	char *end;
 	long fd;
@@ -289,7 +287,7 @@ int offline_take_fd(const char *value, int *out)
 	return 0;
 }
 
-int offline_take_output(struct offline *o, const char *value)
+static int offline_take_output(struct offline *o, const char *value)
 {
 	int n = option_word("human|json", value);
 
@@ -299,44 +297,6 @@ int offline_take_output(struct offline *o, const char *value)
 	return n < 0 ? -1 : 0;
 }
 
-static int commit_take(struct offline *o, int option, const char *value)
-{
-	switch (option) {
-	case 'b':
-		o->base = value;
-		return 0;
-	case 'p':
-		o->bar = true;
-		return 0;
-	case OPT_PROGRESS:
-		return offline_take_fd(value, &o->progress_fd);
-	case OPT_FORCE:
-		o->force = true;
-		return 0;
-	default:
-		return -1;
-	}
-}
-
-static int info_take(struct offline *o, int option, const char *value)
-{
-	(void)value;
-	o->json = option == OPT_JSON;
-	return o->json ? 0 : -1;
-}
-
-static int cat_take(struct offline *o, int option, const char *value)
-{
-	switch (option) {
-	case OPT_OFFSET:
-		return offline_take_size(value, &o->offset);
-	case OPT_LENGTH:
-		return offline_take_size(value, &o->length);
-	default:
-		return -1;
-	}
-}
-
 /* --- the table --- */
 
 static const struct subcommand {
@@ -344,27 +304,26 @@ static const struct subcommand {
 	const struct option_row *rows;		/* of its own */
 	const char *operands;
 	unsigned images_min, images_max;
-	int (*take)(struct offline *o, int option, const char *value);
 	int (*run)(struct offline *o);
 	/* instead: one that opens no chain and has none of common_rows */
 	int (*run_alone)(int argc, char **argv, struct signals *signals);
 	const char *help;
 } subcommands[] = {
-	{ "commit", commit_rows, "IMAGE", 1, 1, commit_take, run_commit, NULL,
+	{ "commit", commit_rows, "IMAGE", 1, 1, run_commit, NULL,
 	  "write the image into its backing file, and empty it" },
-	{ "info", info_rows, "IMAGE", 1, 1, info_take, run_info, NULL,
+	{ "info", info_rows, "IMAGE", 1, 1, run_info, NULL,
 	  "show the image and all images below it" },
-	{ "cat", cat_rows, "IMAGE", 1, 1, cat_take, run_cat, NULL,
+	{ "cat", cat_rows, "IMAGE", 1, 1, run_cat, NULL,
 	  "write what a guest would read to standard output" },
-	{ "check", check_rows, "IMAGE", 1, 1, NULL, NULL, check_run,
+	{ "check", check_rows, "IMAGE", 1, 1, NULL, check_run,
 	  "say what is wrong with the image, and mend it" },
-	{ "map", map_rows, "IMAGE", 1, 1, map_take, map_run, NULL,
+	{ "map", map_rows, "IMAGE", 1, 1, map_run, NULL,
 	  "show where the bytes of the disk lie, in which file" },
-	{ "compare", compare_rows, "A B", 2, 2, compare_take, compare_run,
+	{ "compare", compare_rows, "A B", 2, 2, compare_run,
 	  NULL, "say whether two disks read the same" },
-	{ "measure", measure_rows, "[IMAGE]", 0, 1, measure_take, measure_run,
+	{ "measure", measure_rows, "[IMAGE]", 0, 1, measure_run,
 	  NULL, "say how large a file the disk needs" },
-	{ "rebase", rebase_rows, "IMAGE", 1, 1, rebase_take, rebase_run, NULL,
+	{ "rebase", rebase_rows, "IMAGE", 1, 1, rebase_run, NULL,
 	  "give the image another backing file" },
 };
 
@@ -436,28 +395,92 @@ static void add_data_file(struct offline *o, const char *path)
 	o->node.data_files = files;
 }
 
-/* What all of them take, and the rest by @sub. */
-static int offline_take(struct offline *o, const struct subcommand *sub,
-			int option, const char *value)
+/* What the option is kept in, where that is all there is to it: one that comes
+ * with different subcommands means the same to them. */
+static bool *offline_flag(struct offline *o, int option)
 {
 	switch (option) {
 	case 'h':
-		o->help = true;
-		return 0;
-	case 'f':
-		o->node.format = value;
-		return 0;
+		return &o->help;
+	case 'p':
+		return &o->bar;
+	case 'q':
+		return &o->quiet;
+	case 's':
+		return &o->strict;
+	case 'u':
+		return &o->unsafe;
+	case 'U':
+		return &o->node.no_lock;
+	case OPT_FORCE:
+		return &o->force;
+	case OPT_JSON:
+		return &o->json;
 	case OPT_PROBE:
-		o->node.probe_backing = true;
-		return 0;
+		return &o->node.probe_backing;
+	default:
+		return NULL;
+	}
+}
+
+static const char **offline_text(struct offline *o, int option)
+{
+	switch (option) {
+	case 'b':
+		return &o->base;
+	case 'f':
+		return &o->node.format;
+	case 'F':
+	case 'O':
+		return &o->format;
+	case 'o':
+		return &o->words;
 	case OPT_BACKING_FORMAT:
-		o->node.backing_format = value;
+		return &o->node.backing_format;
+	default:
+		return NULL;
+	}
+}
+
+static uint64_t *offline_number(struct offline *o, int option)
+{
+	switch (option) {
+	case OPT_OFFSET:
+		return &o->offset;
+	case OPT_LENGTH:
+		return &o->length;
+	case OPT_SIZE:
+		return &o->size;
+	default:
+		return NULL;
+	}
+}
+
+/* getopt() lets pass what the subcommand's rows have. 0, or -1 and said. */
+static int offline_take(struct offline *o, int option, const char *value)
+{
+	bool *flag = offline_flag(o, option);
+	const char **text = offline_text(o, option);
+	uint64_t *number = offline_number(o, option);
+
+	if (flag)
+		*flag = true;
+	if (text)
+		*text = value;
+	if (flag || text)
 		return 0;
+	if (number)
+		return offline_take_size(value, number);
+	switch (option) {
+	case OPT_PROGRESS:
+		return offline_take_fd(value, &o->progress_fd);
+	case OPT_OUTPUT:
+		return offline_take_output(o, value);
 	case OPT_DATA_FILE:
 		add_data_file(o, value);
 		return 0;
 	default:
-		return option == '?' ? -1 : sub->take(o, option, value);
+		return -1;
 	}
 }
 
@@ -490,7 +513,7 @@ static int offline_parse(struct offline *o, const struct subcommand *sub,
 	argv[0] = whole;	/* getopt() says who complains */
 	while (!rc && (option = getopt_long(argc, argv, letters, longs,
 					    NULL)) != -1)
-		rc = offline_take(o, sub, option, optarg);
+		rc = offline_take(o, option, optarg);
 	free(longs);
 	free(letters);
 	free(whole);

@@ -12,43 +12,13 @@ const struct option_row rebase_rows[] = {
 	{ NULL, 'F', "FORMAT", .words = "qcow2|raw",
 	  .help = "the format of BASE" },
 	{ NULL, 'u', .help = "change the header alone, unsafe" },
-	{ NULL, 'p', .help = "show a bar, at a terminal" },
-	{ "progress", OPT_PROGRESS, "FD",
-	  .help = "write bytes done and bytes in all to a descriptor" },
+	OFFLINE_PROGRESS_ROWS,
 	{ "quiet", 'q', .help = "say only what is wrong" },
 	{ "force", OPT_FORCE,
 	  .help = "even where internal snapshots change, or (-u) images that\n"
 		"have this one for their backing file" },
 	{ 0 }
 };
-
-int rebase_take(struct offline *o, int option, const char *value)
-{
-	switch (option) {
-	case 'b':
-		o->base = value;
-		return 0;
-	case 'F':
-		o->format = value;
-		return 0;
-	case 'u':
-		o->unsafe = true;
-		return 0;
-	case 'p':
-		o->bar = true;
-		return 0;
-	case OPT_PROGRESS:
-		return offline_take_fd(value, &o->progress_fd);
-	case 'q':
-		o->quiet = true;
-		return 0;
-	case OPT_FORCE:
-		o->force = true;
-		return 0;
-	default:
-		return -1;
-	}
-}
 
 int rebase_run(struct offline *o)
 {
