@@ -301,8 +301,12 @@ static int job_may_come(struct jobs *jobs, const char *id, struct err *err)
 	lock_take(&jobs->lock);
 	ending = jobs->ending;
 	lock_drop(&jobs->lock);
-	return !ending ? 0 : err_set(err, ERR_GENERIC, "Job '%s' is not "
-				     "started: the program ends", id);
+	if (!ending)
+		return 0;
+	err_set(err, ERR_GENERIC, "Job '%s' is not started: the program ends",
+		id);
+	err->errnum = ECANCELED;
+	return -1;
 }
 
 struct job *job_new(struct jobs *jobs, const struct job_kind *kind,

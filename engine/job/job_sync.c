@@ -216,6 +216,11 @@ static bool sync_is_wanted(struct job *job, const struct sync_options *o)
 	return o->progress(info.done, info.total, o->arg);
 }
 
+static void sync_cancelled(struct err *err)
+{
+	err_set(err, ERR_GENERIC, "Cancelled; the active layer is as it was");
+}
+
 /* Stays with the job to its end. A paused one ends as well. */
 static int sync_await(struct job *job, const struct sync_options *o,
 		      struct err *err)
@@ -230,8 +235,7 @@ static int sync_await(struct job *job, const struct sync_options *o,
 	if (!rc)
 		sync_is_wanted(job, o);
 	else if (err->errnum == ECANCELED)
-		err_set(err, ERR_GENERIC, "Cancelled; the active layer is as "
-			"it was");
+		sync_cancelled(err);
 	return rc;
 }
 
@@ -248,6 +252,10 @@ int sync_commit(struct jobs *jobs, const struct sync_options *o,
 	job = sync_begin(jobs, o, &found, err);
 	graph_end(jobs->graph);
 	siblings_release(&found);
+	/* given up by the one for whom it was to begin */
+	if (!job && err->errnum == ECANCELED && o->progress &&
+	    !o->progress(0, 0, o->arg))
+		sync_cancelled(err);
 	if (!job)
 		return -1;
 	rc = sync_await(job, o, err);
