@@ -44,7 +44,7 @@ int engine_check_path(struct engine *e, const struct node_options *o,
  * empty where there is none of that name. Graph not held. */
 void engine_look(struct engine *e, const char *device, struct siblings *s);
 /* Says what jobs of earlier processes left behind in @top's chain, which is a
- * disk by the name @id. Graph held. */
+ * disk by the name @id. Graph begun; pauses it. */
 void engine_tell_marks(struct engine *e, const char *id,
 		       const struct node *top);
 /* The same where a chain is opened node by node: what concerns this one. */

@@ -20,27 +20,32 @@ static void marks_add_time(struct str *s, int64_t seconds)
 		str_add(s, text);
 }
 
-/* The layer above @base, up to @top, whose file is at @path. */
+/* The layer above @base, up to @top, that is the file @id. */
 static const struct node *marks_find(const struct node *top,
-				     const struct node *base, const char *path)
+				     const struct node *base,
+				     const struct file *id)
 {
-	struct file id;
-
-	if (!chain_identify(path, &id))
-		return NULL;
 	for (const struct node *n = top; n != base; n = n->backing)
-		if (file_is_same(n->file, &id))
+		if (file_is_same(n->file, id))
 			return n;
 	return NULL;
 }
 
+/* Where the layer is gone others have carried the commit to its end. @whole:
+ * also where it is not @top itself. */
 static void tell_committing(struct engine *e, const char *id,
 			    const struct node *top, const struct node *base,
-			    const struct mark *m)
+			    const struct mark *m, bool whole)
 {
-	const struct node *from = marks_find(top, base, m->other);
+	const struct node *from;
 	struct str s = STR_INIT;
+	struct file there;
 
+	if (!chain_identify(m->other, &there))
+		return;
+	from = marks_find(top, base, &there);
+	if (!whole && from != top)
+		return;
 	str_addf(&s, "A commit of '%s' into '%s', begun ", m->other,
 		 base->file->path);
 	marks_add_time(&s, m->since);
@@ -76,39 +81,30 @@ static void tell_merged(struct engine *e, const struct node *n,
 	str_release(&s);
 }
 
-/* Where the layer is gone others have carried the commit to its end. */
-static bool is_there(const char *path)
+/* Paused: the host may be slow to say. */
+static void marks_tell(struct engine *e, const char *id, const struct node *top,
+		       bool whole)
 {
-	struct file id;
+	graph_pause(&e->graph);
+	for (const struct node *n = top; n; n = n->backing) {
+		struct mark m;
 
-	return chain_identify(path, &id);
+		mark_get(n->file, &m);
+		if (m.kind == MARK_COMMITTING)
+			tell_committing(e, id, top, n, &m, whole);
+		else if (m.kind == MARK_MERGED && (whole || n == top))
+			tell_merged(e, n, &m);
+	}
+	graph_resume(&e->graph);
 }
 
 void engine_tell_marks(struct engine *e, const char *id,
 		       const struct node *top)
 {
-	for (const struct node *n = top; n; n = n->backing) {
-		struct mark m;
-
-		mark_get(n->file, &m);
-		if (m.kind == MARK_COMMITTING && is_there(m.other))
-			tell_committing(e, id, top, n, &m);
-		else if (m.kind == MARK_MERGED)
-			tell_merged(e, n, &m);
-	}
+	marks_tell(e, id, top, true);
 }
 
 void engine_tell_marks_of(struct engine *e, const struct node *node)
 {
-	struct mark m;
-
-	mark_get(node->file, &m);
-	if (m.kind == MARK_MERGED)
-		tell_merged(e, node, &m);
-	for (const struct node *n = node->backing; n; n = n->backing) {
-		mark_get(n->file, &m);
-		if (m.kind == MARK_COMMITTING &&
-		    marks_find(node, node->backing, m.other))
-			tell_committing(e, node->name, node, n, &m);
-	}
+	marks_tell(e, node->name, node, false);
 }
