@@ -57,7 +57,8 @@ class Disk:
     def new_file(self):
         name = "%d.qcow2" % len(self.files)
         if self.rng and self.rng.random() < 0.5:
-            name = names.odd(self.rng, name)
+            kind = names.long if self.rng.random() < 0.15 else names.odd
+            name = kind(self.rng, name)
         self.files.append(self.path(name))
         return self.files[-1]
 

@@ -16,6 +16,7 @@ class Axes:
 
     def __init__(self, rng):
         self.names = rng.random() < 0.35
+        self.long_names = self.names and rng.random() < 0.4
         self.extern = rng.random() < 0.25
         self.graph = rng.random() < 0.3
         self.inside = rng.random() < 0.35
@@ -26,11 +27,13 @@ class Axes:
             self.met[key] = self.met.get(key, 0) + 1
 
 
-def random_options(rng, size, overlay):
+def random_options(rng, size, overlay, long_names=False):
     """qemu-img create options for a qcow2 layer, and whether it is v3."""
-    # 512-byte clusters make QEMU itself slow: for small disks only.
-    bits = rng.choice([9, 10, 12, 12, 13, 14, 16, 16, 16, 16, 18, 20, 21]
-                      if size <= 3 * MIB else [12, 14, 16, 16, 16, 18, 20, 21])
+    # 512-byte clusters make QEMU itself slow: for small disks only. Long
+    # names of the backing file and the data file do not fit into one.
+    bits = rng.choice([12, 14, 16, 16, 16, 18, 20, 21]
+                      if long_names or size > 3 * MIB else
+                      [9, 10, 12, 12, 13, 14, 16, 16, 16, 16, 18, 20, 21])
     opts = {"cluster_size": 1 << bits}
     if rng.random() < 0.2:
         opts["compat"] = "0.10"
@@ -70,6 +73,8 @@ class Maker:
         if not self.axes.names or self.rng.random() < 0.3:
             return plain
         self.axes.meet("odd name")
+        if self.axes.long_names and self.rng.random() < 0.3:
+            return names.long(self.rng, plain)
         return names.odd(self.rng, plain)
 
     def fresh_path(self, name):
@@ -121,7 +126,8 @@ class Maker:
 
     def overlay(self, path, size, parent):
         """An empty qcow2 image; parent may be None."""
-        opts = random_options(self.rng, size, parent is not None)
+        opts = random_options(self.rng, size, parent is not None,
+                              self.axes.long_names)
         layer = model.Layer(path, "qcow2", size, parent)
         layer.old = "compat" in opts
         layer.bits = opts.get("refcount_bits", 16)

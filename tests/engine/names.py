@@ -13,14 +13,17 @@ ODD = [
 
 
 def odd(rng, tag):
-    """A name that has tag in it: of one kind, of two, or a long one."""
+    """A name that has tag in it: of one kind or of two."""
     name = rng.choice(ODD) % tag
     if rng.random() < 0.3:
         name = rng.choice(ODD) % name
-    if rng.random() < 0.15:
-        name += "\xe9".join("x" * 9 for _ in range(30))
-        name = name.encode()[:200].decode(errors="ignore")
     return name
+
+
+def long(rng, tag):
+    """As long as some programs forget that a name may be."""
+    name = odd(rng, tag) + "\xe9".join("x" * 9 for _ in range(30))
+    return name.encode()[:200].decode(errors="ignore")
 
 
 def for_qemu(path):

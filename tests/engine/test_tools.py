@@ -37,7 +37,8 @@ def each_seed(test, count=CHAINS):
 def make_world(rng, where):
     """Plain names and no data files: qemu-img is asked by path alone."""
     axes = Axes(rng)
-    axes.names = axes.extern = axes.graph = False
+    axes.names = axes.long_names = False
+    axes.extern = axes.graph = False
     return Maker(rng, where, axes).world()
 
 
