@@ -49,14 +49,15 @@ void job_images_release(struct job_images *im)
 {
 	struct err err = ERR_INIT;
 
-	if (im->to == im->base && im->done)
-		mark_clear(im->base->file);
 	if (im->to->drv->cut && !im->to->read_only) {
 		graph_hold(im->to);
 		im->to->drv->cut(im->to, im->bytes);
 	}
 	if (im->was_read_only && node_set_writable(im->to, false, &err) < 0)
 		event_notice(im->jobs->events, "%s", err.text);
+	/* Behind the last flush, which would have to write the inode else. */
+	if (im->to == im->base && im->done)
+		mark_clear(im->base->file);
 	graph_forget_maps(im->jobs->graph);
 	graph_unclaim(im->jobs->graph, im->owner);
 	graph_put(im->top);
