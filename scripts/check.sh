@@ -86,7 +86,8 @@ memcheck()
 {
 	export BLKMON_CRASH=0
 	printf '%s\0' "$@" | side_by_side valgrind -q --error-exitcode=99 \
-		--leak-check=full --errors-for-leak-kinds=definite,possible
+		--leak-check=full --errors-for-leak-kinds=definite,possible \
+		--suppressions=tests/valgrind.supp
 }
 
 # What one of the fuzzers found and said stands in a folder of its own.

@@ -30,15 +30,9 @@
 #include "tests/unit/qcow2_judge.h"
 #include "tests/unit/recorder.h"
 #include "tests/unit/scratch.h"
+#include "tests/unit/slow.h"
 
 #define GUEST "guest"
-
-/* A build that is several times slower. */
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-#define CUT_SLOW 8u
-#else
-#define CUT_SLOW 1u
-#endif
 
 struct powercut {
 	struct history h;
@@ -76,14 +70,11 @@ static inline int cut_enter(void **state)
 	const char *seed = getenv("BLKMON_SEED");
 	const char *factor = getenv("BLKMON_CRASH");
 
-	/* what reaches a real disk is not looked at */
-	if (!getenv("TMPDIR") && !access("/dev/shm", W_OK))
-		setenv("TMPDIR", "/dev/shm", 1);
 	if (seed)
 		cut_seed = strtoull(seed, NULL, 0);
 	if (factor)
 		cut_factor = (unsigned)strtoul(factor, NULL, 0);
-	return scratch_enter(state);
+	return scratch_enter_memory(state);
 }
 
 /* Teardown of the group. */
@@ -112,7 +103,7 @@ static inline void cut_init(struct powercut *c, const char *what,
 	c->rnd = cut_seed;
 	for (; *what; what++)
 		c->rnd = c->rnd * 31 + (unsigned char)*what;
-	c->budget = budget * cut_factor / CUT_SLOW;
+	c->budget = budget * cut_factor / SLOW_BUILD;
 	history_init(&c->h);
 	if (system("rm -rf cut && mkdir cut"))
 		abort();
@@ -553,7 +544,7 @@ static inline void judge_all(struct powercut *c)
 	left = 2 * flushes + writes;
 	left = c->budget > left ? c->budget - left : 0;
 	many = (unsigned)(left / 2 / (flushes + 1)) +
-	       (cut_factor / CUT_SLOW ? 3 : 0);
+	       (cut_factor / SLOW_BUILD ? 3 : 0);
 	history_rewind(&c->h);
 	while (c->h.at < c->h.events) {
 		struct op *op = &c->h.op[c->h.event[c->h.at].op];

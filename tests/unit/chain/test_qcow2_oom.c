@@ -17,13 +17,13 @@
 #include "engine/chain/node_open.h"
 #include "engine/image/qcow2/qcow2.h"
 #include "tests/unit/oom.h"
+#include "tests/unit/scratch.h"
 
 #define SECTOR 512u
 #define CLUSTERS 5000u
 #define ALLOCATIONS_MAX 5000
 
-static char dir[] = "/tmp/blkmon-oom-XXXXXX";
-static char path[64];
+static const char path[] = "x.qcow2";
 static uint8_t model[CLUSTERS * SECTOR];
 
 static void create(uint64_t size)
@@ -187,22 +187,6 @@ static void test_refcount_table_grows(void **state)
 	every_one(fill);
 }
 
-static int setup(void **state)
-{
-	(void)state;
-	if (!mkdtemp(dir))
-		return -1;
-	snprintf(path, sizeof(path), "%s/x.qcow2", dir);
-	return 0;
-}
-
-static int teardown(void **state)
-{
-	(void)state;
-	unlink(path);
-	return rmdir(dir);
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -210,5 +194,6 @@ int main(void)
 		cmocka_unit_test(test_refcount_table_grows),
 	};
 
-	return cmocka_run_group_tests(tests, setup, teardown);
+	return cmocka_run_group_tests(tests, scratch_enter_memory,
+				      scratch_leave);
 }

@@ -11,7 +11,7 @@
  */
 #include "tests/unit/powercut_chain.h"
 
-#define STRIDE (12 * CUT_SLOW)
+#define STRIDE (12 * SLOW_BUILD)
 
 struct fault {
 	const char *name;
@@ -378,7 +378,7 @@ static void run_fault(void **state)
 				break;
 			n += fault->ops == OP(FLUSH) || stride < 2 ? 1 :
 			     1 + (unsigned)cut_random(&w.cut, 2 * stride);
-		} while (cut_factor || n < 100);
+		} while (cut_factor || n < 25);
 	}
 	file_set_hook(NULL);
 	drop_world(&w);

@@ -2,6 +2,7 @@
  * the guest sees what it saw, the images stay sound.
  */
 #include "tests/unit/jobs_fault.h"
+#include "tests/unit/slow.h"
 
 #include <errno.h>
 #include <stdatomic.h>
@@ -76,7 +77,7 @@ static void every_operation_fails(struct world *w, int error,
 				  int (*start)(struct world *w,
 					       struct err *err))
 {
-	for (int n = 1;; n++) {
+	for (int n = 1;; n += slow_step()) {
 		bool well;
 
 		make_chain(w);
@@ -125,7 +126,7 @@ static void all_overlays_or_none(void **state)
 	struct world *w = *state;
 
 	fault.error = EIO;
-	for (int n = 1; n == 1 || fault.struck; n++) {
+	for (int n = 1; n == 1 || fault.struck; n += slow_step()) {
 		const char *below;
 
 		make_fork(w);

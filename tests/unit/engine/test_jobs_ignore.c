@@ -3,6 +3,7 @@
  */
 #include "tests/unit/guest_thread.h"
 #include "tests/unit/jobs_fault.h"
+#include "tests/unit/slow.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -132,7 +133,7 @@ static void assert_each_is_tried_again(struct world *w, const char *top)
 {
 	struct event ev;
 
-	for (int n = 0; n == 0 || !fault.times; n++) {
+	for (int n = 0; n == 0 || !fault.times; n += slow_step()) {
 		make_chain(w);
 		start_commit(w, top, ON_ERROR_IGNORE);
 		fault.flush = false;

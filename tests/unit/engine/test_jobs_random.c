@@ -3,6 +3,7 @@
  * many there are.
  */
 #include "tests/unit/jobs_world.h"
+#include "tests/unit/slow.h"
 
 #include <stdatomic.h>
 
@@ -232,7 +233,8 @@ static void random_chains(void **state)
 	const char *rounds = getenv("BLKMON_ROUNDS");
 	uint64_t first = seed ? strtoull(seed, NULL, 10) :
 				clock_wall_us() % 1000000;
-	uint64_t n = seed ? 1 : rounds ? strtoull(rounds, NULL, 10) : 25;
+	uint64_t n = seed ? 1 : rounds ? strtoull(rounds, NULL, 10) :
+				under_valgrind() ? 3 : 25;
 
 	for (uint64_t i = 0; i < n; i++)
 		one_round(*state, first + i);

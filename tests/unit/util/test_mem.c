@@ -17,8 +17,10 @@
 
 #include "engine/util/mem.h"
 #include "engine/util/thread.h"
+#include "tests/unit/slow.h"
 
-/* A sanitizer's shadow is larger than any limit. */
+/* A sanitizer's shadow is larger than any limit, and valgrind keeps for a
+ * while what is given back. */
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
 #define LIMITED false
 #elif defined(__has_feature)
@@ -27,7 +29,7 @@
 #endif
 #endif
 #ifndef LIMITED
-#define LIMITED true
+#define LIMITED (!under_valgrind())
 #endif
 
 #define SMALL 40
