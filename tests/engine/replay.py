@@ -13,6 +13,7 @@ import time
 
 import blk
 import qmpsock
+import shim
 
 # What the reference does not call stable.
 LOOSE = [(re.compile(r"#block\d+"), "#blockNNN"),
@@ -194,7 +195,7 @@ class Replay:
 
     def start(self, text, headless):
         self.close()
-        env = self.preload() if self.fault else None
+        env = shim.faults(self.fault) if self.fault else None
         if headless:
             self.daemon = subprocess.Popen(
                 [blk.BLKMON, *shlex.split(text)], cwd=self.d,
@@ -203,16 +204,6 @@ class Replay:
             self.session = blk.Session(*shlex.split(text), cwd=self.d,
                                        env=env)
             self.session.__enter__()
-
-    def preload(self):
-        """The environment in which the disk fails."""
-        shim = os.path.join(self.d, "faults.so")
-        out = blk.run("cc", "-shared", "-fPIC", "-D_GNU_SOURCE", "-o", shim,
-                      os.path.join(blk.HERE, "faults.c"))
-        assert out.rc == 0, out
-        return dict(os.environ, LD_PRELOAD=shim, BLKMON_FAULTS=self.fault,
-                    ASAN_OPTIONS=os.environ.get("ASAN_OPTIONS", "")
-                    + ":verify_asan_link_order=0")
 
     def set_fault(self, text):
         """From now on; what is written appears all at once."""
@@ -234,7 +225,9 @@ class Replay:
         if self.wire:
             self.wire.close()
         self.wire = None
+        deadline = time.monotonic() + blk.PATIENCE
         while not self.wire:
+            assert time.monotonic() < deadline, "it does not listen"
             assert not self.daemon or self.daemon.poll() is None, \
                 "ended early"
             # There before it listens, and before that not at all.

@@ -11,6 +11,7 @@ import pytest
 import blk
 import nbdsock
 import qmpsock
+import shim
 from blk import KIB, MIB
 
 FOREVER = 1 << 40
@@ -21,14 +22,7 @@ class Host:
 
     def __init__(self, d):
         self.fault = os.path.join(d, "fault")
-        shim = os.path.join(d, "faults.so")
-        out = blk.run("cc", "-shared", "-fPIC", "-D_GNU_SOURCE", "-o", shim,
-                      os.path.join(blk.HERE, "faults.c"))
-        assert out.rc == 0, out
-        self.env = dict(os.environ, LD_PRELOAD=shim,
-                        BLKMON_FAULTS=self.fault,
-                        ASAN_OPTIONS=os.environ.get("ASAN_OPTIONS", "")
-                        + ":verify_asan_link_order=0")
+        self.env = shim.faults(self.fault)
 
     def hang(self, kind, path):
         with open(self.fault + ".new", "w", encoding="utf-8") as stream:

@@ -122,7 +122,8 @@ def test_a_lower_limit_is_heard_at_once(big):
     _, top = big
     with blk.Session(top) as s:
         s.ok("block_stream disk0 4M")
-        s.cmd("wait disk0 done 0.5")
+        while not s.jobs()["disk0"][1]:
+            s.cmd("wait disk0 done 0.1")
         s.ok("block_job_set_speed disk0 1B")
         s.cmd("wait disk0 done 0.1")
         before = s.jobs()["disk0"]

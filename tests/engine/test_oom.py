@@ -19,6 +19,7 @@ import pytest
 import blk
 import nbdsock
 import qmpsock
+import shim
 from blk import KIB, MIB
 
 pytestmark = pytest.mark.skipif(
@@ -35,13 +36,14 @@ PLACE, PIECE = 1792 * KIB, 128 * KIB
 class Memory:
     """The other side of oom.c."""
 
-    def __init__(self, d, shim):
+    def __init__(self, d):
         path = os.path.join(d, "oom")
         with open(path, "wb") as stream:
             stream.truncate(48)
         with open(path, "r+b") as stream:
             self.map = mmap.mmap(stream.fileno(), 48)
-        self.env = dict(os.environ, LD_PRELOAD=shim, BLKMON_OOM=path)
+        self.env = dict(os.environ, LD_PRELOAD=shim.built("oom.c"),
+                        BLKMON_OOM=path)
 
     def arm(self, first, many=1, least=0):
         struct.pack_into("=qqqqqq", self.map, 0, 0, first, many, least, 0, 0)
@@ -51,15 +53,6 @@ class Memory:
         """(allocations, failures) since it was armed."""
         struct.pack_into("=q", self.map, 0, 0)
         return struct.unpack_from("=qq", self.map, 32)
-
-
-@pytest.fixture(scope="module")
-def shim(tmp_path_factory):
-    path = str(tmp_path_factory.mktemp("oom") / "oom.so")
-    out = blk.run("cc", "-O2", "-shared", "-fPIC", "-o", path,
-                  os.path.join(blk.HERE, "oom.c"))
-    assert out.rc == 0, out
-    return path
 
 
 # -------------------------------------------------------------------- scripts
@@ -153,9 +146,9 @@ def run_script(place, kind, memory, *failures):
         return blk.Out(s.argv, rc, "\n".join(s.log).encode(), said.read())
 
 
-def sweep(d, shim, chain, kind, large, samples):
+def sweep(d, chain, kind, large, samples):
     """Runs the script again and again; how often memory was out."""
-    memory = Memory(d, shim)
+    memory = Memory(d)
     memory.chain = chain
     want = blk.guest(os.path.join(chain, "l2.img"))
     place = os.path.join(d, "run")
@@ -182,15 +175,15 @@ def sweep(d, shim, chain, kind, large, samples):
 
 @pytest.mark.parametrize("large", [False, True], ids=["once", "large"])
 @pytest.mark.parametrize("kind", SCRIPTS)
-def test_script(d, shim, chain, kind, large):
-    sweep(d, shim, chain, kind, large, 12)
+def test_script(d, chain, kind, large):
+    sweep(d, chain, kind, large, 12)
 
 
 @pytest.mark.long
 @pytest.mark.parametrize("large", [False, True], ids=["once", "large"])
 @pytest.mark.parametrize("kind", SCRIPTS)
-def test_script_all(d, shim, chain, kind, large):
-    sweep(d, shim, chain, kind, large, 0)
+def test_script_all(d, chain, kind, large):
+    sweep(d, chain, kind, large, 0)
 
 
 # --------------------------------------------------------------------- guests
@@ -202,9 +195,9 @@ MISHAPS = (AssertionError, ConnectionError, BrokenPipeError, KeyError)
 class Guests:
     """A server whose clients are let down and come again."""
 
-    def __init__(self, d, shim):
+    def __init__(self, d):
         self.d = d
-        self.memory = Memory(d, shim)
+        self.memory = Memory(d)
         self.top = blk.make_chain(d, 2, size=SIZE, data=MIB)[1]
         self.nbd = os.path.join(d, "nbd.sock")
         self.model = bytearray(blk.guest(self.top))
@@ -282,8 +275,8 @@ class Guests:
                 c.ask(nbdsock.READ, 0, SIZE)
 
 
-def serve(d, shim, many, least, stride):
-    guests = Guests(d, shim)
+def serve(d, many, least, stride):
+    guests = Guests(d)
     with guests.start() as server:
         guests.sweep(server, many, least, stride)
         server.proc.send_signal(signal.SIGTERM)
@@ -298,10 +291,10 @@ def serve(d, shim, many, least, stride):
 
 
 @pytest.mark.parametrize("large", [False, True], ids=["once", "large"])
-def test_server(d, shim, large):
-    serve(d, shim, *((EVER, LARGE, 1) if large else (1, 0, 11)))
+def test_server(d, large):
+    serve(d, *((EVER, LARGE, 1) if large else (1, 0, 11)))
 
 
 @pytest.mark.long
-def test_server_all(d, shim):
-    serve(d, shim, 1, 0, 1)
+def test_server_all(d):
+    serve(d, 1, 0, 1)

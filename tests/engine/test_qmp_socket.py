@@ -592,6 +592,7 @@ def test_connects_to_one_who_listens(d, pair):
         with subprocess.Popen([blk.BLKMON, "--qmp", "unix:%s,server=off"
                                % path, pair[-1]],
                               stdin=subprocess.DEVNULL) as proc:
+            s.settimeout(blk.PATIENCE)
             conn, _ = s.accept()
             with conn:
                 conn.settimeout(blk.PATIENCE)

@@ -14,6 +14,7 @@ guests at random, on images with odd names and links that no header knows.
 does the same again, as far as the machine's own timing is the same.
 """
 
+import contextlib
 import os
 import random
 import shutil
@@ -242,9 +243,13 @@ class Mortals(Guest):
 
 
 def free_port():
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        return sock.getsockname()[1]
+    """One that the host gives to nobody who asks for any: it is free until
+    the program takes it."""
+    while True:
+        port = random.SystemRandom().randrange(20000, 30000)
+        with socket.socket() as sock, contextlib.suppress(OSError):
+            sock.bind(("127.0.0.1", port))
+            return port
 
 
 class Disk(churn.Disk):

@@ -28,7 +28,7 @@ static inline unsigned how_slow(void)
 	return under_valgrind() ? 32 : SLOW_BUILD;
 }
 
-/* From one of many operations, each of which is to fail once, to the next. */
+/* From one of many things that are all to be done to the next. */
 static inline int slow_step(void)
 {
 	return under_valgrind() ? 4 : 1;
