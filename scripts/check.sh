@@ -30,9 +30,10 @@ export TSAN_OPTIONS="${TSAN_OPTIONS:-exitcode=99}"
 export CMOCKA_MESSAGE_OUTPUT=TAP
 
 # What a sanitizer looks for does not depend on the disk, and it is slow: it
-# gets memory for a disk, and few of the random chains.
+# gets memory for a disk, few of the random chains, and more patience.
 if test -n "${SAN:-}"; then
 	export BLKMON_CHAINS="${BLKMON_CHAINS:-30}"
+	export BLKMON_PATIENCE="${BLKMON_PATIENCE:-300}"
 	if test -z "${TMPDIR:-}" && test -w /dev/shm; then
 		export TMPDIR=/dev/shm
 	fi

@@ -37,6 +37,7 @@ static struct {
 	const struct fault *fault;
 	_Atomic unsigned count, at;	/* at 0: none fails */
 	_Atomic unsigned flushes;	/* that failed */
+	_Atomic bool named;		/* the next is there */
 	char failed[32];		/* the file that the first was of */
 	_Atomic unsigned retried;	/* flushes of it after that */
 } armed;
@@ -46,6 +47,7 @@ static void note_failed_flush(const struct file *f)
 	if (armed.flushes++)
 		return;
 	snprintf(armed.failed, sizeof(armed.failed), "%.31s", f->path);
+	armed.named = true;
 }
 
 static int pass_on(const struct file *f, enum file_op op, uint64_t off,
@@ -59,7 +61,7 @@ static int fault_hook(const struct file *f, enum file_op op, uint64_t off,
 {
 	unsigned n, at = armed.at;
 
-	if (op == FILE_OP_FLUSH && armed.flushes &&
+	if (op == FILE_OP_FLUSH && armed.named &&
 	    !strcmp(f->path, armed.failed))
 		armed.retried++;
 	if (!at || !(armed.fault->ops & 1u << op))
@@ -308,6 +310,7 @@ static bool one_run(struct world *w, const struct work *work, unsigned n,
 	guest_restart(w);
 	w->may_fail = true;
 	armed.count = armed.flushes = armed.retried = 0;
+	armed.named = false;
 	armed.at = n;
 	guest_work(w, 4);
 	rc = work->run(w);
@@ -401,6 +404,7 @@ static bool one_cut(struct world *w, const struct work *work, unsigned n)
 	recorder_start(&c->h, names);
 	file_set_hook(fault_hook);
 	armed.count = armed.flushes = armed.retried = 0;
+	armed.named = false;
 	armed.at = n;
 	open_active(w, w->layer[LAYERS - 1]);
 	guest_work(w, 4);
