@@ -6,6 +6,7 @@ import select
 import signal
 import socket
 import subprocess
+import time
 from pathlib import Path
 
 import pexpect
@@ -41,14 +42,16 @@ class Line:
         self.expect(PROMPT)
 
     def elsewhere(self, text):
-        """A line that is typed at another monitor."""
+        """A line that is typed at another monitor; what it says there."""
+        said = b""
         with socket.socket(socket.AF_UNIX) as other:
             other.settimeout(PATIENCE)
             other.connect(self.socket)
             other.sendall(text.encode() + b"\n")
             other.shutdown(socket.SHUT_WR)
-            while other.recv(4096):
-                pass
+            while more := other.recv(4096):
+                said += more
+        return said
 
     def expect(self, *patterns):
         for pattern in patterns:
@@ -122,10 +125,13 @@ def test_control_c_drops_the_line_and_ends_a_wait(line):
 
 def begin_commit(line):
     """One of 2 MiB, which stands still after its first piece: it can only be
-    cancelled."""
+    cancelled. The line is there before the job is."""
     line.send('qemu-io disk0 "write -P 7 0 2M"', "wrote 2097152")
     line.child.send("x-blkmon-commit device=disk0 speed=1\r")
     line.expect("speed=1\r\n")
+    deadline = time.monotonic() + PATIENCE
+    while b"No active jobs" in line.elsewhere("info block-jobs"):
+        assert time.monotonic() < deadline
 
 
 def test_control_c_ends_a_commit(line, tmp_path):
