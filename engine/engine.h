@@ -114,6 +114,9 @@ struct snapshot_options {
 	bool force;			/* write to the file though it is the
 					   backing file of an image that is
 					   not open */
+	const char *internal;		/* none of the above but device: a
+					   snapshot of that name inside its
+					   active layer */
 	bool abort;			/* none of the above: a snapshot that
 					   fails */
 };
@@ -122,8 +125,9 @@ struct snapshot_options {
 int engine_snapshot(struct engine *e, const struct snapshot_options *o,
 		    char **formatting, struct err *err);
 
-/* Several at one point in time: all of them, or none, and then no file is left
- * that was made for it. @formatting has @n places. */
+/* Several at one point in time, in the order given: all of them, or none, and
+ * then no file is left that was made for it, and no snapshot in an image.
+ * @formatting has @n places. */
 int engine_snapshots(struct engine *e, const struct snapshot_options *o,
 		     size_t n, char **formatting, struct err *err);
 

@@ -114,25 +114,25 @@ int engine_change_backing_file(struct engine *e, const char *device,
 
 /* --- internal snapshots --- */
 
-/* From its success until graph_end() no request of the disk is under way, and
- * the graph stays as it is but is not held: who only looks need not wait. */
-static struct node *snapshot_node(struct engine *e, const char *device,
-				  struct err *err)
+struct node *internal_node(struct engine *e, const char *device,
+			   struct drive **drive, struct err *err)
 {
-	struct drive *drive;
-	struct node *node = engine_find(e, device, &drive, err);
+	struct node *node = engine_find(e, device, drive, err);
 
 	if (!node || graph_check_free(node, err))
 		return NULL;
-	if (node->read_only || !drive || !node->drv->snapshot_create) {
+	if (!*drive)
+		err_set(err, ERR_GENERIC, "Node '%s' is not the active layer "
+			"of a disk", node->name);
+	else if (!node->drv->snapshot_create)
 		err_set(err, ERR_GENERIC, "Block format '%s' used by device "
 			"'%s' does not support internal snapshots",
 			node->drv->name, device);
-		return NULL;
-	}
-	graph_hold(node);
-	graph_pause(&e->graph);
-	return node;
+	else if (node->read_only)
+		err_set(err, ERR_GENERIC, "Device '%s' is read only", device);
+	else
+		return node;
+	return NULL;
 }
 
 static bool images_matches(const struct snapshot_info *s, const char *id,
@@ -161,15 +161,13 @@ static bool snapshot_find(struct node *node, const char *id, const char *name,
 	return found;
 }
 
-static int snapshot_create(struct node *node, const char *device,
-			   const char *name, struct err *err)
+int internal_take(struct node *node, const char *device, const char *name,
+		  struct err *err)
 {
 	struct snapshot_wish wish = { .name = name,
 				      .wall_us = clock_wall_us() };
 	struct snapshot_info other;
 
-	if (!*name)
-		return err_set(err, ERR_GENERIC, "Name is empty");
 	if (!snapshot_find(node, NULL, name, &other))
 		return node->drv->snapshot_create(node, &wish, err);
 	snapshot_info_release(&other);
@@ -177,17 +175,15 @@ static int snapshot_create(struct node *node, const char *device,
 		       "exists on device '%s'", name, device);
 }
 
-int engine_snapshot_internal(struct engine *e, const char *device,
-			     const char *name, struct err *err)
+int internal_take_back(struct node *node, const char *name, struct err *err)
 {
-	struct node *node;
-	int rc = -1;
+	struct snapshot_info info;
+	int rc;
 
-	graph_begin(&e->graph);
-	node = snapshot_node(e, device, err);
-	if (node)
-		rc = snapshot_create(node, device, name, err);
-	graph_end(&e->graph);
+	if (!snapshot_find(node, NULL, name, &info))
+		return 0;
+	rc = node->drv->snapshot_delete(node, info.id, err);
+	snapshot_info_release(&info);
 	return rc;
 }
 
@@ -212,6 +208,7 @@ int engine_snapshot_delete(struct engine *e, const char *device,
 			   const char *id, const char *name,
 			   struct snapshot_info *out, struct err *err)
 {
+	struct drive *drive;
 	struct node *node;
 	int rc = -1;
 
@@ -219,9 +216,12 @@ int engine_snapshot_delete(struct engine *e, const char *device,
 		return err_set(err, ERR_GENERIC, "At least one of id and "
 			       "name must be provided");
 	graph_begin(&e->graph);
-	node = snapshot_node(e, device, err);
-	if (node)
+	node = internal_node(e, device, &drive, err);
+	if (node) {
+		graph_hold(node);
+		graph_pause(&e->graph);
 		rc = images_snapshot_delete(node, device, id, name, out, err);
+	}
 	graph_end(&e->graph);
 	return rc;
 }

@@ -50,6 +50,19 @@ void engine_tell_marks(struct engine *e, const char *id,
 /* The same where a chain is opened node by node: what concerns this one. */
 void engine_tell_marks_of(struct engine *e, const struct node *node);
 
+/* --- engine_images.c: snapshots inside images --- */
+
+/* The active layer of @device, if it can have them now; or NULL. Graph
+ * begun. */
+struct node *internal_node(struct engine *e, const char *device,
+			   struct drive **drive, struct err *err);
+/* No request of the node's disk is under way. "Snapshot with name 'i1' already
+ * exists on device 'd'"; a refused one leaves the image as it was. */
+int internal_take(struct node *node, const char *device, const char *name,
+		  struct err *err);
+/* Undoes that, before anything was written. */
+int internal_take_back(struct node *node, const char *name, struct err *err);
+
 /* --- blockdev.c; graph held --- */
 
 /* A node of driver file that has become part of another. */

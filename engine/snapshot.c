@@ -1,9 +1,11 @@
-/* snapshot.c - new overlays on top of drives, several at one moment.
+/* snapshot.c - new overlays on top of drives, and snapshots inside of them,
+ * several at one moment.
  *
  * The overlays are made, durable and open, before the guest notices anything;
  * only the switch itself holds the gates of the disks, all of them under one
- * hold, so they are of one point in time. What can fail comes before the first
- * link; if it does, what was made is taken back.
+ * hold, so they are of one point in time; inside an image a snapshot is taken
+ * then. What can fail comes before the first link; if it does, what was made
+ * is taken back, the last first.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -34,6 +36,8 @@ struct snapshot {
 				   it was open before, a reference of ours */
 	bool entered;		/* the overlay is in the graph */
 	bool closed_old;	/* the old layer was made read-only */
+	bool opened;		/* the overlay was there, and made writable */
+	struct node *inside;	/* has an internal snapshot of ours */
 	uint64_t size;		/* of the disk, when it was looked at */
 	char *backing_name;
 	bool created;		/* the file is ours to remove */
@@ -150,16 +154,27 @@ static int snapshot_check_still(const struct snapshot *s, struct err *err)
 	return graph_check_free(s->old, err);
 }
 
+static int snapshot_check_new(struct snapshot *s, struct err *err)
+{
+	if (s->o->internal)
+		return *s->o->internal ? 0 :
+		       err_set(err, ERR_GENERIC, "Name is empty");
+	if (check_format(s, err) || snapshot_check_name(s, err) ||
+	    snapshot_check_still(s, err) || check_depth(s, err))
+		return -1;
+	return s->path ? snapshot_check_file(s, err) : 0;
+}
+
 /* Graph write-held. */
 static int snapshot_look(struct snapshot *s, struct err *err)
 {
-	s->old = find_node(s, err);
+	s->old = s->o->internal ? internal_node(s->engine, s->o->device,
+						&s->drive, err) :
+				  find_node(s, err);
 	if (!s->old)
 		return -1;
 	s->size = s->old->size;
-	if (check_format(s, err) || snapshot_check_name(s, err) ||
-	    snapshot_check_still(s, err) || check_depth(s, err) ||
-	    (s->path && snapshot_check_file(s, err))) {
+	if (snapshot_check_new(s, err)) {
 		s->old = NULL;
 		return -1;
 	}
@@ -301,9 +316,9 @@ static int admit(struct snapshot *s, struct err *err)
 	if (snapshot_check_still(s, err) || snapshot_check_name(s, err))
 		return -1;
 	if (s->o->overlay) {
+		s->opened = s->overlay->read_only && !s->drive->read_only;
 		if (check_overlay(s, err) ||
-		    (!s->drive->read_only &&
-		     node_set_writable(s->overlay, true, err)))
+		    (s->opened && node_set_writable(s->overlay, true, err)))
 			return -1;
 	} else {
 		if (graph_add(&s->engine->graph, s->overlay, err))
@@ -317,11 +332,39 @@ static int admit(struct snapshot *s, struct err *err)
 	return -1;
 }
 
+/* Inside what will be the active layer once those before it are linked. Who
+ * only looks at the graph need not wait for it. */
+static int take_inside(const struct snapshot *all, struct snapshot *s,
+		       struct err *err)
+{
+	struct node *node = s->old;
+	int rc;
+
+	graph_hold(s->old);
+	if (snapshot_check_still(s, err))
+		return -1;
+	for (const struct snapshot *other = all; other < s; other++)
+		if (other->drive == s->drive && other->overlay)
+			node = other->overlay;
+	graph_pause(&s->engine->graph);
+	rc = internal_take(node, s->o->device, s->o->internal, err);
+	graph_resume(&s->engine->graph);
+	if (!rc)
+		s->inside = node;
+	return rc;
+}
+
 static void snapshot_take_back(struct snapshot *s)
 {
 	struct err err = ERR_INIT;
 
-	if (s->closed_old && node_set_writable(s->old, true, &err))
+	if (s->inside)
+		internal_take_back(s->inside, s->o->internal, &err);
+	if (s->opened)
+		node_set_writable(s->overlay, false, &err);
+	if (s->closed_old)
+		node_set_writable(s->old, true, &err);
+	if (err.class)
 		event_notice(&s->engine->events, "%s", err.text);
 }
 
@@ -342,15 +385,18 @@ static int switch_all(struct snapshot *s, size_t n, struct err *err)
 {
 	size_t i = 0;
 
-	while (i < n && !admit(&s[i], err))
+	while (i < n && !(s[i].o->internal ? take_inside(s, &s[i], err) :
+			  admit(&s[i], err)))
 		i++;
 	if (i < n) {
-		while (i-- > 0)
+		do
 			snapshot_take_back(&s[i]);
+		while (i-- > 0);
 		return -1;
 	}
 	for (i = 0; i < n; i++)
-		link_overlay(&s[i]);
+		if (s[i].overlay)
+			link_overlay(&s[i]);
 	return 0;
 }
 
@@ -381,7 +427,7 @@ static char *formatting_line(const struct snapshot *s)
 {
 	struct str line = STR_INIT;
 
-	if (s->o->existing || s->o->overlay)
+	if (s->o->existing || s->o->overlay || s->o->internal)
 		return NULL;
 	str_addf(&line, "Formatting '%s', fmt=%s cluster_size=65536 "
 		 "extended_l2=off compression_type=zlib size=%llu "
@@ -395,12 +441,13 @@ static char *formatting_line(const struct snapshot *s)
 
 /* --- all together --- */
 
-/* One guest's disk in two snapshots of one moment makes no sense. */
+/* One guest's disk with two overlays of one moment makes no sense. */
 static int check_twice(const struct snapshot *all, const struct snapshot *s,
 		       struct err *err)
 {
 	for (const struct snapshot *other = all; other < s; other++)
-		if (other->drive == s->drive)
+		if (other->drive == s->drive && !other->o->internal &&
+		    !s->o->internal)
 			return err_set(err, ERR_GENERIC, "Node '%s' is in two "
 				       "snapshots of one transaction",
 				       s->old->name);
@@ -442,7 +489,7 @@ static int snapshot_prepare(struct snapshot *all, struct snapshot *s,
 	if (s->o->abort)
 		return err_set(err, ERR_GENERIC,
 			       "Transaction aborted using Abort action");
-	if (!s->o->overlay && !*words(s->o->file))
+	if (!s->o->overlay && !s->o->internal && !*words(s->o->file))
 		return err_set(err, ERR_GENERIC,
 			       "Parameter 'snapshot-file' is missing");
 	s->format = s->o->format ? s->o->format : "qcow2";
@@ -454,9 +501,9 @@ static int snapshot_prepare(struct snapshot *all, struct snapshot *s,
 	if (!rc && s->o->overlay)
 		rc = look_up_overlay(s, err);
 	graph_end(g);
-	if (!rc && !s->o->force)
+	if (!rc && !s->o->force && !s->o->internal)
 		rc = snapshot_look_first(s, err);
-	if (!rc && !s->o->overlay)
+	if (!rc && s->path)
 		rc = snapshot_open_overlay(s, err);
 	return rc ? -1 : flush_old(s, err);
 }
@@ -514,6 +561,14 @@ int engine_snapshots(struct engine *e, const struct snapshot_options *o,
 		snapshot_release(&s[i], rc);
 	free(s);
 	return rc;
+}
+
+int engine_snapshot_internal(struct engine *e, const char *device,
+			     const char *name, struct err *err)
+{
+	struct snapshot_options o = { .device = device, .internal = name };
+
+	return engine_snapshot(e, &o, NULL, err);
 }
 
 int engine_snapshot(struct engine *e, const struct snapshot_options *o,

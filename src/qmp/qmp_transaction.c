@@ -14,6 +14,7 @@
 	"*snapshot-node-name:s,*format:s,*mode:e=absolute-paths|existing," \
 	"*x-blkmon-force:b"
 #define OVERLAY_ARGS "node:s,overlay:s,*x-blkmon-force:b"
+#define INTERNAL_ARGS "device:s,name:s"
 #define ACTIONS_MAX 1024
 
 static void sync_options(const json_t *args, struct snapshot_options *o)
@@ -36,6 +37,12 @@ static void overlay_options(const json_t *args, struct snapshot_options *o)
 	o->force = args_bool(args, "x-blkmon-force", false);
 }
 
+static void internal_options(const json_t *args, struct snapshot_options *o)
+{
+	o->device = args_str(args, "device");
+	o->internal = args_str(args, "name");
+}
+
 static void abort_options(const json_t *args, struct snapshot_options *o)
 {
 	(void)args;
@@ -48,6 +55,7 @@ static const struct action {
 } actions[] = {
 	{ "blockdev-snapshot-sync", SYNC_ARGS, sync_options },
 	{ "blockdev-snapshot", OVERLAY_ARGS, overlay_options },
+	{ "blockdev-snapshot-internal-sync", INTERNAL_ARGS, internal_options },
 	{ "abort", "", abort_options },
 };
 
