@@ -477,17 +477,17 @@ int engine_blockdev_add(struct engine *e, const struct blockdev_options *o,
 
 /* --- deleting --- */
 
-static int check_delete(const struct node *node, struct err *err)
+static int check_delete(const struct node *node, const char *name,
+			struct err *err)
 {
 	const struct drive *drive = drive_of(node);
 	const struct node *above = graph_overlay((struct node *)node, 0);
 
 	if (drive && (*drive->root.id || drive->users))
-		return err_set(err, ERR_GENERIC, "Node %s is in use",
-			       node->name);
+		return err_set(err, ERR_GENERIC, "Node %s is in use", name);
 	if (above)
 		return err_set(err, ERR_GENERIC, "Node '%s' is busy: node is "
-			       "used as backing hd of '%s'", node->name,
+			       "used as backing hd of '%s'", name,
 			       above->name);
 	if (graph_check_free(node, err))
 		return -1;
@@ -525,7 +525,7 @@ int engine_blockdev_del(struct engine *e, const char *name, struct err *err)
 		err_set(err, ERR_GENERIC, "Failed to find node with "
 			"node-name='%s'", name);
 	else
-		rc = check_delete(node, err);
+		rc = check_delete(node, name, err);
 	if (!rc)
 		delete_node(e, node);
 	graph_end(&e->graph);

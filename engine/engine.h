@@ -145,7 +145,7 @@ struct stream_options {
 	const char *device;		/* drive or node */
 	const char *base, *base_node, *bottom; /* at most one; all NULL: all */
 	const char *backing_file;	/* words for the header, NULL: ours */
-	const char *filter_node_name;	/* checked; there is no such node */
+	const char *filter_node_name;	/* another name of it till the end */
 	struct job_options job;		/* id NULL: the drive's */
 	int64_t speed;			/* < 0 is refused */
 	bool force;			/* even where that changes internal
@@ -275,6 +275,8 @@ struct node_info {
 	bool active;			/* a drive's active layer */
 	bool bytes;			/* of driver file, part of another:
 					   name, file and sizes are all */
+	bool filter;			/* what a job has named, in front of
+					   `backing`: the same */
 	enum file_cache cache;
 	uint64_t write_threshold;
 	unsigned backing_depth;		/* images below */
@@ -287,6 +289,7 @@ struct node_info {
 struct drive_info {
 	char id[128];
 	char node[NODE_NAME_MAX];	/* the active layer; "" empty drive */
+	char filter[NODE_NAME_MAX];	/* a job's in front of it, or "" */
 	bool read_only;
 	const char *io_status;		/* "ok", "failed", "nospace" */
 };
@@ -294,7 +297,7 @@ struct drive_info {
 /* Lists of what is there at one moment. 0, or -ENOMEM: nothing is known and
  * the list is empty. */
 
-/* All nodes, newest first. */
+/* All nodes, newest first; before them those that jobs have named. */
 int engine_query_nodes(struct engine *e, struct node_info **out, size_t *n);
 void node_info_free(struct node_info *info, size_t n);
 /* All drives, in the order they were added. */

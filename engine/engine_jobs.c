@@ -34,7 +34,7 @@ static int not_in_this_chain(const char *node, struct err *err)
 }
 
 /* A node that QEMU puts in front of what a job works on is not needed here;
- * but a name that it can't have is an error. */
+ * but a name that it can't have is an error, and one that it has is known. */
 static int check_filter(struct engine *e, const char *name, struct err *err)
 {
 	if (!name)
@@ -50,6 +50,13 @@ static int check_filter(struct engine *e, const char *name, struct err *err)
 		return err_set(err, ERR_GENERIC, "node-name=%s is conflicting "
 			       "with a device id", name);
 	return 0;
+}
+
+static void name_filter(struct node *node, const char *driver,
+			const char *name)
+{
+	if (name)
+		graph_name_filter(node, driver, name);
 }
 
 static struct node *node_named(struct engine *e, const char *name,
@@ -158,7 +165,10 @@ static int start_stream(struct engine *e, const struct stream_options *o,
 		return -1;
 	}
 	job = jobs_job_options(&o->job, drive, o->speed);
-	return stream_start(&e->jobs, top, base, o->backing_file, &job, err);
+	if (stream_start(&e->jobs, top, base, o->backing_file, &job, err))
+		return -1;
+	name_filter(top, "copy-on-read", o->filter_node_name);
+	return 0;
 }
 
 int engine_stream(struct engine *e, const struct stream_options *o,
@@ -271,10 +281,13 @@ static int start_commit(struct engine *e, const struct commit_options *o,
 	    check_filter(e, o->filter_node_name, err) < 0)
 		return -1;
 	job = jobs_job_options(&o->job, drive, o->speed);
-	if (top == active)
-		return mirror_start(&e->jobs, drive, base, &job, err);
-	return commit_start(&e->jobs, overlay, top, base, o->backing_file, &job,
-			    err);
+	if (top == active ? mirror_start(&e->jobs, drive, base, &job, err) :
+	    commit_start(&e->jobs, overlay, top, base, o->backing_file, &job,
+			 err))
+		return -1;
+	name_filter(top, top == active ? "mirror_top" : "commit_top",
+		    o->filter_node_name);
+	return 0;
 }
 
 int engine_commit(struct engine *e, const struct commit_options *o,

@@ -74,11 +74,34 @@ static void fill_protocol(struct node_info *info, const struct protocol *p,
 	info->wr_highest_offset = user->file->write_highest;
 }
 
+static void fill_filter(struct node_info *info, const struct node *node)
+{
+	memcpy(info->name, node->filter, sizeof(info->name));
+	memcpy(info->backing, node->name, sizeof(info->backing));
+	info->filter = true;
+	info->file = mem_dup(node->file->path);
+	info->driver = node->filter_driver;
+	info->read_only = node->read_only;
+	info->cache = node->file->cache;
+	info->backing_depth = chain_depth(node) + 1;
+	info->image.filename = mem_dup(node->file->path);
+	info->image.format = node->filter_driver;
+	info->image.virtual_size = node->size;
+	info->image.actual_size = file_disk_bytes(node->file);
+}
+
 /* How many. The file of a node that is still being opened is not shown. */
 static size_t fill_nodes(struct engine *e, struct node_info *info)
 {
 	size_t n = 0;
 
+	list_for_each(link, &e->graph.nodes) {
+		const struct node *node = container_of(link, struct node,
+						       link);
+
+		if (node->filter[0])
+			fill_filter(&info[n++], node);
+	}
 	list_for_each(link, &e->graph.nodes)
 		fill_node(&info[n++], container_of(link, struct node, link));
 	list_for_each(link, &e->protocols) {
@@ -96,7 +119,7 @@ int engine_query_nodes(struct engine *e, struct node_info **out, size_t *n)
 	*n = 0;
 	rwlock_read(&e->graph.lock);
 	list_for_each(link, &e->graph.nodes)
-		++*n;
+		*n += 2;
 	list_for_each(link, &e->protocols)
 		++*n;
 	*out = mem_try(*n + 1, sizeof(**out));
@@ -117,8 +140,11 @@ void node_info_free(struct node_info *info, size_t n)
 static void fill_drive(struct drive_info *info, const struct drive *d)
 {
 	snprintf(info->id, sizeof(info->id), "%s", d->root.id);
-	if (d->root.node)
+	if (d->root.node) {
 		memcpy(info->node, d->root.node->name, sizeof(info->node));
+		memcpy(info->filter, d->root.node->filter,
+		       sizeof(info->filter));
+	}
 	info->read_only = d->read_only;
 	info->io_status = io_status_name(d->io_status);
 }

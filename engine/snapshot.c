@@ -159,8 +159,8 @@ static int snapshot_check_new(struct snapshot *s, struct err *err)
 	if (s->o->internal)
 		return *s->o->internal ? 0 :
 		       err_set(err, ERR_GENERIC, "Name is empty");
-	if (check_format(s, err) || snapshot_check_name(s, err) ||
-	    snapshot_check_still(s, err) || check_depth(s, err))
+	if (snapshot_check_still(s, err) || check_format(s, err) ||
+	    snapshot_check_name(s, err) || check_depth(s, err))
 		return -1;
 	return s->path ? snapshot_check_file(s, err) : 0;
 }

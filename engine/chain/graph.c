@@ -337,7 +337,12 @@ void graph_put(struct node *node)
 
 struct node *graph_find(struct graph *g, const char *name)
 {
-	return find_in(&g->nodes, name);
+	struct node *node = find_in(&g->nodes, name);
+
+	list_for_each(link, &g->nodes)
+		if (!node && *name && !strcmp(node_of(link)->filter, name))
+			node = node_of(link);
+	return node;
 }
 
 static struct node *find_file_in(const struct list *nodes,
@@ -461,9 +466,20 @@ int graph_claim(struct node *top, struct node *bottom, const struct claim *who,
 
 void graph_unclaim(struct graph *g, const struct claim *who)
 {
-	list_for_each(link, &g->nodes)
-		if (node_of(link)->claim == who)
-			node_of(link)->claim = NULL;
+	list_for_each(link, &g->nodes) {
+		struct node *node = node_of(link);
+
+		if (node->claim != who)
+			continue;
+		node->claim = NULL;
+		node->filter[0] = '\0';
+	}
+}
+
+void graph_name_filter(struct node *node, const char *driver, const char *name)
+{
+	snprintf(node->filter, sizeof(node->filter), "%s", name);
+	node->filter_driver = driver;
 }
 
 static int refuse_shared(const struct node *node, const struct node *other,

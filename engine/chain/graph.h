@@ -129,6 +129,7 @@ void graph_put(struct node *node);
 /* graph_end() closes a node that is in no graph. No lock. */
 void graph_close(struct graph *g, struct node *node);
 
+/* By its name, or that of a filter in front of it. */
 struct node *graph_find(struct graph *g, const char *name);	  /* read */
 /* Begun; also what is announced only (node->announced). No lock. */
 struct node *graph_find_file(struct graph *g, const struct file *f);
@@ -174,6 +175,11 @@ bool graph_was_left(struct graph *g, const struct file *id,
 int graph_claim(struct node *top, struct node *bottom, const struct claim *who,
 		struct err *err);
 void graph_unclaim(struct graph *g, const struct claim *who);
+/* The job that uses @node wanted a filter in front of it, a node of @driver
+ * and of the name @name, as QEMU has them: none is needed here, but till the
+ * end of the claim it is listed, and the name leads to @node. */
+void graph_name_filter(struct node *node, const char *driver,
+		       const char *name);
 /* The test alone. */
 int graph_check_free(const struct node *node, struct err *err);
 

@@ -90,6 +90,9 @@ struct node {
 	const char *backing_format;	/* or NULL */
 	_Atomic bool read_only;
 	const struct claim *claim;	/* of the job that uses it, or NULL */
+	char filter[NODE_NAME_MAX];	/* another name of it while that job
+					   runs, or ""; graph_name_filter() */
+	const char *filter_driver;
 	unsigned refs;			/* overlays, drives, jobs, monitor */
 	bool monitor;			/* opened by name, deleted by name */
 	bool monitor_writable;		/* and meant to be written */

@@ -193,7 +193,8 @@ json_t *nodes_device_info(const struct nodes *nodes,
 	set_text(info, "node-name", node->name);
 	set_bool(info, "ro", node->read_only);
 	set_text(info, "drv", node->driver);
-	set_text(info, "backing_file", below ? below->file : NULL);
+	if (below && !node->filter)
+		set_text(info, "backing_file", below->file);
 	set_int(info, "backing_file_depth", flat ? 0 : node->backing_depth);
 	set_bool(info, "encrypted", node->image.encrypted);
 	set_text(info, "detect_zeroes", "off");

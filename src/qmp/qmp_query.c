@@ -8,10 +8,18 @@
 #include "src/qmp/nodes.h"
 #include "src/qmp/json/text.h"
 
-static json_t *drive_entry(const struct nodes *nodes,
-			   const struct drive_info *drive)
+/* Who wants to know the images is not told of filters. */
+static bool wants_filters(const json_t *args)
 {
-	const struct node_info *node = nodes_find(nodes, drive->node);
+	return args_bool(args, "x-blkmon-filters", true);
+}
+
+static json_t *drive_entry(const struct nodes *nodes,
+			   const struct drive_info *drive, bool filters)
+{
+	const char *name = filters && *drive->filter ? drive->filter :
+						       drive->node;
+	const struct node_info *node = nodes_find(nodes, name);
 	json_t *entry = json_pack("{s:s, s:s, s:b, s:b, s:s}", "device",
 				  drive->id, "type", "unknown",
 				  "removable", 0, "locked", 0,
@@ -32,7 +40,6 @@ static json_t *query_block(struct qmp_context *ctx, json_t *args,
 	size_t n;
 	int rc;
 
-	(void)args;
 	if (nodes_init(&nodes, ctx->engine, err))
 		return NULL;
 	rc = engine_query_drives(ctx->engine, &drives, &n);
@@ -40,7 +47,8 @@ static json_t *query_block(struct qmp_context *ctx, json_t *args,
 	if (rc)
 		err_sys(err, rc, "No list of drives");
 	for (size_t i = 0; i < n; i++)
-		json_array_append_new(list, drive_entry(&nodes, &drives[i]));
+		json_array_append_new(list, drive_entry(&nodes, &drives[i],
+				      wants_filters(args)));
 	nodes_release(&nodes);
 	free(drives);
 	return list;
@@ -50,6 +58,7 @@ static json_t *query_nodes(struct qmp_context *ctx, json_t *args,
 			   struct err *err)
 {
 	bool flat = args_bool(args, "flat", false);
+	bool filters = wants_filters(args);
 	struct nodes nodes;
 	json_t *list;
 
@@ -57,8 +66,9 @@ static json_t *query_nodes(struct qmp_context *ctx, json_t *args,
 		return NULL;
 	list = json_array();
 	for (size_t i = 0; i < nodes.n; i++)
-		json_array_append_new(list, nodes_device_info(&nodes,
-				      &nodes.list[i], flat));
+		if (filters || !nodes.list[i].filter)
+			json_array_append_new(list, nodes_device_info(&nodes,
+					      &nodes.list[i], flat));
 	nodes_release(&nodes);
 	return list;
 }
@@ -151,8 +161,9 @@ static json_t *x_query_jobs(struct qmp_context *ctx, json_t *args,
 }
 
 const struct qmp_command qmp_query_commands[] = {
-	{ "query-block", "", query_block, false },
-	{ "query-named-block-nodes", "*flat:b", query_nodes, false },
+	{ "query-block", "*x-blkmon-filters:b", query_block, false },
+	{ "query-named-block-nodes", "*flat:b,*x-blkmon-filters:b",
+	  query_nodes, false },
 	{ "query-block-jobs", "", query_block_jobs, false },
 	{ "query-jobs", "", query_jobs, false },
 	{ "x-blkmon-query-jobs", "", x_query_jobs, false },

@@ -22,7 +22,7 @@ static json_t *x_query_links(struct qmp_context *ctx, json_t *args,
 		return NULL;
 	list = json_array();
 	for (size_t i = 0; i < nodes.n; i++)
-		if (!nodes.list[i].bytes)
+		if (!nodes.list[i].bytes && !nodes.list[i].filter)
 			json_array_append_new(list, json_pack("{s:s, s:s}",
 				      "node-name", nodes.list[i].name,
 				      "backing", nodes.list[i].backing));

@@ -87,7 +87,8 @@ static void qmp_stats_add_backing(struct engine *engine,
 static json_t *drive_stats(struct engine *engine, const struct nodes *nodes,
 			   const struct drive_info *drive)
 {
-	const struct node_info *node = nodes_find(nodes, drive->node);
+	const struct node_info *node = nodes_find(nodes, *drive->filter ?
+						  drive->filter : drive->node);
 	json_t *entry = node ? node_stats(engine, node) : json_object();
 
 	json_object_set_new(entry, "device", json_string(drive->id));

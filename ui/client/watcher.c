@@ -100,12 +100,22 @@ static void show_shape(struct watcher *w, struct shape *shape,
 	shape_put(old);
 }
 
+/* Without what jobs have put in front of images, where that can be said. */
+static json_t *images_only(const struct watcher *w, json_t *args)
+{
+	if (w->has_links)
+		json_object_set_new(args, "x-blkmon-filters", json_false());
+	return args;
+}
+
 static void look_at_shape(struct watcher *w)
 {
 	uint64_t began = clock_ns();
 	json_t *nodes = watcher_ask(w, "query-named-block-nodes",
-				    json_pack("{s:b}", "flat", 1));
-	json_t *blocks = watcher_ask(w, "query-block", NULL);
+				    images_only(w, json_pack("{s:b}", "flat",
+							     1)));
+	json_t *blocks = watcher_ask(w, "query-block",
+				     images_only(w, json_object()));
 	json_t *links = w->has_links
 				? watcher_ask(w, "x-blkmon-query-links", NULL)
 				: NULL;

@@ -93,7 +93,7 @@ static void add_layers(const json_t *inserted, struct str *out)
 		 "writethrough",
 		 field_bool(cache, "direct") ? ", direct" : "",
 		 field_bool(cache, "no-flush") ? ", ignore flushes" : "");
-	if (below) {
+	if (below && *field_str(inserted, "backing_file")) {
 		str_add(out, "    Backing file:     ");
 		str_add_safe(out, field_str(below, "filename"));
 		str_addf(out, " (chain depth: %u)\n",

@@ -82,7 +82,9 @@ static void add_partial(const json_t *devices, const json_t *device,
 
 int hmp_info_snapshots(struct console *c, json_t *args)
 {
-	json_t *devices = console_query(c, "query-block", NULL), *device;
+	json_t *devices = console_query(c, "query-block", json_pack(
+					"{s:b}", "x-blkmon-filters", 0));
+	json_t *device;
 	struct str out = STR_INIT;
 	bool first = true;
 	size_t i;
