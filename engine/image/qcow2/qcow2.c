@@ -119,6 +119,11 @@ static int qcow2_open(struct node *node, const struct node_options *o,
 		free(q);
 		return -1;
 	}
+	if (qcow2_bitmaps_check(q->file, &q->h, err)) {
+		qcow2_header_release(&q->h);
+		free(q);
+		return -1;
+	}
 	qcow2_set_geometry(q);
 	lock_init(&q->shown);
 	lock_init(&q->sync);

@@ -204,6 +204,14 @@ int qcow2_bitmap_clusters(struct file *file, const struct qcow2_header *h,
 			  int (*fn)(void *arg, uint64_t off, uint64_t len),
 			  void *arg);
 
+/* 0; or -1 and err, where they are not what QEMU takes: a directory or a table
+ * that is damaged, two of one name, tables for a disk of another size. */
+int qcow2_bitmaps_check(struct file *file, const struct qcow2_header *h,
+			struct err *err);
+/* Entries of a table whose bits are for 2^@bits bytes each. */
+uint64_t qcow2_bitmap_entries(const struct qcow2_header *h, unsigned bits);
+bool qcow2_bitmap_entry_is_valid(const struct qcow2_header *h, uint64_t entry);
+
 /* Bytes that they would need in an image with clusters of @cluster bytes, were
  * all of them allocated; @size is the disk's. 0 or -errno. */
 int qcow2_bitmap_bytes(struct file *file, const struct qcow2_header *h,

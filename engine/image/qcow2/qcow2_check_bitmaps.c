@@ -14,8 +14,6 @@
 #define FLAGS_RESERVED 0xfffffffcu
 #define DATA_MAX (512ull << 20)		/* bytes of a bitmap */
 #define TABLE_MAX 0x8000000u		/* entries */
-#define ENTRY_RESERVED 0xff000000000001feull
-#define ENTRY_ONES 1ull
 
 struct bitmap {
 	uint64_t table;
@@ -29,22 +27,6 @@ struct directory {
 	struct bitmap *v;		/* c->h.bitmap_count */
 };
 
-static bool entry_is_valid(uint64_t e, uint64_t cluster)
-{
-	uint64_t off = e & QCOW2_OFFSET_MASK;
-
-	return !(e & ENTRY_RESERVED) && is_aligned(off, cluster) &&
-	       !(off && e & ENTRY_ONES);
-}
-
-/* Clusters that the bits of the whole disk take, as QEMU saves them. */
-static uint64_t entries_needed(const struct check *c, const struct bitmap *b)
-{
-	uint64_t bits = div_round_up(c->h.size, 1ull << b->granularity);
-
-	return div_round_up(div_round_up(bits, 64) * 8, c->cluster);
-}
-
 static bool bits_is_valid(const struct check *c, const struct bitmap *b)
 {
 	return b->entries && b->entries <= TABLE_MAX && b->table &&
@@ -53,7 +35,8 @@ static bool bits_is_valid(const struct check *c, const struct bitmap *b)
 	       b->granularity >= 9 && b->granularity <= 31 &&
 	       !(b->flags & FLAGS_RESERVED) && b->name_len <= 1023 &&
 	       b->entries <= DATA_MAX >> c->cluster_bits &&
-	       (b->flags & IN_USE || b->entries == entries_needed(c, b));
+	       (b->flags & IN_USE ||
+		b->entries == qcow2_bitmap_entries(&c->h, b->granularity));
 }
 
 /* The entry at *at of @size bytes, and *at moved behind it. */
@@ -157,7 +140,7 @@ static int bits_walk_table(struct check *c, const struct bitmap *b, bool count)
 			uint64_t e = get_be64(c->l1_buf + k * 8);
 			uint64_t off = e & QCOW2_OFFSET_MASK;
 
-			if (!entry_is_valid(e, c->cluster))
+			if (!qcow2_bitmap_entry_is_valid(&c->h, e))
 				return bad_table(c, b);
 			if (count && off)
 				check_count(c, off, c->cluster, CHECK_META);

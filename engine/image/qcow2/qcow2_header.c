@@ -331,6 +331,7 @@ static int read_snapshot_table(struct reader *r)
 	h->nb_snapshots = get_be32(r->buf + QCOW2_AT_NB_SNAPSHOTS);
 	h->snapshots_offset = get_be64(r->buf + QCOW2_AT_SNAPSHOTS);
 	if (r->damaged || (!h->nb_snapshots &&
+			   h->snapshots_offset <= INT64_MAX &&
 			   is_aligned(h->snapshots_offset, r->cluster)))
 		return 0;
 	if (h->nb_snapshots > SNAPSHOTS_MAX)
@@ -507,10 +508,6 @@ static int read_extensions(struct reader *r)
 		return refuse(r, "has a header extension of %u bytes at offset "
 			      "%llu, which is too long", e.len,
 			      (unsigned long long)at);
-	if ((h->autoclear & QCOW2_AUTOCLEAR_BITMAPS) && !h->bitmap_count &&
-	    !r->damaged)
-		return refuse(r, "says it has bitmaps, but has no bitmaps "
-			      "extension");
 	h->ext_end = (uint32_t)at;
 	h->ext_marked = at + 8 <= r->limit;
 	return keep_extensions(r, count, bytes);

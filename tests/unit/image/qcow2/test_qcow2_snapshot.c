@@ -255,7 +255,8 @@ static void qemu_snapshots_are_read(void **state)
 #define TABLE_AT 0x50000u
 #define EXT 112u
 
-/* Two bitmaps, "bb" and "aa", with tables of 2 and 3 entries. */
+/* Two bitmaps, "bb" and "aa", with tables of 2 and 3 entries; they are in use,
+ * for the disk is smaller. */
 static void image_bitmaps(struct image *img)
 {
 	static const char *const names[] = { "bb", "aa" };
@@ -266,12 +267,11 @@ static void image_bitmaps(struct image *img)
 
 		image_patch(img, at, 8, TABLE_AT + i * 0x10000);
 		image_patch(img, at + 8, 4, 2 + i);
-		image_patch(img, at + 12, 4, 2);
+		image_patch(img, at + 12, 4, 3);
 		image_patch(img, at + 16, 1, 1);
 		image_patch(img, at + 17, 1, 16);
 		image_patch(img, at + 18, 2, 2);
-		image_patch(img, at + 20, 4, i ? 3 : 0);
-		image_put(img, at + 24 + (i ? 3 : 0), names[i], 2);
+		image_put(img, at + 24, names[i], 2);
 	}
 	image_patch(img, TABLE_AT, 8, 1);
 	image_patch(img, TABLE_AT + 8, 8, 0x70000);
@@ -367,12 +367,14 @@ static void bad_bitmaps_are_refused(void **state)
 	} bad[] = {
 		{ DIR_AT, 8, 0, false },
 		{ DIR_AT, 8, 512, false },
-		{ DIR_AT, 8, 1ull << 40, false },
+		{ DIR_AT, 8, 1ull << 40, true },
 		{ DIR_AT, 8, 0xffffffffffff0000, false },
 		{ DIR_AT + 8, 4, 0, false },
 		{ DIR_AT + 8, 4, 8193, false },
 		{ DIR_AT + 8, 4, ~0u, false },
 		{ DIR_AT + 12, 4, 8, false },
+		{ DIR_AT + 12, 4, 4, false },
+		{ DIR_AT + 12, 4, 2, false },	/* for a disk of that size */
 		{ DIR_AT + 16, 1, 0, false },
 		{ DIR_AT + 16, 1, 2, false },
 		{ DIR_AT + 17, 1, 8, false },
