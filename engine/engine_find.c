@@ -1,4 +1,6 @@
 /* engine_find.c - what a `device` means; see engine_impl.h. */
+#include <errno.h>
+
 #include "engine/engine_impl.h"
 
 struct node *engine_find(struct engine *e, const char *device,
@@ -11,11 +13,13 @@ struct node *engine_find(struct engine *e, const char *device,
 		d = drive_of(node);
 	if (drive)
 		*drive = d;
-	if (!node && d)
+	if (!node && d) {
 		err_set(err, ERR_GENERIC, "Device '%s' has no medium", device);
-	else if (!node)
+		err->errnum = ENOMEDIUM;
+	} else if (!node) {
 		err_set(err, ERR_DEVICE_NOT_FOUND,
 			"Cannot find device='%s' nor node-name='%s'", device,
 			device);
+	}
 	return node;
 }

@@ -11,6 +11,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "engine/nbd/nbd_server.h"
 #include "engine/util/bug.h"
 #include "src/console/front/human.h"
 #include "src/console/front/script.h"
@@ -131,8 +132,8 @@ static int main_open_all(struct program *p)
 	return 0;
 }
 
-/* What the clients did not ask for themselves they are told, and jobs are
- * over before the connections. */
+/* What the clients did not ask for themselves they are told, and jobs and
+ * exports are over before the connections. */
 static void close_monitors(struct program *p)
 {
 	struct event ev = { .type = EVENT_SHUTDOWN };
@@ -144,6 +145,7 @@ static void close_monitors(struct program *p)
 		event_publish(engine_events(p->machine->engine), &ev);
 	}
 	engine_cancel_all(p->machine->engine);
+	nbd_server_quit(p->machine->nbd);
 	server_free(p->server);
 }
 

@@ -125,7 +125,7 @@ static void graph_close_one(struct graph *g, struct node *node)
 	if (node->left)
 		close_left(g, node);
 	else
-		node_close(node);
+		file_close(node_detach(node));
 }
 
 static void graph_close_all(struct graph *g)

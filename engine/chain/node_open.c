@@ -125,20 +125,18 @@ int node_settle(struct node *node)
 	return node->read_only ? 0 : node->drv->settle(node);
 }
 
-void node_close(struct node *node)
-{
-	node_settle(node);
-	node->drv->close(node);
-	node_free(node);
-}
-
 struct file *node_detach(struct node *node)
 {
 	struct file *file = node->file;
 
-	node_settle(node);
 	node->drv->close(node);
 	node->file = NULL;
 	node_free(node);
 	return file;
+}
+
+void node_close(struct node *node)
+{
+	node_settle(node);
+	file_close(node_detach(node));
 }

@@ -20,7 +20,7 @@ int node_settle(struct node *node);
 /* Does that, and closes it. Never with requests in flight. */
 void node_close(struct node *node);
 
-/* Closes all but its file, which the caller gets. */
+/* Closes all but its file, which the caller gets; it was settled. */
 struct file *node_detach(struct node *node);
 
 /* Between read-only and read-write, on disk and in the locks. No-op if so

@@ -121,7 +121,10 @@ static int do_discard(struct io *io, struct err *err)
 
 static int do_flush(struct io *io, struct err *err)
 {
-	return engine_flush(io->engine, io->device, err);
+	if (!engine_flush(io->engine, io->device, err) ||
+	    err->errnum == ENOMEDIUM)
+		return 0;
+	return -1;
 }
 
 static const struct {

@@ -747,3 +747,26 @@ def test_polling_costs_a_job_little(server):
     server.quit()
     print("%.1f us for one question" % (one * 1e6))
     assert one * 50 * 5 < 0.03
+
+
+@pytest.mark.parametrize("how", ["quit", "signal"])
+def test_exports_end_before_the_connections(d, how):
+    """Whoever hears of the end hears that each export is gone, after jobs."""
+    path = blk.simple(d)
+    with Server(d, "--drive", "file=%s,format=qcow2,id=disk0" % path) as s, \
+            s.client() as c:
+        c.ask("nbd-server-start", addr={"type": "unix",
+                                        "data": {"path": d + "/nbd"}})
+        for name in ("e1", "e2"):
+            c.ask("block-export-add", type="nbd", id=name,
+                  node_name=c.ask("query-block")[0]["inserted"]["node-name"],
+                  name=name)
+        if how == "quit":
+            c.ask("quit")
+        else:
+            s.proc.terminate()
+        c.event("SHUTDOWN")
+        gone = {c.event("BLOCK_EXPORT_DELETED")["data"]["id"]
+                for _ in range(2)}
+        assert gone == {"e1", "e2"}
+        s.ended()

@@ -413,7 +413,7 @@ def test_a_command_that_takes_long_freezes_nothing(start):
     t = begin(start())
     slow_job(t)
     command(t, "wait disk0")
-    t.wait("a command runs")
+    t.wait("busy (C-c ends a wait or commit)")
     leave(t)
     t.keys("?")
     t.wait("━ Help")

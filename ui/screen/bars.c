@@ -41,7 +41,7 @@ static void draw_title(struct sheet *s)
 	job_summary(s, &text);
 	if (client_busy(s->client))
 		str_addf(&text, "%s%s", text.len ? ", " : "",
-			 "a command runs (C-c ends a wait)");
+			 "busy (C-c ends a wait or commit)");
 	if (text.len)
 		str_add_char(&text, ' ');
 	canvas_put_right(c, c->w, 0, c->w / 2, STYLE_BAR_TITLE,

@@ -183,6 +183,50 @@ static int qemu_io_parse(struct request *r, const struct io_command *cmd)
 
 /* --- requests --- */
 
+/* Is there such a disk or node? *inserted: what is in it, the caller's, or
+ * NULL. */
+static bool find_disk(struct request *r, json_t **inserted)
+{
+	json_t *disks = console_call(r->c, "query-block", NULL);
+	json_t *nodes = console_call(r->c, "query-named-block-nodes",
+				     json_pack("{s:b}", "flat", 1));
+	const json_t *found = NULL;
+	json_t *entry;
+	bool there = false;
+	size_t i;
+
+	json_array_foreach(json_object_get(nodes, "return"), i, entry)
+		if (!strcmp(field_str(entry, "node-name"), r->device))
+			found = entry;
+	there = found;
+	json_array_foreach(json_object_get(disks, "return"), i, entry) {
+		if (strcmp(field_str(entry, "device"), r->device))
+			continue;
+		there = true;
+		found = json_object_get(entry, "inserted");
+	}
+	*inserted = json_incref((json_t *)found);
+	json_decref(disks);
+	json_decref(nodes);
+	return there;
+}
+
+/* What was not asked of the image is said as such, as in QEMU, which looks for
+ * the disk and whether it may be written before a command begins. */
+static void say_failed(struct request *r, bool writes, const char *name,
+		       const char *error)
+{
+	json_t *inserted;
+
+	if (!find_disk(r, &inserted))
+		console_printf(r->c, "Error: %s\n", error);
+	else if (writes && field_bool(inserted, "ro"))
+		console_printf(r->c, "%s\n", error);
+	else
+		console_printf(r->c, "%s failed: %s\n", name, error);
+	json_decref(inserted);
+}
+
 /* The reply's value, or NULL after saying "NAME failed: cause". */
 static json_t *request_io(struct request *r, const char *operation,
 			  const char *name)
@@ -207,12 +251,9 @@ static json_t *request_io(struct request *r, const char *operation,
 	reply = console_call(r->c, "x-blkmon-io", args);
 	value = json_incref(json_object_get(reply, "return"));
 	error = channel_error(reply);
-	if (error && str_has_prefix(error, "Cannot find device"))
-		console_printf(r->c, "Error: %s\n", error);
-	else if (error && !strcmp(error, "Block node is read-only"))
-		console_printf(r->c, "%s\n", error);
-	else if (error)
-		console_printf(r->c, "%s failed: %s\n", name, error);
+	if (error)
+		say_failed(r, strcmp(operation, "read") &&
+			      strcmp(operation, "flush"), name, error);
 	json_decref(reply);
 	return value;
 }
@@ -342,29 +383,26 @@ static int run_flush(struct request *r, const struct io_command *cmd)
 
 static int run_length(struct request *r, const struct io_command *cmd)
 {
-	json_t *list = console_query(r->c, "query-block", NULL), *entry;
 	struct str text = STR_INIT;
-	size_t i;
+	json_t *inserted;
+	int rc = -1;
 
 	(void)cmd;
-	json_array_foreach(list, i, entry) {
-		const json_t *image = json_object_get(json_object_get(entry,
-						"inserted"), "image");
-
-		if (!text.len && !strcmp(field_str(entry, "device"),
-					 r->device))
-			amount_text((double)field_u64(image, "virtual-size"),
-				    &text);
-	}
-	json_decref(list);
-	if (text.len)
-		console_printf(r->c, "%s\n", str_get(&text));
-	else
+	if (!find_disk(r, &inserted)) {
 		console_printf(r->c, "Error: Cannot find device='' nor "
 			       "node-name='%s'\n", r->device);
-	i = text.len;
+	} else if (!inserted) {
+		console_printf(r->c, "getlength: No medium found\n");
+	} else {
+		amount_text((double)field_u64(json_object_get(inserted,
+					      "image"), "virtual-size"),
+			    &text);
+		console_printf(r->c, "%s\n", str_get(&text));
+		rc = 0;
+	}
+	json_decref(inserted);
 	str_release(&text);
-	return i ? 0 : -1;
+	return rc;
 }
 
 static int run_help(struct request *r, const struct io_command *cmd);

@@ -59,13 +59,23 @@ static void failures(void **state)
 	fake_run(f, IO("read -P 1 8 64k"), "Pattern verification failed at "
 		 "offset 8, 65536 bytes\nread 65536/65536 bytes at offset 8\n"
 		 RATE, -1);
+	fake_reply(f, "query-block", "{'return': [{'device': 'd', 'inserted':"
+		   " {'ro': false}}]}");
 	fake_error(f, "x-blkmon-io", "Input/output error");
 	fake_run(f, IO("write 64M 1k"), "write failed: Input/output error\n",
 		 -1);
-	fake_error(f, "x-blkmon-io",
-		   "Cannot find device='' nor node-name='d'");
-	fake_run(f, IO("read 0 1"),
-		 "Error: Cannot find device='' nor node-name='d'\n", -1);
+	fake_reply(f, "query-block", "{'return': [{'device': 'd', 'inserted':"
+		   " {'ro': true}}]}");
+	fake_error(f, "x-blkmon-io", "It may not be written");
+	fake_run(f, IO("write 0 1k"), "It may not be written\n", -1);
+	fake_run(f, IO("read 0 1k"), "read failed: It may not be written\n",
+		 -1);
+	fake_reply(f, "query-block", "{'return': [{'device': 'd'}]}");
+	fake_error(f, "x-blkmon-io", "No medium found");
+	fake_run(f, IO("write 0 1k"), "write failed: No medium found\n", -1);
+	fake_reply(f, "query-block", "{'return': []}");
+	fake_error(f, "x-blkmon-io", "There is no d");
+	fake_run(f, IO("read 0 1"), "Error: There is no d\n", -1);
 	fake_reply(f, "query-status", "{'return': {'running': false}}");
 	fake_run(f, IO("read 0 1"), "Error: the guest is stopped; `cont` "
 		 "lets requests through\n", -1);
@@ -118,6 +128,11 @@ static void length(void **state)
 	fake_reply(f, "query-block", "{'return': [{'device': 'd', 'inserted':"
 		   " {'image': {'virtual-size': 67108864}}}]}");
 	fake_run(f, IO("length"), "64 MiB\n", 0);
+	fake_reply(f, "query-named-block-nodes", "{'return': [{'node-name': "
+		   "'n', 'image': {'virtual-size': 1048576}}]}");
+	fake_run(f, "qemu-io n length", "1 MiB\n", 0);
+	fake_reply(f, "query-block", "{'return': [{'device': 'd'}]}");
+	fake_run(f, IO("length"), "getlength: No medium found\n", -1);
 	fake_run(f, "qemu-io x length",
 		 "Error: Cannot find device='' nor node-name='x'\n", -1);
 }
