@@ -145,12 +145,43 @@ static void test_exclusive(void **state)
 	graph_release(&graph);
 }
 
+static unsigned flushes;
+
+static int count_flushes(const struct file *f, enum file_op op, uint64_t off,
+			 uint64_t len, const void *buf)
+{
+	(void)f, (void)off, (void)len, (void)buf;
+	flushes += op == FILE_OP_FLUSH;
+	return 0;
+}
+
+static void test_flushed_once(void **state)
+{
+	struct node_options o = { .path = "raw", .format = "raw" };
+	struct err err = ERR_INIT;
+	static const char data[512];
+	struct node *node;
+
+	(void)state;
+	fake_create("raw", "", "");
+	assert_int_equal(node_open(&node, &o, &err), 0);
+	assert_int_equal(file_write(node->file, 0, data, sizeof(data)), 0);
+	graph_init(&graph);
+	assert_int_equal(graph_add(&graph, node, &err), 0);
+	file_set_hook(count_flushes);
+	graph_put(node);
+	file_set_hook(NULL);
+	assert_int_equal(flushes, 1);
+	graph_release(&graph);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_names),
 		cmocka_unit_test(test_claim),
 		cmocka_unit_test(test_exclusive),
+		cmocka_unit_test(test_flushed_once),
 	};
 
 	return cmocka_run_group_tests(tests, scratch_enter, scratch_leave);
