@@ -43,9 +43,11 @@ static json_t *parse_command(const char *command, const char *value,
 {
 	json_t *args = keyval_parse(value, implied, err);
 
-	if (args && *value != '{')
-		keyval_types(args, qmp_find(command)->args);
-	return args;
+	if (!args || *value == '{' ||
+	    !keyval_types(args, qmp_find(command)->args, err))
+		return args;
+	json_decref(args);
+	return NULL;
 }
 
 /* Takes @args. */

@@ -78,7 +78,8 @@ static json_t *qmp_export_add(struct qmp_context *ctx, json_t *args,
 	return qmp_done(nbd_export_add(ctx->machine->nbd, &o, err));
 }
 
-/* What QEMU's lines say of threads is accepted and left to blkmon. */
+/* What QEMU's lines say of threads is accepted and left to blkmon; clients are
+ * always told the depth of what they read. */
 static json_t *export_add(struct qmp_context *ctx, json_t *args,
 			  struct err *err)
 {
@@ -91,6 +92,12 @@ static json_t *export_add(struct qmp_context *ctx, json_t *args,
 		.force = args_bool(args, "x-blkmon-force", false),
 	};
 
+	if (args_bool(args, "writethrough", false)) {
+		err_set(err, ERR_NOT_SUPPORTED, "'writethrough' is not "
+			"supported: what a client flushes, or writes with "
+			"FUA, is durable");
+		return NULL;
+	}
 	return qmp_done(nbd_export_add(ctx->machine->nbd, &o, err));
 }
 
@@ -139,7 +146,7 @@ const struct qmp_command qmp_export_commands[] = {
 	{ "block-export-add",
 	  "type:e=nbd,id:s,node-name:s,*name:s,"
 	  "*writable:b,*description:s,*iothread:s,*fixed-iothread:b,"
-	  "*x-blkmon-force:b",
+	  "*writethrough:b,*allocation-depth:b,*x-blkmon-force:b",
 	  export_add, false },
 	{ "block-export-del", "id:s,*mode:e=safe|hard", export_del, false },
 	{ "query-block-exports", "", qmp_export_query, false },

@@ -265,3 +265,38 @@ def test_ends_on_sigterm(d, program):
         os.kill(it.pid, signal.SIGTERM)
         blk.wait_gone(it.pid)
     assert sorted(os.listdir(d)) == ["base", "mid", "top"]
+
+
+BOOLEANS = ("writable", "fixed-iothread", "writethrough", "allocation-depth")
+YES_AND_NO = ("on", "off", "yes", "no", "true", "false", "y", "n")
+
+
+def export_words(d, program, option):
+    """What is said of an export with that option; "" if it is taken."""
+    path = blk.simple(d, "x.img")
+    argv = [program, "--blockdev", "driver=qcow2,node-name=n,file.driver=file,"
+            "file.filename=%s" % path, "--nbd-server",
+            "addr.type=unix,addr.path=%s/nbd" % d, "--export",
+            "type=nbd,id=e,node-name=n,%s" % option,
+            # ends both, once all was taken
+            "--pidfile", d + "/no/such/folder"]
+    out = blk.run(*argv)
+    assert out.rc
+    return "" if "no/such/folder" in out.text else out.text
+
+
+@pytest.mark.parametrize("name", BOOLEANS)
+def test_booleans_of_an_export(d, name):
+    """All that the storage daemon takes, and its words for the others."""
+    for value in (*YES_AND_NO, "", "maybe", "1"):
+        option = "%s=%s" % (name, value)
+        qemu = export_words(d, "qemu-storage-daemon", option)
+        ours = export_words(d, blk.BLKMON, option)
+        want = "Parameter '%s' expects 'on' or 'off'" % name
+        assert (want in qemu) == (value not in YES_AND_NO), (option, qemu)
+        if want in qemu:
+            assert want in ours, (option, ours)
+        elif name != "writethrough" or value in ("off", "no", "false", "n"):
+            assert not ours, (option, ours)
+        else:
+            assert "'writethrough' is not supported" in ours

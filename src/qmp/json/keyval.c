@@ -47,9 +47,10 @@ static json_t *boolean(const char *text)
 {
 	static const char *const words[][2] = {
 		{ "off", "on" }, { "no", "yes" }, { "false", "true" },
+		{ "n", "y" },
 	};
 
-	for (size_t i = 0; i < 3; i++)
+	for (size_t i = 0; i < sizeof(words) / sizeof(*words); i++)
 		for (int value = 0; value < 2; value++)
 			if (!strcmp(words[i][value], text))
 				return json_boolean(value);
@@ -189,7 +190,7 @@ json_t *keyval_parse(const char *text, const char *implied, struct err *err)
 	return args;
 }
 
-void keyval_types(json_t *args, const char *spec)
+int keyval_types(json_t *args, const char *spec, struct err *err)
 {
 	struct args_item item;
 
@@ -203,5 +204,10 @@ void keyval_types(json_t *args, const char *spec)
 		if (value)
 			json_object_setn_new(args, item.name, item.name_len,
 					     value);
+		else if (text && item.type == 'b')
+			return err_set(err, ERR_GENERIC, "Parameter '%.*s' "
+				       "expects 'on' or 'off'",
+				       (int)item.name_len, item.name);
 	}
+	return 0;
 }

@@ -18,7 +18,8 @@
 json_t *keyval_parse(const char *text, const char *implied,
 		     struct err *err);
 /* Makes booleans and integers of the strings that are such by the
- * specification @spec (args.h) of @args; what does not look like one stays. */
-void keyval_types(json_t *args, const char *spec);
+ * specification @spec (args.h) of @args. 0; or -1 and err, "Parameter 'x'
+ * expects 'on' or 'off'". What does not look like an integer stays. */
+int keyval_types(json_t *args, const char *spec, struct err *err);
 
 #endif

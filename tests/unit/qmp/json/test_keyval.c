@@ -84,12 +84,18 @@ static void types_of_a_command(void **state)
 	struct err err = ERR_INIT;
 
 	(void)state;
-	args = keyval_parse("flag=on,count=64k,word=on,bad=maybe,other=on",
-			    NULL, &err);
-	keyval_types(args, "*flag:b,count:i,word:s,*bad:b,*missing:b");
-	want = json_pack("{s:b, s:i, s:s, s:s, s:s}", "flag", 1, "count",
-			 65536, "word", "on", "bad", "maybe", "other", "on");
+	args = keyval_parse("flag=y,count=64k,word=on,no=n,other=on", NULL,
+			    &err);
+	assert_int_equal(keyval_types(args, "*flag:b,count:i,word:s,*no:b,"
+				      "*missing:b", &err), 0);
+	want = json_pack("{s:b, s:i, s:s, s:b, s:s}", "flag", 1, "count",
+			 65536, "word", "on", "no", 0, "other", "on");
 	assert_true(json_equal(args, want));
+	assert_int_equal(keyval_types(args, "*word:i,other:b,no:b", &err), 0);
+	json_decref(args);
+	args = keyval_parse("bad=maybe", NULL, &err);
+	assert_int_equal(keyval_types(args, "*bad:b", &err), -1);
+	assert_string_equal(err.text, "Parameter 'bad' expects 'on' or 'off'");
 	json_decref(args);
 	json_decref(want);
 }
