@@ -213,8 +213,8 @@ int engine_snapshot_delete(struct engine *e, const char *device,
 	int rc = -1;
 
 	if (!id && !name)
-		return err_set(err, ERR_GENERIC, "At least one of id and "
-			       "name must be provided");
+		return err_set(err, ERR_GENERIC,
+			       "Name or id must be provided");
 	graph_begin(&e->graph);
 	node = internal_node(e, device, &drive, err);
 	if (node) {

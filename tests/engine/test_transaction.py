@@ -174,3 +174,19 @@ def test_undone_overlay_that_was_open(d):
               for n in c.ask("query-named-block-nodes")}
         assert ro["over"] and not ro["n-d0"] and not ro["n-d1"]
         s.quit()
+
+
+def test_words_of_delete(d):
+    """As QEMU 7.2.22 said them."""
+    disks = Disks(d)
+    with qmpsock.Server(d, *disks.args) as s, s.client() as c:
+        def words(**args):
+            return c.request("blockdev-snapshot-delete-internal-sync",
+                             **args)["error"]["desc"]
+
+        assert words(device="d0") == "Name or id must be provided"
+        assert words(device="d0", name="zz") == (
+            "Snapshot with id 'null' and name 'zz' does not exist on "
+            "device 'd0'")
+        assert words(device="e0", name="zz") == "Device 'e0' has no medium"
+        s.quit()
