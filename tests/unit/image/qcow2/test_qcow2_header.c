@@ -152,7 +152,8 @@ static const struct bad bad[] = {
 	  { E4(EXT, 0x23852875), E4(EXT + 4, 23) } },
 	{ "bitmaps extension of 32 bytes", &plain,
 	  { E4(EXT, 0x23852875), E4(EXT + 4, 32) } },
-	{ "has no bitmaps extension", &plain, { E8(88, 1) } },
+	{ "snapshot table at offset 9223372036854775808", &plain,
+	  { E8(64, 1ull << 63) } },
 	{ "with 0 bitmaps", &plain,
 	  { E8(88, 1), E4(EXT, 0x23852875), E4(EXT + 4, 24) } },
 	{ "with 65536 bitmaps", &plain,
@@ -381,6 +382,10 @@ static void odd_but_valid_headers_are_taken(void **state)
 	qcow2_header_release(&h);
 	/* no snapshots, wherever */
 	READ_PATCHED(&plain, &h, E8(64, 0x12340000));
+	qcow2_header_release(&h);
+	/* bitmaps, but nothing that says where */
+	READ_PATCHED(&plain, &h, E8(88, 1));
+	assert_int_equal(h.bitmap_count, 0);
 	qcow2_header_release(&h);
 	/* a longer header, zstd, a data file, bitmaps that are not valid */
 	READ_PATCHED(&plain, &h, E4(100, 4096), E8(72, 8), { 104, 1, 1 });
