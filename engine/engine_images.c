@@ -52,10 +52,10 @@ static struct node *find_image(struct engine *e, const char *device,
 }
 
 /* Do the words lead to the file that is open below the image? */
-static bool leads_below(const struct node *node, const char *name)
+static bool leads_below(const struct node *node, const char *words)
 {
-	char *path = chain_is_remote(name) ? NULL :
-		     chain_resolve(node->file->path, name);
+	char *path = chain_is_remote(words) ? NULL :
+		     chain_resolve(node->file->path, words);
 	struct file id;
 	bool same = path && chain_identify(path, &id) &&
 		    file_is_same(&id, node->backing->file);
@@ -64,26 +64,30 @@ static bool leads_below(const struct node *node, const char *name)
 	return same;
 }
 
-/* A lower image is writable for this one write. */
-static int write_backing(struct node *node, const char *name, struct err *err)
+/* What is open below is known; of another image no more than what the header
+ * says, which may speak of that one. */
+static const char *format_below(const struct node *node, const char *words)
 {
-	char *words = chain_name_given(node, node->backing, name);
+	return leads_below(node, words) || !node->backing_name ?
+	       node->backing->drv->name : node->backing_format;
+}
+
+/* A lower image is writable for this one write. */
+static int write_backing(struct node *node, const char *words, struct err *err)
+{
 	bool was_read_only = node->read_only;
 	struct err back = ERR_INIT;
 	int rc = node_set_writable(node, true, err);
 
 	if (rc)
-		goto out;
+		return rc;
 	graph_hold(node);
-	rc = node->drv->set_backing(node, words, node->backing_name ?
-				    node->backing_format :
-				    node->backing->drv->name, err);
+	rc = node->drv->set_backing(node, words, format_below(node, words),
+				    err);
 	if (was_read_only && node_set_writable(node, false, &back) && !rc) {
 		*err = back;
 		rc = -1;
 	}
-out:
-	free(words);
 	return rc;
 }
 
@@ -93,22 +97,26 @@ int engine_change_backing_file(struct engine *e, const char *device,
 {
 	struct siblings s = SIBLINGS_INIT;
 	struct node *image;
+	char *words = NULL;
 	int rc = -1;
 
 	if (!force)
 		engine_look(e, device, &s);
 	graph_begin(&e->graph);
 	image = find_image(e, device, node_name, err);
-	if (image && !force && !leads_below(image, name) &&
+	if (image)
+		words = chain_name_given(image, image->backing, name);
+	if (image && !force && !leads_below(image, words) &&
 	    (chain_check_snapshots(image, image->backing,
 				   "Another backing file", err) ||
 	     siblings_check(&s, image, "another backing file below it",
 			    err)))
 		image = NULL;
 	if (image)
-		rc = write_backing(image, name, err);
+		rc = write_backing(image, words, err);
 	graph_end(&e->graph);
 	siblings_release(&s);
+	free(words);
 	return rc;
 }
 

@@ -261,3 +261,39 @@ def test_what_is_below_is_told_as_it_is(d):
                     images["nothing"]: None, d + "/./b": None,
                     images["header"]: d + "/./b"}
     assert drive["inserted"]["backing_file"] == d + "/./b"
+
+
+@pytest.mark.parametrize("said, fmt", [("qcow2", "raw"), ("raw", "qcow2")])
+def test_the_format_of_what_is_below(d, said, fmt):
+    """change-backing-file from an image that only the header has to the one
+    that is open: the format is that one's as well."""
+    other = blk.create(os.path.join(d, "other"), MIB, fmt=said)
+    low = blk.create(os.path.join(d, "low"), MIB, fmt=fmt)
+    blk.qemu_io(low, "write -P 0xaa 0 1M", fmt=fmt)
+    top = blk.create(os.path.join(d, "top"), None, other, said)
+    with blk.Session() as s:
+        qmp(s, "blockdev-add", driver=fmt, node_name="low", read_only=True,
+            file={"driver": "file", "filename": low})
+        add(s, "top", top, "low", x_blkmon_force=True)
+        qmp(s, "change-backing-file", device="top", image_node_name="top",
+            backing_file="low")
+        assert s.quit() == 0
+    assert blk.img_info(top)["backing-filename-format"] == fmt
+    assert blk.guest(top) == b"\xaa" * MIB
+
+
+@pytest.mark.parametrize("name", ["VM:low", "nbd:low", "file:low"])
+def test_other_words_for_what_is_below(d, name):
+    """They need no force beside an internal snapshot, whatever QEMU needs in
+    front of them."""
+    low = filled(d, name, MIB, 0xaa)
+    top = blk.create(os.path.join(d, "top"), None, low)
+    blk.qemu_img("snapshot", "-c", "kept", top)
+    with blk.Session() as s:
+        add(s, "low", low, None, read_only=True)
+        add(s, "top", top, "low")
+        qmp(s, "change-backing-file", device="top", image_node_name="top",
+            backing_file=name)
+        assert s.quit() == 0
+    assert blk.img_info(top)["backing-filename"] == "./" + name
+    assert blk.guest(top) == b"\xaa" * MIB
