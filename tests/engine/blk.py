@@ -28,6 +28,7 @@ PATIENCE = float(os.environ.get("BLKMON_PATIENCE", "60"))
 
 KIB = 1024
 MIB = 1024 * 1024
+GIB = 1024 * MIB
 SECTOR = 512
 PROMPT = "(blkmon) "
 

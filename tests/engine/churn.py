@@ -93,10 +93,18 @@ class Disk:
         self.judge_snapshots()
         return image
 
+    def judge_link(self, info, below):
+        """A header that says something leads to what is below."""
+        name = info.get("backing-filename")
+        assert name is None or names.for_qemu(name) == name and \
+            blk.resolved(info["filename"], name) == below, (info, below)
+
     def judge_snapshots(self):
         found = set()
         for i, path in enumerate(self.layers):
-            for snapshot in blk.img_info(path).get("snapshots", []):
+            info = blk.img_info(path)
+            self.judge_link(info, (self.layers + [None])[i + 1])
+            for snapshot in info.get("snapshots", []):
                 name = snapshot["name"]
                 found.add(name)
                 assert name in self.kept, "%s was deleted" % name
@@ -162,14 +170,16 @@ class Driver:
             if len(chain) >= DEPTH:
                 return self.rng.choice(["stream", "commit", "active"])
             return self.rng.choice(["snapshot", "snapshot", "graft", "stream",
-                                    "commit", "active", "keep", "drop"])
+                                    "commit", "active", "keep", "drop",
+                                    "rename"])
         if job["paused"]:
             return self.rng.choice(["resume", "resume", "speed", "force"])
         if job["ready"]:
             return self.rng.choice(["pivot", "pivot", "cancel", "force",
                                     "pause", "snapshot"])
         return self.rng.choice(["speed", "speed", "speed", "pause",
-                                "cancel", "snapshot", "stream", "keep"])
+                                "cancel", "snapshot", "stream", "keep",
+                                "rename"])
 
     def execute(self, name, command, args):
         got = self.qmp.request(command, **args)
@@ -230,17 +240,20 @@ class Driver:
 
     def chain(self, disk):
         """Names of the files, the active one first."""
+        return [node["file"] for node in self.chain_nodes(disk)]
+
+    def chain_nodes(self, disk):
         nodes = {n["node-name"]: n for n in
                  self.qmp.ask("query-named-block-nodes", flat=True)}
         drive = [b["inserted"] for b in self.qmp.ask("query-block")
                  if b["device"] == disk.name][0]
-        files, node = [], nodes[drive["node-name"]]
+        found, node = [], nodes[drive["node-name"]]
         while node:
-            files.append(node["file"])
+            found.append(node)
             below = node.get("backing_file")
             node = next((n for n in nodes.values() if n["file"] == below),
                         None) if below else None
-        return files
+        return found
 
     def a_speed(self):
         return self.rng.choice([0, MIB, 8 * MIB, 64 * MIB])
@@ -308,6 +321,20 @@ class Driver:
             return None
         return "blockdev-snapshot-delete-internal-sync", {
             "device": disk.name, "name": self.rng.choice(sorted(disk.kept))}
+
+    def rename(self, disk, _):
+        """Other words in a header for what is below."""
+        nodes = self.chain_nodes(disk)
+        if len(nodes) < 2:
+            return None
+        i = self.rng.randrange(len(nodes) - 1)
+        words = nodes[i + 1]["file"]
+        if self.rng.random() < 0.5:
+            words = os.path.relpath(words, disk.d)
+        return "change-backing-file", {"device": disk.name,
+                                       "image-node-name":
+                                       nodes[i]["node-name"],
+                                       "backing-file": words}
 
     def speed(self, disk, _):
         return "block-job-set-speed", {"device": disk.name,

@@ -28,17 +28,14 @@ import traceback
 
 import blk
 import fake
+import judge
 import maker
 import model
+import names
 from maker import span
 from talk import Order, Talk
 
 STEPS = 5
-
-# What `blkmon info --json` and qemu-img must agree on.
-TOLD = ("filename", "format", "virtual-size", "cluster-size",
-        "backing-filename", "full-backing-filename",
-        "backing-filename-format")
 
 KEPT = ["s", "vor dem Update", "a,b", "\xfc=\"1\"", "%s\\"]
 
@@ -66,7 +63,7 @@ class Blkmon:
 
 # ------------------------------------------------------------- the one run
 
-class Run:
+class Run(judge.Judge):
     """One seed: images, sessions, steps and what must hold after each."""
 
     def __init__(self, seed, program, where):
@@ -85,6 +82,12 @@ class Run:
                                       self.axes) as self.s:
                 self.trace.append("--- %s" % " ".join(
                     getattr(self.s, "argv", [])))
+                for dev in sorted(self.world.chains):
+                    self.zero_what_shows(dev)
+                    # A link to a name that was given as QEMU does not take
+                    # it from a header.
+                    if self.axes.colons and self.has_drive(dev):
+                        self.snapshot(dev)
                 for _ in range(self.rng.randrange(2, STEPS)):
                     self.step()
                 rc = self.s.quit()
@@ -101,6 +104,9 @@ class Run:
             steps = [self.snapshot, self.stream, self.stream, self.active,
                      self.active]
             steps += [self.commit_one] * self.has_drive(dev)
+        if len(chain) > 1 and not self.fake:
+            steps += [self.rename] * (1 + self.axes.colons)
+            steps += [self.reopen] * 2
         if len(chain) > 2:
             steps += [self.inner] * 3
         if self.axes.inside:
@@ -129,15 +135,21 @@ class Run:
 
     # -- guest I/O
 
-    def guest(self, dev, calm=True):
+    def zero_what_shows(self, dev):
+        """Where a program may think that there is nothing to be done."""
+        top = self.world.active(dev)
+        if top.flat or not top.straight():
+            self.guest(dev, zero=True)
+
+    def guest(self, dev, calm=True, zero=False):
         """One guest request; a discard only when no job is in the way."""
         top, rng = self.world.active(dev), self.rng
         kind = rng.choice(["write", "write", "write", "zero", "unmap", "odd",
                            "discard" if calm else "write"])
         off, length = span(rng, top.size)
-        if not top.straight() and rng.random() < 0.6:
+        if zero or (top.flat or not top.straight()) and rng.random() < 0.6:
             kind = rng.choice(["zero", "unmap"])
-            off, length = self.aimed(top)
+            off, length = self.aimed(top, top.cluster if zero else 512)
         if kind == "odd":
             off = min(off + rng.randrange(512), top.size - 1)
             length = max(1, min(length, top.size - off) - rng.randrange(512))
@@ -147,8 +159,10 @@ class Run:
                        kind, "write -P %#x %%d %%d" % pattern) % (off, length)
         self.trace.append("qemu-io %s %s" % (dev, command))
         self.s.io(command, dev)
-        if kind in ("zero", "unmap", "discard") and not top.straight():
-            self.axes.meet("zeroes over a link of the graph")
+        if kind in ("zero", "unmap", "discard"):
+            self.axes.meet(*["zeroes over a link of the graph"]
+                           * (not top.straight()),
+                           *["zeroes into a raw data file"] * top.flat)
         if kind == "discard":
             zeroed = bytearray(top.data)
             zeroed[off:off + length] = bytes(length)
@@ -161,10 +175,12 @@ class Run:
             self.s.io("read -P %#x %d %d" % (0 if zero else pattern, off,
                                              length), dev)
 
-    def aimed(self, top):
-        """A range where something is to be seen, if that is soon found."""
+    def aimed(self, top, unit):
+        """A range of whole units where something is to be seen, if that is
+        soon found; the last may be cut short."""
         for _ in range(20):
-            off, length = span(self.rng, top.size)
+            off, length = span(self.rng, -(-top.size // unit) * unit, unit)
+            length = min(length, top.size - off)
             if any(top.data[off:off + length]):
                 break
         return off, length
@@ -228,8 +244,8 @@ class Run:
         self.made += 1
         top = self.world.active(dev)
         name = "s%d.img" % self.made
-        if self.rng.random() < 0.4 and (self.axes.graph or self.axes.extern) \
-                and not self.fake:
+        if self.rng.random() < (0.7 if self.axes.graph else 0.4) and \
+                (self.axes.graph or self.axes.extern) and not self.fake:
             path = self.maker.fresh_path(name)
             layer = self.maker.overlay(path, top.size, top)[0]
             for line in self.s.put_on(dev, layer):
@@ -237,6 +253,7 @@ class Run:
                 self.s.ok(line)
             self.world.chains[dev].append(layer)
             self.axes.meet("snapshot into an image")
+            self.zero_what_shows(dev)
             return
         path = self.maker.fresh_path(name)
         self.say(Order("snapshot", dev, new=path))
@@ -248,10 +265,11 @@ class Run:
         order = Order("stream", dev,
                       base=None if base is None else chain[base])
         works = base != len(chain) - 2
+        kind = self.give_words(order, chain[-1]) if works else None
         no, force = self.refused(order, None, None, chain[-1:] * works) \
             if works else (False, False)
         if not no and self.during(order, force):
-            self.world.stream(dev, base)
+            self.world.stream(dev, base, kind)
 
     def inner(self, dev):
         chain = self.world.chains[dev]
@@ -260,14 +278,66 @@ class Run:
         order = Order("inner", dev, base=chain[base], top=chain[top])
         if self.fake and any(chain[top].size < x.size for x in chain):
             return
+        kind = self.give_words(order, chain[top + 1])
         no, force = self.refused(order, chain[base], chain[top],
                                  chain[base + 1:top + 1])
         if no:
             return
         if self.during(order, force):
-            self.world.commit(dev, base, top)
+            self.world.commit(dev, base, top, kind)
         else:
             self.world.abandoned(dev, base, top)
+
+    def give_words(self, order, over):
+        """Now and then the words for the header of `over`; their kind."""
+        if not order.base or self.fake or \
+                self.rng.random() < (0.4 if self.axes.colons else 0.7):
+            return None
+        self.axes.meet("words for a link")
+        order.words, kind = self.words(over, order.base)
+        return kind
+
+    def words(self, over, base):
+        """As an operator has them, who does not think of colons."""
+        if self.rng.random() < 0.3:
+            return base.path, "absolute"
+        return os.path.relpath(base.path, os.path.dirname(over.path)), \
+            "relative"
+
+    # -- other links
+
+    def reopen(self, dev):
+        """Another image below the active one, or none, or the same again."""
+        chain = self.world.chains[dev]
+        top = chain[-1]
+        if sum(top in x for x in self.world.chains.values()) > 1:
+            return
+        others = range(len(chain) - 2)
+        base = self.rng.choice([None, *others, *others, len(chain) - 2])
+        self.say(Order("reopen", dev, top=top,
+                       base=None if base is None else chain[base]))
+        self.axes.meet("reopen: %s" % (
+            "no backing" if base is None else "the same"
+            if base == len(chain) - 2 else "another backing"))
+        self.world.reopen(dev, base)
+        self.settle()
+        self.zero_what_shows(dev)
+
+    def rename(self, dev):
+        """The header calls the image below by another name; with force it may
+        call another image."""
+        layer = self.rng.choice(self.world.chains[dev][1:])
+        said, force = layer.parent, False
+        if self.rng.random() < (0.4 if self.axes.graph else 0.15):
+            said, force = self.maker.another_file(), True
+        order = Order("rename", dev, top=layer)
+        order.words, layer.link = self.words(layer, said)
+        if force:
+            order.words = names.for_qemu(order.words)
+        self.say(order, force)
+        layer.said = said.path
+        self.axes.meet("change-backing-file: %s" % (
+            "another image" if force else "other words"))
 
     def commit_one(self, dev):
         top = self.world.active(dev)
@@ -385,100 +455,15 @@ class Run:
         top.kept.remove(name)
         top.snaps.pop(name, None)
 
-    # -- what must hold
-
-    def judge_live(self):
-        """With the program running: what it reads, and often QEMU's view."""
-        self.settle()
-        for dev, chain in self.world.chains.items():
-            top = chain[-1]
-            if top.straight() or self.fake:
-                seen = self.program.cat(top)
-            else:
-                seen = self.s.read(dev)
-            blk.assert_same(seen, top.data, "what blkmon reads from %s of %s"
-                            % (top, dev))
-            active, backing, depth = self.s.depth(dev)
-            want = [layer.path for layer in chain[-2:][::-1]] + [None]
-            assert depth == len(chain) - 1, "depth %d of %s" % (depth, chain)
-            for got, path in zip((active, backing), want):
-                assert (got and os.path.realpath(os.path.join(
-                    self.where, got))) == path, (got, path)
-        if self.rng.random() < 0.4:
-            self.judge_chains()
-            top = self.world.active()
-            blk.assert_same(self.guest_of(top), top.data,
-                            "qemu-img -U of %s" % top)
-
-    def judge_chains(self):
-        for dev, chain in self.world.chains.items():
-            if not chain[-1].straight():
-                for layer in chain:
-                    self.judge_link(blk.img_info(layer.path, fmt=layer.fmt),
-                                    layer)
-                continue
-            infos = blk.img_chain(chain[-1].path)
-            got = [(os.path.realpath(i["filename"]), i["format"],
-                    i["virtual-size"]) for i in infos]
-            want = [(x.path, x.fmt, x.size) for x in reversed(chain)]
-            assert got == want, "chain of %s: %s, not %s" % (dev, got, want)
-            for info, layer in zip(infos, reversed(chain)):
-                self.judge_link(info, layer)
-            ours = self.program.chain(chain[-1])
-            for key in TOLD:
-                got, want = [[i.get(key) for i in side]
-                             for side in (ours, infos)]
-                assert got == want, "info --json of %s: %s is %s, not %s" % (
-                    dev, key, got, want)
-
-    def judge_link(self, info, layer):
-        names = {s["name"] for s in info.get("snapshots", [])}
-        assert names == layer.kept, "%s has the snapshots %s, not %s" % (
-            layer, names, layer.kept)
-        assert info["virtual-size"] == layer.size, (layer, info)
-        name = info.get("backing-filename")
-        if layer.said is None:
-            assert name is None, "%s has backing %s" % (layer, name)
-            return
-        assert name and blk.resolved(layer.path, name) == layer.said, \
-            "%s: backing %s is not %s" % (layer, name, layer.said)
-        if layer.parent and layer.said == layer.parent.path:
-            assert info.get("backing-filename-format") == layer.parent.fmt, \
-                info
-        kind = "absolute" if os.path.isabs(name) else "relative"
-        assert self.fake or layer.link in (kind, "any"), \
-            "%s: backing name %s should be %s" % (layer, name, layer.link)
-
-    def judge_images(self, when):
-        """With nobody using them: every image, by QEMU and by blkmon."""
-        world = self.world
-        for layer in world.live() + world.cold + world.stale:
-            blk.check(layer.path, layer.fmt)
-        for layer in world.live() + world.cold:
-            what = "%s %s" % (layer, when)
-            blk.assert_same(self.guest_of(layer, False), layer.data, what)
-            for name, data in layer.snaps.items():
-                # QEMU shows it in the size that the image has by now.
-                seen = self.guest_of(layer, False, name)[:len(data)]
-                blk.assert_same(seen, data, "snapshot %s of %s" % (name, what))
-            assert not layer.flat or maker.is_flat(layer), \
-                "the raw data file of %s is not what it shows" % what
-            if not self.fake and layer.straight():
-                blk.assert_same(self.program.cat(layer), layer.data,
-                                "blkmon cat of " + what)
-        self.judge_chains()
-        decoy = self.maker.decoy
-        assert not decoy or blk.guest(decoy.path) == decoy.data, \
-            "an image that is in no chain was changed"
-
 
 def one(seed, self_test=False):
     """Run one seed: (seed, None or a report of what went wrong, what it met).
     """
-    # Every other run on a file system without a disk behind it: it has
-    # other ideas of holes and is quick to flush.
+    # Every other run on a file system without a disk behind it, where that
+    # has the room: it has other ideas of holes and is quick to flush.
     if "BLKMON_TMP" not in os.environ and seed % 2 and \
-            os.access("/dev/shm", os.W_OK):
+            os.access("/dev/shm", os.W_OK) and \
+            shutil.disk_usage("/dev/shm").free > blk.GIB:
         os.environ["BLKMON_TMP"] = "/dev/shm"
         try:
             return one(seed, self_test)

@@ -15,10 +15,11 @@ class Axes:
     each of them was met."""
 
     def __init__(self, rng):
-        self.names = rng.random() < 0.35
-        self.long_names = self.names and rng.random() < 0.4
-        self.extern = rng.random() < 0.25
-        self.graph = rng.random() < 0.3
+        self.names = rng.random() < 0.4
+        self.long_names = self.names and rng.random() < 0.35
+        self.colons = self.names and rng.random() < 0.6
+        self.extern = rng.random() < 0.3
+        self.graph = rng.random() < 0.35
         self.inside = rng.random() < 0.35
         self.met = {}
 
@@ -27,15 +28,22 @@ class Axes:
             self.met[key] = self.met.get(key, 0) + 1
 
 
-def random_options(rng, size, overlay, long_names=False):
-    """qemu-img create options for a qcow2 layer, and whether it is v3."""
-    # 512-byte clusters make QEMU itself slow: for small disks only. Long
-    # names of the backing file and the data file do not fit into one.
+# A header in a cluster of 512 bytes has so many for the path of the backing
+# file and that of the data file, each.
+SHORT = 180
+# The longest of both folder and file, with the slashes.
+LONGEST_ODD = 95
+
+
+def random_options(rng, size, overlay, roomy=False, old=0.2):
+    """qemu-img create options for a qcow2 layer. roomy: its header takes long
+    names; old: how often it is of version 2."""
+    # 512-byte clusters make QEMU itself slow: for small disks only.
     bits = rng.choice([12, 14, 16, 16, 16, 18, 20, 21]
-                      if long_names or size > 3 * MIB else
+                      if roomy or size > 3 * MIB else
                       [9, 10, 12, 12, 13, 14, 16, 16, 16, 16, 18, 20, 21])
     opts = {"cluster_size": 1 << bits}
-    if rng.random() < 0.2:
+    if rng.random() < old:
         opts["compat"] = "0.10"
         return opts
     opts["refcount_bits"] = rng.choice([1, 2, 4, 8, 16, 16, 16, 32, 64])
@@ -66,16 +74,20 @@ class Maker:
 
     def __init__(self, rng, where, axes):
         self.rng, self.where, self.axes, self.tag = rng, where, axes, 0
+        self.roomy = axes.long_names or \
+            len(os.fsencode(where)) + LONGEST_ODD > SHORT
         self.folders = [".", ".", ".", self.name("sub"), self.name("other")]
         self.decoy = None
 
     def name(self, plain):
-        if not self.axes.names or self.rng.random() < 0.3:
+        if not self.axes.names or \
+                self.rng.random() < (0.1 if self.axes.colons else 0.3):
             return plain
         self.axes.meet("odd name")
         if self.axes.long_names and self.rng.random() < 0.3:
             return names.long(self.rng, plain)
-        return names.odd(self.rng, plain)
+        return names.odd(self.rng, plain,
+                         names.COLONS if self.axes.colons else None)
 
     def fresh_path(self, name):
         folder = self.rng.choice(self.folders)
@@ -126,11 +138,12 @@ class Maker:
 
     def overlay(self, path, size, parent):
         """An empty qcow2 image; parent may be None."""
-        opts = random_options(self.rng, size, parent is not None,
-                              self.axes.long_names)
+        opts = random_options(self.rng, size, parent is not None, self.roomy,
+                              0.35 if self.axes.graph and parent else 0.2)
         layer = model.Layer(path, "qcow2", size, parent)
         layer.old = "compat" in opts
         layer.bits = opts.get("refcount_bits", 16)
+        layer.cluster = opts["cluster_size"]
         text, fmt = self.header(layer)
         if self.axes.extern and not layer.old and \
                 self.rng.random() < (0.4 if parent else 0.8):
@@ -146,7 +159,7 @@ class Maker:
         if not parent:
             return None, None
         if self.axes.graph and self.rng.random() < 0.5:
-            other = None if self.rng.random() < 0.6 else self.rng.choice(
+            other = None if self.rng.random() < 0.7 else self.rng.choice(
                 [*parent.line()[:-1], self.another_file()])
             self.axes.meet("graph: %s" % ("another header" if other
                                           else "no header"))
@@ -170,7 +183,7 @@ class Maker:
     def give_data_file(self, layer, opts):
         self.tag += 1
         layer.extern = self.fresh_path("data-%d" % self.tag)
-        layer.flat = layer.parent is None and self.rng.random() < 0.7
+        layer.flat = layer.parent is None and self.rng.random() < 0.85
         self.axes.meet("data file" + (", raw" if layer.flat else ""))
         if layer.parent:
             self.axes.meet("data file above others")
@@ -179,6 +192,9 @@ class Maker:
         opts.pop("preallocation", None)
 
     def fill(self, layer, opts):
+        # An image without a table has to hide what is below it, too.
+        if layer.parent and layer.said is None and self.rng.random() < 0.5:
+            return
         # qemu-io compresses into unallocated clusters only.
         used = set()
         commands = [self.content(layer, opts, used)
@@ -235,14 +251,16 @@ class Maker:
         size = rng.choice([256 * KIB, 512 * KIB, 512 * KIB, MIB, MIB,
                            2 * MIB, 3 * MIB])
         layer, chain = None, []
-        for i in range(rng.randrange(2, 7)):
+        # Guests write into a raw data file while nothing is above it.
+        alone = self.axes.extern and rng.random() < 0.5
+        for i in range(1 if alone else rng.randrange(2, 7)):
             mine = size
             if rng.random() < 0.3:
                 mine = rng.randrange(size // 2, size * 3 // 2) // 512 * 512
             layer = self.layer("l%d.img" % i, mine, layer)
             chain.append(layer)
         world.chains["disk0"] = chain
-        if rng.random() < 0.25:
+        if len(chain) > 1 and rng.random() < 0.25:
             fork = rng.choice(chain[:-1])
             below = chain[:chain.index(fork) + 1]
             world.chains["disk1"] = below + [self.layer("sib.img", size, fork)]

@@ -36,6 +36,7 @@ class Layer:
     snaps   what these show, as long as that is defined
     extern  its data file, or None; flat: that shows the disk by itself
     bits    of a reference count, 0 where there is none; old: version 2
+    cluster what a program may treat as one
     """
 
     def __init__(self, path, fmt, size, parent=None, link=None):
@@ -45,6 +46,7 @@ class Layer:
         self.either, self.torn, self.snaps, self.kept = [], False, {}, set()
         self.extern, self.flat = None, False
         self.bits, self.old = 16 if fmt == "qcow2" else 0, False
+        self.cluster = 64 * blk.KIB
 
     def __repr__(self):
         return os.path.basename(self.path)
@@ -156,15 +158,31 @@ class World:
         top = self.active(dev)
         self.chains[dev].append(Layer(path, "qcow2", top.size, top, link))
 
-    def stream(self, dev, base):
-        """base: index into the chain, or None for the whole of it."""
+    def reopen(self, dev, base):
+        """Another image below the active one: that of this index, or none.
+        What it shows depends on where it has data of its own."""
+        chain = self.chains[dev]
+        first = 0 if base is None else base + 1
+        top, gone = chain[-1], chain[first:-1]
+        if gone:
+            top.parent = None if base is None else chain[base]
+            top.snaps.clear()
+            top.open_to(bytes(top.data), fitted(
+                top.parent.data if top.parent else b"", top.size))
+        self.chains[dev] = chain[:first] + [top]
+        self.let_go(gone, self.cold)
+
+    def stream(self, dev, base, link=None):
+        """base: index into the chain, or None for the whole of it; link: how
+        the new header names it, where that was asked for."""
         chain = self.chains[dev]
         first = 0 if base is None else base + 1
         top, gone = chain[-1], chain[first:-1]
         if base is None:
             top.lead_to(None, None)
         elif gone:
-            top.lead_to(chain[base], same_kind(top.link, gone[0].link))
+            top.lead_to(chain[base], link or same_kind(top.link,
+                                                       gone[0].link))
         if gone:
             top.snaps.clear()
         self.chains[dev] = chain[:first] + [top]
@@ -180,17 +198,19 @@ class World:
         else:
             low.data = new
 
-    def commit(self, dev, base, top):
+    def commit(self, dev, base, top, link=None):
         """Everything above chain[base] up to chain[top] into base.
 
         Whatever stands on top stands on base then, in other chains as well.
+        link: how the header that stands on top in this one names it.
         """
         chain = self.chains[dev]
         low, high, gone = chain[base], chain[top], chain[base + 1:top + 1]
         self.take(low, high)
         for over in self.live():
             if over.parent is high:
-                over.lead_to(low, same_kind(over.link, gone[0].link))
+                over.lead_to(low, link if link and over in chain else
+                             same_kind(over.link, gone[0].link))
         if high is chain[-1]:
             self.chains[dev] = low.line()
         for name in self.chains:

@@ -11,10 +11,13 @@ ODD = [
     "%s;a&b|c$d`e", "[%s]*?{x}", "%s.", "@%s!",
 ]
 
+# Those that QEMU takes for a protocol where nothing stands in front.
+COLONS = [kind for kind in ODD if ":" in kind]
 
-def odd(rng, tag):
+
+def odd(rng, tag, kinds=None):
     """A name that has tag in it: of one kind or of two."""
-    name = rng.choice(ODD) % tag
+    name = rng.choice(kinds or ODD) % tag
     if rng.random() < 0.3:
         name = rng.choice(ODD) % name
     return name

@@ -5,7 +5,8 @@ typed to have something done.
 A chain has a drive, or it is made of nodes.  A drive's is opened as its
 headers say (drive), or it gets some layers afterwards: by snapshots into
 files that are there (grown), or by a blockdev-reopen (reopen).  So links come
-about that no header knows.
+about that no header knows.  Others do while it runs: when an image is put on
+top, or another one below the active one.
 """
 
 import json
@@ -23,13 +24,14 @@ class Order:
 
     def __init__(self, verb, dev, **more):
         self.verb, self.dev = verb, dev
-        self.base = self.top = self.new = self.name = None
+        self.base = self.top = self.new = self.name = self.words = None
         self.all = False
         self.__dict__.update(more)
 
     def __str__(self):
         return "%s %s %s" % (self.verb, self.dev, [
-            x for x in (self.base, self.top, self.new, self.name) if x])
+            x for x in (self.base, self.top, self.new, self.name,
+                        self.words) if x])
 
 
 class Talk(blk.Session):
@@ -60,7 +62,9 @@ class Talk(blk.Session):
             return "drive"
         if len(chains) > 1:
             return "nodes"
-        ways = ["nodes", "grown", "grown"]
+        ways = ["nodes"]
+        if chain[0].straight():
+            ways += ["grown"] * 2
         known = self.world.live() + self.world.cold + self.world.stale
         if len(chain) > 1 and not chain[-1].extern and \
                 chain[-1].said not in [x.path for x in known]:
@@ -72,10 +76,10 @@ class Talk(blk.Session):
     def spelled(self, path):
         """One of the ways to name a file; cwd is the folder of the run."""
         name = os.path.relpath(path, self.cwd)
-        if self.rng.random() < 0.5:
+        if self.rng.random() < (0.15 if self.axes.colons else 0.5):
             return path
         if name.startswith(("json:", "file:", "nbd:")) or \
-                self.rng.random() < 0.5:
+                self.rng.random() < (0.1 if self.axes.colons else 0.5):
             return names.for_qemu(name)
         return name
 
@@ -209,7 +213,8 @@ class Talk(blk.Session):
         """What to type for it."""
         has_drive = self.at[order.dev] == order.dev
         way = "qmp_" + order.verb
-        if not hasattr(self, way) or has_drive and self.rng.random() < 0.75:
+        if not hasattr(self, way) or hasattr(self, "hmp_" + order.verb) and \
+                has_drive and not order.words and self.rng.random() < 0.75:
             way = "hmp_" + order.verb
         return getattr(self, way)(order, force)
 
@@ -276,6 +281,7 @@ class Talk(blk.Session):
 
     def job(self, command, o, force, **more):
         return self.qmp(command, device=self.at[o.dev], job_id=o.dev,
+                        backing_file=o.words,
                         x_blkmon_force=force or None, **more)
 
     def qmp_stream(self, o, force):
@@ -308,6 +314,31 @@ class Talk(blk.Session):
         node, self.at[o.dev] = self.at[o.dev], "n%d" % self.count
         return self.qmp("blockdev-snapshot-sync", node_name=node,
                         snapshot_file=path, snapshot_node_name=self.at[o.dev])
+
+    # -- links
+
+    def node_of(self, layer):
+        """Its node: the name, and how that calls the file."""
+        said = self.ok(self.qmp("query-named-block-nodes", flat=True))
+        nodes = [node for line in said if line.startswith('{"return"')
+                 for node in json.loads(line)["return"]
+                 if os.path.realpath(os.path.join(
+                     self.cwd, node["file"])) == layer.path]
+        assert len(nodes) == 1, "%s is open as %s" % (layer, nodes)
+        return nodes[0]["node-name"], nodes[0]["file"]
+
+    def qmp_reopen(self, o, _):
+        """base below top: without its data file, for that stays."""
+        node, name = self.node_of(o.top)
+        opts = self.node_options(o.top, node, o.base and
+                                 self.node_of(o.base)[0], name)
+        opts.pop("data-file", None)
+        return self.qmp("blockdev-reopen", options=[opts])
+
+    def qmp_rename(self, o, force):
+        return self.qmp("change-backing-file", device=self.at[o.dev],
+                        image_node_name=self.node_of(o.top)[0],
+                        backing_file=o.words, x_blkmon_force=force or None)
 
     # -- afterwards
 
