@@ -129,22 +129,7 @@ def repaired_by_qemu(path, how):
     return None if out.rc == 124 else out
 
 
-def try_repair(path, how, what):
-    theirs, ours = copy_of(path, "theirs"), copy_of(path, "ours")
-    before = Image(path).disks()
-    what = "-r %s: %s" % (how, what)
-    got, again = by_blkmon(ours, "-r", how), by_qemu(ours)
-    assert got.rc >= 0, "%s\n%r" % (what, got)
-    assert again.rc == got.rc or got.rc == 1, "%s\n%r\n%r" % (
-        what, got, again)
-    gone = lost(before, Image(ours).disks())
-    assert not gone, "%s: lost %s" % (what, gone)
-    qemu = repaired_by_qemu(theirs, how)
-    if not qemu or qemu.rc < 0 or by_qemu(theirs).rc != qemu.rc or \
-            lost(before, Image(theirs).disks()):
-        return      # what QEMU pays for it, we do not
-    if got.rc == 3 and "exceeding the end" in got.err:
-        return      # a table that ends outside is not taken for a leak
+def compare_repairs(got, qemu, what):
     assert WORSE.index(got.rc) <= WORSE.index(qemu.rc), "%s\n%r\n%r" % (
         what, qemu, got)
     # (what lies outside it counts as mended twice, and its own accidents with
@@ -153,6 +138,32 @@ def try_repair(path, how, what):
             "outside image" not in qemu.err and \
             "snapshot" not in got.err:
         assert_agree_on(got, qemu, FIXED, what)
+
+
+def try_repair(path, before, how, what):
+    ours = copy_of(path, "ours")
+    what = "-r %s: %s" % (how, what)
+    got, again = by_blkmon(ours, "-r", how), by_qemu(ours)
+    assert got.rc >= 0, "%s\n%r" % (what, got)
+    assert again.rc == got.rc or got.rc == 1, "%s\n%r\n%r" % (
+        what, got, again)
+    gone = lost(before, Image(ours).disks())
+    assert not gone, "%s: lost %s" % (what, gone)
+    if not got.rc and ";" in what:
+        return      # all is mended, and nothing is to be counted
+    theirs = copy_of(path, "theirs")
+    qemu = repaired_by_qemu(theirs, how)
+    if not qemu or qemu.rc < 0:
+        return
+    if got.rc == 3 and "exceeding the end" in got.err:
+        return      # a table that ends outside is not taken for a leak
+    try:
+        compare_repairs(got, qemu, what)
+    except AssertionError:
+        # what QEMU pays for it, we do not
+        if by_qemu(theirs).rc == qemu.rc and \
+                not lost(before, Image(theirs).disks()):
+            raise
 
 
 def try_one(original, d, seed):
@@ -166,8 +177,9 @@ def try_one(original, d, seed):
         assert by_blkmon(path).rc >= 0, what
         return "crash"
     assert_agree(qemu, by_blkmon(path), what)
-    for how in ("leaks", "all"):
-        try_repair(path, how, what)
+    before = Image(path).disks()
+    for how in ("leaks", "all") if qemu.rc else ("all",):
+        try_repair(path, before, how, what)
     return "same"
 
 
@@ -177,9 +189,9 @@ def try_many(originals, d, seeds):
         try_one(originals[kinds[seed % len(kinds)]], d, seed)
 
 
-@pytest.mark.parametrize("first", range(0, 136, 34))
+@pytest.mark.parametrize("first", range(0, 204, 17))
 def test_damaged_at_random(originals, d, first):
-    try_many(originals, d, range(first, first + 34))
+    try_many(originals, d, range(first, first + 17))
 
 
 @pytest.mark.long
