@@ -69,6 +69,7 @@ static struct kept *event_keep(const struct event *ev, uint64_t seq)
 	if (!kept)
 		return NULL;
 	memcpy(&kept->ev, ev, size);
+	job_end_get(kept->ev.end);
 	kept->ev.seq = seq;
 	kept->ev.wall_us = clock_wall_us();
 	return kept;
@@ -76,8 +77,10 @@ static struct kept *event_keep(const struct event *ev, uint64_t seq)
 
 static void event_put(struct kept *kept)
 {
-	if (!--kept->users)
-		free(kept);
+	if (--kept->users)
+		return;
+	job_end_put(kept->ev.end);
+	free(kept);
 }
 
 static bool event_append(struct event_listener *l, struct kept *kept)
@@ -179,8 +182,10 @@ void event_publish(struct event_ring *ring, const struct event *ev)
 	list_for_each(link, &ring->listeners)
 		event_tell(container_of(link, struct event_listener, link), ev,
 			   seq, &kept);
-	if (kept && !kept->users)
+	if (kept && !kept->users) {
+		job_end_put(kept->ev.end);
 		free(kept);
+	}
 	cond_wake_all(&ring->more);
 	lock_drop(&ring->lock);
 }
@@ -218,6 +223,7 @@ void event_unlisten(struct event_listener *l)
 	while (l->count)
 		drop_first(l);
 	lock_drop(&l->ring->lock);
+	job_end_put(l->end);
 	close(l->fd);
 }
 
@@ -228,6 +234,8 @@ static void take_first(struct event_listener *l, struct event *ev,
 
 	memcpy(ev, &w->kept->ev, event_size(&w->kept->ev));
 	ev->more = w->more;
+	job_end_put(l->end);
+	l->end = job_end_get(ev->end);
 	*lost = l->lost;
 	l->lost = 0;
 	drop_first(l);

@@ -13,14 +13,16 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "engine/event/job_end.h"
 #include "engine/util/list.h"
 #include "engine/util/thread.h"
 
 enum event_type {
 	EVENT_NONE,
 	EVENT_JOB_STATUS,	/* id, status */
-	EVENT_JOB_COMPLETED,	/* id, kind, len, offset, speed, text = error */
-	EVENT_JOB_CANCELLED,	/* id, kind, len, offset, speed */
+	EVENT_JOB_COMPLETED,	/* id, kind, len, offset, speed, end,
+				   text = error */
+	EVENT_JOB_CANCELLED,	/* id, kind, len, offset, speed, end */
 	EVENT_JOB_READY,	/* id, kind, len, offset, speed */
 	EVENT_JOB_PENDING,	/* id, kind */
 	EVENT_JOB_ERROR,	/* id, operation, action */
@@ -52,6 +54,7 @@ struct event {
 	bool nospace, fatal, has_offset;
 	bool private;		/* for operators here: QEMU does not tell it */
 	uint64_t more;		/* of the same kind were joined with it */
+	struct job_end *end;	/* or NULL; published, the event counts it */
 	char text[EVENT_TEXT_MAX + 1];	/* the last: what waits is as long as
 					   this */
 };
@@ -72,6 +75,7 @@ struct event_listener {
 	struct list waiting;	/* oldest first */
 	unsigned count;		/* of them */
 	uint64_t lost;		/* before the first of them */
+	struct job_end *end;	/* of the event taken last */
 	struct list link;
 };
 
@@ -87,7 +91,8 @@ void event_notice(struct event_ring *ring, const char *fmt, ...)
 int event_listen(struct event_ring *ring, struct event_listener *l);
 void event_unlisten(struct event_listener *l);
 /* The next event, waiting until clock_ns() reaches @deadline (0: don't).
- * True if there was one. *lost counts what was dropped before it. */
+ * True if there was one; ev->end is borrowed until the next call. *lost counts
+ * what was dropped before it. */
 bool event_next(struct event_listener *l, struct event *ev, uint64_t deadline,
 		uint64_t *lost);
 

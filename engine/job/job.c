@@ -105,13 +105,22 @@ static void job_sleep(struct job *job, uint64_t deadline)
 	job->busy = true;
 }
 
+/* The same for one that has nothing to do until it is told to. */
+static void job_stand(struct job *job, uint64_t deadline)
+{
+	uint64_t since = clock_ns();
+
+	job_sleep(job, deadline);
+	job->still_ns += clock_ns() - since;
+}
+
 static void job_stand_still(struct job *job, enum job_status still)
 {
 	enum job_status moving = job->status;
 
 	job_become(job, still);
 	while (job->paused && !job->want.cancel)
-		job_sleep(job, UINT64_MAX);
+		job_stand(job, UINT64_MAX);
 	job_become(job, moving);
 }
 
@@ -144,7 +153,7 @@ static int job_settle(struct job *job)
 	if (job->options.manual_finalize) {
 		job_publish(job, &pending);
 		while (!job->want.finalize && !job->want.cancel)
-			job_sleep(job, UINT64_MAX);
+			job_stand(job, UINT64_MAX);
 	}
 	cancelled = job->want.cancel;
 	lock_drop(&job->lock);
@@ -156,14 +165,27 @@ static int job_settle(struct job *job)
 	return err.class ? job_fail(job, &err) : rc;
 }
 
+/* What it has done; job->lock held. */
+static void job_sum_up(struct job *job)
+{
+	struct job_end *end = job->end;
+
+	end->elapsed_ns = clock_ns() - job->started_ns;
+	end->work_ns = end->elapsed_ns - min_u64(job->still_ns,
+						 end->elapsed_ns);
+	end->moved = job->done;
+}
+
 static void job_conclude(struct job *job)
 {
 	struct jobs *jobs = job->jobs;
 	struct event ev = { .type = job->cancelled ? EVENT_JOB_CANCELLED :
-						     EVENT_JOB_COMPLETED };
+						     EVENT_JOB_COMPLETED,
+			    .end = job->end };
 
 	lock_take(&jobs->lock);
 	lock_take(&job->lock);
+	job_sum_up(job);
 	if (!job->cancelled)
 		job_short_error(job, ev.text, sizeof(ev.text));
 	job_publish(job, &ev);
@@ -245,6 +267,7 @@ static void job_free(struct job *job)
 {
 	cond_release(&job->wake);
 	lock_release(&job->lock);
+	job_end_put(job->end);
 	free(job->id);
 	free(job);
 }
@@ -323,7 +346,7 @@ struct job *job_new(struct jobs *jobs, const struct job_kind *kind,
 	*job = (struct job){
 		.kind = kind, .jobs = jobs, .id = mem_dup(o->id),
 		.opaque = opaque, .options = *o, .status = JOB_CREATED,
-		.busy = true, .refs = 1,
+		.busy = true, .refs = 1, .end = job_end_new(),
 	};
 	job->options.id = job->id;
 	job->claim = (struct claim){ .id = job->id, .type = kind->type };
@@ -352,9 +375,15 @@ void job_discard(struct job *job)
 void job_set_images(struct job *job, const struct node *top,
 		    const struct node *base)
 {
+	bool upward = job->kind->upward;
+
 	memcpy(job->top, top->name, sizeof(job->top));
 	if (base)
 		memcpy(job->base, base->name, sizeof(job->base));
+	job->end->to = job_file_path((upward ? top : base)->file->path);
+	for (const struct node *n = upward ? top->backing : top;
+	     n && n != base; n = n->backing)
+		job_files_add(&job->end->from, n->file->path, 0);
 }
 
 void job_start(struct job *job)
@@ -367,6 +396,7 @@ void job_start(struct job *job)
 	list_add(&jobs->list, &job->link);
 	job->want.cancel = job->want.force = job->want.dismiss = jobs->ending;
 	job->started_ns = clock_ns();
+	job->end->began_us = clock_wall_us();
 	throttle_init(&job->throttle, job->options.speed, job->started_ns);
 	job_publish(job, &created);
 	job_become(job, JOB_RUNNING);
@@ -520,7 +550,7 @@ int job_wait_ready(struct job *job, const _Atomic int *failed)
 		if (job->paused)
 			job_stand_still(job, JOB_STANDBY);
 		else
-			job_sleep(job, clock_ns() + READY_POLL_NS);
+			job_stand(job, clock_ns() + READY_POLL_NS);
 	}
 	if (job->want.cancel && (job->want.force || !rc)) {
 		rc = job->want.force ? -ECANCELED : 1;

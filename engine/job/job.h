@@ -57,6 +57,7 @@ struct job_kind {
 	/* on-error=ignore: what failed is tried again till it works, instead
 	 * of left out. */
 	bool tries_again;
+	bool upward;			/* top is written, from what is below */
 	/* The work. 0, or -errno after job_fail() or job_error(). Returns
 	 * -ECANCELED as soon as job_point() does. */
 	int (*run)(struct job *job);
@@ -117,6 +118,8 @@ struct job {
 	uint64_t len, offset;		/* as QMP shows them (4.3) */
 	uint64_t total, done;		/* bytes of real work; no step back */
 	uint64_t started_ns;
+	uint64_t still_ns;		/* it has stood, told to or ready */
+	struct job_end *end;		/* constant once it is concluded */
 	int io_status;			/* 0 ok, EIO failed, ENOSPC nospace */
 	bool cancelled;			/* ended by a cancel */
 	struct err err;			/* why it failed; class NONE if not */
@@ -133,6 +136,8 @@ struct job_info {
 	const char *io_status;		/* "ok", "failed", "nospace" */
 	uint64_t len, offset, total, done, speed;
 	uint64_t elapsed_ns;
+	uint64_t work_ns;		/* of these it did not stand still */
+	uint64_t unused, unused_bytes;	/* files left by one that is over */
 	bool busy, paused, ready, auto_finalize, auto_dismiss;
 	char error[128];		/* short; "" if none, or not ended */
 };
@@ -151,7 +156,8 @@ struct job *job_new(struct jobs *jobs, const struct job_kind *kind,
 		    const struct job_options *o, void *opaque,
 		    struct err *err);
 void job_discard(struct job *job);	/* release() is not called */
-/* Which images it works on, before job_start(). @base NULL: all below. */
+/* Which images it works on, before job_start(), graph write-held. @base NULL:
+ * all below. */
 void job_set_images(struct job *job, const struct node *top,
 		    const struct node *base);
 /* Enters it into the list and sets it going; from here it frees itself.

@@ -115,8 +115,8 @@ static int commit_relink(struct commit *c, struct err *err)
 	while (rc && n)
 		link_back(c, &c->overlay[--n]);
 	if (!rc)
-		graph_leave_behind(c->im.top, c->im.base,
-				   c->im.base->file->path);
+		job_images_leave(&c->im, c->im.top, c->im.base,
+				 c->im.base->file->path);
 	return rc;
 }
 

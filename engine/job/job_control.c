@@ -142,6 +142,18 @@ int job_dismiss(struct job *job, struct err *err)
 	return 0;
 }
 
+/* job->lock held. */
+static void job_describe_end(const struct job *job, struct job_info *info)
+{
+	if (job->status != JOB_CONCLUDED)
+		return;
+	info->elapsed_ns = job->end->elapsed_ns;
+	info->work_ns = job->end->work_ns;
+	info->unused = job->end->unused.n;
+	info->unused_bytes = job_files_bytes(&job->end->unused);
+	job_short_error(job, info->error, sizeof(info->error));
+}
+
 void job_describe(struct job *job, struct job_info *info)
 {
 	lock_take(&job->lock);
@@ -162,8 +174,8 @@ void job_describe(struct job *job, struct job_info *info)
 	snprintf(info->id, sizeof(info->id), "%s", job->id);
 	memcpy(info->top, job->top, sizeof(info->top));
 	memcpy(info->base, job->base, sizeof(info->base));
-	if (job->status == JOB_CONCLUDED)
-		job_short_error(job, info->error, sizeof(info->error));
+	info->work_ns = info->elapsed_ns - job->still_ns;
+	job_describe_end(job, info);
 	lock_drop(&job->lock);
 }
 

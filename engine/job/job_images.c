@@ -2,6 +2,7 @@
  * at the end; see job_kinds.h.
  */
 #include <errno.h>
+#include <stddef.h>
 
 #include "engine/chain/graph.h"
 #include "engine/job/job_kinds.h"
@@ -38,6 +39,23 @@ int job_images_prepare(struct job_images *im, uint64_t size, struct err *err)
 		return -1;
 	graph_forget_maps(to->graph);
 	return 0;
+}
+
+/* @owner is part of the job. */
+static struct job *job_of_images(const struct job_images *im)
+{
+	return (struct job *)((char *)im->owner - offsetof(struct job, claim));
+}
+
+void job_images_leave(struct job_images *im, struct node *top,
+		      struct node *base, const char *into)
+{
+	struct job_end *end = job_of_images(im)->end;
+
+	graph_leave_behind(top, base, into);
+	for (struct node *n = top; n && n != base && n->left; n = n->backing)
+		job_files_add(&end->unused, n->file->path,
+			      file_disk_bytes(n->file));
 }
 
 void job_images_mark(struct job_images *im)

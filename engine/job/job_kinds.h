@@ -30,6 +30,10 @@ int job_images_claim(struct job_images *im, struct node *claim,
 /* Graph write-held: makes `to` writable (ERR_NOT_SUPPORTED where the host
  * won't have it) and at least @size bytes long. */
 int job_images_prepare(struct job_images *im, uint64_t size, struct err *err);
+/* Graph write-held: graph_leave_behind(), and the job tells which files no
+ * drive uses any more. */
+void job_images_leave(struct job_images *im, struct node *top,
+		      struct node *base, const char *into);
 /* Of a commit: from now until it is done base has a mark (mark.h). */
 void job_images_mark(struct job_images *im);
 /* Graph write-held: undoes both, gives back what the file of `to` has grown by

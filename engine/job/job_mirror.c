@@ -108,7 +108,7 @@ static void pivot(struct active *a)
 	struct node *old = drive->root.node;
 
 	drive->root.node = graph_get(a->im.base);
-	graph_leave_behind(old, a->im.base, a->im.base->file->path);
+	job_images_leave(&a->im, old, a->im.base, a->im.base->file->path);
 	a->im.was_read_only = drive->read_only;
 	graph_put(old);
 }
@@ -124,7 +124,7 @@ static int active_finish(struct job *job, struct err *err)
 		return rc;
 	mirror_close(&a->mirror);
 	a->im.done = true;
-	a->pivoted = a->pivot;
+	job->end->pivoted = a->pivoted = a->pivot;
 	if (a->pivoted)
 		pivot(a);
 	graph_end(a->im.jobs->graph);

@@ -54,7 +54,7 @@ static int stream_relink(struct stream *s, struct err *err)
 		return 0;
 	below = graph_get(top->backing);
 	graph_link(top, base);
-	graph_leave_behind(below, base, NULL);
+	job_images_leave(&s->im, below, base, NULL);
 	graph_put(below);
 	return 0;
 }
@@ -91,8 +91,8 @@ static void stream_release(struct job *job)
 }
 
 static const struct job_kind kind_stream = {
-	.type = "stream", .run = stream_run, .finish = stream_finish,
-	.release = stream_release,
+	.type = "stream", .upward = true, .run = stream_run,
+	.finish = stream_finish, .release = stream_release,
 };
 
 static int choose_words(struct stream *s, const char *backing,

@@ -45,8 +45,10 @@ static int find_base(struct drive *drive, const char *name,
 }
 
 /* Graph write-held: who reads next finds the data in base. */
-static int empty_overlay(struct node *node, struct err *err)
+static int empty_overlay(struct node *node, struct job_end *end,
+			 struct err *err)
 {
+	uint64_t before = file_disk_bytes(node->file), after;
 	struct range_hold hold;
 	int rc;
 
@@ -54,6 +56,8 @@ static int empty_overlay(struct node *node, struct err *err)
 	rc = node->drv->empty(node);
 	range_drop(&node->range, &hold);
 	graph_forget_maps(node->graph);
+	after = file_disk_bytes(node->file);
+	end->freed = before > after ? before - after : 0;
 	return rc ? err_sys(err, rc, "Could not empty '%s'",
 			    node->file->path) : 0;
 }
@@ -76,7 +80,7 @@ static int sync_finish(struct job *job, struct err *err)
 	mirror_close(&s->active.mirror);
 	rc = job_images_flush(&s->active.im, err);
 	if (!rc && s->empty)
-		rc = empty_overlay(s->active.im.top, err);
+		rc = empty_overlay(s->active.im.top, job->end, err);
 	s->active.im.done = !rc;
 	graph_end(graph);
 	return rc;

@@ -7,6 +7,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "engine/util/clock.h"
+
 #define SIZE_LIMIT (1ull << 63)
 
 /* 1024 to the power of the index; "B" stands for none. */
@@ -123,5 +125,47 @@ char *size_format(uint64_t bytes, char *buf, size_t len)
 		snprintf(buf, len, "%0.3g B", v);
 	else
 		snprintf(buf, len, "%0.3g %ciB", v, *unit);
+	return buf;
+}
+
+char *size_short(uint64_t bytes, char *buf, size_t len)
+{
+	double v = (double)bytes;
+	unsigned u = 0;
+
+	/* What would round up to 1000 is written in the next unit. */
+	while (v >= 999.5 && u < sizeof(units) - 2) {
+		v /= 1024;
+		u++;
+	}
+	if (u == 0)
+		snprintf(buf, len, "%.0f", v);
+	else
+		snprintf(buf, len, "%.*f%c", v < 9.995 ? 2 : v < 99.95 ? 1 : 0,
+			 v, units[u]);
+	return buf;
+}
+
+char *seconds_short(uint64_t seconds, char *buf, size_t len)
+{
+	unsigned long long s = seconds % 60, m = seconds / 60 % 60,
+			   h = seconds / 3600;
+
+	if (h >= 48)
+		snprintf(buf, len, "%llud %lluh", h / 24 % 100000, h % 24);
+	else if (h)
+		snprintf(buf, len, "%llu:%02llu:%02llu", h, m, s);
+	else
+		snprintf(buf, len, "%llu:%02llu", m, s);
+	return buf;
+}
+
+char *time_short(uint64_t ns, char *buf, size_t len)
+{
+	double seconds = (double)ns / (double)NS_PER_SEC;
+
+	if (seconds >= 59.95)
+		return seconds_short((uint64_t)(seconds + 0.5), buf, len);
+	snprintf(buf, len, "%.*f s", seconds < 9.995 ? 2 : 1, seconds);
 	return buf;
 }

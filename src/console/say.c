@@ -3,19 +3,79 @@
 
 #include <string.h>
 
+#include "engine/util/size.h"
 #include "src/console/fields.h"
+
+/* What it was for a client of another program is not known. */
+static void say_numbers(const json_t *end, struct str *text)
+{
+	uint64_t rate = field_u64(end, "rate"), freed = field_u64(end, "freed");
+	char a[16], b[16];
+
+	if (!end)
+		return;
+	str_addf(text, ": %s in %s", size_short(field_u64(end, "moved"), a,
+						sizeof(a)),
+		 time_short(field_u64(end, "time-ns"), b, sizeof(b)));
+	if (rate)
+		str_addf(text, ", %s/s", size_short(rate, a, sizeof(a)));
+	if (freed)
+		str_addf(text, ", %s given back",
+			 size_short(freed, a, sizeof(a)));
+}
+
+static void say_file(const json_t *file, struct str *text)
+{
+	char size[16];
+
+	str_add_char(text, '\'');
+	str_add_safe(text, field_str(file, "file"));
+	str_addf(text, "' (%s)", size_short(field_u64(file, "bytes"), size,
+					    sizeof(size)));
+}
+
+/* One with its path, many by the first and the last. */
+static void say_unused(const json_t *end, struct str *text)
+{
+	const json_t *files = json_object_get(end, "unused");
+	size_t n = json_array_size(files);
+	uint64_t bytes = 0;
+	char size[16];
+
+	if (!n)
+		return;
+	for (size_t i = 0; i < n; i++)
+		bytes += field_u64(json_array_get(files, i), "bytes");
+	str_add(text, "; no drive uses ");
+	if (n > 1)
+		str_addf(text, "%zu files (%s) any more: ", n,
+			 size_short(bytes, size, sizeof(size)));
+	say_file(json_array_get(files, 0), text);
+	if (n == 1) {
+		str_add(text, " any more");
+		return;
+	}
+	str_add(text, n == 2 ? ", " : " to ");
+	say_file(json_array_get(files, n - 1), text);
+}
 
 static void completed(const json_t *data, struct str *text)
 {
-	if (!*field_str(data, "error"))
-		str_addf(text, "job '%s' (%s) is done",
-			 field_str(data, "device"), field_str(data, "type"));
+	const json_t *end = json_object_get(data, "x-blkmon-end");
+
+	if (*field_str(data, "error"))
+		return;
+	str_addf(text, "job '%s' (%s) is done", field_str(data, "device"),
+		 field_str(data, "type"));
+	say_numbers(end, text);
+	say_unused(end, text);
 }
 
 static void cancelled(const json_t *data, struct str *text)
 {
 	str_addf(text, "job '%s' (%s) was cancelled",
 		 field_str(data, "device"), field_str(data, "type"));
+	say_numbers(json_object_get(data, "x-blkmon-end"), text);
 }
 
 static void ready(const json_t *data, struct str *text)

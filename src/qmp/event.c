@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "engine/util/bug.h"
+#include "src/qmp/job_end_json.h"
 #include "src/qmp/json/text.h"
 
 static json_t *job_status(const struct event *ev)
@@ -20,9 +21,19 @@ static json_t *job_numbers(const struct event *ev)
 			 "speed", (json_int_t)ev->speed);
 }
 
-static json_t *job_completed(const struct event *ev)
+static json_t *job_over(const struct event *ev)
 {
 	json_t *data = job_numbers(ev);
+
+	if (ev->end)
+		json_object_set_new(data, "x-blkmon-end",
+				    job_end_json(ev->end));
+	return data;
+}
+
+static json_t *job_completed(const struct event *ev)
+{
+	json_t *data = job_over(ev);
 
 	if (ev->text[0])
 		json_object_set_new(data, "error", qmp_text(ev->text));
@@ -110,6 +121,7 @@ static json_t *event_from_notice(const struct event *ev)
 
 #define MORE "*x-blkmon-more:i"
 #define NUMBERS "type:s,device:s,len:i,offset:i,speed:i"
+#define END ",*x-blkmon-end:o"
 
 static const struct {
 	const char *name;
@@ -118,9 +130,11 @@ static const struct {
 } kinds[] = {
 	[EVENT_JOB_STATUS] = { "JOB_STATUS_CHANGE", "id:s,status:s",
 			       job_status },
-	[EVENT_JOB_COMPLETED] = { "BLOCK_JOB_COMPLETED", NUMBERS ",*error:s",
+	[EVENT_JOB_COMPLETED] = { "BLOCK_JOB_COMPLETED", NUMBERS ",*error:s"
+				  END,
 				  job_completed },
-	[EVENT_JOB_CANCELLED] = { "BLOCK_JOB_CANCELLED", NUMBERS, job_numbers },
+	[EVENT_JOB_CANCELLED] = { "BLOCK_JOB_CANCELLED", NUMBERS END,
+				  job_over },
 	[EVENT_JOB_READY] = { "BLOCK_JOB_READY", NUMBERS, job_numbers },
 	[EVENT_JOB_PENDING] = { "BLOCK_JOB_PENDING", "type:s,id:s",
 				job_pending },

@@ -150,6 +150,12 @@ static json_t *work(const struct job_info *info)
 			    json_integer((json_int_t)info->total));
 	json_object_set_new(entry, "elapsed-ns",
 			    json_integer((json_int_t)info->elapsed_ns));
+	json_object_set_new(entry, "work-ns",
+			    json_integer((json_int_t)info->work_ns));
+	json_object_set_new(entry, "unused",
+			    json_integer((json_int_t)info->unused));
+	json_object_set_new(entry, "unused-bytes",
+			    json_integer((json_int_t)info->unused_bytes));
 	return entry;
 }
 

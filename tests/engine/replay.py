@@ -58,7 +58,8 @@ MARKS = ("$", "&", "&-", ">", "+>", "~>", "?>", "=>", "->", "+->", "!", "=",
 def plain(value):
     if isinstance(value, dict):
         return {k: "?" if k in LOOSE_MEMBERS else plain(v)
-                for k, v in value.items() if k != "timestamp"}
+                for k, v in value.items()
+                if k not in ("timestamp", "x-blkmon-end")}
     if isinstance(value, list):
         return [plain(v) for v in value]
     if isinstance(value, str):
@@ -67,7 +68,8 @@ def plain(value):
 
 
 def parsed(line):
-    """JSON of a reply or an event, member order and times left out."""
+    """JSON of a reply or an event, member order, times and what only blkmon
+    tells left out."""
     try:
         return plain(json.loads(line)) if line.startswith("{") else None
     except ValueError:

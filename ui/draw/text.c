@@ -6,6 +6,8 @@
 #include <string.h>
 #include <strings.h>
 
+#include "engine/util/size.h"
+
 /* Reorders or hides what stands around it; a last line of defence, as names
  * come here escaped. */
 static bool text_is_unsafe(wchar_t wc)
@@ -164,33 +166,10 @@ const char *text_find(const char *hay, const char *needle)
 
 char *text_size(uint64_t bytes, char *buf, size_t len)
 {
-	static const char units[] = "BKMGTPE";
-	double v = (double)bytes;
-	unsigned u = 0;
-
-	/* What would round up to 1000 is written in the next unit. */
-	while (v >= 999.5 && u < sizeof(units) - 2) {
-		v /= 1024;
-		u++;
-	}
-	if (u == 0)
-		snprintf(buf, len, "%.0f", v);
-	else
-		snprintf(buf, len, "%.*f%c", v < 9.995 ? 2 : v < 99.95 ? 1 : 0,
-			 v, units[u]);
-	return buf;
+	return size_short(bytes, buf, len);
 }
 
 char *text_seconds(uint64_t seconds, char *buf, size_t len)
 {
-	unsigned long long s = seconds % 60, m = seconds / 60 % 60,
-			   h = seconds / 3600;
-
-	if (h >= 48)
-		snprintf(buf, len, "%llud %lluh", h / 24 % 100000, h % 24);
-	else if (h)
-		snprintf(buf, len, "%llu:%02llu:%02llu", h, m, s);
-	else
-		snprintf(buf, len, "%llu:%02llu", m, s);
-	return buf;
+	return seconds_short(seconds, buf, len);
 }

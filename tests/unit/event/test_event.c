@@ -239,6 +239,33 @@ static void unlike_errors_stay_apart(void **state)
 	ring_leave(&ring, &l);
 }
 
+/* What a job did outlives the job and the event, till the next is taken. */
+static void the_end_of_a_job_is_counted(void **state)
+{
+	struct event_ring ring;
+	struct event_listener l, other;
+	struct event ev = { .type = EVENT_JOB_COMPLETED,
+			    .end = job_end_new() };
+	uint64_t lost;
+
+	(void)state;
+	ring_enter(&ring, &l);
+	assert_int_equal(event_listen(&ring, &other), 0);
+	job_files_add(&ev.end->unused, "/a", 7);
+	event_publish(&ring, &ev);
+	assert_int_equal(ev.end->refs, 2);
+	job_end_put(ev.end);
+	publish(&ring, 1);
+	assert_true(event_next(&l, &ev, 0, &lost));
+	event_unlisten(&other);
+	assert_int_equal(ev.end->refs, 1);
+	assert_string_equal(ev.end->unused.list[0].path, "/a");
+	assert_int_equal(job_files_bytes(&ev.end->unused), 7);
+	assert_true(event_next(&l, &ev, 0, &lost));
+	assert_null(ev.end);
+	ring_leave(&ring, &l);
+}
+
 static void publish_one(void *arg)
 {
 	publish(arg, 1);
@@ -271,6 +298,7 @@ int main(void)
 		cmocka_unit_test(errors_of_a_flood_are_joined),
 		cmocka_unit_test(who_keeps_up_sees_each),
 		cmocka_unit_test(unlike_errors_stay_apart),
+		cmocka_unit_test(the_end_of_a_job_is_counted),
 		cmocka_unit_test(a_waiter_is_woken),
 	};
 
