@@ -44,7 +44,7 @@ LIBS_cmocka = $(call lib,cmocka,-lcmocka)
 # not link. README.md tells what each is for, and `make lint` compares.
 ROOMS := engine/util engine/file engine/event engine/image engine/image/qcow2 \
 	engine/chain engine/job engine engine/nbd \
-	src/qmp/json src/qmp src/qmp/wire \
+	src/qmp/json src/history src/qmp src/qmp/wire src/after \
 	src/console src/console/hmp src/console/line src/console/front \
 	src/process src/offline \
 	ui/draw ui/keys ui/tty ui/view ui/client ui/prompt ui/pane ui/screen \
@@ -207,17 +207,20 @@ picture:
 bench:
 	@scripts/deps.sh build bench
 	$(AGAIN) all
-	@BLKMON='$(abspath $(PROG))' tests/bench/run
+	@XDG_STATE_HOME='$(abspath $(B))/state' \
+		BLKMON='$(abspath $(PROG))' tests/bench/run
 
 bench-nbd:
 	@scripts/deps.sh build test bench
 	$(AGAIN) all
-	@BLKMON='$(abspath $(PROG))' tests/bench/nbd
+	@XDG_STATE_HOME='$(abspath $(B))/state' \
+		BLKMON='$(abspath $(PROG))' tests/bench/nbd
 
 bench-ui:
 	@scripts/deps.sh build bench
 	$(AGAIN) all
-	@BLKMON='$(abspath $(PROG))' tests/bench/ui
+	@XDG_STATE_HOME='$(abspath $(B))/state' \
+		BLKMON='$(abspath $(PROG))' tests/bench/ui
 
 lint:
 	@scripts/deps.sh build test lint

@@ -20,7 +20,7 @@
 set -u
 cd "$(dirname "$0")/.." || exit 1
 log=$(mktemp) || exit 1
-trap 'rm -f "$log"' EXIT
+trap 'rm -rf "$log" "$log.state"' EXIT
 trap 'exit 130' INT TERM
 
 # The sanitizers' exit status must not look like one of blkmon's own.
@@ -28,6 +28,8 @@ export ASAN_OPTIONS="${ASAN_OPTIONS:-exitcode=99}"
 export UBSAN_OPTIONS="${UBSAN_OPTIONS:-print_stacktrace=1}"
 export TSAN_OPTIONS="${TSAN_OPTIONS:-exitcode=99}"
 export CMOCKA_MESSAGE_OUTPUT=TAP
+# The home of whoever runs the tests is left alone.
+export XDG_STATE_HOME="$log.state"
 
 # What a sanitizer looks for does not depend on the disk, and it is slow: it
 # gets memory for a disk, few of the random chains, and more patience.

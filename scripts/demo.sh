@@ -15,6 +15,8 @@ dir=$(mktemp -d)
 trap 'rm -rf "$dir"' EXIT
 trap 'exit 130' INT TERM
 cd "$dir"
+# What is tried out here is no part of anybody's history.
+export XDG_STATE_HOME="$dir/state"
 
 make_chain()
 {

@@ -36,6 +36,7 @@ struct program {
 	struct options options;
 	struct signals signals;
 	struct machine *machine;
+	struct after *after;
 	struct channel *channel;
 	struct console console;
 	struct server *server;		/* NULL: no way in from outside */
@@ -265,6 +266,24 @@ static int run_front_end(struct program *p)
 	return o->daemon.headless ? run_daemon(p) : run_batch(p);
 }
 
+/* All else works without it. */
+static void main_start_after(struct program *p)
+{
+	struct err err = ERR_INIT;
+
+	p->after = after_start(p->machine->engine, &p->options.after, &err);
+	if (!p->after)
+		main_complain(&err);
+}
+
+/* What the front end did not live to see: its console has nobody to write to
+ * any more. */
+static void main_tell_rest(struct program *p)
+{
+	serve_init(&p->console);
+	console_events(&p->console, 0);
+}
+
 static int run_console(struct program *p)
 {
 	struct err err = ERR_INIT;
@@ -277,6 +296,7 @@ static int run_console(struct program *p)
 	qmp_human_line = human_line;
 	p->machine = machine_new();
 	signals_attach(&p->signals, p->machine->engine);
+	main_start_after(p);
 	p->channel = channel_local_new(p->machine);
 	BUG_ON(!p->channel);
 	console_init(&p->console, p->channel);
@@ -287,6 +307,8 @@ static int run_console(struct program *p)
 	close_monitors(p);
 	if (machine_sync(p->machine, &err))
 		status = main_complain(&err);
+	after_stop(p->after);
+	main_tell_rest(p);
 	console_release(&p->console);
 	channel_free(p->channel);
 	signals_detach(&p->signals);

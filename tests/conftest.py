@@ -1,7 +1,12 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Where random tests begin: one number for all who run them side by side."""
+"""What all tests have in common: where random ones begin, one number for all
+who run them side by side; and none writes into the home of whoever runs them.
+"""
 
+import atexit
 import os
+import shutil
+import tempfile
 
 import pytest
 
@@ -10,6 +15,9 @@ def pytest_configure():
     """$BLKMON_SEED, else anywhere; the workers of xdist inherit it."""
     os.environ.setdefault("BLKMON_SEED",
                           str(int.from_bytes(os.urandom(3), "big")))
+    state = tempfile.mkdtemp(prefix="blkmon-state-")
+    os.environ["XDG_STATE_HOME"] = state
+    atexit.register(shutil.rmtree, state, True)
 
 
 @pytest.fixture(scope="session")

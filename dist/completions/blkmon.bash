@@ -128,6 +128,7 @@ mono' ;;
     --screenshot) _blkmon_files "$2" ;;
     --on-error) _blkmon_words_or_files "$2" 'stop
 continue' ;;
+    --on-event) _blkmon_files "$2" ;;
     --error-classes) _blkmon_words_or_files "$2" '7.2' ;;
     --qmp) _blkmon_words_or_files "$2" 'unix:
 tcp:
@@ -204,6 +205,7 @@ raw' ;;
     rebase--backing-format) _blkmon_words_or_files "$2" 'qcow2
 raw' ;;
     rebase--data-file) _blkmon_files "$2" ;;
+    history-n) : ;;
     *)  return 1 ;;
     esac
     return 0
@@ -223,6 +225,7 @@ _blkmon()
     compare) sub=compare options=$_blkmon_options_compare ;;
     measure) sub=measure options=$_blkmon_options_measure ;;
     rebase) sub=rebase options=$_blkmon_options_rebase ;;
+    history) sub=history options=$_blkmon_options_history ;;
     esac
     ((${#words[@]} == 2)) && sub= options=$_blkmon_options
     if [[ $cur == --*=* ]]; then
@@ -242,7 +245,8 @@ check
 map
 compare
 measure
-rebase'
+rebase
+history'
         _blkmon_files "$cur"
     fi
     for i in "${!COMPREPLY[@]}"; do
@@ -292,6 +296,7 @@ info block
 info block-jobs
 info blockstats
 info history
+info history-jobs
 info nbd
 info snapshots
 info status
@@ -340,6 +345,7 @@ x-blkmon-drive-del
 x-blkmon-io
 x-blkmon-node-map
 x-blkmon-query-exports
+x-blkmon-query-history
 x-blkmon-query-jobs
 x-blkmon-query-links'
 _blkmon_drive_keys='file=
@@ -378,6 +384,8 @@ _blkmon_options='--drive
 --screenshot
 --echo
 --on-error
+--on-event
+--no-history
 --error-classes
 --pretty
 -h
@@ -482,6 +490,10 @@ _blkmon_options_rebase='-b
 --backing-format
 --data-file
 --probe
+-h
+--help'
+_blkmon_options_history='-n
+--json
 -h
 --help'
 complete -F _blkmon blkmon

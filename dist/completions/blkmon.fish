@@ -7,7 +7,7 @@ function __blkmon_sub
 end
 
 function __blkmon_console
-    not __blkmon_sub commit info cat check map compare measure rebase
+    not __blkmon_sub commit info cat check map compare measure rebase history
 end
 
 function __blkmon_first
@@ -15,7 +15,7 @@ function __blkmon_first
 end
 
 function __blkmon_lines
-    printf '%s\n' '?' '__com.redhat_block-commit' 'block-commit' 'block-export-add' 'block-export-del' 'block-job-cancel' 'block-job-complete' 'block-job-dismiss' 'block-job-finalize' 'block-job-pause' 'block-job-resume' 'block-job-set-speed' 'block-set-write-threshold' 'block-stream' 'block_commit' 'block_job_cancel' 'block_job_complete' 'block_job_pause' 'block_job_resume' 'block_job_set_speed' 'block_resize' 'block_stream' 'blockdev-add' 'blockdev-del' 'blockdev-reopen' 'blockdev-snapshot' 'blockdev-snapshot-delete-internal-sync' 'blockdev-snapshot-internal-sync' 'blockdev-snapshot-sync' 'c' 'change-backing-file' 'commit' 'cont' 'drive_add' 'drive_del' 'help' 'human-monitor-command' 'info' 'info block' 'info block-jobs' 'info blockstats' 'info history' 'info nbd' 'info snapshots' 'info status' 'info version' 'job-cancel' 'job-complete' 'job-dismiss' 'job-finalize' 'job-pause' 'job-resume' 'nbd-server-add' 'nbd-server-remove' 'nbd-server-start' 'nbd-server-stop' 'nbd_server_add' 'nbd_server_remove' 'nbd_server_start' 'nbd_server_stop' 'q' 'qemu-io' 'qmp_capabilities' 'query-block' 'query-block-exports' 'query-block-jobs' 'query-blockstats' 'query-commands' 'query-events' 'query-jobs' 'query-name' 'query-named-block-nodes' 'query-qmp-schema' 'query-status' 'query-version' 'quit' 's' 'snapshot_blkdev' 'snapshot_blkdev_internal' 'snapshot_delete_blkdev_internal' 'stop' 'transaction' 'wait' 'x-blkmon-check' 'x-blkmon-commit' 'x-blkmon-drive-add' 'x-blkmon-drive-del' 'x-blkmon-io' 'x-blkmon-node-map' 'x-blkmon-query-exports' 'x-blkmon-query-jobs' 'x-blkmon-query-links'
+    printf '%s\n' '?' '__com.redhat_block-commit' 'block-commit' 'block-export-add' 'block-export-del' 'block-job-cancel' 'block-job-complete' 'block-job-dismiss' 'block-job-finalize' 'block-job-pause' 'block-job-resume' 'block-job-set-speed' 'block-set-write-threshold' 'block-stream' 'block_commit' 'block_job_cancel' 'block_job_complete' 'block_job_pause' 'block_job_resume' 'block_job_set_speed' 'block_resize' 'block_stream' 'blockdev-add' 'blockdev-del' 'blockdev-reopen' 'blockdev-snapshot' 'blockdev-snapshot-delete-internal-sync' 'blockdev-snapshot-internal-sync' 'blockdev-snapshot-sync' 'c' 'change-backing-file' 'commit' 'cont' 'drive_add' 'drive_del' 'help' 'human-monitor-command' 'info' 'info block' 'info block-jobs' 'info blockstats' 'info history' 'info history-jobs' 'info nbd' 'info snapshots' 'info status' 'info version' 'job-cancel' 'job-complete' 'job-dismiss' 'job-finalize' 'job-pause' 'job-resume' 'nbd-server-add' 'nbd-server-remove' 'nbd-server-start' 'nbd-server-stop' 'nbd_server_add' 'nbd_server_remove' 'nbd_server_start' 'nbd_server_stop' 'q' 'qemu-io' 'qmp_capabilities' 'query-block' 'query-block-exports' 'query-block-jobs' 'query-blockstats' 'query-commands' 'query-events' 'query-jobs' 'query-name' 'query-named-block-nodes' 'query-qmp-schema' 'query-status' 'query-version' 'quit' 's' 'snapshot_blkdev' 'snapshot_blkdev_internal' 'snapshot_delete_blkdev_internal' 'stop' 'transaction' 'wait' 'x-blkmon-check' 'x-blkmon-commit' 'x-blkmon-drive-add' 'x-blkmon-drive-del' 'x-blkmon-io' 'x-blkmon-node-map' 'x-blkmon-query-exports' 'x-blkmon-query-history' 'x-blkmon-query-jobs' 'x-blkmon-query-links'
 end
 
 # Of KEY=VALUE,... the last.
@@ -69,6 +69,8 @@ complete -c blkmon -n '__blkmon_console' -l ui-time -r -d 'stands for all times 
 complete -c blkmon -n '__blkmon_console' -l screenshot -r -F -d 'save the screen at the end of it (.ans'
 complete -c blkmon -n '__blkmon_console' -l echo -d 'show each line before its result'
 complete -c blkmon -n '__blkmon_console' -l on-error -x -a 'stop continue' -d 'stop|continue behind a command that failed (stop)'
+complete -c blkmon -n '__blkmon_console' -l on-event -r -F -d 'run PROGRAM, a path, when a job is ready or over or meets an error'
+complete -c blkmon -n '__blkmon_console' -l no-history -d 'no line in the history of jobs'
 complete -c blkmon -n '__blkmon_console' -l error-classes -x -a '7.2' -d '7.2'
 complete -c blkmon -n '__blkmon_console' -l pretty -d 'indent the replies to QMP lines'
 complete -c blkmon -n '__blkmon_console' -s h -l help -d 'this'
@@ -164,3 +166,7 @@ complete -c blkmon -n '__blkmon_sub rebase' -l backing-format -x -a 'qcow2 raw' 
 complete -c blkmon -n '__blkmon_sub rebase' -l data-file -r -F -d 'the external data file of the next image that asks for one'
 complete -c blkmon -n '__blkmon_sub rebase' -l probe -d 'guess the format of backing files whose link does not record one'
 complete -c blkmon -n '__blkmon_sub rebase' -s h -l help -d 'this'
+complete -c blkmon -n __blkmon_first -a history -d 'show what jobs have done'
+complete -c blkmon -n '__blkmon_sub history' -s n -r -d 'the last N jobs (20)'
+complete -c blkmon -n '__blkmon_sub history' -l json -d 'as JSON'
+complete -c blkmon -n '__blkmon_sub history' -s h -l help -d 'this'

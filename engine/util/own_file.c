@@ -3,9 +3,12 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
+
+#include "engine/util/mem.h"
 
 int own_file_new(const char *path, mode_t mode)
 {
@@ -46,4 +49,29 @@ int own_file_open(const char *path, const char *mark, mode_t mode)
 		return fd;
 	close(fd);
 	return rc;
+}
+
+/* What is there already stays as it is. */
+static void own_file_folders(char *path)
+{
+	for (char *s = strchr(path + 1, '/'); s; s = strchr(s + 1, '/')) {
+		*s = '\0';
+		mkdir(path, 0700);
+		*s = '/';
+	}
+}
+
+char *own_file_state(const char *name)
+{
+	const char *state = getenv("XDG_STATE_HOME"), *home = getenv("HOME");
+	char *path;
+
+	if (state && *state == '/')
+		path = mem_printf("%s/blkmon/%s", state, name);
+	else if (home && *home)
+		path = mem_printf("%s/.local/state/blkmon/%s", home, name);
+	else
+		return NULL;
+	own_file_folders(path);
+	return path;
 }

@@ -20,4 +20,8 @@ int own_file_new(const char *path, mode_t mode);
  * otherwise. */
 int own_file_open(const char *path, const char *mark, mode_t mode);
 
+/* $XDG_STATE_HOME/blkmon/NAME (or ~/.local/state), its folders made where they
+ * are missing, for their owner alone. The caller's; NULL without a home. */
+char *own_file_state(const char *name);
+
 #endif

@@ -19,6 +19,7 @@
 #include "src/offline/cat.h"
 #include "src/offline/check.h"
 #include "src/offline/command.h"
+#include "src/offline/history.h"
 #include "src/process/option.h"
 #include "src/qmp/machine.h"
 
@@ -325,6 +326,8 @@ static const struct subcommand {
 	  NULL, "say how large a file the disk needs" },
 	{ "rebase", rebase_rows, "IMAGE", 1, 1, rebase_run, NULL,
 	  "give the image another backing file" },
+	{ "history", history_rows, "", 0, 0, NULL, history_run,
+	  "show what jobs have done" },
 };
 
 #define SUBCOMMANDS (sizeof(subcommands) / sizeof(*subcommands))
@@ -341,6 +344,8 @@ void offline_hint(const char *word)
 	fputs("\n", stderr);
 }
 
+#define COMMON "All but check and history also take"
+
 void offline_synopsis(FILE *out)
 {
 	for (size_t i = 0; i < SUBCOMMANDS; i++) {
@@ -348,11 +353,12 @@ void offline_synopsis(FILE *out)
 
 		option_synopsis(own, fprintf(out, "       blkmon %s",
 					     subcommands[i].name), out);
-		fprintf(out, " %s\n", subcommands[i].operands);
+		fprintf(out, "%s%s\n", *subcommands[i].operands ? " " : "",
+			subcommands[i].operands);
 	}
-	fputs("All but check also take", out);
+	fputs(COMMON, out);
 	option_synopsis((const struct option_row *[]) { common_rows, NULL },
-			(int)strlen("All but check also take"), out);
+			(int)strlen(COMMON), out);
 	fputs(".\n", out);
 }
 

@@ -1,9 +1,12 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include "src/options/options.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "engine/util/mem.h"
 #include "engine/util/str.h"
@@ -13,7 +16,7 @@
 #include "src/qmp/version.h"
 
 enum { OPT_DRIVE = 256, OPT_PROBE, OPT_LINE, OPT_ECHO, OPT_ON_ERROR,
-       OPT_CLASSES, OPT_PRETTY, OPT_DUMP,
+       OPT_CLASSES, OPT_PRETTY, OPT_DUMP, OPT_ON_EVENT, OPT_NO_HISTORY,
        OPT_COLOR, OPT_THEME, OPT_ASCII, OPT_NO_MOUSE, OPT_NO_BELL,
        OPT_NOTIFY, OPT_TOUR, OPT_LOG, OPT_FIRST, OPT_UI_SCRIPT, OPT_UI_SIZE,
        OPT_UI_TIME, OPT_SCREENSHOT };
@@ -72,6 +75,14 @@ static const struct option_row console_rows[] = {
 	  .help = "show each line before its result" },
 	{ "on-error", OPT_ON_ERROR, "WHAT", .words = "stop|continue",
 	  .help = "stop|continue behind a command that failed (stop)" },
+	{ "on-event", OPT_ON_EVENT, "PROGRAM", .takes = OPTION_FILE,
+	  .help = "run PROGRAM, a path, when a job is ready or over or\n"
+		"meets an error: the event stands in BLKMON_EVENT\n"
+		"(READY, COMPLETED, CANCELLED, ERROR), BLKMON_JOB,\n"
+		"BLKMON_RESULT ..., and as JSON on its stdin; may be\n"
+		"repeated" },
+	{ "no-history", OPT_NO_HISTORY,
+	  .help = "no line in the history of jobs" },
 	{ "error-classes", OPT_CLASSES, "VERSION", .words = "7.2",
 	  .help = "7.2: QMP error classes of QEMU 7.2" },
 	{ "pretty", OPT_PRETTY,
@@ -215,6 +226,28 @@ static enum options_result take_on_error(struct options *o, const char *value)
 	return rc;
 }
 
+/* Where it lies now: the program may go elsewhere. */
+static enum options_result add_hook(struct options *o, const char *path)
+{
+	char *full = realpath(path, NULL);
+	struct stat st;
+
+	if (!full || stat(full, &st) || access(full, X_OK)) {
+		fprintf(stderr, "blkmon: --on-event: '%s': %s\n", path,
+			strerror(errno));
+		free(full);
+		return OPTIONS_USAGE;
+	}
+	options_keep(o, full);
+	if (!S_ISREG(st.st_mode))
+		return options_usage("--on-event: '%s' is no program", path);
+	o->hooks = mem_grow(o->hooks, o->after.hook_count + 1,
+			    sizeof(*o->hooks));
+	o->hooks[o->after.hook_count++] = full;
+	o->after.hooks = o->hooks;
+	return OPTIONS_RUN;
+}
+
 static enum options_result take_dump(struct options *o, const char *value)
 {
 	int word;	/* "man", "json" */
@@ -352,6 +385,11 @@ static enum options_result options_take(struct options *o, int option,
 		return options_take_word(option, value, &(int){ 0 });
 	case OPT_DUMP:
 		return take_dump(o, value);
+	case OPT_ON_EVENT:
+		return add_hook(o, value);
+	case OPT_NO_HISTORY:
+		o->after.no_history = true;
+		return OPTIONS_RUN;
 	case 'h':
 		return options_print_help();
 	case 'V':
@@ -422,4 +460,5 @@ void options_release(struct options *o)
 	free(o->drives);
 	free(o->inputs);
 	free(o->first);
+	free(o->hooks);
 }

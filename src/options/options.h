@@ -6,6 +6,7 @@
 #include <stddef.h>
 
 #include "engine/engine.h"
+#include "src/after/after.h"
 #include "src/options/daemon_options.h"
 #include "ui/screen/screen.h"
 
@@ -32,6 +33,8 @@ struct options {
 	size_t string_count;
 	struct screen_options screen;
 	struct daemon_options daemon;
+	struct after_options after;	/* its hooks are: */
+	const char **hooks;
 	const char **first;	/* lines to run before all others */
 	size_t first_count;
 	bool probe, line, echo, go_on, classes_72, pretty;

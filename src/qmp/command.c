@@ -24,6 +24,7 @@ static const struct qmp_command *const tables[] = {
 	qmp_transaction_commands,
 	qmp_export_commands,
 	qmp_client_commands,
+	qmp_history_commands,
 };
 
 #define TABLES (sizeof(tables) / sizeof(*tables))

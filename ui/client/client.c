@@ -191,6 +191,7 @@ static void free_all(struct client *c)
 	view_jobs_release(&c->jobs);
 	shape_put(c->shape);
 	lock_release(&c->lock);
+	json_decref(c->history);
 	free(c);
 }
 
@@ -325,6 +326,25 @@ void client_uses(struct client *c, struct view_uses *out)
 	lock_take(&c->lock);
 	*out = c->uses;
 	lock_drop(&c->lock);
+}
+
+void client_ask_history(struct client *c)
+{
+	lock_take(&c->lock);
+	c->history_wanted = true;
+	client_ask(c, false);
+	lock_drop(&c->lock);
+}
+
+json_t *client_history(struct client *c)
+{
+	json_t *history;
+
+	lock_take(&c->lock);
+	history = c->history;
+	c->history = NULL;
+	lock_drop(&c->lock);
+	return history;
 }
 
 void client_dismiss(struct client *c)

@@ -62,6 +62,10 @@ struct client_line *client_lines(struct client *c);
 struct shape *client_shape(struct client *c);
 void client_jobs(struct client *c, struct view_jobs *out);
 void client_uses(struct client *c, struct view_uses *out);
+/* The history of jobs, once it has been asked for and is there: the caller's.
+ * JSON's null where it can't be had. NULL: not yet, or taken before. */
+void client_ask_history(struct client *c);
+json_t *client_history(struct client *c);
 void client_dismiss(struct client *c);
 /* These images are visible and have strips of @cells cells (at most
  * STRIP_CELLS). */

@@ -50,6 +50,8 @@ struct client {
 	size_t map_count;
 	unsigned cells;			/* of a strip, as wanted */
 	bool reshape;			/* ask for all again */
+	bool history_wanted;
+	json_t *history;		/* the reply to that, or NULL */
 	uint64_t asked, done;		/* requests to the watcher */
 };
 

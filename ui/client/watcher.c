@@ -21,6 +21,7 @@
 #define USES_EVERY NS_PER_SEC
 #define AGAIN_AFTER NS_PER_SEC
 #define EFFORT 50
+#define HISTORY_MOST 2000	/* jobs */
 
 struct due {
 	uint64_t at;		/* clock_ns() of the next look */
@@ -326,6 +327,25 @@ static void look_at_maps(struct watcher *w, bool all)
 		set_due(&w->maps, began, MAPS_EVERY);
 }
 
+static void look_at_history(struct watcher *w)
+{
+	json_t *list;
+	bool wanted;
+
+	lock_take(&w->c->lock);
+	wanted = w->c->history_wanted;
+	w->c->history_wanted = false;
+	lock_drop(&w->c->lock);
+	if (!wanted)
+		return;
+	list = watcher_try(w, "x-blkmon-query-history",
+			   json_pack("{s:i}", "count", HISTORY_MOST));
+	lock_take(&w->c->lock);
+	json_decref(w->c->history);
+	w->c->history = list ? list : json_null();
+	lock_drop(&w->c->lock);
+}
+
 /* --- the loop --- */
 
 /* A job that stands still may move on unheard. */
@@ -397,6 +417,7 @@ static void watcher_look(struct watcher *w, bool news, bool reshape)
 		look_at_shape(w);
 		look_at_maps(w, true);
 	}
+	look_at_history(w);
 }
 
 void client_watcher(void *client)

@@ -64,6 +64,8 @@ const struct key_row key_rows[] = {
 	  "log: all lines, events only, console only" },
 	{ ACTION_FOLLOW, { 'F' }, IN_PANES, "F", "Follow", IN_LOG,
 	  "log: follow what comes, or stand still" },
+	{ ACTION_HISTORY, { 'H' }, IN_PANES, "H", NULL, 0,
+	  "what jobs have done, of all times" },
 	{ ACTION_ZOOM, { 'z' }, IN_PANES, "z", "Zoom", IN_PANES,
 	  "this pane alone on the screen, or all of them" },
 	{ ACTION_REDRAW, { KEY_CTRL_L }, IN_PANES | IN_PROMPT, "C-l", NULL, 0,

@@ -144,6 +144,8 @@ void log_search(struct sheet *s, const char *text, int step, bool here);
 /* overlay.c */
 void overlay_help(struct sheet *s);
 void overlay_details(struct sheet *s, const struct view_image *v);
+/* @list is of x-blkmon-query-history; no array: it could not be read. */
+void overlay_history(struct sheet *s, const json_t *list);
 /* False: the key is not for the overlay, though it is there. */
 bool overlay_key(struct sheet *s, const struct key *key);
 void overlay_draw(struct sheet *s);

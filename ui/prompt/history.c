@@ -17,34 +17,6 @@
 
 #define HISTORY_LINES 1000
 
-/* $XDG_STATE_HOME/blkmon/history, its folder made; caller frees. NULL without
- * a home. */
-static char *history_path(void)
-{
-	const char *state = getenv("XDG_STATE_HOME"), *home = getenv("HOME");
-	char *dir, *path;
-
-	if (state && *state == '/')
-		dir = mem_dup(state);
-	else if (home && *home)
-		dir = mem_printf("%s/.local/state", home);
-	else
-		return NULL;
-	for (char *s = strchr(dir + 1, '/'); s; s = strchr(s + 1, '/')) {
-		*s = '\0';
-		mkdir(dir, 0700);
-		*s = '/';
-	}
-	mkdir(dir, 0700);
-	path = mem_printf("%s/blkmon", dir);
-	mkdir(path, 0700);
-	free(dir);
-	dir = path;
-	path = mem_printf("%s/history", dir);
-	free(dir);
-	return path;
-}
-
 /* What is no text, or no line, the editor must not get. */
 static void load(const char *path)
 {
@@ -92,7 +64,7 @@ static void save(const char *path)
 
 void history_load(void)
 {
-	char *path = history_path();
+	char *path = own_file_state("history");
 
 	using_history();
 	stifle_history(HISTORY_LINES);
@@ -103,7 +75,7 @@ void history_load(void)
 
 void history_save(void)
 {
-	char *path = history_path();
+	char *path = own_file_state("history");
 
 	if (path)
 		save(path);

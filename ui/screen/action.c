@@ -150,6 +150,9 @@ static void general(struct screen *s, enum action action)
 	case ACTION_HELP:
 		overlay_help(&s->sheet);
 		break;
+	case ACTION_HISTORY:
+		client_ask_history(s->client);
+		break;
 	case ACTION_QUIT:
 		action_quit(s);
 		break;

@@ -155,6 +155,15 @@ static void hear_ends(struct screen *s)
 	s->ended = ended;
 }
 
+static void take_history(struct screen *s)
+{
+	json_t *list = client_history(s->client);
+
+	if (list)
+		overlay_history(&s->sheet, list);
+	json_decref(list);
+}
+
 void screen_update(struct screen *s)
 {
 	size_t jobs = s->sheet.jobs.n;
@@ -165,6 +174,7 @@ void screen_update(struct screen *s)
 	client_jobs(s->client, &s->sheet.jobs);
 	take_shape(s);
 	client_uses(s->client, &s->sheet.uses);
+	take_history(s);
 	if (s->sheet.jobs.n > jobs)
 		s->sheet.jobs_pane.selected = s->sheet.jobs.n - 1;
 	hear_ends(s);

@@ -68,6 +68,7 @@ int hmp_info_snapshots(struct console *c, json_t *args);
 int hmp_info_status(struct console *c, json_t *args);
 int hmp_info_version(struct console *c, json_t *args);
 int hmp_info_history(struct console *c, json_t *args);
+int hmp_info_history_jobs(struct console *c, json_t *args);
 int hmp_snapshot_blkdev(struct console *c, json_t *args); /* hmp_jobs.c */
 int hmp_block_stream(struct console *c, json_t *args);
 int hmp_block_commit(struct console *c, json_t *args);

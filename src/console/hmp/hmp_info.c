@@ -2,10 +2,13 @@
 /*
  * The `info` commands (monitor.md, 1.4).
  */
+#include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "src/console/console.h"
 #include "src/console/fields.h"
+#include "src/console/history_text.h"
 #include "src/console/hmp/hmp.h"
 #include "src/console/image_text.h"
 
@@ -270,4 +273,35 @@ int hmp_info_history(struct console *c, json_t *args)
 	for (size_t i = 0; i < c->history_len; i++)
 		console_printf(c, "%zu: '%s'\n", i, c->history[i]);
 	return 0;
+}
+
+static bool hmp_info_count(struct console *c, const char *word, long *count)
+{
+	char *end;
+
+	errno = 0;
+	*count = *word ? strtol(word, &end, 10) : 20;
+	if (!*word || (!errno && end != word && !*end && *count >= 0 &&
+		       *count <= 100000))
+		return true;
+	console_printf(c, "info history-jobs: '%s' is no number of jobs\n",
+		       word);
+	return false;
+}
+
+int hmp_info_history_jobs(struct console *c, json_t *args)
+{
+	struct str text = STR_INIT;
+	json_t *list;
+	long count;
+
+	if (!hmp_info_count(c, field_str(args, "count"), &count))
+		return -1;
+	list = console_query(c, "x-blkmon-query-history",
+			     json_pack("{s:I}", "count", (json_int_t)count));
+	if (list)
+		history_text(list, &text);
+	console_printf(c, "%s", str_get(&text));
+	str_release(&text);
+	return hmp_info_drop(list);
 }

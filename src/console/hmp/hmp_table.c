@@ -192,6 +192,12 @@ const struct hmp_command hmp_info_commands[] = {
 		.help = "show the lines typed so far",
 		.run = hmp_info_history,
 	}, {
+		.name = "history-jobs", .params = "[count]",
+		.args = "count:s?",
+		.help = "show what jobs have done, the newest first (20 of "
+			"them)",
+		.run = hmp_info_history_jobs,
+	}, {
 		.name = "nbd", .params = "", .args = "",
 		.help = "show the exports, their clients, and what these "
 			"read and wrote",
