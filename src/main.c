@@ -39,6 +39,7 @@ struct program {
 	struct after *after;
 	struct channel *channel;
 	struct console console;
+	struct progress progress;	/* of what a line waits for */
 	struct server *server;		/* NULL: no way in from outside */
 	struct pidfile pidfile;
 	bool served;			/* as a daemon, not as a console */
@@ -166,6 +167,12 @@ static int run_daemon(struct program *p)
 	return main_open_all(p) ? EXIT_FAILED : main_serve(p);
 }
 
+static void main_show_progress(struct program *p, int terminal)
+{
+	progress_init(&p->progress, terminal, p->options.progress_fd);
+	p->console.progress = &p->progress;
+}
+
 /* --- batch --- */
 
 static bool main_run_file(struct script *b, const char *name)
@@ -204,6 +211,7 @@ static int run_batch(struct program *p)
 	struct script batch;
 
 	script_init(&batch, &p->console);
+	main_show_progress(p, STDERR_FILENO);
 	batch.echo = p->options.echo;
 	batch.go_on = p->options.go_on;
 	if (main_open_all(p))
@@ -224,6 +232,7 @@ static int main_run_line(struct program *p)
 {
 	p->signals.soft_int = true;
 	line_init(&p->console);
+	main_show_progress(p, STDOUT_FILENO);
 	if (main_open_all(p))
 		return EXIT_FAILED;
 	line_run();

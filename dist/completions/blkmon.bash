@@ -129,6 +129,7 @@ mono' ;;
     --on-error) _blkmon_words_or_files "$2" 'stop
 continue' ;;
     --on-event) _blkmon_files "$2" ;;
+    --progress) : ;;
     --error-classes) _blkmon_words_or_files "$2" '7.2' ;;
     --qmp) _blkmon_words_or_files "$2" 'unix:
 tcp:
@@ -386,6 +387,7 @@ _blkmon_options='--drive
 --on-error
 --on-event
 --no-history
+--progress
 --error-classes
 --pretty
 -h

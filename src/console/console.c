@@ -82,6 +82,8 @@ void console_print(struct console *c, enum console_kind kind,
 {
 	struct str safe = STR_INIT;
 
+	if (*text)
+		progress_hide(c->progress);
 	while (*text) {
 		size_t len = strcspn(text, "\n");
 

@@ -16,6 +16,7 @@
 
 #include "engine/util/str.h"
 #include "src/console/console_kind.h"
+#include "src/console/progress.h"
 #include "engine/util/interrupt.h"
 #include "src/console/watch.h"
 #include "src/qmp/channel.h"
@@ -32,6 +33,7 @@ struct console {
 	int peer;			/* a socket whose other end listens:
 					   closed, nobody waits; -1 none */
 	bool pretty;			/* JSON replies are indented */
+	struct progress *progress;	/* borrowed; NULL: not shown */
 
 	struct watch watch;		/* what became of the jobs */
 	bool stale;			/* that may be wrong: look again */

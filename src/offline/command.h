@@ -8,6 +8,7 @@
 #include <stdint.h>
 
 #include "engine/engine.h"
+#include "src/console/progress.h"
 #include "src/process/option.h"
 #include "src/process/signals.h"
 #include "src/qmp/machine.h"
@@ -29,7 +30,8 @@ struct offline {
 	int progress_fd;		/* -1: none */
 	uint64_t offset, length;	/* UINT64_MAX: to the end */
 	uint64_t size;			/* UINT64_MAX: not named */
-	int percent;			/* that the bar shows; -1 none */
+	const char *what;		/* the row of progress shows */
+	struct progress progress;
 };
 
 /* Says what is wrong; 1, the exit status of most. */
@@ -43,7 +45,7 @@ void offline_progress_end(struct offline *o);
 
 /* Options of more than one. */
 #define OFFLINE_PROGRESS_ROWS                                                  \
-	{ NULL, 'p', .help = "show a bar, at a terminal" },                    \
+	{ NULL, 'p', .help = "show how far it is, at a terminal" },          \
 	{ "progress", OPT_PROGRESS, "FD",                                      \
 	  .help = "write bytes done and bytes in all to a descriptor" }
 #define OFFLINE_OUTPUT_ROWS                                                    \

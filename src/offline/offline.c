@@ -6,7 +6,6 @@
 #include "src/offline/offline.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -143,38 +142,17 @@ static int run_cat(struct offline *o)
 
 /* --- commit --- */
 
-/* A total of 0 is not known yet, until it is all @over. */
-static void show_progress(struct offline *o, uint64_t done, uint64_t total,
-			  bool over)
-{
-	int percent = total ? (int)(100 * ((double)done / (double)total)) :
-		over ? 100 : 0;
-
-	if (percent == o->percent)
-		return;
-	o->percent = percent;
-	if (o->progress_fd >= 0)
-		dprintf(o->progress_fd, "%llu %llu\n",
-			(unsigned long long)done, (unsigned long long)total);
-	if (o->bar)
-		fprintf(stderr, "\r    [%-50.*s] %3d%%", percent / 2,
-			"##################################################",
-			percent);
-}
-
 bool offline_progress(uint64_t done, uint64_t total, void *arg)
 {
 	struct offline *o = arg;
 
-	show_progress(o, done, total, false);
+	progress_show(&o->progress, o->what, done, total, false);
 	return !o->signals->interrupt.signal;
 }
 
 void offline_progress_end(struct offline *o)
 {
-	if (o->bar && o->percent >= 0)
-		fputc('\n', stderr);
-	o->percent = -1;
+	progress_end(&o->progress);
 }
 
 /* What the engine has to tell of its own accord, such as what it dropped. */
@@ -201,8 +179,8 @@ static int commit_image(struct offline *o, struct err *err)
 	if (rc)
 		return err_sys(err, rc, "Could not start");
 	rc = engine_commit_offline(o->machine->engine, &sync, err);
-	if (!rc && o->percent < 100)	/* there was nothing to do */
-		show_progress(o, 0, 0, true);
+	if (!rc && o->progress.percent < 100)	/* there was nothing to do */
+		progress_show(&o->progress, o->what, 0, 0, true);
 	offline_progress_end(o);
 	offline_tell(&notices);
 	return rc;
@@ -270,22 +248,6 @@ static int offline_take_size(const char *value, uint64_t *out)
 		return 0;
 	fprintf(stderr, "blkmon: '%s' is no size\n", value);
 	return -1;
-}
-
-static int offline_take_fd(const char *value, int *out)
-{
-	char *end;
-	long fd;
-
-	errno = 0;
-	fd = strtol(value, &end, 10);
-	if (errno || *end || end == value || fd < 0 || fd > 65535 ||
-	    fcntl((int)fd, F_GETFD) < 0) {
-		fprintf(stderr, "blkmon: '%s' is no descriptor\n", value);
-		return -1;
-	}
-	*out = (int)fd;
-	return 0;
 }
 
 static int offline_take_output(struct offline *o, const char *value)
@@ -479,7 +441,7 @@ static int offline_take(struct offline *o, int option, const char *value)
 		return offline_take_size(value, number);
 	switch (option) {
 	case OPT_PROGRESS:
-		return offline_take_fd(value, &o->progress_fd);
+		return option_fd(value, &o->progress_fd) ? -1 : 0;
 	case OPT_OUTPUT:
 		return offline_take_output(o, value);
 	case OPT_DATA_FILE:
@@ -526,7 +488,6 @@ static int offline_parse(struct offline *o, const struct subcommand *sub,
 	argv[0] = NULL;
 	if (rc)
 		return -1;
-	o->bar = o->bar && isatty(STDERR_FILENO);
 	return o->help ? 0 : take_images(o, sub, argc - optind, argv + optind);
 }
 
@@ -537,6 +498,9 @@ static int run_parsed(struct offline *o, const struct subcommand *sub)
 
 	if (signals_start(o->signals, &err))
 		return offline_fail(&err);
+	progress_init(&o->progress, o->bar ? STDERR_FILENO : -1,
+		      o->progress_fd);
+	o->what = sub->name;
 	o->machine = machine_new();
 	signals_attach(o->signals, o->machine->engine);
 	status = sub->run(o);
@@ -555,7 +519,7 @@ static int offline_run_command(const struct subcommand *sub, int argc,
 	struct offline o = {
 		.signals = signals,
 		.node = { .read_only = true },
-		.progress_fd = -1, .length = UINT64_MAX, .percent = -1,
+		.progress_fd = -1, .length = UINT64_MAX,
 		.size = UINT64_MAX,
 	};
 	int status;

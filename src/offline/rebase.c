@@ -35,7 +35,8 @@ int rebase_run(struct offline *o)
 			"use simple rebase mode (-u)");
 		return offline_fail(&err);
 	}
-	o->bar = o->bar && !o->quiet;
+	if (o->quiet)
+		o->progress.row_fd = -1;
 	rc = engine_rebase(o->machine->engine, &r, &err);
 	offline_progress_end(o);
 	return rc ? offline_fail(&err) : 0;

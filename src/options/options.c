@@ -17,6 +17,7 @@
 
 enum { OPT_DRIVE = 256, OPT_PROBE, OPT_LINE, OPT_ECHO, OPT_ON_ERROR,
        OPT_CLASSES, OPT_PRETTY, OPT_DUMP, OPT_ON_EVENT, OPT_NO_HISTORY,
+       OPT_PROGRESS,
        OPT_COLOR, OPT_THEME, OPT_ASCII, OPT_NO_MOUSE, OPT_NO_BELL,
        OPT_NOTIFY, OPT_TOUR, OPT_LOG, OPT_FIRST, OPT_UI_SCRIPT, OPT_UI_SIZE,
        OPT_UI_TIME, OPT_SCREENSHOT };
@@ -83,6 +84,9 @@ static const struct option_row console_rows[] = {
 		"repeated" },
 	{ "no-history", OPT_NO_HISTORY,
 	  .help = "no line in the history of jobs" },
+	{ "progress", OPT_PROGRESS, "FD",
+	  .help = "while a line waits for a job, write bytes done and in\n"
+		"all to a descriptor" },
 	{ "error-classes", OPT_CLASSES, "VERSION", .words = "7.2",
 	  .help = "7.2: QMP error classes of QEMU 7.2" },
 	{ "pretty", OPT_PRETTY,
@@ -385,6 +389,9 @@ static enum options_result options_take(struct options *o, int option,
 		return options_take_word(option, value, &(int){ 0 });
 	case OPT_DUMP:
 		return take_dump(o, value);
+	case OPT_PROGRESS:
+		return option_fd(value, &o->progress_fd) ?
+			OPTIONS_USAGE : OPTIONS_RUN;
 	case OPT_ON_EVENT:
 		return add_hook(o, value);
 	case OPT_NO_HISTORY:
@@ -430,7 +437,8 @@ enum options_result options_parse(struct options *o, int argc, char **argv)
 	char *letters = option_letters(tables);
 	int option, i = 0;
 
-	*o = (struct options) { .screen = { .mouse = true, .bell = true,
+	*o = (struct options) { .progress_fd = -1,
+				.screen = { .mouse = true, .bell = true,
 					    .columns = 80, .rows = 24 } };
 	take_color(o, "auto");
 	while (rc == OPTIONS_RUN && (option = getopt_long(argc, argv,

@@ -37,6 +37,7 @@ struct options {
 	const char **hooks;
 	const char **first;	/* lines to run before all others */
 	size_t first_count;
+	int progress_fd;	/* -1: none */
 	bool probe, line, echo, go_on, classes_72, pretty;
 	enum options_dump dump;
 };

@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include "src/process/option.h"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <stdbool.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "engine/util/mem.h"
@@ -78,6 +81,22 @@ int option_word(const char *words, const char *value)
 			return -1;
 		words += n + 1;
 	}
+}
+
+int option_fd(const char *value, int *out)
+{
+	char *end;
+	long fd;
+
+	errno = 0;
+	fd = strtol(value, &end, 10);
+	if (errno || *end || end == value || fd < 0 || fd > 65535 ||
+	    fcntl((int)fd, F_GETFD) < 0) {
+		fprintf(stderr, "blkmon: '%s' is no descriptor\n", value);
+		return -1;
+	}
+	*out = (int)fd;
+	return 0;
 }
 
 /* --- help --- */

@@ -41,6 +41,10 @@ const struct option_row *option_find(const struct option_row *table,
 /* Which of @words (with '|' between) @value is: its number, or -1. */
 int option_word(const char *words, const char *value);
 
+/* An open descriptor from @value into *out: 0, or -1 after it was said that it
+ * is none. */
+int option_fd(const char *value, int *out);
+
 /* All rows, as --help shows them. */
 void option_help(const struct option_row *table, FILE *out);
 /* " [-f FORMAT] [--json]", in lines of less than 80 columns of which the first

@@ -30,6 +30,10 @@ struct channel {		/* embedded by its kinds */
 	/* Borrowed, or NULL: when it is set, a request that lasts is given up.
 	 * The local one does so with x-blkmon-commit. */
 	const struct interrupt *interrupt;
+	/* NULL, or called by that command while it lasts, in the thread that
+	 * waits for it: bytes; a total of 0 is not known yet. */
+	void (*progress)(void *arg, uint64_t done, uint64_t total);
+	void *progress_arg;
 };
 
 /* Onto the engine of this process (borrowed). Events from now on. NULL if no

@@ -35,6 +35,7 @@ void qmp_context_init(struct qmp_context *ctx, struct machine *machine)
 	ctx->engine = machine->engine;
 	ctx->notices = json_array();
 	ctx->interrupt = NULL;
+	ctx->progress = NULL;
 }
 
 void qmp_context_release(struct qmp_context *ctx)

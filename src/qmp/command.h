@@ -24,6 +24,9 @@ struct qmp_context {
 	/* Borrowed, or NULL: the one who asked does not want to wait for a
 	 * command any more. */
 	const struct interrupt *interrupt;
+	/* of the channel (channel.h), or NULL */
+	void (*progress)(void *arg, uint64_t done, uint64_t total);
+	void *progress_arg;
 };
 
 struct qmp_command {

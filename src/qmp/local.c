@@ -30,6 +30,8 @@ static json_t *local_execute(struct channel *c, json_t *request)
 	struct qmp_context *ctx = &local_of(c)->ctx;
 
 	ctx->interrupt = c->interrupt;
+	ctx->progress = c->progress;
+	ctx->progress_arg = c->progress_arg;
 	return qmp_execute(ctx, request);
 }
 

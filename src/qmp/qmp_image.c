@@ -56,8 +56,8 @@ static bool commit_is_wanted(uint64_t done, uint64_t total, void *arg)
 {
 	const struct qmp_context *ctx = arg;
 
-	(void)done;
-	(void)total;
+	if (ctx->progress)
+		ctx->progress(ctx->progress_arg, done, total);
 	return !ctx->interrupt || !ctx->interrupt->signal;
 }
 

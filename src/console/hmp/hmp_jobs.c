@@ -2,8 +2,10 @@
 /*
  * Commands whose words are not those of their QMP command.
  */
+#include <stdlib.h>
 #include <string.h>
 
+#include "engine/util/mem.h"
 #include "src/console/console.h"
 #include "src/console/fields.h"
 #include "src/console/hmp/hmp.h"
@@ -82,6 +84,38 @@ int hmp_block_resize(struct console *c, json_t *args)
 	return do_with_force(c, "block_resize", args);
 }
 
+struct hmp_commit {
+	struct progress *progress;
+	char *what;
+};
+
+static void hmp_commit_show(void *arg, uint64_t done, uint64_t total)
+{
+	const struct hmp_commit *shown = arg;
+
+	progress_show(shown->progress, shown->what, done, total, false);
+}
+
+/* Somebody waits for it at a terminal. */
+static json_t *hmp_commit_call(struct console *c, const char *device,
+			       json_t *args)
+{
+	struct hmp_commit shown = {
+		.progress = c->progress,
+		.what = mem_printf("commit %s", device),
+	};
+	json_t *reply;
+
+	if (progress_wanted(c->progress))
+		c->channel->progress = hmp_commit_show;
+	c->channel->progress_arg = &shown;
+	reply = console_call(c, "x-blkmon-commit", args);
+	c->channel->progress = NULL;
+	progress_end(c->progress);
+	free(shown.what);
+	return reply;
+}
+
 /* QEMU prints what is wrong with `commit` without "Error: ". */
 int hmp_commit(struct console *c, json_t *args)
 {
@@ -90,7 +124,7 @@ int hmp_commit(struct console *c, json_t *args)
 
 	hmp_jobs_pass(to, args, "device");
 	pass_force(to, args);
-	reply = console_call(c, "x-blkmon-commit", to);
+	reply = hmp_commit_call(c, field_str(args, "device"), to);
 	error = channel_error(reply);
 	if (error)
 		console_printf(c, "%s\n", error);

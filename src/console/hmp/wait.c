@@ -12,6 +12,7 @@
 #include "engine/util/bytes.h"
 #include "engine/util/clock.h"
 #include "engine/util/mem.h"
+#include "engine/util/size.h"
 #include "src/console/fields.h"
 #include "src/console/hmp/hmp.h"
 
@@ -95,6 +96,108 @@ static enum outcome judge_all(struct console *c, const struct waiting *w,
 	return all;
 }
 
+/* --- how far they are --- */
+
+/* What is known in numbers; a remote QEMU has but positions. NULL: nothing. */
+static json_t *wait_ask_jobs(struct console *c)
+{
+	static const char *const names[] = { "x-blkmon-query-jobs",
+					     "query-block-jobs" };
+	json_t *value = NULL;
+
+	for (size_t i = 0; !value && i < 2; i++) {
+		json_t *reply = channel_call(c->channel, names[i], NULL);
+
+		value = json_incref(json_object_get(reply, "return"));
+		json_decref(reply);
+	}
+	return value;
+}
+
+static const json_t *wait_entry(const json_t *jobs, const char *id)
+{
+	json_t *entry;
+	size_t i;
+
+	json_array_foreach(jobs, i, entry)
+		if (!strcmp(field_str(entry, "device"), id))
+			return entry;
+	return NULL;
+}
+
+static uint64_t wait_number(const json_t *entry, const char *work,
+			    const char *position)
+{
+	return field_u64(entry, json_object_get(entry, work) ? work : position);
+}
+
+static void wait_show_entry(struct console *c, const json_t *entry)
+{
+	char *what;
+
+	if (!entry)
+		return;
+	what = mem_printf("%s %s", field_str(entry, "type"),
+			  field_str(entry, "device"));
+	progress_show(c->progress, what, wait_number(entry, "done", "offset"),
+		      wait_number(entry, "total", "len"), false);
+	free(what);
+}
+
+/* One after the other: the first that is not over. */
+static void wait_show(struct console *c, const bool *meant, size_t n)
+{
+	json_t *jobs;
+	size_t i = 0;
+
+	while (i < n && (!meant[i] || watch_is_over(&c->watch.jobs[i])))
+		i++;
+	if (i == n || !progress_wanted(c->progress))
+		return;
+	jobs = wait_ask_jobs(c);
+	wait_show_entry(c, wait_entry(jobs, c->watch.jobs[i].id));
+	json_decref(jobs);
+}
+
+/* "; job 'd0' (commit) is running, 23.0M of 44.0M" for each of them. */
+static void wait_add_rest(struct console *c, const bool *meant, size_t n,
+			  struct str *out)
+{
+	json_t *jobs = wait_ask_jobs(c);
+
+	for (size_t i = 0; i < n; i++) {
+		const json_t *entry = wait_entry(jobs, c->watch.jobs[i].id);
+		char done[16], total[16];
+
+		if (!meant[i] || !entry)
+			continue;
+		str_addf(out, "%s job '%s' (%s) is %s, %s of %s", out->len ?
+			 "," : ":", c->watch.jobs[i].id,
+			 field_str(entry, "type"), field_str(entry, "status"),
+			 size_short(wait_number(entry, "done", "offset"),
+				    done, sizeof(done)),
+			 size_short(wait_number(entry, "total", "len"),
+				    total, sizeof(total)));
+	}
+	json_decref(jobs);
+}
+
+static void wait_timed_out(struct console *c, const bool *meant, size_t n)
+{
+	struct str rest = STR_INIT;
+
+	wait_add_rest(c, meant, n, &rest);
+	console_printf(c, "Error: timed out%s\n", str_get(&rest));
+	str_release(&rest);
+}
+
+static int wait_ended(struct console *c, bool well)
+{
+	if (well)
+		progress_done(c->progress);
+	return well ? 0 : -1;
+}
+
 static int wait_for(struct console *c, const struct waiting *w, bool *meant,
 		    size_t n)
 {
@@ -103,15 +206,16 @@ static int wait_for(struct console *c, const struct waiting *w, bool *meant,
 	for (;;) {
 		outcome = judge_all(c, w, meant, n);
 		if (outcome != WAITING)
-			return outcome == WELL ? 0 : -1;
+			return wait_ended(c, outcome == WELL);
 		if (console_interrupted(c) || c->quit) {
 			console_printf(c, "Error: interrupted\n");
 			return -1;
 		}
 		if (clock_ns() >= w->deadline) {
-			console_printf(c, "Error: timed out\n");
+			wait_timed_out(c, meant, n);
 			return -1;
 		}
+		wait_show(c, meant, n);
 		await_news(c, w->deadline);
 	}
 }
@@ -134,6 +238,7 @@ static int run_wait(struct console *c, const struct waiting *w)
 		rc = -1;
 	} else {
 		rc = wait_for(c, w, meant, n);
+		progress_end(c->progress);
 	}
 	free(meant);
 	return rc;
