@@ -392,6 +392,7 @@ _blkmon_options='--drive
 --pretty
 -h
 --help
+--help-all
 -V
 --version
 --qmp

@@ -75,6 +75,7 @@ complete -c blkmon -n '__blkmon_console' -l progress -r -d 'while a line waits f
 complete -c blkmon -n '__blkmon_console' -l error-classes -x -a '7.2' -d '7.2'
 complete -c blkmon -n '__blkmon_console' -l pretty -d 'indent the replies to QMP lines'
 complete -c blkmon -n '__blkmon_console' -s h -l help -d 'this'
+complete -c blkmon -n '__blkmon_console' -l help-all -d 'all options'
 complete -c blkmon -n '__blkmon_console' -s V -l version -d 'which blkmon this is'
 complete -c blkmon -n '__blkmon_console' -l qmp -r -F -a 'unix: tcp: stdio' -d 'QMP on a socket, unix:PATH'
 complete -c blkmon -n '__blkmon_console' -l nbd -r -F -a 'unix:' -d 'NBD there'

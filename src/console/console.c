@@ -7,6 +7,7 @@
 
 #include "engine/util/clock.h"
 #include "engine/util/mem.h"
+#include "src/console/hint.h"
 #include "src/console/say.h"
 
 /* The value of a reply, the caller's; or NULL. */
@@ -169,6 +170,8 @@ json_t *console_query(struct console *c, const char *name, json_t *args)
 	if (!value)
 		console_printf(c, "%s%s\n", str_has_prefix(error, "Error: ") ?
 			       "" : "Error: ", error);
+	if (!value)
+		hint_reply(c, reply, name);
 	json_incref(value);
 	json_decref(reply);
 	return value;
@@ -201,8 +204,14 @@ int console_request(struct console *c, json_t *request)
 	const char *name = json_string_value(json_object_get(request,
 							     "execute"));
 	bool negotiation = name && !strcmp(name, "qmp_capabilities");
-	int rc = console_reply(c, request_reply(c, request));
+	json_t *reply = request_reply(c, json_incref(request));
+	int rc;
 
+	json_incref(reply);
+	rc = console_reply(c, reply);
+	hint_reply(c, reply, name);
+	json_decref(reply);
+	json_decref(request);
 	c->json_events |= negotiation && !rc;
 	return rc;
 }

@@ -8,6 +8,7 @@ enum console_kind {
 	CONSOLE_EVENT,		/* something happened, in words */
 	CONSOLE_JSON_EVENT,	/* the same, when qmp_capabilities asked */
 	CONSOLE_FAILURE,	/* a job failed */
+	CONSOLE_HINT,		/* behind an error, for people */
 };
 
 #endif

@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "engine/util/mem.h"
+#include "engine/util/near.h"
 #include "engine/util/size.h"
 #include "src/console/console.h"
 #include "src/console/image_text.h"
@@ -294,16 +295,29 @@ static const struct subcommand {
 
 #define SUBCOMMANDS (sizeof(subcommands) / sizeof(*subcommands))
 
+void offline_names(FILE *out)
+{
+	for (size_t i = 0; i < SUBCOMMANDS; i++)
+		fprintf(out, "%s%s", i ? ", " : "", subcommands[i].name);
+}
+
 void offline_hint(const char *word)
 {
 	size_t len = strspn(word, "abcdefghijklmnopqrstuvwxyz");
+	struct near near;
 
 	if (!len || word[len] || !access(word, F_OK))
 		return;
 	fprintf(stderr, "blkmon: '%s' is no subcommand either; they are", word);
-	for (size_t i = 0; i < SUBCOMMANDS; i++)
-		fprintf(stderr, "%s %s", i ? "," : "", subcommands[i].name);
+	fputc(' ', stderr);
+	offline_names(stderr);
 	fputs("\n", stderr);
+	near_init(&near, word, len);
+	for (size_t i = 0; i < SUBCOMMANDS; i++)
+		near_try(&near, subcommands[i].name);
+	if (near_found(&near))
+		fprintf(stderr, "blkmon: did you mean 'blkmon %s'?\n",
+			near_found(&near));
 }
 
 #define COMMON "All but check and history also take"

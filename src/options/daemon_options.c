@@ -164,13 +164,16 @@ const struct option_row daemon_option_rows[] = {
 	  .words = "unix:|tcp:|stdio", .heading = "Ways in for programs:",
 	  .help = "QMP on a socket, unix:PATH; on this machine's own\n"
 		"TCP, tcp:HOST:PORT; or on standard input and\n"
-		"output, stdio" },
+		"output, stdio",
+	  .brief = "QMP for programs: unix:PATH, tcp:HOST:PORT, stdio" },
 	{ "nbd", DAEMON_OPTION, "unix:PATH | HOST:PORT", .words = "unix:",
-	  .help = "NBD there; no HOST: loopback" },
+	  .help = "NBD there; no HOST: loopback",
+	  .brief = "NBD for guests: unix:PATH or HOST:PORT" },
 	{ "export", DAEMON_OPTION, "ID[,writable=on][,name=N]",
 	  .help = "a drive for NBD's clients; or, as below,\n"
 		"[type=]nbd,id=ID,node-name=NODE[,name=NAME]\n"
-		"[,writable=on]" },
+		"[,writable=on]",
+	  .brief = "a drive for them; ID,writable=on" },
 	{ "chardev", DAEMON_OPTION, "socket,id=ID,path=PATH|fd=N|host=,port=",
 	  .words = "socket,id=|stdio,id=", .heading = FROM_MONITOR,
 	  .help = "[,server=on][,wait=off]; or stdio,id=ID" },
@@ -187,7 +190,8 @@ const struct option_row daemon_option_rows[] = {
 	{ "pidfile", DAEMON_OPTION, "PATH", .takes = OPTION_FILE,
 	  .help = "write the number of the process there" },
 	{ "daemonize", DAEMON_OPTION,
-	  .help = "leave the terminal when all is open" },
+	  .help = "leave the terminal when all is open",
+	  .brief = "leave the terminal when all is open" },
 	{ 0 }
 };
 

@@ -17,7 +17,7 @@
 
 enum { OPT_DRIVE = 256, OPT_PROBE, OPT_LINE, OPT_ECHO, OPT_ON_ERROR,
        OPT_CLASSES, OPT_PRETTY, OPT_DUMP, OPT_ON_EVENT, OPT_NO_HISTORY,
-       OPT_PROGRESS,
+       OPT_PROGRESS, OPT_HELP_ALL,
        OPT_COLOR, OPT_THEME, OPT_ASCII, OPT_NO_MOUSE, OPT_NO_BELL,
        OPT_NOTIFY, OPT_TOUR, OPT_LOG, OPT_FIRST, OPT_UI_SCRIPT, OPT_UI_SIZE,
        OPT_UI_TIME, OPT_SCREENSHOT };
@@ -37,16 +37,20 @@ static const struct option_row console_rows[] = {
 		"enospc): what becomes of a client's requests when\n"
 		"the disk fails; force (on: written even if it is the\n"
 		"backing file of an image that is not open);\n"
-		"a comma inside a value is doubled" },
+		"a comma inside a value is doubled",
+	  .brief = "file=FILE,id=ID,format=qcow2|raw,readonly=on ..." },
 	{ "probe", OPT_PROBE,
 	  .help = "guess the format of backing files whose link does\n"
 		"not record one" },
 	{ "command", 'c', "CMD", .takes = OPTION_LINE,
-	  .help = "run CMD and leave; may be repeated" },
+	  .help = "run CMD and leave; may be repeated",
+	  .brief = "run CMD and leave; may be repeated" },
 	{ "file", 'f', "FILE", .takes = OPTION_FILE,
-	  .help = "run the lines of FILE (- is stdin)" },
+	  .help = "run the lines of FILE (- is stdin)",
+	  .brief = "run the lines of FILE (- is stdin)" },
 	{ "line", OPT_LINE,
-	  .help = "a prompt, without the screen" },
+	  .help = "a prompt, without the screen",
+	  .brief = "a prompt, without the screen" },
 	{ "color", OPT_COLOR, "WHEN", .words = COLOR_WORDS,
 	  .help = COLOR_WORDS ": of the screen; auto obeys\nNO_COLOR" },
 	{ "theme", OPT_THEME, "NAME", .words = THEME_WORDS,
@@ -62,7 +66,8 @@ static const struct option_row console_rows[] = {
 	  .help = "append what the screen's log shows, as JSON lines" },
 	{ "first", OPT_FIRST, "CMD", .takes = OPTION_LINE,
 	  .help = "run CMD once the screen is there; may be repeated" },
-	{ "tour", OPT_TOUR, .help = "a guided first minute" },
+	{ "tour", OPT_TOUR, .help = "a guided first minute",
+	  .brief = "a guided first minute" },
 	{ "ui-script", OPT_UI_SCRIPT, "FILE", .takes = OPTION_FILE,
 	  .help = "keys for a screen without a display" },
 	{ "ui-size", OPT_UI_SIZE, "COLUMNSxROWS",
@@ -73,26 +78,34 @@ static const struct option_row console_rows[] = {
 	  .takes = OPTION_FILE,
 	  .help = "save the screen at the end of it (.ans: colours)" },
 	{ "echo", OPT_ECHO,
-	  .help = "show each line before its result" },
+	  .help = "show each line before its result",
+	  .brief = "show each line before its result" },
 	{ "on-error", OPT_ON_ERROR, "WHAT", .words = "stop|continue",
-	  .help = "stop|continue behind a command that failed (stop)" },
+	  .help = "stop|continue behind a command that failed (stop)",
+	  .brief = "stop|continue behind a command that failed" },
 	{ "on-event", OPT_ON_EVENT, "PROGRAM", .takes = OPTION_FILE,
 	  .help = "run PROGRAM, a path, when a job is ready or over or\n"
 		"meets an error: the event stands in BLKMON_EVENT\n"
 		"(READY, COMPLETED, CANCELLED, ERROR), BLKMON_JOB,\n"
 		"BLKMON_RESULT ..., and as JSON on its stdin; may be\n"
-		"repeated" },
+		"repeated",
+	  .brief = "run a program of yours when a job is ready or over" },
 	{ "no-history", OPT_NO_HISTORY,
 	  .help = "no line in the history of jobs" },
 	{ "progress", OPT_PROGRESS, "FD",
 	  .help = "while a line waits for a job, write bytes done and in\n"
-		"all to a descriptor" },
+		"all to a descriptor",
+	  .brief = "write bytes done and in all to a descriptor" },
 	{ "error-classes", OPT_CLASSES, "VERSION", .words = "7.2",
 	  .help = "7.2: QMP error classes of QEMU 7.2" },
 	{ "pretty", OPT_PRETTY,
 	  .help = "indent the replies to QMP lines" },
-	{ "help", 'h', .help = "this" },
-	{ "version", 'V', .help = "which blkmon this is" },
+	{ "help", 'h', .help = "this",
+	  .brief = "this" },
+	{ "help-all", OPT_HELP_ALL, .help = "all options",
+	  .brief = "all options, and those of the subcommands" },
+	{ "version", 'V', .help = "which blkmon this is",
+	  .brief = "which blkmon this is" },
 	{ 0 }
 };
 
@@ -115,6 +128,18 @@ static const char help_end[] =
 "Without -c and -f lines are read from stdin; where that has none, --qmp is\n"
 "served until it says quit. Exit status: 0 all well, 1 a command or a job\n"
 "failed, 2 usage; 128+N ended by signal N.\n";
+
+static enum options_result options_print_brief(void)
+{
+	fputs("usage: blkmon [OPTIONS] [[ID=]IMAGE...]\n"
+	      "       blkmon SUBCOMMAND [OPTIONS] IMAGE\n           ", stdout);
+	offline_names(stdout);
+	fputs("\n\nA console over live disk-image chains: snapshot, stream, "
+	      "commit.\n\n", stdout);
+	option_brief(console_rows, stdout);
+	option_brief(daemon_option_rows, stdout);
+	return OPTIONS_EXIT;
+}
 
 static enum options_result options_print_help(void)
 {
@@ -398,6 +423,8 @@ static enum options_result options_take(struct options *o, int option,
 		o->after.no_history = true;
 		return OPTIONS_RUN;
 	case 'h':
+		return options_print_brief();
+	case OPT_HELP_ALL:
 		return options_print_help();
 	case 'V':
 		puts("blkmon " BLKMON_VERSION);

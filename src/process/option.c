@@ -13,6 +13,7 @@
 #define HELP_COLUMN 26		/* where the explanation begins */
 #define SYNOPSIS_INDENT 7
 #define COLUMNS 79
+#define BRIEF_HEAD (HELP_COLUMN - 2 - strlen("  -x, -- "))
 
 static bool is_row(const struct option_row *row)
 {
@@ -113,10 +114,10 @@ static void option_add_head(const struct option_row *row, struct str *out)
 		str_addf(out, " %s", row->value);
 }
 
-static void help_row(const struct option_row *row, FILE *out)
+static void help_row(const struct option_row *row, const char *line,
+		     FILE *out)
 {
 	struct str head = STR_INIT;
-	const char *line = row->help;
 	int column;
 
 	option_add_head(row, &head);
@@ -141,7 +142,22 @@ void option_help(const struct option_row *table, FILE *out)
 	for (; is_row(table); table++) {
 		if (table->heading)
 			fprintf(out, "\n%s\n", table->heading);
-		help_row(table, out);
+		help_row(table, table->help, out);
+	}
+}
+
+void option_brief(const struct option_row *table, FILE *out)
+{
+	for (; is_row(table); table++) {
+		struct option_row row = *table;
+
+		if (!row.brief)
+			continue;
+		/* In one line, so a long value is not spelt out. */
+		if (row.value && strlen(row.name) + strlen(row.value) >
+				 BRIEF_HEAD)
+			row.value = "...";
+		help_row(&row, row.brief, out);
 	}
 }
 

@@ -29,6 +29,7 @@ struct option_row {
 	enum option_takes takes;
 	const char *heading;	/* stands before it in help, or NULL */
 	const char *help;	/* lines with '\n' between */
+	const char *brief;	/* one line, of what most people look for */
 };
 
 /* What getopt_long() wants; the caller frees both. */
@@ -47,6 +48,8 @@ int option_fd(const char *value, int *out);
 
 /* All rows, as --help shows them. */
 void option_help(const struct option_row *table, FILE *out);
+/* Those that have it, with what is brief of them. */
+void option_brief(const struct option_row *table, FILE *out);
 /* " [-f FORMAT] [--json]", in lines of less than 80 columns of which the first
  * has @column already and the others are indented. */
 void option_synopsis(const struct option_row *const *tables, int column,

@@ -25,7 +25,7 @@ def test_they_are_made_from_the_tables():
 
 
 def test_the_tables_are_what_help_shows():
-    usage = subprocess.run([BLKMON, "--help"], check=True, text=True,
+    usage = subprocess.run([BLKMON, "--help-all"], check=True, text=True,
                            capture_output=True).stdout
     for row in TABLES["options"]:
         assert "--" + row["name"] in usage

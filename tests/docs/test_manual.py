@@ -21,7 +21,7 @@ def test_the_command_chapter_is_the_table():
 
 
 def test_every_option_is_explained():
-    usage = subprocess.run([BLKMON, "--help"], check=True, text=True,
+    usage = subprocess.run([BLKMON, "--help-all"], check=True, text=True,
                            capture_output=True).stdout
     options = set(re.findall(r"--[a-z][a-z-]+", usage))
     assert options

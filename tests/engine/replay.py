@@ -37,7 +37,10 @@ PROGRESS = {"offset", "current-progress"}
 QUERY = re.compile(r'(\{"execute": "query-|info |query-)')
 SETTLE = blk.PATIENCE
 # What an operator is told about jobs, whenever it happens.
-NOTICE = re.compile(r"(Job|blkmon: job) '[^']*'(:| failed:) ")
+NOTICE = re.compile(
+    r"(Job|blkmon: job) '[^']*'(:| failed:) |"
+    # What only people are told, behind an error.
+    r"blkmon: (did you mean|the (only )?(device|job)s? (is|are)|there is no )")
 # Where a job stands still for a moment while somebody drains it.
 BRIEF = (("paused", "running"), ("standby", "ready"))
 

@@ -59,9 +59,15 @@ def test_usage_errors(argv):
 
 
 def test_help_and_version():
-    out = blk.blkmon_ok("--help")
+    out = blk.blkmon_ok("--help-all")
     for word in ("--drive", "--echo", "--on-error", "--line", "-c", "-f"):
         assert word in out.out, word
+    out = blk.blkmon_ok("--help").out
+    # With the line that was typed and the next prompt it is on one screen.
+    assert len(out.splitlines()) <= 22, "it does not fit a screen"
+    assert all(len(line) < 80 for line in out.splitlines()), out
+    for word in ("--drive", "--nbd", "--line", "--help-all", "history"):
+        assert word in out, word
     assert blk.blkmon_ok("--version").out.startswith("blkmon ")
     for command in ("commit", "info", "cat"):
         out = blk.blkmon_ok(command, "--help").out

@@ -128,4 +128,5 @@ def test_a_dump_shows_letters_and_digits(d):
 def test_words_of_the_prompt(d, line, words):
     blk.create(os.path.join(d, "a"), blk.MIB)
     with blk.Session("--on-error=continue", "disk0=a", cwd=d) as s:
-        assert s.cmd(line) == [words]
+        # A hint may stand behind it.
+        assert s.cmd(line)[0] == words

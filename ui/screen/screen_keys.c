@@ -111,6 +111,8 @@ static enum log_kind log_kind_of(const struct client_line *line)
 		return LOG_EVENT;
 	case CONSOLE_FAILURE:
 		return LOG_FAILURE;
+	case CONSOLE_HINT:
+		return LOG_OUTPUT;
 	default:
 		return line->error ? LOG_ERROR : LOG_OUTPUT;
 	}

@@ -31,6 +31,7 @@ static void remote_write_line(void *arg, enum console_kind kind,
 	struct str out = STR_INIT;
 
 	if (kind == CONSOLE_EVENT || kind == CONSOLE_FAILURE ||
+	    kind == CONSOLE_HINT ||
 	    (kind == CONSOLE_NOTICE && !r->running))
 		return;
 	str_add_mem(&out, line, strcspn(line, "\n"));

@@ -21,7 +21,7 @@ static void script_write_line(void *arg, enum console_kind kind,
 	if (kind == CONSOLE_EVENT)
 		return;
 	b->failed |= kind == CONSOLE_FAILURE;
-	if (kind == CONSOLE_FAILURE || !b->started) {
+	if (kind == CONSOLE_FAILURE || kind == CONSOLE_HINT || !b->started) {
 		fflush(stdout);
 		fprintf(stderr, "blkmon: %s", line);
 		return;

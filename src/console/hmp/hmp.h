@@ -38,6 +38,10 @@ extern const struct hmp_command hmp_info_commands[];
  * hyphen and underscore are one), or NULL. */
 const struct hmp_command *hmp_find(const struct hmp_command *table,
 				   const char *word, size_t len);
+/* Says that @table has no such word, and which was meant. @prefix stands before
+ * it ("info "), or is "": then QMP's are thought of, too. -1. */
+int hmp_unknown(struct console *c, const struct hmp_command *table,
+		const char *prefix, const char *word, size_t len);
 /* "stop|s": all names of a row. */
 void hmp_names(const struct hmp_command *cmd, struct str *out);
 

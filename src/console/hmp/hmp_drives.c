@@ -9,6 +9,7 @@
 #include "engine/util/mem.h"
 #include "src/console/console.h"
 #include "src/console/fields.h"
+#include "src/console/hint.h"
 #include "src/console/hmp/hmp.h"
 
 /* Up to a comma, or the end; a doubled comma is one. *text goes behind it. */
@@ -149,19 +150,22 @@ int hmp_drive_del(struct console *c, json_t *args)
 {
 	const char *id = field_str(args, "id");
 	json_t *reply;
-	int rc = -1;
+	const char *error;
+	int rc;
 
 	if (is_device(c, id))
 		return hmp_drives_say(c, "x-blkmon-drive-del",
 				      json_pack("{s:s}", "id", id), "");
 	reply = console_call(c, "blockdev-del", json_pack("{s:s}",
 							  "node-name", id));
-	if (!channel_error(reply))
-		rc = 0;
-	else if (!strncmp(channel_error(reply), "Failed to find", 14))
+	error = channel_error(reply);
+	rc = error ? -1 : 0;
+	if (error && !strncmp(error, "Failed to find", 14)) {
 		console_printf(c, "Device '%s' not found\n", id);
-	else
-		console_printf(c, "%s\n", channel_error(reply));
+		hint_devices(c);
+	} else if (error) {
+		console_printf(c, "%s\n", error);
+	}
 	json_decref(reply);
 	return rc;
 }

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "src/console/console.h"
+#include "src/console/hint.h"
 #include "src/console/hmp/hmp.h"
 
 #define SPACE " \t"
@@ -27,17 +28,31 @@ static void help_table(struct console *c, const struct hmp_command *table,
 		help_line(c, table, prefix);
 }
 
+/* Names of one letter are near to all. */
+int hmp_unknown(struct console *c, const struct hmp_command *table,
+		const char *prefix, const char *word, size_t len)
+{
+	struct near near;
+
+	console_printf(c, "unknown command: '%s%.*s'\n", prefix, (int)len,
+		       word);
+	near_init(&near, word, len);
+	for (; table->name; table++)
+		near_try(&near, table->name);
+	if (!*prefix)
+		hint_try_qmp(c, &near);
+	hint_near(c, prefix, &near);
+	return -1;
+}
+
 static int help_of(struct console *c, const struct hmp_command *table,
 		   const char *word, const char *prefix)
 {
 	size_t len = strcspn(word, SPACE);
 	const struct hmp_command *cmd = hmp_find(table, word, len);
 
-	if (!cmd) {
-		console_printf(c, "unknown command: '%s%.*s'\n", prefix,
-			       (int)len, word);
-		return -1;
-	}
+	if (!cmd)
+		return hmp_unknown(c, table, prefix, word, len);
 	help_line(c, cmd, prefix);
 	return 0;
 }

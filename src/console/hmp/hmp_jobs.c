@@ -8,6 +8,7 @@
 #include "engine/util/mem.h"
 #include "src/console/console.h"
 #include "src/console/fields.h"
+#include "src/console/hint.h"
 #include "src/console/hmp/hmp.h"
 
 /* An argument that is there, even if only to be skipped over as "". */
@@ -128,6 +129,7 @@ int hmp_commit(struct console *c, json_t *args)
 	error = channel_error(reply);
 	if (error)
 		console_printf(c, "%s\n", error);
+	hint_reply(c, reply, NULL);
 	json_decref(reply);
 	return error ? -1 : 0;
 }

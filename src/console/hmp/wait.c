@@ -14,6 +14,7 @@
 #include "engine/util/mem.h"
 #include "engine/util/size.h"
 #include "src/console/fields.h"
+#include "src/console/hint.h"
 #include "src/console/hmp/hmp.h"
 
 /* A job that was told to end and refused is told again. */
@@ -235,6 +236,7 @@ static int run_wait(struct console *c, const struct waiting *w)
 	}
 	if (w->id && !found) {
 		console_printf(c, "Error: Block job '%s' not found\n", w->id);
+		hint_jobs(c);
 		rc = -1;
 	} else {
 		rc = wait_for(c, w, meant, n);

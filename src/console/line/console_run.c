@@ -39,11 +39,8 @@ static int run_hmp(struct console *c, const struct hmp_command *table,
 	json_t *args;
 	int rc = -1;
 
-	if (!cmd) {
-		console_printf(c, "unknown command: '%s%.*s'\n",
-			       info ? "info " : "", (int)len, word);
-		return -1;
-	}
+	if (!cmd)
+		return hmp_unknown(c, table, info ? "info " : "", word, len);
 	typed = mem_printf("%.*s", (int)len, word);
 	args = hmp_parse(cmd, typed, info, rest, &error);
 	console_printf(c, "%s", str_get(&error));

@@ -1,0 +1,97 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "src/console/hint.h"
+
+#include <string.h>
+
+#include "src/console/fields.h"
+
+#define HINT_NAMES 20	/* the rest is counted */
+
+static void hint_say(struct console *c, const struct str *text)
+{
+	console_print(c, CONSOLE_HINT, str_get(text));
+}
+
+static json_t *hint_ask(struct console *c, const char *name)
+{
+	json_t *reply = channel_call(c->channel, name, NULL);
+	json_t *list = json_incref(json_object_get(reply, "return"));
+
+	json_decref(reply);
+	return list;
+}
+
+/* @what: "device", which is also the member of the name. */
+static void hint_list(struct console *c, const char *command,
+		      const char *what)
+{
+	json_t *list = hint_ask(c, command), *entry;
+	size_t n = json_array_size(list), i;
+	struct str text = STR_INIT;
+
+	if (json_is_array(list) && !n)
+		str_addf(&text, "there is no %s", what);
+	json_array_foreach(list, i, entry) {
+		if (i == HINT_NAMES) {
+			str_addf(&text, " and %zu more", n - i);
+			break;
+		}
+		str_add(&text, i ? ", " : "");
+		if (!i)
+			str_addf(&text, n > 1 ? "the %ss are: " :
+				 "the only %s is: ", what);
+		str_add(&text, field_str(entry, "device"));
+	}
+	hint_say(c, &text);
+	str_release(&text);
+	json_decref(list);
+}
+
+void hint_devices(struct console *c)
+{
+	hint_list(c, "query-block", "device");
+}
+
+void hint_jobs(struct console *c)
+{
+	hint_list(c, "query-block-jobs", "job");
+}
+
+void hint_try_qmp(struct console *c, struct near *near)
+{
+	json_t *list = hint_ask(c, "query-commands"), *entry;
+	size_t i;
+
+	json_array_foreach(list, i, entry)
+		near_try(near, field_str(entry, "name"));
+	json_decref(list);
+}
+
+void hint_near(struct console *c, const char *prefix, const struct near *near)
+{
+	const char *found = near_found(near);
+	struct str text = STR_INIT;
+
+	if (!found)
+		return;
+	str_addf(&text, "did you mean '%s%s'?", prefix, found);
+	hint_say(c, &text);
+	str_release(&text);
+}
+
+void hint_reply(struct console *c, const json_t *reply, const char *name)
+{
+	const char *class = field_str(json_object_get(reply, "error"),
+				      "class");
+	struct near near;
+
+	if (!strcmp(class, "DeviceNotFound")) {
+		hint_devices(c);
+	} else if (!strcmp(class, "DeviceNotActive")) {
+		hint_jobs(c);
+	} else if (!strcmp(class, "CommandNotFound") && name) {
+		near_init(&near, name, strlen(name));
+		hint_try_qmp(c, &near);
+		hint_near(c, "", &near);
+	}
+}
