@@ -77,7 +77,8 @@ static void progress_numbers(struct str *out, uint64_t done, uint64_t total,
 						    rate, a, sizeof(a)));
 }
 
-/* Of a narrow terminal the bar goes first, then what it is. */
+/* Of a narrow terminal the bar goes first, then what it is, and of a very
+ * narrow one the numbers, for these. */
 void progress_text(struct str *out, const char *what, uint64_t done,
 		   uint64_t total, uint64_t rate, unsigned columns, bool ascii)
 {
@@ -85,7 +86,9 @@ void progress_text(struct str *out, const char *what, uint64_t done,
 	unsigned left, name = (unsigned)strlen(what) + 2;
 
 	progress_numbers(&numbers, done, total, rate);
-	left = columns > numbers.len ? columns - (unsigned)numbers.len : 0;
+	if (numbers.len > columns)
+		str_clear(&numbers);
+	left = columns - (unsigned)numbers.len;
 	if (left >= name) {
 		str_addf(out, "%s  ", what);
 		left -= name;
@@ -93,7 +96,7 @@ void progress_text(struct str *out, const char *what, uint64_t done,
 	if (left >= BAR_LEAST)
 		progress_bar(out, done, total, left < BAR_MOST ? left :
 			     BAR_MOST, ascii);
-	str_add(out, columns >= numbers.len ? str_get(&numbers) : "");
+	str_add(out, str_get(&numbers));
 	str_release(&numbers);
 }
 

@@ -35,7 +35,7 @@ static void what_does_not_fit_goes(void **state)
 	row_is(30, 20 * M, "commit web  #########---------");
 	row_is(5, 20 * M, "##---");
 	row_is(1, 20 * M, "");
-	row_is(40, 0, "commit web  ####----  52%  23.0M of 44.0M");
+	row_is(40, 0, "commit web  ###----  52%  23.0M of 44.0M");
 }
 
 static void at_every_width_it_fits(void **state)
