@@ -170,6 +170,12 @@ static void watch_take_entry(struct watch *w, const json_t *entry,
 		take_end(w, job, entry);
 }
 
+/* Nothing more is heard of it; one that is gone may have ended unheard. */
+static bool watch_is_closed(const struct watch_job *job)
+{
+	return job->gone && watch_is_over(job);
+}
+
 static void take_absence(struct watch *w, struct watch_job *job)
 {
 	job->gone = true;
@@ -185,7 +191,8 @@ void watch_sync(struct watch *w, const json_t *jobs, uint64_t heard)
 	size_t i;
 
 	for (i = 0; i < w->n; i++)
-		if (!w->jobs[i].gone && w->jobs[i].heard <= heard &&
+		if (!watch_is_closed(&w->jobs[i]) &&
+		    w->jobs[i].heard <= heard &&
 		    !watch_is_listed(jobs, w->jobs[i].id))
 			take_absence(w, &w->jobs[i]);
 	json_array_foreach(jobs, i, entry)
