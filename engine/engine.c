@@ -325,23 +325,31 @@ static int check_size(const struct node *node, uint64_t size, struct err *err)
 	return 0;
 }
 
+struct node *engine_resolve_resize(struct engine *e, const char *device,
+				   uint64_t size, struct err *err)
+{
+	struct drive *drive;
+	struct node *node = engine_find(e, device, &drive, err);
+
+	if (node && !drive)
+		err_set(err, ERR_GENERIC, "Node '%s' is not the active layer "
+			"of a drive: it can't be resized", device);
+	return node && drive && !check_size(node, size, err) &&
+	       !node_check_grow(node, size, err) ? node : NULL;
+}
+
 int engine_resize(struct engine *e, const char *device, uint64_t size,
 		  bool force, struct err *err)
 {
-	struct drive *drive;
 	struct node *node;
-	int rc = -1;
+	int rc;
 
 	if (!force && engine_look_first(e, device, err))
 		return -1;
 	graph_begin(&e->graph);
-	node = engine_find(e, device, &drive, err);
-	if (node && !drive)
-		err_set(err, ERR_GENERIC, "Node '%s' is not the active layer "
-			"of a drive: it can't be resized", device);
-	else if (node)
-		rc = check_size(node, size, err);
-	if (!rc && size > node->size)
+	node = engine_resolve_resize(e, device, size, err);
+	rc = node ? 0 : -1;
+	if (node && size > node->size)
 		rc = node_grow(node, size, err);
 	graph_end(&e->graph);
 	return rc;

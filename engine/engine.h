@@ -170,6 +170,25 @@ struct commit_options {
 int engine_commit(struct engine *e, const struct commit_options *o,
 		  struct err *err);
 
+/* --- plans: what a request would do, forecast.h; all that it would refuse is
+ * refused with the same words and class. *f is the caller's on 0. --- */
+
+struct forecast;
+int engine_plan_stream(struct engine *e, const struct stream_options *o,
+		       struct forecast *f, struct err *err);
+int engine_plan_commit(struct engine *e, const struct commit_options *o,
+		       struct forecast *f, struct err *err);
+int engine_plan_commit_sync(struct engine *e, const struct sync_options *o,
+			    struct forecast *f, struct err *err);
+int engine_plan_snapshot(struct engine *e, const struct snapshot_options *o,
+			 struct forecast *f, struct err *err);
+int engine_plan_complete(struct engine *e, const char *id, struct forecast *f,
+			 struct err *err);
+int engine_plan_cancel(struct engine *e, const char *id, bool force,
+		       struct forecast *f, struct err *err);
+int engine_plan_resize(struct engine *e, const char *device, uint64_t size,
+		       bool force, struct forecast *f, struct err *err);
+
 /* HMP's commit: the active layer of @device ("all": of every drive that has a
  * backing file, one after the other) into its backing file, at once, then
  * emptied; the drive stays on it. Each is a job, called after the drive or

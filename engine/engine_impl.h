@@ -63,6 +63,57 @@ int internal_take(struct node *node, const char *device, const char *name,
 /* Undoes that, before anything was written. */
 int internal_take_back(struct node *node, const char *name, struct err *err);
 
+/* --- engine_jobs.c: requests for jobs, and how they are resolved --- */
+
+struct work;
+struct request_kind {
+	/* The images, and how they lie to each other; graph begun. */
+	int (*resolve)(struct engine *e, const void *o,
+		       const struct siblings *s, struct work *w,
+		       struct err *err);
+	/* What start() would refuse; the same. */
+	int (*check)(struct jobs *jobs, const struct work *w, struct err *err);
+	/* The same. A reference to the job, if it is to be waited for. */
+	int (*start)(struct jobs *jobs, const struct work *w, struct job **job,
+		     struct err *err);
+};
+
+struct request {
+	const struct request_kind *kind;
+	const void *o;		/* the options */
+	const char *device;
+	bool no_look;		/* nobody whom siblings.h finds is in the way */
+	bool force;		/* even if it does not fit */
+};
+
+struct request engine_ask_stream(const struct stream_options *o);
+struct request engine_ask_commit(const struct commit_options *o);
+struct request engine_ask_commit_sync(const struct sync_options *o);
+/* A counted reference, or "Block job 'x' not found". Nothing held. */
+struct job *engine_find_job(struct engine *e, const char *id,
+			    struct err *err);
+
+/* --- engine.c; graph held --- */
+
+/* The image that a resize of @device is for, or NULL and why it is refused. */
+struct node *engine_resolve_resize(struct engine *e, const char *device,
+				   uint64_t size, struct err *err);
+
+/* --- engine_start.c; nothing held --- */
+
+/* Starts the job of a request, refused before the first byte if it does not
+ * fit; *job as from request_kind.start(). */
+int engine_start(struct engine *e, const struct request *r, struct job **job,
+		 struct err *err);
+
+/* --- engine_plan.c; nothing held --- */
+
+/* What the work of @r needs of its file system; refuses what does not fit
+ * there unless it is forced. What can't be counted needs nothing, and why is
+ * told by the start. */
+int engine_admit(struct engine *e, const struct request *r,
+		 struct job_need *need, struct err *err);
+
 /* --- blockdev.c; graph held --- */
 
 /* A node of driver file that has become part of another. */

@@ -13,6 +13,7 @@
 #include "engine/chain/node_open.h"
 #include "engine/job/job_kinds.h"
 #include "engine/util/clock.h"
+#include "engine/job/work.h"
 #include "engine/util/mem.h"
 
 static int not_both(const char *a, const char *b, const char *text,
@@ -97,6 +98,21 @@ static struct job_options jobs_job_options(const struct job_options *given,
 	return o;
 }
 
+static const char *const filter_kinds[] = {
+	[WORK_STREAM] = "copy-on-read", [WORK_COMMIT] = "commit_top",
+	[WORK_ACTIVE] = "mirror_top",
+};
+
+static int start_work(struct jobs *jobs, const struct work *w, struct job **job,
+		      struct err *err)
+{
+	*job = NULL;
+	if (work_start(jobs, w, err))
+		return -1;
+	name_filter(w->top, filter_kinds[w->kind], w->filter);
+	return 0;
+}
+
 /* --- stream --- */
 
 static int check_stream(const struct stream_options *o, struct err *err)
@@ -139,13 +155,15 @@ static int stream_base(struct engine *e, const struct stream_options *o,
 	return 0;
 }
 
-static int start_stream(struct engine *e, const struct stream_options *o,
-			struct err *err)
+static int resolve_stream(struct engine *e, const void *options,
+			  const struct siblings *s, struct work *w,
+			  struct err *err)
 {
-	struct job_options job;
+	const struct stream_options *o = options;
 	struct drive *drive;
 	struct node *top, *base, *bottom;
 
+	(void)s;	/* no overlay shows what a stream changes */
 	if (check_stream(o, err) < 0)
 		return -1;
 	top = engine_find(e, o->device, &drive, err);
@@ -164,22 +182,33 @@ static int start_stream(struct engine *e, const struct stream_options *o,
 		err_prefix(err, "Could not create node: ");
 		return -1;
 	}
-	job = jobs_job_options(&o->job, drive, o->speed);
-	if (stream_start(&e->jobs, top, base, o->backing_file, &job, err))
-		return -1;
-	name_filter(top, "copy-on-read", o->filter_node_name);
+	*w = (struct work){
+		.kind = WORK_STREAM, .drive = drive, .top = top, .base = base,
+		.backing = o->backing_file, .filter = o->filter_node_name,
+		.job = jobs_job_options(&o->job, drive, o->speed),
+	};
 	return 0;
+}
+
+static const struct request_kind kind_of_stream = {
+	resolve_stream, work_check, start_work,
+};
+
+struct request engine_ask_stream(const struct stream_options *o)
+{
+	return (struct request){
+		.kind = &kind_of_stream, .o = o, .device = o->device,
+		.no_look = true, .force = o->force,
+	};
 }
 
 int engine_stream(struct engine *e, const struct stream_options *o,
 		  struct err *err)
 {
-	int rc;
+	const struct request r = engine_ask_stream(o);
+	struct job *none;
 
-	graph_begin(&e->graph);
-	rc = start_stream(e, o, err);
-	graph_end(&e->graph);
-	return rc;
+	return engine_start(e, &r, &none, err);
 }
 
 /* --- commit --- */
@@ -253,12 +282,13 @@ static int commit_base(struct engine *e, const struct commit_options *o,
 			      not_in_chain(name, err);
 }
 
-static int start_commit(struct engine *e, const struct commit_options *o,
-			const struct siblings *s, struct err *err)
+static int resolve_commit(struct engine *e, const void *options,
+			  const struct siblings *s, struct work *w,
+			  struct err *err)
 {
+	const struct commit_options *o = options;
 	struct node *active, *top, *base, *overlay;
 	struct err none = ERR_INIT;
-	struct job_options job;
 	struct drive *drive;
 
 	active = engine_find(e, o->device, &drive, &none);
@@ -280,46 +310,121 @@ static int start_commit(struct engine *e, const struct commit_options *o,
 	    siblings_check_range(s, top, base, "a commit", err) < 0 ||
 	    check_filter(e, o->filter_node_name, err) < 0)
 		return -1;
-	job = jobs_job_options(&o->job, drive, o->speed);
-	if (top == active ? mirror_start(&e->jobs, drive, base, &job, err) :
-	    commit_start(&e->jobs, overlay, top, base, o->backing_file, &job,
-			 err))
-		return -1;
-	name_filter(top, top == active ? "mirror_top" : "commit_top",
-		    o->filter_node_name);
+	*w = (struct work){
+		.kind = top == active ? WORK_ACTIVE : WORK_COMMIT,
+		.drive = drive, .overlay = overlay, .top = top, .base = base,
+		.backing = o->backing_file, .filter = o->filter_node_name,
+		.job = jobs_job_options(&o->job, drive, o->speed),
+	};
 	return 0;
+}
+
+static const struct request_kind kind_of_commit = {
+	resolve_commit, work_check, start_work,
+};
+
+struct request engine_ask_commit(const struct commit_options *o)
+{
+	return (struct request){
+		.kind = &kind_of_commit, .o = o, .device = o->device,
+		.no_look = o->force, .force = o->force,
+	};
 }
 
 int engine_commit(struct engine *e, const struct commit_options *o,
 		  struct err *err)
 {
-	struct siblings s = SIBLINGS_INIT;
-	int rc;
+	const struct request r = engine_ask_commit(o);
+	struct job *none;
 
-	if (!o->force)
-		engine_look(e, o->device, &s);
-	graph_begin(&e->graph);
-	rc = start_commit(e, o, &s, err);
-	graph_end(&e->graph);
-	siblings_release(&s);
-	return rc;
+	return engine_start(e, &r, &none, err);
 }
 
-int engine_commit_sync(struct engine *e, const struct sync_options *o,
-		       struct err *err)
+/* --- commit at once --- */
+
+static int resolve_commit_sync(struct engine *e, const void *options,
+			       const struct siblings *s, struct work *w,
+			       struct err *err)
 {
-	return sync_commit_hmp(&e->jobs, o, err);
+	return sync_resolve(&e->jobs, options, s, w, err);
+}
+
+static int start_commit_sync(struct jobs *jobs, const struct work *w,
+			     struct job **job, struct err *err)
+{
+	*job = sync_start(jobs, w, err);
+	return *job ? 0 : -1;
+}
+
+static const struct request_kind kind_of_commit_sync = {
+	resolve_commit_sync, sync_check, start_commit_sync,
+};
+
+struct request engine_ask_commit_sync(const struct sync_options *o)
+{
+	return (struct request){
+		.kind = &kind_of_commit_sync, .o = o, .device = o->device,
+		.no_look = o->force, .force = o->force,
+	};
 }
 
 int engine_commit_offline(struct engine *e, const struct sync_options *o,
 			  struct err *err)
 {
-	return sync_commit(&e->jobs, o, err);
+	const struct request r = engine_ask_commit_sync(o);
+	struct job *job = NULL;
+
+	engine_start(e, &r, &job, err);
+	return sync_await(job, o, err);
+}
+
+static int commit_one(struct engine *e, const char *id,
+		      const struct sync_options *given, struct err *err)
+{
+	struct sync_options o = *given;
+
+	o.device = id;
+	return !engine_commit_offline(e, &o, err) ? 0 :
+	       sync_error(given->device, err);
+}
+
+/* The id of the @n-th drive that has a backing file; the caller frees. */
+static char *nth_with_backing(struct engine *e, unsigned n)
+{
+	char *id = NULL;
+
+	rwlock_read(&e->graph.lock);
+	list_for_each(link, &e->graph.roots) {
+		const struct root *r = &drive_linked(link)->root;
+
+		if (r->node && *r->id && r->node->backing && !n--) {
+			id = mem_dup(r->id);
+			break;
+		}
+	}
+	rwlock_drop(&e->graph.lock);
+	return id;
+}
+
+int engine_commit_sync(struct engine *e, const struct sync_options *o,
+		       struct err *err)
+{
+	char *id;
+	int rc = 0;
+
+	if (strcmp(o->device, "all"))
+		return commit_one(e, o->device, o, err);
+	for (unsigned n = 0; !rc && (id = nth_with_backing(e, n)); n++) {
+		rc = commit_one(e, id, o, err);
+		free(id);
+	}
+	return rc;
 }
 
 /* --- control --- */
 
-static struct job *find_job(struct engine *e, const char *id, struct err *err)
+struct job *engine_find_job(struct engine *e, const char *id,
+			    struct err *err)
 {
 	struct job *job = job_find(&e->jobs, id);
 
@@ -332,7 +437,7 @@ static struct job *find_job(struct engine *e, const char *id, struct err *err)
 int engine_job_cancel(struct engine *e, const char *id, bool force,
 		      uint64_t wait_ns, struct err *err)
 {
-	struct job *job = find_job(e, id, err);
+	struct job *job = engine_find_job(e, id, err);
 	int rc;
 
 	if (!job)
@@ -347,7 +452,7 @@ int engine_job_cancel(struct engine *e, const char *id, bool force,
 int engine_job_set_speed(struct engine *e, const char *id, int64_t speed,
 			 struct err *err)
 {
-	struct job *job = find_job(e, id, err);
+	struct job *job = engine_find_job(e, id, err);
 	int rc;
 
 	if (!job)
@@ -365,7 +470,7 @@ static int simple_verb(struct engine *e, const char *id,
 		       int (*verb)(struct job *job, struct err *err),
 		       struct err *err)
 {
-	struct job *job = find_job(e, id, err);
+	struct job *job = engine_find_job(e, id, err);
 	int rc;
 
 	if (!job)

@@ -23,26 +23,8 @@
 #include "engine/chain/node_io.h"
 #include "engine/chain/node_open.h"
 #include "engine/util/mem.h"
+#include "engine/snapshot_impl.h"
 #include "engine/util/str.h"
-
-struct snapshot {
-	struct engine *engine;
-	const struct snapshot_options *o;
-	const char *path, *format;
-	struct drive *drive;	/* these two: references of ours */
-	struct node *old;
-	struct gate gate;	/* in front of it, for our flush */
-	struct node *overlay;	/* in no graph until the switch; or, if
-				   it was open before, a reference of ours */
-	bool entered;		/* the overlay is in the graph */
-	bool closed_old;	/* the old layer was made read-only */
-	bool opened;		/* the overlay was there, and made writable */
-	struct node *inside;	/* has an internal snapshot of ours */
-	uint64_t size;		/* of the disk, when it was looked at */
-	char *backing_name;
-	bool created;		/* the file is ours to remove */
-	bool filled;		/* it was there, and empty */
-};
 
 static const char *words(const char *s)
 {
@@ -222,18 +204,27 @@ static int make_file(struct snapshot *s, struct file **file, struct err *err)
 	return s->filled ? 0 : -1;
 }
 
-static int fill_file(struct snapshot *s, struct file *file, struct err *err)
+int snapshot_header(struct snapshot *s, struct qcow2_create *create,
+		    struct err *err)
 {
 	const char *old = s->old->file->path;
-	struct qcow2_create create = { .size = s->size };
-	int rc;
 
 	s->backing_name = chain_name_from(s->path, s->old, old,
 					  *old != '/' && *s->path != '/', err);
-	if (!s->backing_name)
+	*create = (struct qcow2_create){
+		.size = s->size, .backing_name = s->backing_name,
+		.backing_format = s->old->drv->name,
+	};
+	return s->backing_name ? 0 : -1;
+}
+
+static int fill_file(struct snapshot *s, struct file *file, struct err *err)
+{
+	struct qcow2_create create;
+	int rc;
+
+	if (snapshot_header(s, &create, err))
 		return -1;
-	create.backing_name = s->backing_name;
-	create.backing_format = s->old->drv->name;
 	rc = qcow2_create(file, &create);
 	if (!rc)
 		rc = file_sync_dir(s->path);
@@ -255,13 +246,18 @@ static int make_overlay(struct snapshot *s, const struct node_options *o,
 	return node_open_file(&s->overlay, file, o, err);
 }
 
-static int snapshot_open_overlay(struct snapshot *s, struct err *err)
+struct node_options snapshot_node(const struct snapshot *s)
 {
-	struct node_options o = {
+	return (struct node_options){
 		.path = s->path, .format = s->format,
 		.node_name = s->o->snapshot_node_name,
 		.read_only = s->drive->read_only, .cache = s->drive->cache,
 	};
+}
+
+static int snapshot_open_overlay(struct snapshot *s, struct err *err)
+{
+	struct node_options o = snapshot_node(s);
 
 	return s->o->existing ? node_open(&s->overlay, &o, err) :
 				make_overlay(s, &o, err);
@@ -480,8 +476,7 @@ static int snapshot_look_first(const struct snapshot *s, struct err *err)
 	return rc;
 }
 
-static int snapshot_prepare(struct snapshot *all, struct snapshot *s,
-			    struct err *err)
+int snapshot_examine(struct snapshot *all, struct snapshot *s, struct err *err)
 {
 	struct graph *g = &s->engine->graph;
 	int rc;
@@ -503,13 +498,20 @@ static int snapshot_prepare(struct snapshot *all, struct snapshot *s,
 	graph_end(g);
 	if (!rc && !s->o->force && !s->o->internal)
 		rc = snapshot_look_first(s, err);
+	return rc;
+}
+
+static int snapshot_prepare(struct snapshot *all, struct snapshot *s,
+			    struct err *err)
+{
+	int rc = snapshot_examine(all, s, err);
+
 	if (!rc && s->path)
 		rc = snapshot_open_overlay(s, err);
 	return rc ? -1 : flush_old(s, err);
 }
 
-/* What was made and not used is closed; graph write-held. */
-static void snapshot_let_go(struct snapshot *s)
+void snapshot_let_go(struct snapshot *s)
 {
 	if (s->overlay && s->entered)
 		graph_put(s->overlay);
@@ -520,7 +522,7 @@ static void snapshot_let_go(struct snapshot *s)
 	graph_put(s->old);
 }
 
-static void snapshot_release(struct snapshot *s, bool failed)
+void snapshot_release(struct snapshot *s, bool failed)
 {
 	if (s->old)
 		drive_put(s->drive);

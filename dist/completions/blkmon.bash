@@ -316,6 +316,7 @@ nbd_server_add
 nbd_server_remove
 nbd_server_start
 nbd_server_stop
+plan
 q
 qemu-io
 qmp_capabilities
@@ -345,6 +346,7 @@ x-blkmon-drive-add
 x-blkmon-drive-del
 x-blkmon-io
 x-blkmon-node-map
+x-blkmon-plan
 x-blkmon-query-exports
 x-blkmon-query-history
 x-blkmon-query-jobs

@@ -517,6 +517,13 @@ static int zero_new_part(struct node *node, uint64_t old, uint64_t size)
 	return rc;
 }
 
+int node_check_grow(struct node *node, uint64_t size, struct err *err)
+{
+	size = align_up(size, NODE_SECTOR);
+	return size <= atomic_load(&node->size) ? 0 :
+	       node->drv->check_grow(node, size, err);
+}
+
 int node_grow(struct node *node, uint64_t size, struct err *err)
 {
 	uint64_t old = atomic_load(&node->size);
@@ -525,6 +532,8 @@ int node_grow(struct node *node, uint64_t size, struct err *err)
 	size = align_up(size, NODE_SECTOR);
 	if (size <= old)
 		return 0;
+	if (node_check_grow(node, size, err))
+		return -1;
 	if (node->graph)
 		graph_hold(node);
 	if (node->drv->grow_begin(node, size, err) < 0)

@@ -24,6 +24,9 @@ int node_flush(struct node *node);
  * as zeroes, whatever lies below; durable. Graph write-held; holds the gates
  * above. 0, or -1 and err, with the disk as long as it was. */
 int node_grow(struct node *node, uint64_t size, struct err *err);
+/* Would it be refused, as far as that is known? The same words; nothing has
+ * changed. Graph held. */
+int node_check_grow(struct node *node, uint64_t size, struct err *err);
 
 /* A write of whatever kind reached up to byte @end of the guest's disk: tells
  * of it, once, if that is beyond the threshold. */

@@ -79,6 +79,12 @@ static void node_free(struct node *node)
 	free(node);
 }
 
+static int check_driver(struct node *node, struct err *err)
+{
+	return node->drv->check_writable ?
+	       node->drv->check_writable(node, err) : 0;
+}
+
 int node_open_file(struct node **out, struct file *file,
 		   const struct node_options *o, struct err *err)
 {
@@ -94,7 +100,8 @@ int node_open_file(struct node **out, struct file *file,
 		node_free(node);
 		return -1;
 	}
-	if (!node->read_only && node->drv->make_writable(node, err)) {
+	if (!node->read_only && (check_driver(node, err) ||
+				 node->drv->make_writable(node, err))) {
 		node->drv->close(node);
 		node_free(node);
 		return -1;

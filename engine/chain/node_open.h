@@ -26,5 +26,8 @@ struct file *node_detach(struct node *node);
 /* Between read-only and read-write, on disk and in the locks. No-op if so
  * already. Graph write-held; holds the gates above the image. */
 int node_set_writable(struct node *node, bool writable, struct err *err);
+/* Would it be refused to make @node writable? Changes nothing; the same words.
+ * Graph held. */
+int node_check_writable(struct node *node, struct err *err);
 
 #endif

@@ -280,3 +280,18 @@ int siblings_check_path(const struct siblings *s, struct graph *g,
 	id = sibling_id_at(&st);
 	return siblings_check_file(s, g, &id, path, what, err);
 }
+
+const char *siblings_next(const struct siblings *s, const struct node *node,
+			  size_t *at)
+{
+	while (*at < s->count) {
+		const struct sibling *f = &s->found[(*at)++];
+		const struct sibling_id *id = &f->layer->id;
+
+		if ((sibling_is_file(id, node->file) ||
+		     (node->data && sibling_is_file(id, node->data))) &&
+		    is_stranger(node->graph, f))
+			return f->path;
+	}
+	return NULL;
+}

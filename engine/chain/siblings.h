@@ -65,4 +65,10 @@ int siblings_check_range(const struct siblings *s, struct node *top,
 int siblings_check_path(const struct siblings *s, struct graph *g,
 			const char *path, const char *what, struct err *err);
 
+/* Graph begun. Who was found that reads from @node and is not open here above
+ * it: the name of the first from number *@at on, which is moved behind it; or
+ * NULL. */
+const char *siblings_next(const struct siblings *s, const struct node *node,
+			  size_t *at);
+
 #endif

@@ -238,6 +238,38 @@ int file_create(struct file **out, const char *path, mode_t mode, bool reuse,
 	return rc;
 }
 
+/* May a file be made in the folder of @path? 0 or -errno. */
+static int check_folder(const char *path)
+{
+	const char *slash = strrchr(path, '/');
+	char *folder = slash ? mem_printf("%.*s/", (int)(slash - path), path) :
+			       mem_dup(".");
+	int rc = access(folder, W_OK | X_OK) ? -errno : 0;
+
+	free(folder);
+	return rc;
+}
+
+int file_check_create(const char *path, bool reuse, struct err *err)
+{
+	struct stat st;
+	int rc = 0;
+
+	if (lstat(path, &st))
+		rc = errno == ENOENT ? check_folder(path) : -errno;
+	else if (!reuse || (S_ISREG(st.st_mode) && st.st_size))
+		rc = -EEXIST;
+	else if (S_ISLNK(st.st_mode))
+		rc = -ELOOP;
+	else if (check_kind("create", path, st.st_mode, err))
+		return -1;
+	else if (S_ISBLK(st.st_mode))
+		rc = -EEXIST;
+	else if (access(path, R_OK | W_OK))
+		rc = -errno;
+	return rc ? err_sys(err, rc, "Could not create '%s'", path) : 0;
+}
+
 void file_adopt(struct file *f, const struct file *like)
 {
 	struct stat st, mine;
@@ -297,6 +329,19 @@ static int reopen(struct file *f, bool writable, struct err *err)
 		return -1;
 	}
 	return fd;
+}
+
+int file_check_writable(struct file *f, struct err *err)
+{
+	int fd;
+
+	if (f->writable)
+		return 0;
+	fd = reopen(f, true, err);
+	if (fd < 0)
+		return -1;
+	close(fd);
+	return lock_check(f->fd, LOCKS_WRITE, f->path, err);
 }
 
 int file_set_writable(struct file *f, bool writable, enum lock_role role,

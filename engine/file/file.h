@@ -89,6 +89,10 @@ int file_open(struct file **out, const struct file_options *o,
 int file_create(struct file **out, const char *path, mode_t mode, bool reuse,
 		enum file_cache cache, struct err *err);
 
+/* Would file_create() be refused, as far as that can be told without it?
+ * Creates nothing. 0, or -1 and its words. */
+int file_check_create(const char *path, bool reuse, struct err *err);
+
 /* A file of @size bytes in memory, without a name, for what is to be looked at
  * before it goes anywhere. */
 int file_open_memory(struct file **out, uint64_t size, struct err *err);
@@ -104,6 +108,10 @@ void file_close(struct file *f);	/* drops the locks; NULL is fine */
  * it is so already. Fails without a change. */
 int file_set_writable(struct file *f, bool writable, enum lock_role role,
 		      struct err *err);
+
+/* Would file_set_writable(f, true, LOCKS_WRITE) be refused? Changes nothing
+ * and takes no lock. 0, or -1 and its words. */
+int file_check_writable(struct file *f, struct err *err);
 
 /* Data path: 0 or -errno. Reading beyond the end gives zeroes; where the file
  * was cut behind our back, -EIO. */
@@ -133,6 +141,29 @@ void file_start_writeback(struct file *f, uint64_t off, uint64_t len);
  * (in: how far to look, > 0) for how many bytes that answer holds. A host
  * that can't tell says data. 0 or -errno. */
 int file_extent(struct file *f, uint64_t off, uint64_t *len, bool *data);
+
+/* What a file takes of its host when it is written to. */
+struct file_need {
+	uint64_t bytes;
+	uint64_t holes;		/* of them where the file has no data, of which
+				   the host does not tell whether it has
+				   found a place for it */
+};
+/* Adds how much of [off, off + len) the host would have to find a place for: in
+ * blocks of 4096, nothing of a block device. No range twice. */
+void file_add_missing(struct file *f, uint64_t off, uint64_t len,
+		      struct file_need *need);
+/* All that was added of this file, in bytes: without the holes of one that has
+ * all its blocks. */
+uint64_t file_need(const struct file *f, const struct file_need *need);
+/* Asks the host whether it clones extents of @f, without doing it; can_clone
+ * is cleared where it does not. */
+void file_probe_clone(struct file *f);
+/* Bytes that the file system of @f still has for us; UINT64_MAX where there is
+ * none (a block device) or it does not tell. */
+uint64_t file_space(const struct file *f);
+/* The same of the folder @path, and which device that is. */
+uint64_t file_space_at(const char *folder, dev_t *dev);
 
 /* Bytes on disk (st_blocks * 512; a block device: its size). */
 uint64_t file_disk_bytes(const struct file *f);

@@ -97,6 +97,37 @@ static int check_bytes(int fd, unsigned mask, const char *path,
 	return 0;
 }
 
+/* What a file system without OFD locks says. */
+static bool lock_is_unknown(int rc)
+{
+	return rc == -EINVAL || rc == -ENOLCK;
+}
+
+static int refuse_whole(int fd, const char *path, struct err *err)
+{
+	return lock_refuse(fd, &(struct flock){ .l_start = 100 },
+			   "lock the image", path, err);
+}
+
+int lock_check(int fd, enum lock_role role, const char *path,
+	       struct err *err)
+{
+	unsigned want = bytes_of_role[role];
+
+	for (unsigned bit = 0; bit < BITS; bit++) {
+		struct flock lock = byte_lock(F_RDLCK, bit);
+
+		if (!(want & 1u << bit))
+			continue;
+		if (fcntl(fd, F_OFD_GETLK, &lock) < 0 &&
+		    lock_is_unknown(-errno))
+			return 0;
+		if (lock.l_type == F_WRLCK)
+			return refuse_whole(fd, path, err);
+	}
+	return check_bytes(fd, want, path, err);
+}
+
 int lock_change(int old_fd, enum lock_role old, int fd, enum lock_role role,
 		const char *path, struct err *err)
 {
@@ -106,13 +137,12 @@ int lock_change(int old_fd, enum lock_role old, int fd, enum lock_role role,
 	int rc;
 
 	rc = set_bytes(fd, added, F_RDLCK);
-	if (rc == -EINVAL || rc == -ENOLCK)
+	if (lock_is_unknown(rc))
 		return 0;
 	/* A read lock fails only against a write lock: not QEMU's way, but
 	 * somebody means to have the file alone. */
 	if (rc) {
-		lock_refuse(fd, &(struct flock){ .l_start = 100 },
-			    "lock the image", path, err);
+		refuse_whole(fd, path, err);
 		goto back;
 	}
 	/* Otherwise the old description would stand in the new one's way. */

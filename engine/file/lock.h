@@ -30,5 +30,9 @@
  * it is behind that where it can be found; class ERR_GENERIC. */
 int lock_change(int old_fd, enum lock_role old, int fd, enum lock_role role,
 		const char *path, struct err *err);
+/* Would lock_change() on @fd to @role meet others? Takes nothing; the same
+ * words. */
+int lock_check(int fd, enum lock_role role, const char *path,
+	       struct err *err);
 
 #endif

@@ -57,6 +57,8 @@ struct write_op {
 	uint64_t host;		/* of byte `off` */
 	bool in_place;		/* overwrites what is there, no metadata */
 	uint32_t clusters;	/* driver's: new clusters from host - head on */
+	uint64_t table;		/* WRITE_DRY: which table has to be made to
+				   name them, from 1; 0 none */
 };
 
 /* An internal snapshot to be taken. */
@@ -66,6 +68,11 @@ struct snapshot_wish {
 };
 
 #define WRITE_IN_PLACE 1u	/* begin: -EAGAIN rather than allocate */
+#define WRITE_DRY 2u		/* begin: says what it would do and changes
+				   nothing; no range need be held, the image
+				   may be read-only and shorter, there is no
+				   write_end(); of a new place `host` holds
+				   the offset in a cluster alone */
 
 struct driver {
 	const char *name;	/* "qcow2", "raw" */
@@ -78,9 +85,12 @@ struct driver {
 		    struct err *err);
 	/* Frees node->opaque. Was flushed before if it was writable. */
 	void (*close)(struct node *node);
-	/* node->file has become writable: whatever must be durable before the
-	 * first change (repair after a crash, autoclear bits). Also refuses
-	 * what can't be written. */
+	/* Would make_writable() refuse it for what is known of it now? Looks
+	 * only. NULL: never. */
+	int (*check_writable)(struct node *node, struct err *err);
+	/* node->file has become writable, and check_writable() was asked:
+	 * whatever must be durable before the first change (repair after a
+	 * crash, autoclear bits). */
 	int (*make_writable)(struct node *node, struct err *err);
 
 	/* Fills *run for the longest run that starts at @off and is at most
@@ -122,9 +132,13 @@ struct driver {
 	/* Like flush, and leaves nothing to be written later: before the image
 	 * is closed or made read-only. No request in flight. */
 	int (*settle)(struct node *node);
-	/* Makes room in the tables for a disk of @size bytes, a multiple of a
-	 * sector and > node->size, of which nothing shows. Graph write-held,
-	 * no request under way. 0, or -1 and err. */
+	/* Would a disk of @size bytes, > node->size, be refused for what is
+	 * known of the image? Looks only. */
+	int (*check_grow)(struct node *node, uint64_t size, struct err *err);
+	/* check_grow() was asked. Makes room in the tables for a disk of
+	 * @size bytes, a multiple of a sector and > node->size, of which
+	 * nothing shows. Graph write-held, no request under way. 0, or -1 and
+	 * err. */
 	int (*grow_begin)(struct node *node, uint64_t size, struct err *err);
 	/* After it: what was written is durable, and then the disk has @size
 	 * bytes, durably; node->size is the caller's. */
@@ -153,6 +167,12 @@ struct driver {
 			       struct err *err);
 	int (*snapshot_delete)(struct node *node, const char *id,
 			       struct err *err);
+	/* *need: what the file takes more of its host when @clusters (data
+	 * and tables) are allocated in an image that is made @size bytes long.
+	 * May read tables. 0 or -errno. NULL: clusters have no place of their
+	 * own. */
+	int (*growth)(struct node *node, uint64_t size, uint64_t clusters,
+		      struct file_need *need);
 	/* How many internal snapshots the image has; adds the names of the
 	 * first few, quoted, to @names (may be NULL). -1 and err if they can't
 	 * be read. NULL where the format has none. Graph held. */

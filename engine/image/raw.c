@@ -165,13 +165,21 @@ static int raw_flush(struct node *node)
 	return file_flush(node->file);
 }
 
-static int raw_grow_begin(struct node *node, uint64_t size, struct err *err)
+static int raw_check_grow(struct node *node, uint64_t size, struct err *err)
 {
 	(void)size;
 	if (!node->file->block_device)
 		return 0;
 	return err_set(err, ERR_GENERIC, "Cannot grow '%s': it is a block "
 		       "device", node->file->path);
+}
+
+static int raw_grow_begin(struct node *node, uint64_t size, struct err *err)
+{
+	(void)node;
+	(void)size;
+	(void)err;
+	return 0;
 }
 
 static int raw_grow(struct node *node, uint64_t size, struct err *err)
@@ -213,6 +221,7 @@ const struct driver driver_raw = {
 	.zero = raw_zero,
 	.flush = raw_flush,
 	.settle = raw_flush,
+	.check_grow = raw_check_grow,
 	.grow_begin = raw_grow_begin,
 	.grow = raw_grow,
 	.set_backing = raw_no_backing,

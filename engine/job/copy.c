@@ -81,7 +81,7 @@ static void add_segments(struct copy *c, size_t number, enum segment_way way,
 			.off = off, .len = min_u64(len, most),
 			.host = op->host + (off - op->off),
 		};
-		s->clone = can_clone(s, op->file);
+		s->clone = op->file && can_clone(s, op->file);
 		off += s->len;
 		len -= s->len;
 	}
@@ -147,6 +147,13 @@ static int failed_at(struct copy_error *error, int rc, uint64_t off,
 	return rc;
 }
 
+static int begin_part(struct copy *c, uint64_t off, uint64_t len,
+		      struct write_op *op)
+{
+	return c->o.dry ? copy_count_begin(c, off, len, op) :
+	       c->o.to->drv->write_begin(c->o.to, off, len, 0, op);
+}
+
 static int add_data(struct copy *c, struct node *node, uint64_t off,
 		    uint64_t len, struct copy_error *error)
 {
@@ -154,15 +161,17 @@ static int add_data(struct copy *c, struct node *node, uint64_t off,
 		/* What is begun has to be ended: its place comes first. */
 		struct part *part = APPEND(c->part, c->parts, c->part_cap);
 		struct write_op op;
-		int rc = part ? c->o.to->drv->write_begin(c->o.to, off, len, 0,
-							  &op) : -ENOMEM;
+		int rc = part ? begin_part(c, off, len, &op) : -ENOMEM;
 
 		if (rc) {
 			c->parts -= !!part;
 			return failed_at(error, rc, off, len, false, c->o.to);
 		}
-		node_wrote(c->o.to, off + op.len);
-		*part = (struct part){ .op = op };
+		if (!c->o.dry)
+			node_wrote(c->o.to, off + op.len);
+		*part = (struct part){
+			.op = op, .over = copy_data_under(c, &op),
+		};
 		add_sources(c, c->parts - 1, node);
 		off += op.len;
 		len -= op.len;
@@ -173,8 +182,11 @@ static int add_data(struct copy *c, struct node *node, uint64_t off,
 static int add_zeroes(struct copy *c, uint64_t off, uint64_t len,
 		      struct copy_error *error)
 {
-	int rc = node_zero_held(c->o.to, off, len, true);
+	int rc = c->o.dry ? copy_count_zeroes(c, off, len) :
+		 node_zero_held(c->o.to, off, len, true);
 
+	if (!rc)
+		c->counts.zeroed += len;
 	return rc ? failed_at(error, rc, off, len, false, c->o.to) : 0;
 }
 
@@ -185,9 +197,12 @@ static int fill_now(struct copy *c, uint64_t off, uint64_t len,
 		    struct copy_error *error)
 {
 	struct node *culprit = c->o.from;
-	char *buf = buf_new(len);
+	char *buf;
 	int rc = -ENOMEM;
 
+	if (c->o.dry)
+		return add_data(c, NULL, off, len, error);
+	buf = buf_new(len);
 	if (!buf)
 		return failed_at(error, rc, off, len, true, culprit);
 	rc = copy_read_view(c, off, len, buf, &culprit);
@@ -197,6 +212,8 @@ static int fill_now(struct copy *c, uint64_t off, uint64_t len,
 		rc = node_write_held(c->o.to, off, len, buf);
 		if (rc)
 			failed_at(error, rc, off, len, false, c->o.to);
+		else
+			c->counts.copied += len;
 	}
 	free(buf);
 	return rc;
@@ -341,11 +358,13 @@ static void end_parts(struct copy *c, struct copy_error *error)
 				part_fail(c, i, p->op.off, rc, false, c->o.to);
 		}
 		rc = c->o.to->drv->write_end(c->o.to, &p->op, rc);
+		if (rc && !p->rc)
+			part_fail(c, i, p->op.off, rc, false, c->o.to);
 		if (!rc || (error->rc && p->op.off >= error->off))
 			continue;
-		failed_at(error, rc, p->op.off, p->op.len, p->rc && p->reading,
-			  p->rc ? p->culprit : c->o.to);
-		c->bad = p->rc ? p->bad : p->op.off;
+		failed_at(error, rc, p->op.off, p->op.len, p->reading,
+			  p->culprit);
+		c->bad = p->bad;
 	}
 }
 
@@ -365,16 +384,31 @@ static void start_writeback(struct copy *c)
 	}
 }
 
+/* Dry: what could not be looked at. */
+static void look_at_parts(struct copy *c, struct copy_error *error)
+{
+	for (size_t i = 0; i < c->parts && !error->rc; i++)
+		if (c->part[i].rc)
+			failed_at(error, c->part[i].rc, c->part[i].op.off,
+				  c->part[i].op.len, c->part[i].reading,
+				  c->part[i].culprit);
+}
+
 static void copy_batch(struct copy *c, const struct span *span, size_t count,
 		       struct copy_error *error)
 {
 	c->parts = c->segments = c->groups = 0;
 	for (size_t i = 0; i < count && !error->rc; i++)
 		copy_add_span(c, &span[i], error);
-	make_groups(c);
-	copy_move(c);
-	end_parts(c, error);
-	start_writeback(c);
+	if (c->o.dry) {
+		look_at_parts(c, error);
+	} else {
+		make_groups(c);
+		copy_move(c);
+		end_parts(c, error);
+		start_writeback(c);
+	}
+	copy_count_parts(c);
 }
 
 /* One piece of a span again; false if it failed, and then it is the error. */
@@ -427,6 +461,11 @@ int copy_spans(struct copy *c, const struct span *span, size_t count,
 	struct range_hold from_hold, to_hold;
 
 	*error = (struct copy_error){ 0 };
+	c->counts = (struct copy_counts){ 0 };
+	if (c->o.dry) {
+		copy_batch(c, span, count, error);
+		return error->rc;
+	}
 	if (from != to)
 		range_take(&from->range, &from_hold, off, len, false);
 	range_take(&to->range, &to_hold, off, len, !c->o.only_holes);

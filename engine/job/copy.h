@@ -24,6 +24,7 @@
 
 #include "engine/chain/plan.h"
 #include "engine/image/node.h"
+#include "engine/job/counts.h"
 #include "engine/util/pool.h"
 
 #define COPY_SPAN_MAX (2u << 20)	/* bytes of data in one span */
@@ -41,6 +42,9 @@ struct copy_options {
 	bool only_holes;	/* stream, from == to: leave what it holds */
 	bool live;		/* a guest writes into `from`: a span may be
 				   older than what is there now */
+	bool dry;		/* count, and change nothing: no claim and no
+				   range is needed, `to` may be read-only and
+				   shorter than `from` */
 };
 
 struct copy *copy_new(const struct copy_options *o);
@@ -62,6 +66,14 @@ struct copy_error {
  * through all layers. 0 or -errno (= error->rc). */
 int copy_spans(struct copy *c, const struct span *span, size_t count,
 	       struct copy_error *error);
+/* How many bytes of data an image itself holds in [off, off + len); what can't
+ * be read is tripped over elsewhere. Graph held. */
+uint64_t copy_data_held(struct node *node, uint64_t off, uint64_t len);
+/* What the last batch did. */
+const struct copy_counts *copy_counted(const struct copy *c);
+/* Dry: counts what the target takes to be as long as `from` before anything is
+ * copied. 0 or -errno. */
+int copy_count_growth(struct copy *c);
 /* From now on with or without a guest at work beside it: then less goes in one
  * request, for the host lets one write at a time into a file, and no more of
  * them side by side than there are processors. */

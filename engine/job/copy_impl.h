@@ -18,6 +18,7 @@
 
 struct part {
 	struct write_op op;
+	uint64_t over;			/* bytes of data that were there */
 	_Atomic int rc;			/* 0, or of its lowest segment that
 					   failed, as all that follows */
 	uint64_t bad;			/* byte of the guest's disk */
@@ -54,6 +55,17 @@ struct worker {
 	char *buf;			/* COPY_SPAN_MAX bytes, on first use */
 };
 
+/* What a dry run has counted and must not count again. */
+struct copy_look {
+	uint64_t table;			/* the last that has to be made ... */
+	bool growing;
+	uint64_t first, last;		/* ... and those of the growth */
+	uint64_t grown, grown_end;	/* bytes of the disk that the growth
+					   has written as data */
+	const struct file *file;
+	uint64_t placed;		/* end of the last block in it */
+};
+
 struct copy {
 	struct copy_options o;
 	struct batch batch;
@@ -71,6 +83,8 @@ struct copy {
 	size_t part_cap, segment_cap, group_cap;
 	uint64_t bad;			/* what the last batch failed at */
 	bool in_the_way;		/* of a guest, the last batch */
+	struct copy_counts counts;	/* of the last batch */
+	struct copy_look look;		/* dry */
 };
 
 /* Marks a part as failed, at byte @bad of the guest's disk; of several errors
@@ -82,6 +96,19 @@ void part_fail(struct copy *c, size_t part, uint64_t bad, int rc, bool reading,
  * when it fails. 0 or -errno. */
 int copy_read_view(struct copy *c, uint64_t off, uint64_t len, char *buf,
 		   struct node **culprit);
+
+/* --- copy_count.c --- */
+
+/* How much of what a part is written to holds data. */
+uint64_t copy_data_under(struct copy *c, const struct write_op *op);
+/* Adds all parts that did not fail, and what they take, to the counts. */
+void copy_count_parts(struct copy *c);
+/* Dry: write_begin(), as if the target had grown already. What has its place
+ * by then is of no file. */
+int copy_count_begin(struct copy *c, uint64_t off, uint64_t len,
+		     struct write_op *op);
+/* Dry: zeroes instead of what the target shows there. 0 or -errno. */
+int copy_count_zeroes(struct copy *c, uint64_t off, uint64_t len);
 
 /* Moves all groups; what failed stands in the parts. */
 void copy_move(struct copy *c);

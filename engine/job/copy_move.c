@@ -258,6 +258,7 @@ static void move_group(struct copy *c, const struct group *g, char *buf)
 		struct group one = { .first = g->first + i, .count = 1 };
 
 		c->segment[one.first].pos = 0;
+		c->segment[one.first].clone = false;
 		read_group(c, &one, buf);
 		write_group(c, &one, buf);
 	}

@@ -24,6 +24,7 @@
 #define READY_POLL_NS (100 * NS_PER_MS)
 #define REST_NS_MIN (10 * NS_PER_MS)
 #define REST_NS_MAX NS_PER_SEC
+#define RATE_NS (8 * NS_PER_SEC)
 
 static const char *const status_names[JOB_STATUS_COUNT] = {
 	[JOB_UNDEFINED] = "undefined", [JOB_CREATED] = "created",
@@ -308,7 +309,7 @@ void job_put(struct job *job)
 		job_free(job);
 }
 
-static int job_may_come(struct jobs *jobs, const char *id, struct err *err)
+int job_check_id(struct jobs *jobs, const char *id, struct err *err)
 {
 	struct job *same;
 	bool ending;
@@ -340,7 +341,7 @@ struct job *job_new(struct jobs *jobs, const struct job_kind *kind,
 	char name[32];
 	int rc;
 
-	if (job_may_come(jobs, o->id, err) < 0)
+	if (job_check_id(jobs, o->id, err) < 0)
 		return NULL;
 	job = mem_alloc(sizeof(*job));
 	*job = (struct job){
@@ -472,6 +473,31 @@ void job_progress(struct job *job, uint64_t offset, uint64_t done)
 	job->offset = offset;
 	job->done = done;
 	lock_drop(&job->lock);
+}
+
+/* What was measured long ago counts less and less. */
+static void jobs_measure(struct jobs *jobs, uint64_t bytes, uint64_t ns)
+{
+	lock_take(&jobs->lock);
+	if (jobs->moved_ns > RATE_NS) {
+		jobs->moved /= 2;
+		jobs->moved_ns /= 2;
+	}
+	jobs->moved += bytes;
+	jobs->moved_ns += ns;
+	lock_drop(&jobs->lock);
+}
+
+void job_count(struct job *job, const struct copy_counts *counts,
+	       uint64_t took_ns)
+{
+	uint64_t moved = counts->copied + counts->overwritten;
+
+	lock_take(&job->lock);
+	copy_counts_add(&job->counts, counts);
+	lock_drop(&job->lock);
+	if (moved)
+		jobs_measure(job->jobs, moved, took_ns);
 }
 
 void job_set_len(struct job *job, uint64_t len, uint64_t total)

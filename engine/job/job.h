@@ -15,6 +15,7 @@
 #include "engine/event/event.h"
 #include "engine/chain/graph.h"
 #include "engine/chain/on_error.h"
+#include "engine/job/counts.h"
 #include "engine/job/throttle.h"
 #include "engine/util/err.h"
 #include "engine/util/list.h"
@@ -33,6 +34,8 @@ struct jobs {
 	struct cond changed;		/* a job came, ended or went */
 	struct list list;		/* struct job, newest first */
 	bool ending;			/* no other is started */
+	uint64_t moved, moved_ns;	/* bytes that jobs have copied lately,
+					   and how long that took */
 };
 
 void jobs_init(struct jobs *jobs, struct graph *graph,
@@ -74,6 +77,12 @@ struct job_options {
 	uint64_t speed;			/* bytes/s, 0 = unlimited */
 	enum on_error on_error;
 	bool manual_finalize, manual_dismiss;
+	struct job_need {		/* of a file system */
+		uint64_t bytes;		/* when so much of the job was left: */
+		uint64_t left;		/* as job.total; 0: all of it */
+		bool most;		/* not counted: no more than that */
+		dev_t dev;
+	} need;
 };
 
 /* HMP's commit, and the offline one: the active layer into the image below
@@ -117,6 +126,7 @@ struct job {
 	uint64_t rest_ns;		/* before the last try; 0: it worked */
 	uint64_t len, offset;		/* as QMP shows them (4.3) */
 	uint64_t total, done;		/* bytes of real work; no step back */
+	struct copy_counts counts;	/* of what was done */
 	uint64_t started_ns;
 	uint64_t still_ns;		/* it has stood, told to or ready */
 	struct job_end *end;		/* constant once it is concluded */
@@ -135,6 +145,7 @@ struct job_info {
 	const char *status;		/* "running" ... */
 	const char *io_status;		/* "ok", "failed", "nospace" */
 	uint64_t len, offset, total, done, speed;
+	struct copy_counts counts;
 	uint64_t elapsed_ns;
 	uint64_t work_ns;		/* of these it did not stand still */
 	uint64_t unused, unused_bytes;	/* files left by one that is over */
@@ -146,12 +157,14 @@ const char *job_status_name(enum job_status status);
 const char *job_verb_name(enum job_verb verb);
 bool job_verb_allowed(enum job_status status, enum job_verb verb);
 
-/* A job in state CREATED that nobody sees yet. Checks the id (letter first,
- * then letters digits - . _): `Invalid job ID 'x'`, `Job ID 'x' already in
- * use`; makes the thread, which waits. Refused after job_cancel_all(). Until
- * job_start() the caller may job_discard() it. No events. Who starts a job
- * holds the graph for writing from job_new() to job_start(), so two of one id
- * can't pass the check. */
+/* May a job of that id be started? Letter first, then letters digits - . _ ,
+ * and no job has it: `Invalid job ID 'x'`, `Job ID 'x' already in use`. Refused
+ * after job_cancel_all(). */
+int job_check_id(struct jobs *jobs, const char *id, struct err *err);
+/* A job in state CREATED that nobody sees yet. Checks the id; makes the
+ * thread, which waits. Until job_start() the caller may job_discard() it. No
+ * events. Who starts a job holds the graph for writing from job_new() to
+ * job_start(), so two of one id can't pass the check. */
 struct job *job_new(struct jobs *jobs, const struct job_kind *kind,
 		    const struct job_options *o, void *opaque,
 		    struct err *err);
@@ -174,6 +187,9 @@ int job_point(struct job *job);
 uint64_t job_piece(struct job *job, uint64_t min, uint64_t max);
 void job_charge(struct job *job, uint64_t bytes);
 void job_progress(struct job *job, uint64_t offset, uint64_t done);
+/* A batch was done, in so many ns without the time that a limit takes. */
+void job_count(struct job *job, const struct copy_counts *counts,
+	       uint64_t took_ns);
 void job_set_len(struct job *job, uint64_t len, uint64_t total);
 /* A request failed, @why with errnum says what: tells it (BLOCK_JOB_ERROR and
  * a notice) and applies the policy. 0: try the same piece again (stands still
@@ -204,6 +220,15 @@ int job_complete(struct job *job, struct err *err);
 int job_finalize(struct job *job, struct err *err);
 int job_dismiss(struct job *job, struct err *err);
 void job_describe(struct job *job, struct job_info *info);
+/* What it still needs of the file system @dev, in bytes. jobs->lock held. */
+uint64_t job_reserved(struct job *job, dev_t dev);
+/* A reference to a job at work of which only the most is known, or NULL. */
+struct job *job_uncounted(struct jobs *jobs, dev_t dev);
+/* What it needs from now on was counted, or with NULL could not be. */
+void job_set_need(struct job *job, const uint64_t *bytes);
+/* Would the verb be refused? The words are those of the verb itself. */
+int job_check_complete(struct job *job, struct err *err);
+int job_check_cancel(struct job *job, bool force, struct err *err);
 /* QEMU's word for why it ended: the text of the errno, without the details
  * that stand in the notice; "" if it ended well. job->lock held. */
 void job_short_error(const struct job *job, char *buf, size_t size);

@@ -30,35 +30,42 @@ struct commit {
 };
 
 /* As much of base as somebody can see through top. The disk may have been
- * larger when an overlay's internal snapshots were taken. */
-static uint64_t visible_size(const struct commit *c)
+ * larger when an overlay's internal snapshots were taken. Graph held. */
+static uint64_t visible_size(struct node *top, const struct node *base)
 {
 	uint64_t size = 0;
+	struct node *node;
 
-	for (unsigned i = 0; i < c->overlays; i++) {
-		struct node *node = c->overlay[i].node;
-
+	for (unsigned i = 0; (node = graph_overlay(top, i)); i++) {
 		if (node->drv->snapshots &&
 		    node->drv->snapshots(node, NULL, NULL))
-			return c->im.base->size;
+			return base->size;
 		size = max_u64(size, node->size);
 	}
-	return min_u64(size, c->im.base->size);
+	return min_u64(size, base->size);
+}
+
+struct pass commit_pass(struct jobs *jobs, struct node *top, struct node *base)
+{
+	return (struct pass){
+		.graph = jobs->graph,
+		.copy = { .pool = jobs->pool, .from = top, .to = base,
+			  .stop = base },
+		.size = max_u64(top->size, visible_size(top, base)),
+	};
 }
 
 static int commit_run(struct job *job)
 {
 	struct commit *c = job->opaque;
-	struct node *top = c->im.top, *base = c->im.base;
-	struct pass p = {
-		.graph = c->im.jobs->graph, .job = job,
-		.copy = { .pool = c->im.jobs->pool, .from = top,
-			  .to = base, .stop = base },
-		.size = max_u64(top->size, visible_size(c)),
-	};
+	struct pass p;
 	int rc;
 
 	job_images_mark(&c->im);
+	rwlock_read(&c->im.jobs->graph->lock);
+	p = commit_pass(c->im.jobs, c->im.top, c->im.base);
+	rwlock_drop(&c->im.jobs->graph->lock);
+	p.job = job;
 	rc = pass_run(&p, NULL);
 	return rc ? rc : job_images_keep(&c->im, job);
 }
@@ -132,15 +139,20 @@ static int commit_finish(struct job *job, struct err *err)
 	return rc;
 }
 
-static void commit_close(struct commit *c)
+static void commit_free_words(struct commit *c)
 {
-	job_images_release(&c->im);
 	for (unsigned i = 0; i < c->overlays; i++) {
 		free(c->overlay[i].backing);
 		free(c->overlay[i].old);
 		free(c->overlay[i].old_format);
 	}
 	free(c->overlay);
+}
+
+static void commit_close(struct commit *c)
+{
+	job_images_release(&c->im);
+	commit_free_words(c);
 }
 
 static void commit_release(struct job *job)
@@ -207,16 +219,57 @@ static int commit_overlays(struct commit *c, struct node *first,
 	return 0;
 }
 
-static int commit_open(struct commit *c, struct node *overlay,
-		       const char *backing, struct err *err)
+static void commit_leave(struct commit *c)
+{
+	job_images_unclaim(&c->im);
+	commit_free_words(c);
+}
+
+/* All that can be refused before something is changed. */
+static int commit_enter(struct commit *c, struct node *overlay,
+			const char *backing, struct err *err)
 {
 	if (job_images_claim(&c->im, overlay, c->im.base, err) < 0)
 		return -1;
-	if (commit_overlays(c, overlay, backing, err) < 0 ||
-	    job_images_prepare(&c->im, c->im.top->size, err) < 0) {
-		commit_close(c);
+	if (!commit_overlays(c, overlay, backing, err) &&
+	    !job_images_check(&c->im, c->im.top->size, err))
+		return 0;
+	commit_leave(c);
+	return -1;
+}
+
+static int commit_open(struct commit *c, struct node *overlay,
+		       const char *backing, struct err *err)
+{
+	if (commit_enter(c, overlay, backing, err))
 		return -1;
-	}
+	if (!job_images_prepare(&c->im, c->im.top->size, err))
+		return 0;
+	commit_close(c);
+	return -1;
+}
+
+static void commit_init(struct commit *c, struct jobs *jobs, struct node *top,
+			struct node *base, const struct claim *owner)
+{
+	*c = (struct commit){ .im = {
+		.jobs = jobs, .owner = owner, .top = top, .base = base,
+		.to = base,
+	} };
+}
+
+int commit_check(struct jobs *jobs, struct node *overlay, struct node *top,
+		 struct node *base, const char *backing,
+		 const struct job_options *o, struct err *err)
+{
+	const struct claim owner = { .id = o->id, .type = kind_commit.type };
+	struct commit c;
+
+	commit_init(&c, jobs, top, base, &owner);
+	if (job_check_id(jobs, o->id, err) ||
+	    commit_enter(&c, overlay, backing, err))
+		return -1;
+	commit_leave(&c);
 	return 0;
 }
 
@@ -227,11 +280,7 @@ int commit_start(struct jobs *jobs, struct node *overlay, struct node *top,
 	struct commit *c = mem_alloc(sizeof(*c));
 	struct job *job = job_new(jobs, &kind_commit, o, c, err);
 
-	c->im = (struct job_images){ .jobs = jobs, .top = top,
-				     .base = base,
-				     .to = base };
-	if (job)
-		c->im.owner = &job->claim;
+	commit_init(c, jobs, top, base, job ? &job->claim : NULL);
 	if (job && !commit_open(c, overlay, backing, err)) {
 		job_set_len(job, top->size, 0);
 		job_set_images(job, top, base);

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "engine/job/job.h"
+#include "engine/util/bytes.h"
 #include "engine/util/clock.h"
 
 #define BIT(n) (1u << (n))
@@ -55,16 +56,31 @@ static void job_wake(struct job *job)
 	lock_drop(&job->lock);
 }
 
-int job_cancel(struct job *job, bool force, struct err *err)
+/* Takes job->lock if it is fine. */
+static int may_cancel(struct job *job, bool force, struct err *err)
 {
 	if (job_verb(job, JOB_CANCEL, err) < 0)
 		return -1;
-	if (job->paused && !force) {
-		err_set(err, ERR_GENERIC, "The block job for device '%s' is "
-			"currently paused", job->id);
-		lock_drop(&job->lock);
+	if (!job->paused || force)
+		return 0;
+	err_set(err, ERR_GENERIC, "The block job for device '%s' is "
+		"currently paused", job->id);
+	lock_drop(&job->lock);
+	return -1;
+}
+
+int job_check_cancel(struct job *job, bool force, struct err *err)
+{
+	if (may_cancel(job, force, err))
 		return -1;
-	}
+	lock_drop(&job->lock);
+	return 0;
+}
+
+int job_cancel(struct job *job, bool force, struct err *err)
+{
+	if (may_cancel(job, force, err))
+		return -1;
 	job->want.cancel = true;
 	job->want.force |= force;
 	job_wake(job);
@@ -109,16 +125,31 @@ int job_set_speed(struct job *job, uint64_t speed, struct err *err)
 	return 0;
 }
 
-int job_complete(struct job *job, struct err *err)
+/* Takes job->lock if it is fine. */
+static int may_complete(struct job *job, struct err *err)
 {
 	if (job_verb(job, JOB_COMPLETE, err) < 0)
 		return -1;
-	if (job->want.cancel) {
-		err_set(err, ERR_GENERIC, "The active block job '%s' cannot "
-			"be completed", job->id);
-		lock_drop(&job->lock);
+	if (!job->want.cancel)
+		return 0;
+	err_set(err, ERR_GENERIC, "The active block job '%s' cannot be "
+		"completed", job->id);
+	lock_drop(&job->lock);
+	return -1;
+}
+
+int job_check_complete(struct job *job, struct err *err)
+{
+	if (may_complete(job, err))
 		return -1;
-	}
+	lock_drop(&job->lock);
+	return 0;
+}
+
+int job_complete(struct job *job, struct err *err)
+{
+	if (may_complete(job, err))
+		return -1;
 	job->want.complete = true;
 	job_wake(job);
 	return 0;
@@ -163,6 +194,7 @@ void job_describe(struct job *job, struct job_info *info)
 		.io_status = io_status_name(job->io_status),
 		.len = job->len, .offset = job->offset,
 		.total = job->total, .done = job->done,
+		.counts = job->counts,
 		.speed = job->throttle.speed,
 		.elapsed_ns = clock_ns() - job->started_ns,
 		.busy = job->busy, .paused = job->paused,
@@ -216,6 +248,66 @@ int job_result(struct job *job, struct err *err)
 	}
 	lock_drop(&job->lock);
 	return rc;
+}
+
+/* Bytes of data; job->lock held. */
+static uint64_t work_left(const struct job *job)
+{
+	return job->total - min_u64(job->done, job->total);
+}
+
+static bool needs_of(const struct job *job, dev_t dev)
+{
+	return job->options.need.dev == dev && (AT_WORK & BIT(job->status));
+}
+
+uint64_t job_reserved(struct job *job, dev_t dev)
+{
+	const struct job_need *need = &job->options.need;
+	uint64_t bytes = 0, all;
+
+	lock_take(&job->lock);
+	if (needs_of(job, dev))
+		bytes = need->bytes;
+	all = need->left ? need->left : job->total;
+	if (all)
+		bytes = (uint64_t)((double)bytes *
+				   (double)min_u64(work_left(job), all) /
+				   (double)all);
+	lock_drop(&job->lock);
+	return bytes;
+}
+
+struct job *job_uncounted(struct jobs *jobs, dev_t dev)
+{
+	struct job *found = NULL;
+
+	lock_take(&jobs->lock);
+	list_for_each(link, &jobs->list) {
+		struct job *job = container_of(link, struct job, link);
+
+		lock_take(&job->lock);
+		if (!found && needs_of(job, dev) && job->options.need.most)
+			found = job;
+		lock_drop(&job->lock);
+	}
+	if (found)
+		job_get(found);
+	lock_drop(&jobs->lock);
+	return found;
+}
+
+void job_set_need(struct job *job, const uint64_t *bytes)
+{
+	struct job_need *need = &job->options.need;
+
+	lock_take(&job->lock);
+	need->most = false;
+	if (bytes) {
+		need->bytes = *bytes;
+		need->left = work_left(job);
+	}
+	lock_drop(&job->lock);
 }
 
 void job_cancel_all(struct jobs *jobs)

@@ -23,16 +23,28 @@ int job_images_claim(struct job_images *im, struct node *claim,
 	return 0;
 }
 
+/* @rc is how it went to make `to` writable, or to ask whether it could be. */
+static int writable_error(int rc, struct err *err)
+{
+	if (rc < 0 && (err->errnum == EACCES || err->errnum == EPERM ||
+		       err->errnum == EROFS))
+		err->class = ERR_NOT_SUPPORTED;
+	return rc;
+}
+
+int job_images_check(struct job_images *im, uint64_t size, struct err *err)
+{
+	if (writable_error(node_check_writable(im->to, err), err))
+		return -1;
+	return node_check_grow(im->to, size, err);
+}
+
 int job_images_prepare(struct job_images *im, uint64_t size, struct err *err)
 {
 	struct node *to = im->to;
 
-	if (node_set_writable(to, true, err) < 0) {
-		if (err->errnum == EACCES || err->errnum == EPERM ||
-		    err->errnum == EROFS)
-			err->class = ERR_NOT_SUPPORTED;
+	if (writable_error(node_set_writable(to, true, err), err) < 0)
 		return -1;
-	}
 	if (to->size >= size)
 		return 0;
 	if (node_grow(to, size, err) < 0)
@@ -63,6 +75,14 @@ void job_images_mark(struct job_images *im)
 	mark_set(im->base->file, MARK_COMMITTING, im->top->file->path);
 }
 
+void job_images_unclaim(struct job_images *im)
+{
+	graph_unclaim(im->jobs->graph, im->owner);
+	graph_put(im->top);
+	if (im->base)
+		graph_put(im->base);
+}
+
 void job_images_release(struct job_images *im)
 {
 	struct err err = ERR_INIT;
@@ -77,10 +97,7 @@ void job_images_release(struct job_images *im)
 	if (im->to == im->base && im->done)
 		mark_clear(im->base->file);
 	graph_forget_maps(im->jobs->graph);
-	graph_unclaim(im->jobs->graph, im->owner);
-	graph_put(im->top);
-	if (im->base)
-		graph_put(im->base);
+	job_images_unclaim(im);
 }
 
 /* Without the graph: the claim and the reference keep the image as it is, and

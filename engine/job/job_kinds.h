@@ -11,6 +11,7 @@
 
 #include "engine/job/job.h"
 #include "engine/job/mirror.h"
+#include "engine/job/pass.h"
 
 /* What they have in common. */
 struct job_images {
@@ -36,6 +37,10 @@ void job_images_leave(struct job_images *im, struct node *top,
 		      struct node *base, const char *into);
 /* Of a commit: from now until it is done base has a mark (mark.h). */
 void job_images_mark(struct job_images *im);
+/* Graph write-held: would that be refused, as far as it is known? */
+int job_images_check(struct job_images *im, uint64_t size, struct err *err);
+/* Graph write-held: undoes job_images_claim() alone. */
+void job_images_unclaim(struct job_images *im);
 /* Graph write-held: undoes both, gives back what the file of `to` has grown by
  * and holds nothing, lets go of the images. */
 void job_images_release(struct job_images *im);
@@ -62,6 +67,10 @@ struct active {
 int active_open(struct active *a, struct jobs *jobs, struct drive *drive,
 		struct node *base, const struct claim *owner,
 		struct err *err);
+/* Would active_open() refuse it? The same words; nothing has changed. Graph
+ * write-held. */
+int active_check(struct jobs *jobs, struct drive *drive, struct node *base,
+		 const struct claim *owner, struct err *err);
 /* Graph write-held. */
 void active_close(struct active *a);
 /* Brings base in sync, the first time or again, and makes it durable; graph not
@@ -74,29 +83,61 @@ int active_catch_up(struct active *a, struct job *job);
  * images are equal. Else what run() of a job returns, with nothing held. */
 int active_hold(struct active *a, struct job *job);
 
+/* What each kind goes over, without what a guest or a job add to it: run it,
+ * or run it dry. Graph held. */
+struct pass stream_pass(struct jobs *jobs, struct node *top,
+			struct node *base);
+struct pass commit_pass(struct jobs *jobs, struct node *top,
+			struct node *base);
+struct pass active_pass_over(struct jobs *jobs, struct node *top,
+			     struct node *base);
+
+/* The _check of each kind is what its _start refuses before anything is
+ * written, in the same words; *_start begins with it. Graph write-held;
+ * nothing has changed when it returns. */
+
 /* Everything between @top and @base (NULL: all below) into @top. @backing:
  * words for the header, NULL: ours. */
+int stream_check(struct jobs *jobs, struct node *top, struct node *base,
+		 const char *backing, const struct job_options *o,
+		 struct err *err);
 int stream_start(struct jobs *jobs, struct node *top, struct node *base,
 		 const char *backing, const struct job_options *o,
 		 struct err *err);
 /* Everything from @top down to @base into @base; then @overlay, whose backing
  * file @top is, gets @base. Whoever else sees them was looked for, as for
  * active_open(). */
+int commit_check(struct jobs *jobs, struct node *overlay, struct node *top,
+		 struct node *base, const char *backing,
+		 const struct job_options *o, struct err *err);
 int commit_start(struct jobs *jobs, struct node *overlay, struct node *top,
 		 struct node *base, const char *backing,
 		 const struct job_options *o, struct err *err);
 /* The drive's active layer into @base, kept in sync until told to pivot. */
+int mirror_check(struct jobs *jobs, struct drive *drive, struct node *base,
+		 const struct job_options *o, struct err *err);
 int mirror_start(struct jobs *jobs, struct drive *drive, struct node *base,
 		 const struct job_options *o, struct err *err);
 
-/* A commit at once, and its end: the active layer is emptied where base is its
- * own backing file, and the drive stays on it. The job is called after the
- * drive, or commit-DRIVE (commit2-DRIVE ...) where that is taken. Cancelled it
- * leaves the active layer as it was. Graph not held. 0, or -1 and why. */
-int sync_commit(struct jobs *jobs, const struct sync_options *o,
-		struct err *err);
-/* HMP's words, and "all". */
-int sync_commit_hmp(struct jobs *jobs, const struct sync_options *o,
-		    struct err *err);
-
+/* A commit at once: the active layer is emptied where base is its own backing
+ * file, and the drive stays on it. Cancelled it leaves the active layer as it
+ * was. First what it goes over, and whether that may be; then what else its
+ * start would refuse; both with the graph begun, and nothing has changed. */
+struct siblings;
+struct work;
+int sync_resolve(struct jobs *jobs, const struct sync_options *o,
+		 const struct siblings *found, struct work *w,
+		 struct err *err);
+int sync_check(struct jobs *jobs, const struct work *w, struct err *err);
+/* Graph begun. The job is called after the drive, or commit-DRIVE
+ * (commit2-DRIVE ...) where that is taken. A reference, or NULL and err. */
+struct job *sync_start(struct jobs *jobs, const struct work *w,
+		       struct err *err);
+/* Stays with the job (takes the reference) to its end; NULL: it did not start,
+ * and err says why. Nothing held. 0, or -1 and why. */
+int sync_await(struct job *job, const struct sync_options *o,
+	       struct err *err);
+/* An error of a commit at once in HMP's words, with what the operator called
+ * the drive. Returns -1. */
+int sync_error(const char *as, struct err *err);
 #endif

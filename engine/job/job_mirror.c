@@ -16,9 +16,10 @@
 #include "engine/job/pass.h"
 #include "engine/util/mem.h"
 
-int active_open(struct active *a, struct jobs *jobs, struct drive *drive,
-		struct node *base, const struct claim *owner,
-		struct err *err)
+/* All that can be refused before something is changed. */
+static int active_enter(struct active *a, struct jobs *jobs,
+			struct drive *drive, struct node *base,
+			const struct claim *owner, struct err *err)
 {
 	*a = (struct active){
 		.im = { .jobs = jobs, .owner = owner, .top = drive->root.node,
@@ -26,6 +27,29 @@ int active_open(struct active *a, struct jobs *jobs, struct drive *drive,
 		.drive = drive,
 	};
 	if (job_images_claim(&a->im, drive->root.node, base, err) < 0)
+		return -1;
+	if (!job_images_check(&a->im, a->im.top->size, err))
+		return 0;
+	job_images_unclaim(&a->im);
+	return -1;
+}
+
+int active_check(struct jobs *jobs, struct drive *drive, struct node *base,
+		 const struct claim *owner, struct err *err)
+{
+	struct active a;
+
+	if (active_enter(&a, jobs, drive, base, owner, err))
+		return -1;
+	job_images_unclaim(&a.im);
+	return 0;
+}
+
+int active_open(struct active *a, struct jobs *jobs, struct drive *drive,
+		struct node *base, const struct claim *owner,
+		struct err *err)
+{
+	if (active_enter(a, jobs, drive, base, owner, err))
 		return -1;
 	if (job_images_prepare(&a->im, a->im.top->size, err) < 0) {
 		job_images_release(&a->im);
@@ -41,18 +65,27 @@ void active_close(struct active *a)
 	job_images_release(&a->im);
 }
 
+struct pass active_pass_over(struct jobs *jobs, struct node *top,
+			     struct node *base)
+{
+	return (struct pass){
+		.graph = jobs->graph,
+		.copy = { .pool = jobs->pool, .from = top, .to = base,
+			  .stop = base },
+		.size = top->size,
+	};
+}
+
 static int active_pass(struct active *a, struct job *job)
 {
-	struct pass p = {
-		.graph = a->im.jobs->graph, .job = job,
-		.copy = { .pool = a->im.jobs->pool, .from = a->im.top,
-			  .to = a->im.base, .stop = a->im.base,
-			  .live = true },
-		.size = a->im.top->size, .mirror = &a->mirror,
-		.again = a->in_sync,
-	};
-	int rc = pass_run(&p, NULL);
+	struct pass p = active_pass_over(a->im.jobs, a->im.top, a->im.base);
+	int rc;
 
+	p.job = job;
+	p.copy.live = true;
+	p.mirror = &a->mirror;
+	p.again = a->in_sync;
+	rc = pass_run(&p, NULL);
 	a->in_sync |= !rc;
 	return rc;
 }
@@ -148,6 +181,15 @@ static const struct job_kind kind_active = {
 	.type = "commit", .tries_again = true, .run = active_run,
 	.finish = active_finish, .release = active_release,
 };
+
+int mirror_check(struct jobs *jobs, struct drive *drive, struct node *base,
+		 const struct job_options *o, struct err *err)
+{
+	const struct claim owner = { .id = o->id, .type = kind_active.type };
+
+	return job_check_id(jobs, o->id, err) ? -1 :
+	       active_check(jobs, drive, base, &owner, err);
+}
 
 int mirror_start(struct jobs *jobs, struct drive *drive, struct node *base,
 		 const struct job_options *o, struct err *err)

@@ -22,20 +22,25 @@ static bool has_work(const struct stream *s)
 	return s->im.top->backing != s->im.base;
 }
 
+struct pass stream_pass(struct jobs *jobs, struct node *top, struct node *base)
+{
+	return (struct pass){
+		.graph = jobs->graph,
+		.copy = { .pool = jobs->pool, .from = top, .to = top,
+			  .stop = base, .only_holes = true },
+		.size = top->size,
+	};
+}
+
 static int stream_run(struct job *job)
 {
 	struct stream *s = job->opaque;
-	struct pass p = {
-		.graph = s->im.jobs->graph, .job = job,
-		.copy = { .pool = s->im.jobs->pool, .from = s->im.top,
-			  .to = s->im.top, .stop = s->im.base,
-			  .only_holes = true },
-		.size = s->im.top->size,
-	};
+	struct pass p = stream_pass(s->im.jobs, s->im.top, s->im.base);
 	int rc;
 
 	if (!has_work(s))
 		return 0;
+	p.job = job;
 	rc = pass_run(&p, NULL);
 	return rc ? rc : job_images_keep(&s->im, job);
 }
@@ -112,8 +117,15 @@ static int choose_words(struct stream *s, const char *backing,
 						    base->drv->name, err) : -1;
 }
 
-static int stream_open(struct stream *s, const char *backing,
-		       struct err *err)
+static void stream_leave(struct stream *s)
+{
+	job_images_unclaim(&s->im);
+	free(s->backing);
+}
+
+/* All that can be refused before something is changed. */
+static int stream_enter(struct stream *s, const char *backing,
+			struct err *err)
 {
 	struct node *bottom = s->im.top;
 
@@ -121,11 +133,44 @@ static int stream_open(struct stream *s, const char *backing,
 		bottom = bottom->backing;
 	if (job_images_claim(&s->im, s->im.top, bottom, err) < 0)
 		return -1;
-	if (choose_words(s, backing, err) < 0 ||
-	    job_images_prepare(&s->im, 0, err) < 0) {
-		stream_close(s);
+	if (!choose_words(s, backing, err) &&
+	    !job_images_check(&s->im, 0, err))
+		return 0;
+	stream_leave(s);
+	return -1;
+}
+
+static int stream_open(struct stream *s, const char *backing,
+		       struct err *err)
+{
+	if (stream_enter(s, backing, err))
 		return -1;
-	}
+	if (!job_images_prepare(&s->im, 0, err))
+		return 0;
+	stream_close(s);
+	return -1;
+}
+
+static void stream_init(struct stream *s, struct jobs *jobs, struct node *top,
+			struct node *base, const struct claim *owner)
+{
+	*s = (struct stream){ .im = {
+		.jobs = jobs, .owner = owner, .top = top, .base = base,
+		.to = top,
+	} };
+}
+
+int stream_check(struct jobs *jobs, struct node *top, struct node *base,
+		 const char *backing, const struct job_options *o,
+		 struct err *err)
+{
+	const struct claim owner = { .id = o->id, .type = kind_stream.type };
+	struct stream s;
+
+	stream_init(&s, jobs, top, base, &owner);
+	if (job_check_id(jobs, o->id, err) || stream_enter(&s, backing, err))
+		return -1;
+	stream_leave(&s);
 	return 0;
 }
 
@@ -136,11 +181,7 @@ int stream_start(struct jobs *jobs, struct node *top, struct node *base,
 	struct stream *s = mem_alloc(sizeof(*s));
 	struct job *job = job_new(jobs, &kind_stream, o, s, err);
 
-	s->im = (struct job_images){ .jobs = jobs, .top = top,
-				     .base = base,
-				     .to = top };
-	if (job)
-		s->im.owner = &job->claim;
+	stream_init(s, jobs, top, base, job ? &job->claim : NULL);
 	if (job && !stream_open(s, backing, err)) {
 		job_set_len(job, has_work(s) ? top->size : 0, 0);
 		job_set_images(job, top, base);

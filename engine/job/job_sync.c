@@ -16,6 +16,7 @@
 #include "engine/chain/node_io.h"
 #include "engine/chain/siblings.h"
 #include "engine/job/job_kinds.h"
+#include "engine/job/work.h"
 #include "engine/util/clock.h"
 #include "engine/util/mem.h"
 
@@ -107,25 +108,65 @@ static const struct job_kind kind_sync = {
 
 /* --- the start; graph write-held --- */
 
-static int sync_open(struct sync *s, struct job *job, struct drive *drive,
-		     const struct sync_options *o,
-		     const struct siblings *found, struct err *err)
+/* Whether the overlay is emptied in the end. */
+static bool sync_empties(const struct node *top, const struct node *base)
 {
-	struct node *top = drive->root.node, *base;
+	return base == top->backing && top->drv->empty;
+}
 
+static int sync_check_images(const struct work *w,
+			     const struct sync_options *o,
+			     const struct siblings *found, struct err *err)
+{
+	if (sync_empties(w->top, w->base) && w->top->read_only)
+		return err_sys(err, EACCES, "'%s' is read-only",
+			       w->top->file->path);
+	if (graph_check_exclusive(w->top, w->base, err) < 0 ||
+	    (!o->force && chain_check_snapshots(w->top, w->base, "A commit",
+						err) < 0))
+		return -1;
+	return siblings_check_range(found, w->top, w->base, "a commit", err);
+}
+
+int sync_resolve(struct jobs *jobs, const struct sync_options *o,
+		 const struct siblings *found, struct work *w,
+		 struct err *err)
+{
+	struct drive *drive = drive_find(jobs->graph, o->device);
+	struct node *base;
+
+	if (!drive)
+		return err_set(err, ERR_DEVICE_NOT_FOUND,
+			       "Device '%s' not found", o->device);
+	if (!drive->root.node)
+		return err_set(err, ERR_DEVICE_NOT_FOUND,
+			       "Device '%s' has no medium", o->device);
+	if (o->speed < 0)
+		return err_set(err, ERR_INVALID_PARAMETER, "Parameter 'speed' "
+			       "expects a non-negative value");
 	if (find_base(drive, o->base, &base, err) < 0)
 		return -1;
-	s->empty = base == top->backing && top->drv->empty;
-	if (s->empty && top->read_only)
-		return err_sys(err, EACCES, "'%s' is read-only",
-			       top->file->path);
-	if (graph_check_exclusive(top, base, err) < 0 ||
-	    (!o->force && chain_check_snapshots(top, base, "A commit",
-						err) < 0) ||
-	    siblings_check_range(found, top, base, "a commit", err) < 0)
-		return -1;
-	return active_open(&s->active, job->jobs, drive, base, &job->claim,
-			   err);
+	*w = (struct work){
+		.kind = WORK_ACTIVE, .drive = drive, .top = drive->root.node,
+		.base = base, .job.id = drive->root.id,
+		.job.speed = (uint64_t)o->speed,
+	};
+	return sync_check_images(w, o, found, err);
+}
+
+int sync_check(struct jobs *jobs, const struct work *w, struct err *err)
+{
+	const struct claim owner = { .id = w->job.id, .type = kind_sync.type };
+
+	return active_check(jobs, w->drive, w->base, &owner, err);
+}
+
+static int sync_open(struct sync *s, struct job *job, const struct work *w,
+		     struct err *err)
+{
+	s->empty = sync_empties(w->top, w->base);
+	return active_open(&s->active, job->jobs, w->drive, w->base,
+			   &job->claim, err);
 }
 
 static bool job_id_is_free(struct jobs *jobs, const char *id)
@@ -150,19 +191,19 @@ static void sync_choose_id(struct jobs *jobs, const struct drive *drive,
 		snprintf(id, size, "commit%u-%.100s", n, name);
 }
 
-/* A reference to the job, or NULL. */
-static struct job *sync_start(struct jobs *jobs, struct drive *drive,
-			      const struct sync_options *o,
-			      const struct siblings *found, struct err *err)
+struct job *sync_start(struct jobs *jobs, const struct work *w,
+		       struct err *err)
 {
 	char id[128];
-	struct job_options options = { .id = id, .speed = (uint64_t)o->speed };
+	struct job_options options = {
+		.id = id, .speed = w->job.speed, .need = w->job.need,
+	};
 	struct sync *s = mem_alloc(sizeof(*s));
 	struct job *job;
 
-	sync_choose_id(jobs, drive, id, sizeof(id));
+	sync_choose_id(jobs, w->drive, id, sizeof(id));
 	job = job_new(jobs, &kind_sync, &options, s, err);
-	if (job && !sync_open(s, job, drive, o, found, err)) {
+	if (job && !sync_open(s, job, w, err)) {
 		const struct job_images *im = &s->active.im;
 
 		job_set_len(job, im->top->size, 0);
@@ -175,37 +216,6 @@ static struct job *sync_start(struct jobs *jobs, struct drive *drive,
 		job_discard(job);
 	free(s);
 	return NULL;
-}
-
-static struct job *sync_begin(struct jobs *jobs, const struct sync_options *o,
-			      const struct siblings *found, struct err *err)
-{
-	struct drive *drive = drive_find(jobs->graph, o->device);
-
-	if (!drive)
-		err_set(err, ERR_DEVICE_NOT_FOUND, "Device '%s' not found",
-			o->device);
-	else if (!drive->root.node)
-		err_set(err, ERR_DEVICE_NOT_FOUND, "Device '%s' has no medium",
-			o->device);
-	else if (o->speed < 0)
-		err_set(err, ERR_INVALID_PARAMETER, "Parameter 'speed' "
-			"expects a non-negative value");
-	else
-		return sync_start(jobs, drive, o, found, err);
-	return NULL;
-}
-
-static void sync_look(struct jobs *jobs, const char *id,
-		      struct siblings *found)
-{
-	const struct drive *drive;
-
-	rwlock_read(&jobs->graph->lock);
-	drive = drive_find(jobs->graph, id);
-	siblings_note(found, drive ? drive->root.node : NULL);
-	rwlock_drop(&jobs->graph->lock);
-	siblings_look(found, jobs->graph);
 }
 
 /* --- for whom it is started --- */
@@ -225,13 +235,18 @@ static void sync_cancelled(struct err *err)
 	err_set(err, ERR_GENERIC, "Cancelled; the active layer is as it was");
 }
 
-/* Stays with the job to its end. A paused one ends as well. */
-static int sync_await(struct job *job, const struct sync_options *o,
-		      struct err *err)
+/* A paused one ends as well. */
+int sync_await(struct job *job, const struct sync_options *o, struct err *err)
 {
 	struct err none = ERR_INIT;
 	int rc;
 
+	if (!job) {
+		if (err->errnum == ECANCELED && o->progress &&
+		    !o->progress(0, 0, o->arg))
+			sync_cancelled(err);
+		return -1;
+	}
 	while (!job_wait_over(job, clock_ns() + SYNC_LOOK_NS))
 		if (!sync_is_wanted(job, o))
 			job_cancel(job, true, &none);
@@ -240,81 +255,18 @@ static int sync_await(struct job *job, const struct sync_options *o,
 		sync_is_wanted(job, o);
 	else if (err->errnum == ECANCELED)
 		sync_cancelled(err);
-	return rc;
-}
-
-int sync_commit(struct jobs *jobs, const struct sync_options *o,
-		struct err *err)
-{
-	struct siblings found = SIBLINGS_INIT;
-	struct job *job;
-	int rc;
-
-	if (!o->force)
-		sync_look(jobs, o->device, &found);
-	graph_begin(jobs->graph);
-	job = sync_begin(jobs, o, &found, err);
-	graph_end(jobs->graph);
-	siblings_release(&found);
-	/* given up by the one for whom it was to begin */
-	if (!job && err->errnum == ECANCELED && o->progress &&
-	    !o->progress(0, 0, o->arg))
-		sync_cancelled(err);
-	if (!job)
-		return -1;
-	rc = sync_await(job, o, err);
 	job_put(job);
 	return rc;
 }
 
-/* HMP's words, with what the operator called it. */
-static int commit_one(struct jobs *jobs, const char *id,
-		      const struct sync_options *given, struct err *err)
+int sync_error(const char *as, struct err *err)
 {
-	struct sync_options o = *given;
-
-	o.device = id;
-	if (!sync_commit(jobs, &o, err))
-		return 0;
 	if (err->class == ERR_DEVICE_NOT_FOUND)
 		return -1;
 	if (err->class == ERR_DEVICE_IN_USE)
 		err_set(err, ERR_DEVICE_IN_USE, "%s", strerror(EBUSY));
 	else if (err->errnum == ENOTSUP)
 		err_set(err, ERR_GENERIC, "%s", strerror(ENOTSUP));
-	err_prefix(err, "'commit' error for '%s': ", given->device);
+	err_prefix(err, "'commit' error for '%s': ", as);
 	return -1;
-}
-
-/* The id of the @n-th drive that has a backing file; the caller frees. */
-static char *nth_with_backing(struct jobs *jobs, unsigned n)
-{
-	char *id = NULL;
-
-	rwlock_read(&jobs->graph->lock);
-	list_for_each(link, &jobs->graph->roots) {
-		const struct root *r = &drive_linked(link)->root;
-
-		if (r->node && *r->id && r->node->backing && !n--) {
-			id = mem_dup(r->id);
-			break;
-		}
-	}
-	rwlock_drop(&jobs->graph->lock);
-	return id;
-}
-
-int sync_commit_hmp(struct jobs *jobs, const struct sync_options *o,
-		    struct err *err)
-{
-	char *id;
-	int rc = 0;
-
-	if (strcmp(o->device, "all"))
-		return commit_one(jobs, o->device, o, err);
-	for (unsigned n = 0; !rc && (id = nth_with_backing(jobs, n)); n++) {
-		rc = commit_one(jobs, id, o, err);
-		free(id);
-	}
-	return rc;
 }

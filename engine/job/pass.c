@@ -94,6 +94,9 @@ static int trim(struct pass *p, struct plan *plan, struct node **err_node)
 		const struct span *s = &plan->span[i];
 		bool have = p->copy.only_holes && s->node == p->copy.to;
 
+		if (p->copy.dry && (have || s->kind == RUN_HOLE))
+			p->counts.there += copy_data_held(p->copy.to, s->off,
+							  s->len);
 		if (have || (s->kind == RUN_ZERO && !p->copy.stop))
 			rc = pass_append(&out, s->off, s->off + s->len, NULL,
 					 RUN_HOLE);
@@ -126,6 +129,12 @@ static int plan_slice(struct pass *p, struct plan *plan, uint64_t off,
 	return rc;
 }
 
+/* Graph held. A dry run has no claim on its images. */
+static bool pass_is_stale(const struct pass *p)
+{
+	return p->copy.dry && atomic_load(&p->graph->shape) != p->shape;
+}
+
 /* With a cursor: in one piece with the step of the cursor, so a guest's write
  * is either seen by the plan or goes to both images. */
 static int plan_next(struct pass *p, uint64_t off, uint64_t len,
@@ -133,12 +142,13 @@ static int plan_next(struct pass *p, uint64_t off, uint64_t len,
 {
 	struct range *range = &p->copy.from->range;
 	struct range_hold hold;
-	int rc;
+	int rc = -ESTALE;
 
 	rwlock_read(&p->graph->lock);
 	if (p->mirror)
 		range_take(range, &hold, off, len, false);
-	rc = plan_slice(p, &p->plan, off, len, err_node);
+	if (!pass_is_stale(p))
+		rc = plan_slice(p, &p->plan, off, len, err_node);
 	if (p->mirror) {
 		if (!rc)
 			atomic_store(&p->mirror->cursor, off + len);
@@ -149,6 +159,17 @@ static int plan_next(struct pass *p, uint64_t off, uint64_t len,
 }
 
 /* --- counting --- */
+
+static uint64_t data_before(const struct span *span, size_t count,
+			    uint64_t end)
+{
+	uint64_t sum = 0;
+
+	for (size_t i = 0; i < count && span[i].off < end; i++)
+		if (span[i].kind == RUN_DATA)
+			sum += min_u64(span[i].len, end - span[i].off);
+	return sum;
+}
 
 /* Where the pass may be stopped: 0 or -ECANCELED. */
 static int point(struct pass *p)
@@ -166,7 +187,7 @@ static uint64_t longest_slice(const struct pass *p)
 	uint64_t cluster = 2u << 20;
 
 	rwlock_read(&p->graph->lock);
-	for (const struct node *n = p->copy.from; n != p->copy.stop;
+	for (const struct node *n = p->copy.from; n && n != p->copy.stop;
 	     n = n->backing)
 		cluster = min_u64(cluster, n->cluster);
 	rwlock_drop(&p->graph->lock);
@@ -199,9 +220,7 @@ static int count_data(struct pass *p)
 		rwlock_drop(&p->graph->lock);
 		if (rc)
 			continue;
-		for (size_t i = 0; i < plan.count; i++)
-			if (plan.span[i].kind == RUN_DATA)
-				sum += plan.span[i].len;
+		sum += data_before(plan.span, plan.count, UINT64_MAX);
 		slice = next_slice(p, slice, plan.count);
 		plan_release(&plan);
 	}
@@ -219,6 +238,8 @@ static int count_work(struct pass *p)
 		return 0;
 	}
 	p->pos = p->done = 0;
+	if (p->copy.dry)
+		return 0;
 	rc = count_data(p);
 	if (!rc && p->job)
 		job_set_len(p->job, p->job->len, p->total);
@@ -301,17 +322,6 @@ static bool pass_next_piece(struct pass *p, uint64_t max, struct span *out)
 	return false;
 }
 
-static uint64_t data_before(const struct span *span, size_t count,
-			    uint64_t end)
-{
-	uint64_t sum = 0;
-
-	for (size_t i = 0; i < count && span[i].off < end; i++)
-		if (span[i].kind == RUN_DATA)
-			sum += min_u64(span[i].len, end - span[i].off);
-	return sum;
-}
-
 static size_t gather(struct pass *p, struct span *span, uint64_t bytes)
 {
 	size_t n = 0;
@@ -381,6 +391,11 @@ static int after_error(struct pass *p, const struct copy_error *e,
 	uint64_t cluster = p->copy.to->cluster;
 	int rc;
 
+	/* Not even the images to be named may be there any more. */
+	if (p->copy.dry && e->rc == -ESTALE) {
+		err_sys(err, ESTALE, "The chain has changed");
+		return e->rc;
+	}
 	p->pos = min_u64(e->off, p->end);
 	pass_tell(p);
 	rc = pass_fail(p, e, err);
@@ -403,12 +418,27 @@ static bool guest_came(struct pass *p)
 	return p->guest_ops != before;
 }
 
+static void pass_copy(struct pass *p, const struct span *span, size_t n,
+		      struct copy_error *e)
+{
+	rwlock_read(&p->graph->lock);
+	if (pass_is_stale(p)) {
+		e->rc = -ESTALE;
+		e->off = span->off;
+	} else {
+		p->guest = guest_came(p);
+		copy_beside_guest(p->copier, p->guest);
+		copy_spans(p->copier, span, n, e);
+	}
+	rwlock_drop(&p->graph->lock);
+}
+
 static int pass_batch(struct pass *p, struct err *err)
 {
 	struct span span[BATCH_SPANS];
 	struct copy_error e = { 0 };
 	uint64_t bytes = min_u64(p->batch, p->guest ? BATCH_GUEST : BATCH_MAX);
-	uint64_t began, moved;
+	uint64_t began, took, moved;
 	size_t n;
 
 	if (p->job)
@@ -418,16 +448,16 @@ static int pass_batch(struct pass *p, struct err *err)
 	if (!n)
 		return 0;
 	began = clock_ns();
-	rwlock_read(&p->graph->lock);
-	p->guest = guest_came(p);
-	copy_beside_guest(p->copier, p->guest);
-	copy_spans(p->copier, span, n, &e);
-	rwlock_drop(&p->graph->lock);
+	pass_copy(p, span, n, &e);
+	took = clock_ns() - began;
 	moved = data_before(span, n, e.rc ? e.off : UINT64_MAX);
-	tune(p, moved, clock_ns() - began);
+	tune(p, moved, took);
 	p->done += moved;
-	if (p->job)
+	copy_counts_add(&p->counts, copy_counted(p->copier));
+	if (p->job) {
 		job_charge(p->job, moved);
+		job_count(p->job, copy_counted(p->copier), took);
+	}
 	return e.rc ? after_error(p, &e, err) : 0;
 }
 
@@ -464,6 +494,7 @@ static int pass_slice(struct pass *p, uint64_t *slice, struct err *err)
 		return after_error(p, &e, err);
 	p->at = 0;
 	*slice = next_slice(p, *slice, p->plan.count);
+	p->counts.data += data_before(p->plan.span, p->plan.count, UINT64_MAX);
 	rc = copy_slice(p, err);
 	plan_release(&p->plan);
 	return rc;
@@ -497,6 +528,21 @@ static int go_back(struct pass *p, struct err *err)
 	return 0;
 }
 
+/* Dry: the target is to be as long as what is copied. */
+static int pass_count_growth(struct pass *p, struct err *err)
+{
+	int rc = -ESTALE;
+
+	rwlock_read(&p->graph->lock);
+	if (!pass_is_stale(p))
+		rc = copy_count_growth(p->copier);
+	rwlock_drop(&p->graph->lock);
+	copy_counts_add(&p->counts, copy_counted(p->copier));
+	if (rc)
+		err_sys(err, rc, "The chain can't be looked at");
+	return rc;
+}
+
 int pass_run(struct pass *p, struct err *err)
 {
 	uint64_t slice = SLICE_MIN;
@@ -508,13 +554,13 @@ int pass_run(struct pass *p, struct err *err)
 		return rc;
 	p->copier = copy_new(&p->copy);
 	p->batch = BATCH_MAX / 4;
-	for (;;) {
+	if (p->copy.dry)
+		rc = pass_count_growth(p, err);
+	while (!rc) {
 		rc = go_back(p, err);
 		if (rc || p->pos >= p->size)
 			break;
 		rc = pass_slice(p, &slice, err);
-		if (rc)
-			break;
 	}
 	if (!rc) {
 		p->done = p->total;

@@ -34,6 +34,13 @@ struct pass {
 	/* Without a job, or NULL: bytes. False: give up, -ECANCELED. */
 	bool (*progress)(uint64_t done, uint64_t total, void *arg);
 	void *arg;
+	/* copy.dry: nothing is changed and nobody asked. -ESTALE where the
+	 * graph no longer has this shape: then some of the images may have
+	 * gone. */
+	uint64_t shape;
+
+	/* What was done by way; dry: would be. */
+	struct copy_counts counts;
 
 	/* the pass's own */
 	struct copy *copier;

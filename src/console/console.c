@@ -8,6 +8,7 @@
 #include "engine/util/clock.h"
 #include "engine/util/mem.h"
 #include "src/console/hint.h"
+#include "src/console/plan_text.h"
 #include "src/console/say.h"
 
 /* The value of a reply, the caller's; or NULL. */
@@ -140,10 +141,35 @@ static void note_request(struct console *c, const json_t *request)
 	free(canonical);
 }
 
+/* Prints the plan of a request (takes it). The reply to give in its place; of
+ * JSON it is printed already, and nothing else is to be said. */
+static json_t *console_plan(struct console *c, json_t *request)
+{
+	json_t *reply = channel_call(c->channel, "x-blkmon-plan",
+				     json_pack("{s:o}", "request", request));
+	const json_t *plan = json_object_get(reply, "return");
+	char *text;
+
+	c->plan_refused |= !plan;
+	if (c->plan == PLAN_JSON) {
+		console_reply(c, reply);
+		return json_pack("{s:{}}", "return");
+	}
+	if (!plan)
+		return reply;
+	text = plan_text_of(plan);
+	console_printf(c, "%s", text);
+	free(text);
+	json_decref(reply);
+	return json_pack("{s:{}}", "return");
+}
+
 static json_t *request_reply(struct console *c, json_t *request)
 {
 	json_t *reply;
 
+	if (c->plan)
+		return console_plan(c, request);
 	json_incref(request);
 	c->channel->interrupt = c->interrupt;
 	reply = channel_request(c->channel, request);
@@ -205,11 +231,13 @@ int console_request(struct console *c, json_t *request)
 							     "execute"));
 	bool negotiation = name && !strcmp(name, "qmp_capabilities");
 	json_t *reply = request_reply(c, json_incref(request));
-	int rc;
+	int rc = 0;
 
-	json_incref(reply);
-	rc = console_reply(c, reply);
-	hint_reply(c, reply, name);
+	if (!c->plan || channel_error(reply)) {
+		json_incref(reply);
+		rc = console_reply(c, reply);
+		hint_reply(c, reply, name);
+	}
 	json_decref(reply);
 	json_decref(request);
 	c->json_events |= negotiation && !rc;

@@ -38,6 +38,11 @@ struct console {
 	struct watch watch;		/* what became of the jobs */
 	bool stale;			/* that may be wrong: look again */
 	bool quit;			/* the program shuts down */
+	enum {
+		PLAN_NONE, PLAN_TEXT, PLAN_JSON,
+	} plan;				/* requests are not sent: what they
+					   would do is asked and printed */
+	bool plan_refused;		/* and one of them had no plan */
 	bool json_events;
 	struct json_stream json;	/* the beginning of an object */
 	json_t *actions;		/* of an open transaction(, or NULL */

@@ -14,6 +14,7 @@ static const struct qmp_command *const tables[] = {
 	qmp_query_commands,
 	qmp_stats_commands,
 	qmp_job_commands,
+	qmp_plan_commands,
 	qmp_image_commands,
 	qmp_io_commands,
 	qmp_screen_commands,
@@ -119,11 +120,11 @@ int qmp_check(const json_t *request, struct err *err)
 	return 0;
 }
 
-static json_t *command_run(struct qmp_context *ctx, json_t *request,
-			   struct err *err)
+const struct qmp_command *qmp_resolve(const json_t *request, json_t **args,
+				      struct err *err)
 {
 	const struct qmp_command *cmd;
-	json_t *given, *args, *value;
+	json_t *given;
 	const char *name;
 
 	if (qmp_check(request, err))
@@ -136,9 +137,22 @@ static json_t *command_run(struct qmp_context *ctx, json_t *request,
 		return NULL;
 	}
 	given = json_object_get(request, "arguments");
-	args = given ? json_incref(given) : json_object();
-	value = args_check(cmd->args, args, "", err) ? NULL :
-		cmd->run(ctx, args, err);
+	*args = given ? json_incref(given) : json_object();
+	if (!args_check(cmd->args, *args, "", err))
+		return cmd;
+	json_decref(*args);
+	return NULL;
+}
+
+static json_t *command_run(struct qmp_context *ctx, json_t *request,
+			   struct err *err)
+{
+	json_t *args, *value;
+	const struct qmp_command *cmd = qmp_resolve(request, &args, err);
+
+	if (!cmd)
+		return NULL;
+	value = cmd->run(ctx, args, err);
 	json_decref(args);
 	return value;
 }

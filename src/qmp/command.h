@@ -42,6 +42,7 @@ struct qmp_command {
 extern const struct qmp_command qmp_query_commands[];
 extern const struct qmp_command qmp_stats_commands[];
 extern const struct qmp_command qmp_job_commands[];
+extern const struct qmp_command qmp_plan_commands[];
 extern const struct qmp_command qmp_image_commands[];
 extern const struct qmp_command qmp_io_commands[];
 extern const struct qmp_command qmp_run_commands[];
@@ -69,6 +70,10 @@ void qmp_each(void (*fn)(const struct qmp_command *cmd, void *arg),
 /* Is @request an object with the members of a request? 0, or -1 and QEMU's
  * words. */
 int qmp_check(const json_t *request, struct err *err);
+/* The row of a request, and its arguments, checked, the caller's ({} where
+ * there are none); NULL and QEMU's words. */
+const struct qmp_command *qmp_resolve(const json_t *request, json_t **args,
+				      struct err *err);
 /* {"return": value}, or {"error"} where @value (taken) is NULL; with "id"
  * where @request (taken) has one. */
 json_t *qmp_reply(json_t *request, json_t *value, const struct err *err);

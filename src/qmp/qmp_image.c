@@ -4,6 +4,7 @@
  */
 #include "src/qmp/command.h"
 #include "src/qmp/nodes.h"
+#include "src/qmp/options.h"
 
 static json_t *snapshot_internal(struct qmp_context *ctx, json_t *args,
 				 struct err *err)
@@ -28,27 +29,44 @@ static json_t *qmp_image_snapshot_delete(struct qmp_context *ctx, json_t *args,
 	return value;
 }
 
-/* QEMU names only the argument that was given. */
-static json_t *qmp_image_resize(struct qmp_context *ctx, json_t *args,
-				struct err *err)
+int options_resize(const json_t *args, struct resize_options *o,
+		   struct err *err)
 {
 	const char *device = args_str(args, "device");
 	const char *node = args_str(args, "node-name");
 	int64_t size = args_int(args, "size", 0);
-	int rc;
 
 	if (size < 0)
-		rc = err_set(err, ERR_GENERIC,
-			     "Parameter 'size' expects a >0 size");
-	else
-		rc = engine_resize(ctx->engine, device ? device : node ? node :
-				   "", (uint64_t)size,
-				   args_bool(args, "x-blkmon-force", false),
-				   err);
+		return err_set(err, ERR_GENERIC,
+			       "Parameter 'size' expects a >0 size");
+	o->device = device ? device : node ? node : "";
+	o->size = (uint64_t)size;
+	o->force = args_bool(args, "x-blkmon-force", false);
+	return 0;
+}
+
+int options_resize_error(int rc, const json_t *args, struct err *err)
+{
+	const char *device = args_str(args, "device");
+	const char *node = args_str(args, "node-name");
+
 	if (rc && err->class == ERR_DEVICE_NOT_FOUND)
 		err_set(err, ERR_DEVICE_NOT_FOUND, "Cannot find device='%s' "
 			"nor node-name='%s'", device ? device : "",
 			node ? node : "");
+	return rc;
+}
+
+static json_t *qmp_image_resize(struct qmp_context *ctx, json_t *args,
+				struct err *err)
+{
+	struct resize_options o;
+	int rc = options_resize(args, &o, err);
+
+	if (!rc)
+		rc = options_resize_error(engine_resize(ctx->engine, o.device,
+				o.size, o.force, err),
+					  args, err);
 	return qmp_done(rc);
 }
 

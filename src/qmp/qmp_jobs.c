@@ -8,6 +8,7 @@
 #include "engine/util/clock.h"
 #include "src/qmp/command.h"
 #include "src/qmp/json/error.h"
+#include "src/qmp/options.h"
 
 /* How long a cancel waits for the job to be gone, so that a query right
  * behind it does not see it any more. A job that hangs on its disk is left
@@ -48,11 +49,12 @@ static int one_of(const json_t *args, const char *a, const char *b,
 	return err_set(err, ERR_GENERIC, "'%s' and '%s' %s", a, b, how);
 }
 
-static json_t *block_stream(struct qmp_context *ctx, json_t *args,
-			    struct err *err)
+int options_stream(const json_t *args, struct stream_options *o,
+		   struct err *err)
 {
 	static const char both[] = "cannot be specified at the same time";
-	struct stream_options o = {
+
+	*o = (struct stream_options){
 		.device = args_str(args, "device"),
 		.base = args_str(args, "base"),
 		.base_node = args_str(args, "base-node"),
@@ -67,14 +69,24 @@ static json_t *block_stream(struct qmp_context *ctx, json_t *args,
 	if (one_of(args, "base", "base-node", both, err) ||
 	    one_of(args, "base", "bottom", both, err) ||
 	    one_of(args, "bottom", "base-node", both, err))
+		return -1;
+	return 0;
+}
+
+static json_t *block_stream(struct qmp_context *ctx, json_t *args,
+			    struct err *err)
+{
+	struct stream_options o;
+
+	if (options_stream(args, &o, err))
 		return NULL;
 	return qmp_done(engine_stream(ctx->engine, &o, err));
 }
 
-static json_t *qmp_jobs_commit(struct qmp_context *ctx, json_t *args,
-			       bool rhel6, struct err *err)
+int options_commit(const json_t *args, bool rhel6, struct commit_options *o,
+		   struct err *err)
 {
-	struct commit_options o = {
+	*o = (struct commit_options){
 		.device = args_str(args, "device"),
 		.base = args_str(args, "base"),
 		.base_node = args_str(args, "base-node"),
@@ -91,6 +103,16 @@ static json_t *qmp_jobs_commit(struct qmp_context *ctx, json_t *args,
 
 	if (one_of(args, "base-node", "base", "are mutually exclusive", err) ||
 	    one_of(args, "top-node", "top", "are mutually exclusive", err))
+		return -1;
+	return 0;
+}
+
+static json_t *qmp_jobs_commit(struct qmp_context *ctx, json_t *args,
+			       bool rhel6, struct err *err)
+{
+	struct commit_options o;
+
+	if (options_commit(args, rhel6, &o, err))
 		return NULL;
 	return qmp_done(engine_commit(ctx->engine, &o, err));
 }
@@ -107,27 +129,31 @@ static json_t *redhat_commit(struct qmp_context *ctx, json_t *args,
 	return qmp_jobs_commit(ctx, args, true, err);
 }
 
-/* The job behind "device" of block-job-*, or "id" of job-*. */
-static const char *job_id(const json_t *args)
+const char *options_job(const json_t *args)
 {
 	const char *device = args_str(args, "device");
 
 	return device ? device : args_str(args, "id");
 }
 
-/* job-* says of a missing job what QEMU says there. */
-static json_t *job_done(int rc, const json_t *args, struct err *err)
+int options_job_error(int rc, const json_t *args, struct err *err)
 {
 	if (rc && args_str(args, "id") && err->class == ERR_DEVICE_NOT_ACTIVE)
 		err_set(err, ERR_GENERIC, "Job not found");
-	return qmp_done(rc);
+	return rc;
+}
+
+static json_t *job_done(int rc, const json_t *args, struct err *err)
+{
+	return qmp_done(options_job_error(rc, args, err));
 }
 
 static json_t *qmp_jobs_cancel(struct qmp_context *ctx, const json_t *args,
 			       bool force, struct err *err)
 {
-	return job_done(engine_job_cancel(ctx->engine, job_id(args), force,
-					  CANCEL_WAIT_NS, err), args, err);
+	return job_done(engine_job_cancel(ctx->engine, options_job(args),
+					  force, CANCEL_WAIT_NS, err), args,
+			err);
 }
 
 static json_t *block_job_cancel(struct qmp_context *ctx, json_t *args,
@@ -145,35 +171,35 @@ static json_t *job_cancel_force(struct qmp_context *ctx, json_t *args,
 static json_t *pause_job(struct qmp_context *ctx, json_t *args,
 			 struct err *err)
 {
-	return job_done(engine_job_pause(ctx->engine, job_id(args), err),
+	return job_done(engine_job_pause(ctx->engine, options_job(args), err),
 			args, err);
 }
 
 static json_t *resume_job(struct qmp_context *ctx, json_t *args,
 			  struct err *err)
 {
-	return job_done(engine_job_resume(ctx->engine, job_id(args), err),
+	return job_done(engine_job_resume(ctx->engine, options_job(args), err),
 			args, err);
 }
 
 static json_t *complete_job(struct qmp_context *ctx, json_t *args,
 			    struct err *err)
 {
-	return job_done(engine_job_complete(ctx->engine, job_id(args), err),
-			args, err);
+	return job_done(engine_job_complete(ctx->engine, options_job(args),
+					    err), args, err);
 }
 
 static json_t *finalize_job(struct qmp_context *ctx, json_t *args,
 			    struct err *err)
 {
-	return job_done(engine_job_finalize(ctx->engine, job_id(args), err),
-			args, err);
+	return job_done(engine_job_finalize(ctx->engine, options_job(args),
+					    err), args, err);
 }
 
 static json_t *dismiss_job(struct qmp_context *ctx, json_t *args,
 			   struct err *err)
 {
-	return job_done(engine_job_dismiss(ctx->engine, job_id(args), err),
+	return job_done(engine_job_dismiss(ctx->engine, options_job(args), err),
 			args, err);
 }
 

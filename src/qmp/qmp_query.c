@@ -137,6 +137,21 @@ static json_t *query_jobs(struct qmp_context *ctx, json_t *args,
 	return each_job(ctx->engine, qmp_query_job, err);
 }
 
+static void add_ways(json_t *entry, const struct copy_counts *c)
+{
+	const struct {
+		const char *name;
+		uint64_t bytes;
+	} ways[] = {
+		{ "copied", c->copied }, { "overwritten", c->overwritten },
+		{ "cloned", c->cloned }, { "zeroed", c->zeroed },
+	};
+
+	for (size_t i = 0; i < sizeof(ways) / sizeof(*ways); i++)
+		json_object_set_new(entry, ways[i].name,
+				    json_integer((json_int_t)ways[i].bytes));
+}
+
 /* query-jobs in numbers of real work, which the bars are drawn from. */
 static json_t *work(const struct job_info *info)
 {
@@ -148,6 +163,7 @@ static json_t *work(const struct job_info *info)
 			    json_integer((json_int_t)info->done));
 	json_object_set_new(entry, "total",
 			    json_integer((json_int_t)info->total));
+	add_ways(entry, &info->counts);
 	json_object_set_new(entry, "elapsed-ns",
 			    json_integer((json_int_t)info->elapsed_ns));
 	json_object_set_new(entry, "work-ns",

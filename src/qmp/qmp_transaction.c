@@ -9,6 +9,7 @@
 
 #include "engine/util/mem.h"
 #include "src/qmp/command.h"
+#include "src/qmp/options.h"
 
 #define SYNC_ARGS "*device:s,*node-name:s,snapshot-file:s," \
 	"*snapshot-node-name:s,*format:s,*mode:e=absolute-paths|existing," \
@@ -17,10 +18,11 @@
 #define INTERNAL_ARGS "device:s,name:s"
 #define ACTIONS_MAX 1024
 
-static void sync_options(const json_t *args, struct snapshot_options *o)
+void options_snapshot(const json_t *args, struct snapshot_options *o)
 {
 	const char *mode = args_str(args, "mode");
 
+	*o = (struct snapshot_options){ 0 };
 	o->device = args_str(args, "device");
 	o->node_name = args_str(args, "node-name");
 	o->file = args_str(args, "snapshot-file");
@@ -30,8 +32,9 @@ static void sync_options(const json_t *args, struct snapshot_options *o)
 	o->force = args_bool(args, "x-blkmon-force", false);
 }
 
-static void overlay_options(const json_t *args, struct snapshot_options *o)
+void options_overlay(const json_t *args, struct snapshot_options *o)
 {
+	*o = (struct snapshot_options){ 0 };
 	o->device = o->node_name = args_str(args, "node");
 	o->overlay = args_str(args, "overlay");
 	o->force = args_bool(args, "x-blkmon-force", false);
@@ -53,8 +56,8 @@ static const struct action {
 	const char *type, *args;
 	void (*options)(const json_t *args, struct snapshot_options *o);
 } actions[] = {
-	{ "blockdev-snapshot-sync", SYNC_ARGS, sync_options },
-	{ "blockdev-snapshot", OVERLAY_ARGS, overlay_options },
+	{ "blockdev-snapshot-sync", SYNC_ARGS, options_snapshot },
+	{ "blockdev-snapshot", OVERLAY_ARGS, options_overlay },
 	{ "blockdev-snapshot-internal-sync", INTERNAL_ARGS, internal_options },
 	{ "abort", "", abort_options },
 };
@@ -82,18 +85,18 @@ static json_t *qmp_transaction_run(struct qmp_context *ctx,
 static json_t *snapshot_sync(struct qmp_context *ctx, json_t *args,
 			     struct err *err)
 {
-	struct snapshot_options o = { .device = NULL };
+	struct snapshot_options o;
 
-	sync_options(args, &o);
+	options_snapshot(args, &o);
 	return qmp_transaction_run(ctx, &o, 1, err);
 }
 
 static json_t *qmp_transaction_snapshot(struct qmp_context *ctx, json_t *args,
 					struct err *err)
 {
-	struct snapshot_options o = { .device = NULL };
+	struct snapshot_options o;
 
-	overlay_options(args, &o);
+	options_overlay(args, &o);
 	return qmp_transaction_run(ctx, &o, 1, err);
 }
 

@@ -29,8 +29,8 @@ def assert_nothing_left(path, before=0):
 @pytest.mark.parametrize("cluster", ["4k", "64k"])
 @pytest.mark.parametrize("kind", ["stream", "commit", "active", "hmp"])
 def test_no_space(d, kind, cluster):
-    """The job ends with an error; the chain is as it was and still works; what
-    was of no use was given back."""
+    """The job is refused; forced it ends with an error, and the chain is as it
+    was and still works; what was of no use was given back."""
     with blk.small_fs(d, 6 * MIB) as place:
         where = {"stream": (d, place)}.get(kind, (place, d))
         low = blk.create(os.path.join(where[0], "low.img"), 16 * MIB,
@@ -48,6 +48,8 @@ def test_no_space(d, kind, cluster):
                     "commit": "block_commit disk0 %s %s" % (low, mid),
                     "active": "block_commit disk0 %s" % low,
                     "hmp": "commit disk0"}[kind]
+            s.fails(line, "needs", place + " has ", "-f")
+            line = line.replace(" disk0", " -f disk0")
             reply = s.cmd(line)
             reply += s.cmd("wait disk0 done 60")
             assert "No space left on device" in reason(reply, s), reply

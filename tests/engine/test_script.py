@@ -138,9 +138,9 @@ def test_failed_job_fails_the_script(d):
         base = blk.create(os.path.join(d, "base.img"), 8 * MIB)
         blk.qemu_io(base, "write -P 1 0 8M")
         top = blk.create(os.path.join(place, "top.img"), None, base)
-        out = blk.blkmon(top, stdin="block_stream disk0\n")
+        out = blk.blkmon(top, stdin="block_stream -f disk0\n")
         assert out.rc == 1 and "No space left" in out.text, out
-        out = blk.blkmon(top, stdin="block_stream disk0\nwait disk0 done 30\n"
+        out = blk.blkmon(top, stdin="block_stream -f disk0\nwait disk0 done 30\n"
                          "info block-jobs\n")
         assert out.rc == 1 and "No active jobs" not in out.out, out
 

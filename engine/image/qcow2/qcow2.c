@@ -155,7 +155,7 @@ static void forget_refcounts(struct qcow2 *q)
 	q->hint = 0;
 }
 
-static int load_refcounts(struct qcow2 *q, struct err *err)
+int qcow2_load_refcounts(struct qcow2 *q, struct err *err)
 {
 	uint64_t count = ((uint64_t)q->h.rt_clusters << q->cluster_bits) / 8;
 	int rc;
@@ -185,19 +185,26 @@ static int qcow2_repair_if_dirty(struct qcow2 *q, struct err *err)
 	return qcow2_repair(q, err);
 }
 
-static int qcow2_make_writable(struct node *node, struct err *err)
+static int qcow2_check_writable(struct node *node, struct err *err)
 {
 	struct qcow2 *q = qcow2_of(node);
-	struct err back = ERR_INIT;
 
 	if (q->h.incompatible & QCOW2_INCOMPAT_CORRUPT)
 		return err_set(err, ERR_GENERIC,
 			       "'%s' is marked corrupt; it cannot be opened "
 			       "read-write before it has been repaired "
 			       "(blkmon check -r all)", q->file->path);
+	return q->external ? file_check_writable(q->data, err) : 0;
+}
+
+static int qcow2_make_writable(struct node *node, struct err *err)
+{
+	struct qcow2 *q = qcow2_of(node);
+	struct err back = ERR_INIT;
+
 	if (q->external && file_set_writable(q->data, true, LOCKS_WRITE, err))
 		return -1;
-	if (qcow2_repair_if_dirty(q, err) || load_refcounts(q, err)) {
+	if (qcow2_repair_if_dirty(q, err) || qcow2_load_refcounts(q, err)) {
 		if (q->external)
 			file_set_writable(q->data, false, LOCKS_READ, &back);
 		return -1;
@@ -232,12 +239,14 @@ static int refuse_grow(const struct node *node, uint64_t size, int rc,
 			    node->file->path, (unsigned long long)size) : 0;
 }
 
-static int qcow2_grow_begin(struct node *node, uint64_t size, struct err *err)
+static uint64_t l1_entries_for(const struct qcow2 *q, uint64_t size)
+{
+	return div_round_up(size, q->cluster << q->l2_bits);
+}
+
+static int qcow2_check_grow(struct node *node, uint64_t size, struct err *err)
 {
 	struct qcow2 *q = qcow2_of(node);
-	uint64_t span = q->cluster << q->l2_bits;
-	uint64_t l1 = div_round_up(size, span);
-	int rc;
 
 	/* there a snapshot has the size of the disk as its own: nobody could
 	 * go back to it */
@@ -245,9 +254,16 @@ static int qcow2_grow_begin(struct node *node, uint64_t size, struct err *err)
 		return err_set(err, ERR_NOT_SUPPORTED, "Can't grow '%s': it "
 			       "is of version 2 and has internal snapshots",
 			       q->file->path);
-	rc = qcow2_first_change(q);
-	if (!rc && l1 > QCOW2_L1_MAX / 8)
-		rc = -EFBIG;
+	return refuse_grow(node, size, l1_entries_for(q, size) >
+			   QCOW2_L1_MAX / 8 ? -EFBIG : 0, err);
+}
+
+static int qcow2_grow_begin(struct node *node, uint64_t size, struct err *err)
+{
+	struct qcow2 *q = qcow2_of(node);
+	uint64_t l1 = l1_entries_for(q, size);
+	int rc = qcow2_first_change(q);
+
 	if (!rc && q->h.autoclear & QCOW2_AUTOCLEAR_RAW_DATA)
 		rc = file_truncate(q->data, size);
 	if (!rc && l1 > q->l1.count)
@@ -387,6 +403,7 @@ const struct driver driver_qcow2 = {
 	.has_backing = true,
 	.open = qcow2_open,
 	.close = qcow2_close,
+	.check_writable = qcow2_check_writable,
 	.make_writable = qcow2_make_writable,
 	.map = qcow2_map,
 	.places = qcow2_places,
@@ -399,6 +416,7 @@ const struct driver driver_qcow2 = {
 	.flush = qcow2_flush,
 	.settle = qcow2_settle,
 	.grow_begin = qcow2_grow_begin,
+	.check_grow = qcow2_check_grow,
 	.grow = qcow2_grow,
 	.set_backing = qcow2_set_backing,
 	.check_backing = qcow2_check_backing,
@@ -406,6 +424,7 @@ const struct driver driver_qcow2 = {
 	.cut = qcow2_cut,
 	.snapshot_create = qcow2_snapshot_create,
 	.snapshot_delete = qcow2_snapshot_delete,
+	.growth = qcow2_growth,
 	.snapshots = qcow2_snapshots,
 	.check = qcow2_check,
 	.info = qcow2_info,

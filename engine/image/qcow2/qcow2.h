@@ -175,6 +175,8 @@ struct qcow2_create {
 	const char *backing_name, *backing_format;
 };
 int qcow2_create(struct file *file, const struct qcow2_create *o);
+/* How long the file will be; the same errors. */
+int qcow2_create_size(const struct qcow2_create *o, uint64_t *bytes);
 
 /* The internal snapshots (spec "Snapshots"), checked. */
 struct qcow2_snapshot {

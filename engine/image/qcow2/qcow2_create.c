@@ -125,6 +125,18 @@ static void put_header(uint8_t *s, const struct qcow2_header *h)
 	put_be32(s + QCOW2_AT_HEADER_LENGTH, h->header_length);
 }
 
+int qcow2_create_size(const struct qcow2_create *o, uint64_t *bytes)
+{
+	struct qcow2_header h;
+	struct plan p = { 0 };
+	int rc = create_check_options(o, &h);
+
+	if (!rc)
+		rc = make_plan(&h, &p);
+	*bytes = p.total * p.cluster;
+	return rc;
+}
+
 int qcow2_create(struct file *file, const struct qcow2_create *o)
 {
 	uint8_t sector[QCOW2_SECTOR] = { 0 };

@@ -86,6 +86,13 @@ static struct place place_find(const struct qcow2 *q)
 	}
 }
 
+uint64_t qcow2_table_growth(const struct qcow2 *q)
+{
+	struct place p = place_find(q);
+
+	return p.table + p.blocks;
+}
+
 static int place_write(struct qcow2 *q, const struct place *p)
 {
 	uint64_t used = p->table + p->blocks;

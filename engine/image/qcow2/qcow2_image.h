@@ -98,7 +98,7 @@ struct qcow2 {
 	/* meta */
 	struct qcow2_header h;
 	struct qcow2_cache cache;
-	struct qcow2_table l1, rt;	/* rt: from make_writable on */
+	struct qcow2_table l1, rt;	/* rt: from load_refcounts on */
 	struct qcow2_set set;		/* the same */
 	struct qcow2_extents freed;	/* unlinked, not durably yet */
 	uint64_t hint;			/* no free cluster below */
@@ -180,6 +180,15 @@ int qcow2_set_build(struct qcow2 *q, struct err *err);
 /* Refcount number @i in @data, 2^order bits wide (spec "Refcount blocks"). */
 uint64_t qcow2_count_get(const uint8_t *data, unsigned order, uint64_t i);
 void qcow2_count_set(uint8_t *data, unsigned order, uint64_t i, uint64_t v);
+
+/* Reads the refcount table and fills the set of metadata, if that was not done
+ * yet. Nobody else uses them: meta held, or no I/O in flight. */
+int qcow2_load_refcounts(struct qcow2 *q, struct err *err); /* qcow2.c */
+
+/* --- qcow2_growth.c --- */
+
+int qcow2_growth(struct node *node, uint64_t size, uint64_t clusters,
+		 struct file_need *need);
 
 /* --- qcow2_table.c: L1 and refcount table --- */
 
@@ -278,6 +287,8 @@ int qcow2_checkpoint(struct qcow2 *q);
 
 /* A larger refcount table; nothing held. 0 or -errno. */
 int qcow2_table_grow(struct qcow2 *q);
+/* How many clusters that takes, all behind what the table covers now. */
+uint64_t qcow2_table_growth(const struct qcow2 *q);
 /* An L1 table of @count entries elsewhere; header written. No I/O in flight,
  * nothing held. 0 or -errno. */
 int qcow2_l1_grow(struct qcow2 *q, uint32_t count);

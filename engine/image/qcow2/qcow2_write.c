@@ -152,12 +152,25 @@ static bool has_content(const struct qcow2 *q, struct qcow2_entry entry)
 	return (entry.e & QCOW2_COMPRESSED) || qcow2_has_place(q, entry.e);
 }
 
-static int begin_fresh(struct qcow2 *q, struct qcow2_entry first,
+/* Does the L2 table for @off have to be made, or copied, to be written? */
+static int table_is_needed(struct qcow2 *q, uint64_t off, bool *needed)
+{
+	uint64_t table;
+	int rc = qcow2_l2_find(q, off, &table);
+
+	*needed = !table ||
+		  !(q->l1.entry[qcow2_l1_index(q, off)] & QCOW2_COPIED);
+	return rc;
+}
+
+/* With @dry no cluster is taken: op->table instead. */
+static int begin_fresh(struct qcow2 *q, struct qcow2_entry first, bool dry,
 		       struct write_op *op)
 {
 	uint64_t start = align_down(op->off, q->cluster), stop;
 	struct qcow2_extent got;
 	struct qcow2_entry last;
+	bool table = false;
 	int rc;
 
 	rc = target_extend(q, TARGET_FRESH, q->cluster, op->off,
@@ -166,10 +179,13 @@ static int begin_fresh(struct qcow2 *q, struct qcow2_entry first,
 		return rc;
 	got.count = div_round_up(stop - start, q->cluster);
 	got.first = start >> q->cluster_bits;
-	if (!q->external)
+	if (dry)
+		rc = table_is_needed(q, op->off, &table);
+	else if (!q->external)
 		rc = qcow2_alloc(q, got.count, &got);
 	if (rc)
 		return rc;
+	op->table = table ? qcow2_l1_index(q, op->off) + 1ull : 0;
 	stop = min_u64(stop, start + (got.count << q->cluster_bits));
 	op->len = stop - op->off;
 	op->clusters = (uint32_t)got.count;
@@ -178,7 +194,7 @@ static int begin_fresh(struct qcow2 *q, struct qcow2_entry first,
 	rc = entry_at(q, stop - 1, &last);
 	set_edges(op, has_content(q, first) ? q->cluster : q->sub,
 		  has_content(q, last) ? q->cluster : q->sub);
-	if (rc && !q->external)
+	if (rc && !q->external && !dry)
 		qcow2_unalloc(q, got);
 	return rc;
 }
@@ -197,14 +213,15 @@ static int write_begin_locked(struct qcow2 *q, unsigned flags,
 		return -EAGAIN;
 	if (rc == TARGET_FILL)
 		return begin_fill(q, entry, op);
-	return rc == TARGET_FRESH ? begin_fresh(q, entry, op) : rc;
+	return rc == TARGET_FRESH ?
+	       begin_fresh(q, entry, flags & WRITE_DRY, op) : rc;
 }
 
 int qcow2_write_begin(struct node *node, uint64_t off, uint64_t len,
 		      unsigned flags, struct write_op *op)
 {
 	struct qcow2 *q = qcow2_of(node);
-	int rc = qcow2_first_change(q);
+	int rc = flags & WRITE_DRY ? 0 : qcow2_first_change(q);
 
 	while (!rc) {
 		*op = (struct write_op){ .off = off, .len = len };

@@ -28,6 +28,7 @@ struct hmp_command {
 	const char *qmp;
 	/* or what is done with them. 0, or -1 when it failed. */
 	int (*run)(struct console *c, json_t *args);
+	bool plans;		/* all that it asks for can be planned */
 };
 
 /* Both end with a row without a name. */

@@ -16,6 +16,7 @@ const struct hmp_command hmp_commands[] = {
 		.help = "commit changes to the disk images (if -snapshot is "
 			"used) or backing files",
 		.run = hmp_commit,
+		.plans = true,
 	}, {
 		.name = "quit", .aliases = "q", .params = "", .args = "",
 		.help = "cancel all jobs, close the images and leave",
@@ -44,6 +45,7 @@ const struct hmp_command hmp_commands[] = {
 			"if it is the\n\t\t\tbacking file of an image that "
 			"is not open.",
 		.run = hmp_snapshot_blkdev,
+		.plans = true,
 	}, {
 		.name = "snapshot_blkdev_internal",
 		.params = "device name", .args = "device:B,name:s",
@@ -64,6 +66,7 @@ const struct hmp_command hmp_commands[] = {
 			"its chain;\n\t\t\t-a or no base: the whole chain; "
 			"-f: even where\n\t\t\tinternal snapshots change",
 		.run = hmp_block_stream,
+		.plans = true,
 	}, {
 		.name = "block_commit",
 		.params = "device [base [top [speed]]]",
@@ -75,12 +78,14 @@ const struct hmp_command hmp_commands[] = {
 			"snapshots change,\n\t\t\tor overlays that are not "
 			"open",
 		.run = hmp_block_commit,
+		.plans = true,
 	}, {
 		.name = "__com.redhat_block-commit",
 		.params = "device base top [speed]",
 		.args = "force:-f,device:B,base:I,top:I,speed:o?",
 		.help = "commit the images between base and top into base",
 		.run = hmp_redhat_commit,
+		.plans = true,
 	}, {
 		.name = "block_job_set_speed", .params = "device speed",
 		.args = "device:J,speed:o",
@@ -94,12 +99,14 @@ const struct hmp_command hmp_commands[] = {
 			"it just\n\t\t\tstops. The device stays on its "
 			"active layer.",
 		.qmp = "block-job-cancel",
+		.plans = true,
 	}, {
 		.name = "block_job_complete", .params = "device",
 		.args = "device:J",
 		.help = "let a job that is ready end: the device goes over "
 			"to base",
 		.qmp = "block-job-complete",
+		.plans = true,
 	}, {
 		.name = "block_job_pause", .params = "device",
 		.args = "device:J",
@@ -117,6 +124,7 @@ const struct hmp_command hmp_commands[] = {
 			"is\n\t\t\tthe backing file of an image that is not "
 			"open",
 		.run = hmp_block_resize,
+		.plans = true,
 	}, {
 		.name = "drive_add",
 		.params = "[-n] [[<domain>:]<bus>:]<slot>\n"
@@ -160,6 +168,13 @@ const struct hmp_command hmp_commands[] = {
 		.name = "nbd_server_stop", .params = "", .args = "",
 		.help = "end all exports and the NBD server",
 		.qmp = "nbd-server-stop",
+	}, {
+		.name = "plan", .params = "[--json] line", .args = "line:C",
+		.help = "say what a line (HMP, qmp-shell or JSON) would do, "
+			"and\n\t\t\tdo nothing: what moves, whether it fits, "
+			"who is hit,\n\t\t\twhich files are left over. --json: "
+			"as x-blkmon-plan says it",
+		.run = hmp_help,
 	}, {
 		.name = "wait", .params = "[job] [ready|done] [timeout]",
 		.args = "job:J?,state:s?,timeout:s?",

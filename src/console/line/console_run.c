@@ -23,6 +23,12 @@ static void console_remember(struct console *c, const char *line)
 static int run_row(struct console *c, const struct hmp_command *cmd,
 		   json_t *args)
 {
+	if (c->plan && !cmd->plans) {
+		console_printf(c, "Error: There is no plan for '%s': it "
+			       "starts, completes and undoes nothing\n",
+			       cmd->name);
+		return -1;
+	}
 	if (!cmd->qmp)
 		return cmd->run(c, args);
 	return console_do(c, cmd->qmp, json_incref(args));
@@ -60,11 +66,15 @@ static size_t word_len(const char *s)
 	return len ? len : *s == '/';
 }
 
+static int run_plan(struct console *c, const char *rest);
+
 static int run_hmp_line(struct console *c, const char *line)
 {
 	size_t len = word_len(line), info_len;
 	const char *rest = line + len;
 
+	if (len == 4 && !memcmp(line, "plan", 4))
+		return run_plan(c, rest);
 	if (len == 4 && !memcmp(line, "info", 4)) {
 		while (isspace((unsigned char)*rest))
 			rest++;
@@ -132,6 +142,55 @@ static int run_transaction(struct console *c, const char *line)
 	return run_request(c, request, &error);
 }
 
+/* A line, whose first word it begins with. */
+static int run_line(struct console *c, const char *line)
+{
+	switch (syntax_of(c, line)) {
+	case SYNTAX_JSON:
+		return run_json(c, line);
+	case SYNTAX_SHELL:
+		return run_shell(c, line);
+	case SYNTAX_TRANSACTION:
+		return run_transaction(c, line);
+	default:
+		return run_hmp_line(c, line);
+	}
+}
+
+/* What goes on over several lines would run when its last one comes. */
+static int plan_forget_rest(struct console *c)
+{
+	if (!console_is_pending(c))
+		return 0;
+	json_decref(c->actions);
+	c->actions = NULL;
+	json_stream_release(&c->json);
+	c->json = (struct json_stream){ 0 };
+	console_printf(c, "Error: a plan is made of one whole line\n");
+	return -1;
+}
+
+/* "plan [--json] LINE": the line is parsed as if it were to run. */
+static int run_plan(struct console *c, const char *rest)
+{
+	bool json;
+	int rc = -1;
+
+	rest += strspn(rest, " \t");
+	json = !strncmp(rest, "--json", 6) && isspace((unsigned char)rest[6]);
+	if (json)
+		rest += 6 + strspn(rest + 6, " \t");
+	if (!*rest || c->plan) {
+		console_printf(c, "plan: a line expected\n");
+		return -1;
+	}
+	c->plan = json ? PLAN_JSON : PLAN_TEXT;
+	c->plan_refused = false;
+	rc = run_line(c, rest);
+	c->plan = PLAN_NONE;
+	return plan_forget_rest(c) || c->plan_refused ? -1 : rc;
+}
+
 int console_run_hmp(struct console *c, const char *line)
 {
 	while (isspace((unsigned char)*line))
@@ -152,14 +211,5 @@ int console_run(struct console *c, const char *line)
 	if (!*line || *line == '#')
 		return 0;
 	console_remember(c, line);
-	switch (syntax_of(c, line)) {
-	case SYNTAX_JSON:
-		return run_json(c, line);
-	case SYNTAX_SHELL:
-		return run_shell(c, line);
-	case SYNTAX_TRANSACTION:
-		return run_transaction(c, line);
-	default:
-		return run_hmp_line(c, line);
-	}
+	return run_line(c, line);
 }

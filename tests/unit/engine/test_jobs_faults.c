@@ -154,7 +154,7 @@ static void a_stopped_job_resumes(void **state)
 	make_chain(w);
 	fault.error = ENOSPC;
 	fault.writes_only = true;
-	fault.countdown = 3;
+	fault.countdown = 1;
 	file_set_hook(strike);
 	must(engine_stream(w->engine, &(struct stream_options){
 			.device = "disk0",

@@ -257,7 +257,7 @@ static void growing(void **state)
 	assert_int_equal(node->file->syncs, 1);
 	assert_run(node, BLOCK, 2 * BLOCK, RUN_ZERO, 2 * BLOCK);
 	node->file->block_device = true;
-	assert_int_equal(driver_raw.grow_begin(node, 4 * BLOCK, &err), -1);
+	assert_int_equal(driver_raw.check_grow(node, 4 * BLOCK, &err), -1);
 	assert_string_equal(err.text,
 			    "Cannot grow 'image': it is a block device");
 	node->file->block_device = false;

@@ -1,0 +1,75 @@
+/* engine_start.c - the start of a job, if there is room for what it takes.
+ *
+ * To count that is to look at all tables. So mostly it is not: where there is
+ * room for the whole disk there is room for the job, and how much of it is
+ * kept for this one is counted when somebody wants to know.
+ */
+#include "engine/chain/siblings.h"
+#include "engine/engine_impl.h"
+#include "engine/job/work.h"
+
+static uint64_t sum_reserved(struct jobs *jobs, dev_t dev)
+{
+	uint64_t sum = 0;
+
+	lock_take(&jobs->lock);
+	list_for_each(link, &jobs->list)
+		sum += job_reserved(container_of(link, struct job, link), dev);
+	lock_drop(&jobs->lock);
+	return sum;
+}
+
+/* Control. The host may take its time to answer. */
+static bool has_ample_room(struct engine *e, const struct work *w)
+{
+	const struct job_need *need = &w->job.need;
+	uint64_t has, kept;
+
+	graph_pause(&e->graph);
+	has = file_space(work_file(w));
+	kept = sum_reserved(&e->jobs, need->dev);
+	graph_resume(&e->graph);
+	return has == UINT64_MAX ||
+	       (kept <= has && need->bytes <= has - kept);
+}
+
+/* 0; 1: whether it fits has to be counted first; -1 and err. @need NULL: was
+ * not counted yet. */
+static int start_once(struct engine *e, const struct request *r,
+		      const struct job_need *need, struct job **job,
+		      struct err *err)
+{
+	struct siblings s = SIBLINGS_INIT;
+	struct work w;
+	int rc;
+
+	if (!r->no_look)
+		engine_look(e, r->device, &s);
+	graph_begin(&e->graph);
+	rc = r->kind->resolve(e, r->o, &s, &w, err);
+	if (!rc) {
+		w.job.need = need ? *need : (struct job_need){
+			.bytes = work_need_most(&w), .most = true,
+			.dev = work_file(&w)->dev,
+		};
+		if (!need && !r->force && !has_ample_room(e, &w))
+			rc = 1;
+	}
+	if (!rc)
+		rc = r->kind->start(&e->jobs, &w, job, err);
+	graph_end(&e->graph);
+	siblings_release(&s);
+	return rc;
+}
+
+int engine_start(struct engine *e, const struct request *r, struct job **job,
+		 struct err *err)
+{
+	struct job_need need;
+	int rc = start_once(e, r, NULL, job, err);
+
+	if (rc <= 0)
+		return rc;
+	return engine_admit(e, r, &need, err) ? -1 :
+	       start_once(e, r, &need, job, err);
+}

@@ -1,0 +1,179 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * What x-blkmon-plan answers, in words: what matters first.
+ */
+#include <string.h>
+
+#include "engine/util/size.h"
+#include "engine/util/str.h"
+#include "src/console/fields.h"
+#include "src/console/plan_text.h"
+
+#define PLAN_LABEL 9
+
+static uint64_t plan_int(const json_t *from, const char *key)
+{
+	return (uint64_t)json_integer_value(json_object_get(from, key));
+}
+
+static void plan_label(struct str *out, const char *label)
+{
+	str_addf(out, "%-*s", PLAN_LABEL, label);
+}
+
+static const char *plan_base_name(const char *path)
+{
+	const char *slash = strrchr(path, '/');
+
+	return slash && slash[1] ? slash + 1 : path;
+}
+
+/* " WORD SIZE", with a comma in front of all but the first. */
+static void plan_add_way(struct str *out, bool *any, const json_t *bytes,
+			 const char *way)
+{
+	uint64_t n = plan_int(bytes, way);
+	char buf[8];
+
+	if (!n)
+		return;
+	str_addf(out, "%s%s %s", *any ? ", " : "",
+		 size_short(n, buf, sizeof(buf)), way);
+	*any = true;
+}
+
+static void plan_moves(const json_t *plan, struct str *out)
+{
+	static const char *const ways[] = {
+		"copied", "overwritten", "cloned", "zeroed",
+	};
+	const json_t *bytes = json_object_get(plan, "bytes");
+	bool any = false;
+	char buf[8];
+
+	plan_label(out, "moves");
+	for (size_t i = 0; i < sizeof(ways) / sizeof(*ways); i++)
+		plan_add_way(out, &any, bytes, ways[i]);
+	if (!any && plan_int(bytes, "left"))
+		str_addf(out, "%s still", size_short(plan_int(bytes, "left"),
+						     buf, sizeof(buf)));
+	else if (!any)
+		str_add(out, "nothing");
+	str_add_char(out, '\n');
+}
+
+static void plan_room(const json_t *plan, struct str *out)
+{
+	const json_t *space = json_object_get(plan, "space");
+	const json_t *left = json_object_get(space, "free");
+	char needs[8], has[8], kept[8];
+
+	if (!json_is_object(space))
+		return;
+	plan_label(out, "space");
+	str_addf(out, "+%s in ", size_short(plan_int(space, "needs"), needs,
+					    sizeof(needs)));
+	str_add_safe(out, field_str(space, "folder"));
+	if (json_is_integer(left))
+		str_addf(out, ", %s free", size_short(plan_int(space, "free"),
+						      has, sizeof(has)));
+	if (plan_int(space, "reserved"))
+		str_addf(out, ", of which jobs need %s",
+			 size_short(plan_int(space, "reserved"), kept,
+				    sizeof(kept)));
+	str_add(out, field_bool(space, "fits") ? "\n" :
+						 ": it does not fit\n");
+}
+
+static void plan_time(const json_t *plan, struct str *out)
+{
+	const json_t *seconds = json_object_get(plan, "seconds");
+	uint64_t s = plan_int(plan, "seconds");
+
+	if (!json_is_integer(seconds))
+		return;
+	plan_label(out, "time");
+	str_addf(out, "about %llu:%02llu, as measured here\n",
+		 (unsigned long long)(s / 60), (unsigned long long)(s % 60));
+}
+
+/* File names of a list, the first few. */
+static void plan_list(const json_t *list, const char *between,
+		      struct str *out)
+{
+	size_t i, n = json_array_size(list);
+	json_t *entry;
+
+	json_array_foreach(list, i, entry) {
+		if (i == 4 && n > 5) {
+			str_addf(out, "%s... (%zu more)", between, n - 4);
+			return;
+		}
+		str_add(out, i ? between : "");
+		str_add_safe(out, json_is_string(entry) ?
+			     plan_base_name(json_string_value(entry)) :
+			     plan_base_name(field_str(entry, "filename")));
+	}
+}
+
+static void plan_line_of(const json_t *list, const char *label,
+			 const char *between, struct str *out)
+{
+	if (!json_array_size(list))
+		return;
+	plan_label(out, label);
+	plan_list(list, between, out);
+	str_add_char(out, '\n');
+}
+
+static void plan_unused(const json_t *plan, struct str *out)
+{
+	const json_t *unused = json_object_get(plan, "unused");
+	char buf[8];
+
+	if (!json_array_size(unused))
+		return;
+	plan_label(out, "unused");
+	plan_list(unused, ", ", out);
+	str_addf(out, "; %s free when deleted\n",
+		 size_short(plan_int(plan, "gives-back"), buf, sizeof(buf)));
+}
+
+static void plan_hits(const json_t *plan, struct str *out)
+{
+	const json_t *hits = json_object_get(plan, "hits");
+
+	plan_line_of(json_object_get(hits, "drives"), "! drives", ", ", out);
+	plan_line_of(json_object_get(hits, "siblings"), "! others", ", ", out);
+	plan_line_of(json_object_get(hits, "snapshots"), "! inside", ", ",
+		     out);
+	plan_line_of(json_object_get(hits, "exports"), "exports", ", ", out);
+}
+
+static void plan_text(const json_t *plan, struct str *out)
+{
+	const json_t *cancel = json_object_get(plan, "cancel");
+
+	str_addf(out, "%s", field_str(plan, "kind"));
+	if (*field_str(plan, "device"))
+		str_addf(out, " of %s", field_str(plan, "device"));
+	str_add(out, ": ");
+	plan_list(json_object_get(plan, "layers"), " on ", out);
+	str_add_char(out, '\n');
+	plan_moves(plan, out);
+	plan_room(plan, out);
+	plan_time(plan, out);
+	plan_hits(plan, out);
+	plan_line_of(json_object_get(plan, "chain"), "then", " on ", out);
+	plan_unused(plan, out);
+	plan_label(out, "cancel");
+	str_addf(out, "%s\n", field_str(cancel, "says"));
+}
+
+char *plan_text_of(const json_t *plan)
+{
+	struct str out = STR_INIT;
+
+	plan_text(plan, &out);
+	return str_detach(&out);
+}

@@ -1,0 +1,43 @@
+/* options.h - from the checked arguments of a request to the engine's options,
+ * for the command that runs it and for the plan of it. Strings are borrowed
+ * from @args. 0, or -1 and QEMU's words.
+ */
+#ifndef BLKMON_QMP_OPTIONS_H
+#define BLKMON_QMP_OPTIONS_H
+
+#include <jansson.h>
+
+#include "engine/engine.h"
+
+int options_stream(const json_t *args, struct stream_options *o,
+		   struct err *err);
+/* @rhel6: of __com.redhat_block-commit. */
+int options_commit(const json_t *args, bool rhel6, struct commit_options *o,
+		   struct err *err);
+void options_snapshot(const json_t *args, struct snapshot_options *o);
+void options_overlay(const json_t *args, struct snapshot_options *o);
+
+/* The job behind "device" of block-job-*, or "id" of job-*. */
+const char *options_job(const json_t *args);
+/* @rc is how it went: job-* says of a missing job what QEMU says there.
+ * Returns @rc. */
+int options_job_error(int rc, const json_t *args, struct err *err);
+
+struct resize_options {
+	const char *device;		/* or node */
+	uint64_t size;
+	bool force;
+};
+int options_resize(const json_t *args, struct resize_options *o,
+		   struct err *err);
+/* @rc is how it went: QEMU names only the argument that was given. Returns
+ * @rc. */
+int options_resize_error(int rc, const json_t *args, struct err *err);
+
+/* --- qmp_plan_line.c --- */
+
+/* The line of HMP that does the same as a command with these arguments, the
+ * caller's; or null where HMP has no words for all of it. */
+json_t *plan_line(const char *name, const json_t *args);
+
+#endif

@@ -1,0 +1,291 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * x-blkmon-plan: what a request would do, without doing it.
+ */
+#include <string.h>
+
+#include "engine/forecast/forecast.h"
+#include "src/qmp/command.h"
+#include "src/qmp/json/text.h"
+#include "src/qmp/options.h"
+
+/* --- which requests --- */
+
+static int plan_of_stream(struct engine *e, const json_t *args,
+			  struct forecast *f, struct err *err)
+{
+	struct stream_options o;
+
+	return options_stream(args, &o, err) ? -1 :
+	       engine_plan_stream(e, &o, f, err);
+}
+
+static int plan_of_commit(struct engine *e, const json_t *args,
+			  struct forecast *f, struct err *err)
+{
+	struct commit_options o;
+
+	return options_commit(args, false, &o, err) ? -1 :
+	       engine_plan_commit(e, &o, f, err);
+}
+
+static int plan_of_redhat(struct engine *e, const json_t *args,
+			  struct forecast *f, struct err *err)
+{
+	struct commit_options o;
+
+	return options_commit(args, true, &o, err) ? -1 :
+	       engine_plan_commit(e, &o, f, err);
+}
+
+static int plan_of_now(struct engine *e, const json_t *args,
+		       struct forecast *f, struct err *err)
+{
+	const struct sync_options o = {
+		.device = args_str(args, "device"),
+		.speed = args_int(args, "speed", 0),
+		.force = args_bool(args, "x-blkmon-force", false),
+	};
+
+	return engine_plan_commit_sync(e, &o, f, err);
+}
+
+static int plan_of_snapshot(struct engine *e, const json_t *args,
+			    struct forecast *f, struct err *err)
+{
+	struct snapshot_options o;
+
+	options_snapshot(args, &o);
+	return engine_plan_snapshot(e, &o, f, err);
+}
+
+static int plan_of_overlay(struct engine *e, const json_t *args,
+			   struct forecast *f, struct err *err)
+{
+	struct snapshot_options o;
+
+	options_overlay(args, &o);
+	return engine_plan_snapshot(e, &o, f, err);
+}
+
+static int plan_of_complete(struct engine *e, const json_t *args,
+			    struct forecast *f, struct err *err)
+{
+	return options_job_error(engine_plan_complete(e, options_job(args), f,
+						      err), args, err);
+}
+
+static int plan_of_cancel(struct engine *e, const json_t *args,
+			  struct forecast *f, struct err *err)
+{
+	bool force = args_bool(args, "force", args_str(args, "id"));
+
+	return options_job_error(engine_plan_cancel(e, options_job(args),
+						    force, f, err), args, err);
+}
+
+static int plan_of_resize(struct engine *e, const json_t *args,
+			  struct forecast *f, struct err *err)
+{
+	struct resize_options o;
+
+	if (options_resize(args, &o, err))
+		return -1;
+	return options_resize_error(engine_plan_resize(e, o.device, o.size,
+						       o.force, f, err),
+				    args, err);
+}
+
+static const struct planned {
+	const char *name;
+	int (*plan)(struct engine *e, const json_t *args, struct forecast *f,
+		    struct err *err);
+} planned[] = {
+	{ "block-stream", plan_of_stream },
+	{ "block-commit", plan_of_commit },
+	{ "__com.redhat_block-commit", plan_of_redhat },
+	{ "x-blkmon-commit", plan_of_now },
+	{ "blockdev-snapshot-sync", plan_of_snapshot },
+	{ "blockdev-snapshot", plan_of_overlay },
+	{ "block-job-complete", plan_of_complete },
+	{ "job-complete", plan_of_complete },
+	{ "block-job-cancel", plan_of_cancel },
+	{ "job-cancel", plan_of_cancel },
+	{ "block_resize", plan_of_resize },
+};
+
+#define PLANNED (sizeof(planned) / sizeof(*planned))
+
+static const struct planned *plan_find(const char *name)
+{
+	for (size_t i = 0; i < PLANNED; i++)
+		if (!strcmp(planned[i].name, name))
+			return &planned[i];
+	return NULL;
+}
+
+/* --- the answer --- */
+
+static json_t *plan_number(uint64_t n)
+{
+	return json_integer((json_int_t)n);
+}
+
+static json_t *plan_file_entry(const struct forecast_file *file)
+{
+	json_t *entry = json_pack("{s:o, s:o}", "filename",
+				  qmp_text(file->path), "bytes",
+				  plan_number(file->bytes));
+
+	if (file->node[0])
+		json_object_set_new(entry, "node-name",
+				    json_string(file->node));
+	if (file->role)
+		json_object_set_new(entry, "role", json_string(file->role));
+	return entry;
+}
+
+static json_t *plan_files(const struct forecast_files *list)
+{
+	json_t *array = json_array();
+
+	for (size_t i = 0; i < list->count; i++)
+		json_array_append_new(array, plan_file_entry(&list->file[i]));
+	return array;
+}
+
+static json_t *plan_paths(const struct forecast_files *list)
+{
+	json_t *array = json_array();
+
+	for (size_t i = 0; i < list->count; i++)
+		json_array_append_new(array, qmp_text(list->file[i].path));
+	return array;
+}
+
+static json_t *plan_names(const struct forecast_names *list)
+{
+	json_t *array = json_array();
+
+	for (size_t i = 0; i < list->count; i++)
+		json_array_append_new(array, qmp_text(list->name[i]));
+	return array;
+}
+
+static json_t *plan_bytes(const struct forecast *f)
+{
+	return json_pack("{s:I, s:I, s:I, s:I, s:I, s:I}",
+			 "copied", (json_int_t)f->bytes.copied,
+			 "overwritten", (json_int_t)f->bytes.overwritten,
+			 "cloned", (json_int_t)f->bytes.cloned,
+			 "zeroed", (json_int_t)f->bytes.zeroed,
+			 "there", (json_int_t)f->bytes.there,
+			 "left", (json_int_t)f->left);
+}
+
+static json_t *plan_space(const struct forecast *f)
+{
+	bool known = f->space.has != UINT64_MAX;
+	struct err ignored = ERR_INIT;
+
+	if (!f->space.folder)
+		return json_null();
+	return json_pack("{s:o, s:I, s:o, s:I, s:b}",
+			 "folder", qmp_text(f->space.folder),
+			 "needs", (json_int_t)f->space.needs,
+			 "free", known ? plan_number(f->space.has) :
+					 json_null(),
+			 "reserved", (json_int_t)f->space.reserved,
+			 "fits", !forecast_check_space(f, &ignored));
+}
+
+/* What guests reach of the drives that it is about. */
+static json_t *plan_exports(struct qmp_context *ctx, const struct forecast *f)
+{
+	json_t *array = json_array();
+	struct export_info *info;
+	size_t n;
+
+	if (nbd_query_exports(ctx->machine->nbd, &info, &n))
+		n = 0;
+	for (size_t i = 0; i < n; i++) {
+		const char *drive = info[i].names.drive;
+		bool hit = *drive && !strcmp(drive, f->drive);
+
+		for (size_t k = 0; k < f->drives.count && *drive; k++)
+			hit |= !strcmp(drive, f->drives.name[k]);
+		if (hit)
+			json_array_append_new(array, qmp_text(info[i].id));
+	}
+	export_info_free(info, n);
+	return array;
+}
+
+static uint64_t given_back(const struct forecast *f)
+{
+	uint64_t sum = 0;
+
+	for (size_t i = 0; i < f->unused.count; i++)
+		sum += f->unused.file[i].bytes;
+	return sum;
+}
+
+static json_t *plan_reply(struct qmp_context *ctx, const struct forecast *f)
+{
+	json_t *answer = json_pack("{s:s, s:o, s:o, s:o}", "kind", f->kind,
+				   "layers", plan_files(&f->layers),
+				   "bytes", plan_bytes(f),
+				   "space", plan_space(f));
+
+	if (f->drive[0])
+		json_object_set_new(answer, "device", qmp_text(f->drive));
+	if (f->job[0])
+		json_object_set_new(answer, "job-id", qmp_text(f->job));
+	json_object_set_new(answer, "gives-back", plan_number(given_back(f)));
+	json_object_set_new(answer, "unused", plan_files(&f->unused));
+	json_object_set_new(answer, "seconds", f->rated ?
+			    plan_number(f->seconds) : json_null());
+	json_object_set_new(answer, "hits", json_pack(
+		"{s:o, s:o, s:o, s:o, s:o}", "drives", plan_names(&f->drives),
+		"siblings", plan_paths(&f->siblings),
+		"snapshots", plan_files(&f->snapshots),
+		"exports", plan_exports(ctx, f),
+		"jobs", plan_names(&f->jobs)));
+	json_object_set_new(answer, "chain", plan_files(&f->after));
+	json_object_set_new(answer, "cancel", json_pack("{s:b, s:s}",
+		"restores", (int)f->cancel_restores, "says", f->cancel));
+	return answer;
+}
+
+static json_t *x_plan(struct qmp_context *ctx, json_t *given, struct err *err)
+{
+	json_t *request = json_object_get(given, "request"), *args, *answer;
+	const struct qmp_command *cmd = qmp_resolve(request, &args, err);
+	const struct planned *p = cmd ? plan_find(cmd->name) : NULL;
+	struct forecast f;
+	int rc = -1;
+
+	if (!cmd)
+		return NULL;
+	if (p)
+		rc = p->plan(ctx->engine, args, &f, err);
+	else
+		err_set(err, ERR_GENERIC, "There is no plan for '%s': it "
+			"starts, completes and undoes nothing", cmd->name);
+	if (rc) {
+		json_decref(args);
+		return NULL;
+	}
+	answer = plan_reply(ctx, &f);
+	forecast_release(&f);
+	json_object_set_new(answer, "hmp", plan_line(cmd->name, args));
+	json_object_set_new(answer, "qmp", json_pack("{s:s, s:o}", "execute",
+						     cmd->name, "arguments",
+						     args));
+	return answer;
+}
+
+const struct qmp_command qmp_plan_commands[] = {
+	{ "x-blkmon-plan", "request:o", x_plan, false },
+	{ .name = NULL }
+};
