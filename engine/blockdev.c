@@ -489,7 +489,7 @@ static int check_delete(const struct node *node, const char *name,
 		return err_set(err, ERR_GENERIC, "Node '%s' is busy: node is "
 			       "used as backing hd of '%s'", name,
 			       above->name);
-	if (graph_check_free(node, err))
+	if (graph_check_idle(node, err))
 		return -1;
 	if (!node->monitor)
 		return err_set(err, ERR_GENERIC, "Node %s is not owned by the "

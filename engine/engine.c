@@ -32,6 +32,8 @@ struct engine *engine_new(void)
 	vm_init(&e->vm, &e->graph);
 	jobs_init(&e->jobs, &e->graph, &e->events, e->pool);
 	list_init(&e->protocols);
+	list_init(&e->undos);
+	folder_events_init(&e->folders, &e->events);
 	return e;
 }
 
@@ -64,6 +66,8 @@ void engine_free(struct engine *e)
 	graph_end(&e->graph);
 	jobs_release(&e->jobs);
 	pool_free(e->pool);
+	undos_release(e);
+	folder_events_release(&e->folders);
 	graph_release(&e->graph);
 	event_ring_release(&e->events);
 	vm_release(&e->vm);
@@ -129,12 +133,51 @@ static int engine_add_drive_held(struct engine *e, const char *id,
 	return 0;
 }
 
+static void tell_incomplete(struct engine *e, const char *overlay,
+			    const char *at)
+{
+	char *whole = chain_whole_path(at);
+
+	event_notice(&e->events, "'%s' names a backing file that is missing; "
+		     "it was looked for at '%s'. What there is of the disk is "
+		     "open, and can only be read. If the file is somewhere "
+		     "else now, qemu-img rebase -u -F FORMAT -b WHERE %s mends "
+		     "the link, once this is closed", overlay, whole, overlay);
+	free(whole);
+}
+
+/* Nothing is written while it is opened, either: its headers are looked at
+ * first. */
+static int add_incomplete(struct engine *e, const struct drive_options *given,
+			  struct err *err)
+{
+	struct drive_options o = *given;
+	char *overlay, *at;
+	int rc;
+
+	o.incomplete = false;
+	if (!o.node.path ||
+	    !chain_find_missing(o.node.path, &overlay, &at))
+		return engine_add_drive(e, &o, err);
+	o.node.read_only = true;
+	o.node.allow_missing = true;
+	rc = engine_add_drive(e, &o, err);
+	if (!rc)
+		tell_incomplete(e, overlay, at);
+	free(overlay);
+	free(at);
+	return rc;
+}
+
 int engine_add_drive(struct engine *e, const struct drive_options *o,
 		     struct err *err)
 {
 	struct siblings s = SIBLINGS_INIT;
 	char *id;
 	int rc;
+
+	if (o->incomplete)
+		return add_incomplete(e, o, err);
 
 	if (o->node.path && !o->node.read_only && !o->force)
 		engine_look_path(e, &o->node, &s);
@@ -154,7 +197,7 @@ static int drive_del(struct engine *e, const char *id, struct err *err)
 	if (!drive)
 		return err_set(err, ERR_DEVICE_NOT_FOUND,
 			       "Device '%s' not found", id);
-	if (drive->root.node && graph_check_free(drive->root.node, err))
+	if (drive->root.node && graph_check_idle(drive->root.node, err))
 		return -1;
 	if (drive->users)
 		return err_set(err, ERR_DEVICE_IN_USE,

@@ -44,6 +44,11 @@ struct drive_options {
 							drive.h */
 	bool force;			/* writable though it is the backing
 					   file of an image that is not open */
+	bool incomplete;		/* a backing file that is missing: what
+					   there is opens, read-only, nothing of
+					   it can be changed, and what is
+					   missing can't be read; that is
+					   published */
 };
 
 int engine_add_drive(struct engine *e, const struct drive_options *o,
@@ -166,6 +171,7 @@ struct commit_options {
 	bool words_72;			/* where those of QEMU 7.2 differ */
 	bool force;			/* as in stream_options, and where base
 					   has overlays that are not open */
+	bool keep;			/* for an undo; see undo.h */
 };
 int engine_commit(struct engine *e, const struct commit_options *o,
 		  struct err *err);

@@ -9,7 +9,9 @@
 
 #include "engine/chain/drive.h"
 #include "engine/engine.h"
+#include "engine/folder_events.h"
 #include "engine/chain/graph.h"
+#include "engine/chain/sibling.h"
 #include "engine/chain/siblings.h"
 #include "engine/chain/vm.h"
 #include "engine/util/pool.h"
@@ -21,6 +23,8 @@ struct engine {
 	struct vm vm;
 	struct jobs jobs;
 	struct list protocols;		/* blockdev.c; graph lock */
+	struct folder_events folders;
+	struct list undos;		/* engine_undo.c; graph lock */
 	unsigned next_drive;		/* for disk0, disk1; graph write-held */
 };
 
@@ -62,6 +66,36 @@ int internal_take(struct node *node, const char *device, const char *name,
 		  struct err *err);
 /* Undoes that, before anything was written. */
 int internal_take_back(struct node *node, const char *name, struct err *err);
+/* --- engine_folder.c --- */
+
+struct open_file {
+	const struct file *file;
+	struct node *node;		/* whose it is */
+	bool data;			/* its external data file */
+};
+
+/* All files that are open here, freed by the caller. 0 or -ENOMEM. Begun. */
+int files_open(struct engine *e, struct open_file **out, size_t *n);
+/* The one of that identity, or NULL. */
+const struct open_file *files_find(const struct open_file *open, size_t n,
+				   const struct sibling_id *id);
+/* What they are called; NULL: no memory. Graph not held. */
+char **files_paths(struct engine *e, size_t *n);
+void files_free_paths(char **paths, size_t n);
+
+/* --- engine_undo.c; graph write-held, begun --- */
+
+/* Clones base before the job @id writes to it; @overlay is that of top, or top
+ * itself. Pauses the graph. */
+int undo_keep(struct engine *e, const char *id, struct node *overlay,
+	      struct node *top, struct node *base, struct err *err);
+/* The job has not begun. */
+void undo_forget(struct engine *e, const char *id);
+void undos_release(struct engine *e);
+/* engine_undo_file.c: engine_commit_at_once() that keeps base. Graph not
+ * held. */
+int undo_commit_kept(struct engine *e, const struct sync_options *o,
+		     struct err *err);
 
 /* --- engine_jobs.c: requests for jobs, and how they are resolved --- */
 
@@ -84,11 +118,15 @@ struct request {
 	const char *device;
 	bool no_look;		/* nobody whom siblings.h finds is in the way */
 	bool force;		/* even if it does not fit */
+	bool keep;		/* what base holds, for an undo */
 };
 
 struct request engine_ask_stream(const struct stream_options *o);
 struct request engine_ask_commit(const struct commit_options *o);
 struct request engine_ask_commit_sync(const struct sync_options *o);
+/* To its end; @o->keep is not looked at. Nothing held. */
+int engine_commit_at_once(struct engine *e, const struct sync_options *o,
+			  struct err *err);
 /* A counted reference, or "Block job 'x' not found". Nothing held. */
 struct job *engine_find_job(struct engine *e, const char *id,
 			    struct err *err);

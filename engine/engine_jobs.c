@@ -327,7 +327,7 @@ struct request engine_ask_commit(const struct commit_options *o)
 {
 	return (struct request){
 		.kind = &kind_of_commit, .o = o, .device = o->device,
-		.no_look = o->force, .force = o->force,
+		.no_look = o->force, .force = o->force, .keep = o->keep,
 	};
 }
 
@@ -368,7 +368,7 @@ struct request engine_ask_commit_sync(const struct sync_options *o)
 	};
 }
 
-int engine_commit_offline(struct engine *e, const struct sync_options *o,
+int engine_commit_at_once(struct engine *e, const struct sync_options *o,
 			  struct err *err)
 {
 	const struct request r = engine_ask_commit_sync(o);
@@ -376,6 +376,13 @@ int engine_commit_offline(struct engine *e, const struct sync_options *o,
 
 	engine_start(e, &r, &job, err);
 	return sync_await(job, o, err);
+}
+
+int engine_commit_offline(struct engine *e, const struct sync_options *o,
+			  struct err *err)
+{
+	return o->keep ? undo_commit_kept(e, o, err) :
+			 engine_commit_at_once(e, o, err);
 }
 
 static int commit_one(struct engine *e, const char *id,

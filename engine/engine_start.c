@@ -33,6 +33,21 @@ static bool has_ample_room(struct engine *e, const struct work *w)
 	       (kept <= has && need->bytes <= has - kept);
 }
 
+/* Graph write-held, begun. */
+static int start_kept(struct engine *e, const struct request *r,
+		      const struct work *w, struct job **job, struct err *err)
+{
+	int rc;
+
+	if (r->keep && undo_keep(e, w->job.id, w->overlay, w->top, w->base,
+				 err))
+		return -1;
+	rc = r->kind->start(&e->jobs, w, job, err);
+	if (rc && r->keep)
+		undo_forget(e, w->job.id);
+	return rc;
+}
+
 /* 0; 1: whether it fits has to be counted first; -1 and err. @need NULL: was
  * not counted yet. */
 static int start_once(struct engine *e, const struct request *r,
@@ -56,7 +71,7 @@ static int start_once(struct engine *e, const struct request *r,
 			rc = 1;
 	}
 	if (!rc)
-		rc = r->kind->start(&e->jobs, &w, job, err);
+		rc = start_kept(e, r, &w, job, err);
 	graph_end(&e->graph);
 	siblings_release(&s);
 	return rc;

@@ -41,10 +41,11 @@ static void extrapolate(struct map_cell *cell, uint64_t seen, uint64_t len)
 	cell->compressed = (uint64_t)((double)cell->compressed * factor);
 }
 
+/* An image that is not there holds nothing that could be shown. */
 static int map_look(struct node *node, uint64_t from, uint64_t to,
 		    unsigned runs, struct map_cell *cell, bool *exact)
 {
-	uint64_t at = from;
+	uint64_t at = node->drv == &driver_missing ? to : from;
 	struct run run;
 	int rc;
 

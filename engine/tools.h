@@ -114,4 +114,21 @@ struct rebase_options {
 int engine_rebase(struct engine *e, const struct rebase_options *o,
 		  struct err *err);
 
+/* The same as a job beside open disks, of an image that is not open here. It
+ * may lie on images that are, as long as these are only read: while it runs it
+ * keeps its locks on all of them, and who wants to write to one is refused. All
+ * that can be refused is refused at once. */
+struct rebase_job_options {
+	const char *file;
+	const char *format;	/* of it; NULL: probe */
+	const char *base;	/* words for the header; "": none; NULL: what
+				   lies below its backing file */
+	const char *base_format; /* NULL: as its chain has it now */
+	bool force;		/* even where internal snapshots change */
+	struct job_options job;	/* id NULL: "rebase", "rebase2" ... */
+	int64_t speed;		/* bytes/s that are read; 0 unlimited */
+};
+int engine_rebase_start(struct engine *e, const struct rebase_job_options *o,
+			struct err *err);
+
 #endif

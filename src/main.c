@@ -19,6 +19,7 @@
 #include "src/console/hmp/hmp.h"
 #include "src/offline/offline.h"
 #include "src/options/dump.h"
+#include "src/options/images.h"
 #include "src/options/options.h"
 #include "src/process/daemon.h"
 #include "src/process/service.h"
@@ -43,6 +44,8 @@ struct program {
 	struct server *server;		/* NULL: no way in from outside */
 	struct pidfile pidfile;
 	bool served;			/* as a daemon, not as a console */
+	bool lenient;			/* somebody looks on: one image of many
+					   may fail */
 };
 
 /* An image must never be opened as descriptor 0, 1 or 2. */
@@ -114,14 +117,14 @@ static int main_open_all(struct program *p)
 	const struct options *o = &p->options;
 	const struct daemon_options *d = &o->daemon;
 	struct err err = ERR_INIT;
+	const char *culprit;
 
-	for (size_t i = 0; i < o->drive_count; i++)
-		if (engine_add_drive(p->machine->engine, &o->drives[i],
-				     &err)) {
-			main_complain(&err);
-			offline_hint(o->drives[i].node.path);
-			return EXIT_FAILED;
-		}
+	if (images_open(o, p->machine->engine, p->lenient, &culprit, &err)) {
+		main_complain(&err);
+		if (culprit)
+			offline_hint(culprit);
+		return EXIT_FAILED;
+	}
 	for (size_t i = 0; i < d->command_count; i++)
 		if (run_command(p, &d->commands[i]))
 			return EXIT_FAILED;
@@ -231,6 +234,7 @@ static int run_batch(struct program *p)
 static int main_run_line(struct program *p)
 {
 	p->signals.soft_int = true;
+	p->lenient = true;
 	line_init(&p->console);
 	main_show_progress(p, STDOUT_FILENO);
 	if (main_open_all(p))
@@ -248,6 +252,7 @@ static int run_screen(struct program *p)
 
 	BUG_ON(!watch);
 	p->signals.soft_int = true;
+	p->lenient = true;
 	p->options.screen.first = p->options.first;
 	p->options.screen.first_count = p->options.first_count;
 	if (!main_open_all(p))

@@ -207,6 +207,11 @@ raw' ;;
 raw' ;;
     rebase--data-file) _blkmon_files "$2" ;;
     history-n) : ;;
+    undo-f) _blkmon_words_or_files "$2" 'qcow2
+raw' ;;
+    undo--backing-format) _blkmon_words_or_files "$2" 'qcow2
+raw' ;;
+    undo--data-file) _blkmon_files "$2" ;;
     *)  return 1 ;;
     esac
     return 0
@@ -227,6 +232,8 @@ _blkmon()
     measure) sub=measure options=$_blkmon_options_measure ;;
     rebase) sub=rebase options=$_blkmon_options_rebase ;;
     history) sub=history options=$_blkmon_options_history ;;
+    undo) sub=undo options=$_blkmon_options_undo ;;
+    delete) sub=delete options=$_blkmon_options_delete ;;
     esac
     ((${#words[@]} == 2)) && sub= options=$_blkmon_options
     if [[ $cur == --*=* ]]; then
@@ -247,7 +254,9 @@ map
 compare
 measure
 rebase
-history'
+history
+undo
+delete'
         _blkmon_files "$cur"
     fi
     for i in "${!COMPREPLY[@]}"; do
@@ -288,19 +297,23 @@ c
 change-backing-file
 commit
 cont
+delete
 drive_add
 drive_del
+drop_undo
 help
 human-monitor-command
 info
 info block
 info block-jobs
 info blockstats
+info folder
 info history
 info history-jobs
 info nbd
 info snapshots
 info status
+info undo
 info version
 job-cancel
 job-complete
@@ -333,24 +346,32 @@ query-qmp-schema
 query-status
 query-version
 quit
+rebase
 s
 snapshot_blkdev
 snapshot_blkdev_internal
 snapshot_delete_blkdev_internal
 stop
 transaction
+undo
 wait
 x-blkmon-check
 x-blkmon-commit
+x-blkmon-delete
 x-blkmon-drive-add
 x-blkmon-drive-del
+x-blkmon-drop-undo
 x-blkmon-io
 x-blkmon-node-map
 x-blkmon-plan
 x-blkmon-query-exports
+x-blkmon-query-folder
 x-blkmon-query-history
 x-blkmon-query-jobs
-x-blkmon-query-links'
+x-blkmon-query-links
+x-blkmon-query-undo
+x-blkmon-rebase
+x-blkmon-undo'
 _blkmon_drive_keys='file=
 id=
 format=
@@ -411,6 +432,7 @@ _blkmon_options_commit='-b
 -p
 --progress
 --force
+--keep
 -f
 --backing-format
 --data-file
@@ -498,6 +520,21 @@ _blkmon_options_rebase='-b
 -h
 --help'
 _blkmon_options_history='-n
+--json
+-h
+--help'
+_blkmon_options_undo='--drop
+--force
+-f
+--backing-format
+--data-file
+--probe
+-h
+--help'
+_blkmon_options_delete='-n
+--dry-run
+-d
+--data-files
 --json
 -h
 --help'

@@ -54,7 +54,8 @@ static int chain_check_share(const struct node *node,
 		return err_set(err, ERR_GENERIC,
 			       "Image '%s' is open already as node '%s'",
 			       node->file->path, node->name);
-	return graph_check_free(node, err);
+	return graph_check_idle(node, err) ||
+	       (!o->allow_missing && graph_check_whole(node, err)) ? -1 : 0;
 }
 
 /* @top is above it, too. */
@@ -150,6 +151,23 @@ static int refuse_link(const struct node *node, const char *backing,
 	return -1;
 }
 
+/* Nothing is written above it: not even the image on top is writable. */
+static int open_missing(struct opening *op, const struct node *above,
+			const char *path, struct err *err)
+{
+	char *whole = chain_whole_path(path);
+	struct node *node;
+	int rc = node_open_missing(&node, whole, above->size, err);
+
+	free(whole);
+	if (rc)
+		return rc;
+	rc = opening_add(op, node, err);
+	if (rc)
+		node_close(node);
+	return rc;
+}
+
 /* The image that @node's header names, as it has to be opened. */
 static int open_below(struct opening *op, const struct node *node,
 		      const struct node_options *top, struct err *err)
@@ -158,6 +176,7 @@ static int open_below(struct opening *op, const struct node *node,
 	struct node_options o = {
 		.format = node->backing_format, .read_only = true,
 		.no_lock = top->no_lock, .cache = top->cache,
+		.allow_missing = top->allow_missing && top->read_only,
 	};
 	char *path;
 	int rc;
@@ -173,7 +192,9 @@ static int open_below(struct opening *op, const struct node *node,
 	}
 	if (!o.format)
 		o.format = top->backing_format;
-	if (!o.format && !top->probe_backing)
+	if (o.allow_missing && chain_is_missing(path))
+		rc = open_missing(op, node, path, err);
+	else if (!o.format && !top->probe_backing)
 		rc = refuse_link(node, path, "does not record its format; "
 				 "name it with backing-format= on the drive, "
 				 "or allow probing with --probe", err);

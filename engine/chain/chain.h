@@ -16,8 +16,10 @@
  * loops (by device and inode), an image that is in use read-write by another
  * drive (named), a backing link without a format (the sentence names
  * `backing-format=` and --probe), json: and protocol names. Backing files are
- * opened read-only. *out has one reference for the caller. On failure nothing
- * stays open beyond graph_end(). */
+ * opened read-only. With allow_missing a backing file that is not there is none
+ * of these: an image that can't be read stands for it, and the chain is
+ * incomplete (graph_check_whole()). *out has one reference for the caller. On
+ * failure nothing stays open beyond graph_end(). */
 int chain_open(struct graph *g, const struct node_options *o,
 	       struct node **out, struct err *err);
 
@@ -34,6 +36,15 @@ const char *chain_local_name(const char *name);
 /* Fills what file_is_same() compares for the file of that name, without
  * opening it. False if there is none. */
 bool chain_identify(const char *path, struct file *id);
+
+/* The same name from the root, with no links in its folders; caller frees. */
+char *chain_whole_path(const char *path);
+/* Is there no file of that name, and no way that could be barred? */
+bool chain_is_missing(const char *path);
+/* Does one of the headers from the image @path down name a backing file that is
+ * missing? By headers alone; nothing is locked. *overlay (the caller's) is
+ * whose it is, *at where it was looked for. */
+bool chain_find_missing(const char *path, char **overlay, char **at);
 
 /* If @err is that there is no @path, where the header of @overlay leads: whose
  * link that is, where it was looked for, and what mends it. */

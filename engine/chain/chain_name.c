@@ -278,7 +278,7 @@ char *chain_name_given(const struct node *overlay, const struct node *base,
 }
 
 /* @path from the root, with no links in its folders; or as it is. */
-static char *whole_path(const char *path)
+char *chain_whole_path(const char *path)
 {
 	char *folder = real_folder(path);
 	char *whole = mem_printf("%s%s", folder ? folder : "",
@@ -286,6 +286,13 @@ static char *whole_path(const char *path)
 
 	free(folder);
 	return whole;
+}
+
+bool chain_is_missing(const char *path)
+{
+	struct stat st;
+
+	return stat(path, &st) && (errno == ENOENT || errno == ENOTDIR);
 }
 
 void chain_explain_missing(const struct node *overlay, const char *path,
@@ -297,7 +304,7 @@ void chain_explain_missing(const struct node *overlay, const char *path,
 
 	if (err->errnum != ENOENT || chain_identify(path, &id))
 		return;
-	whole = whole_path(path);
+	whole = chain_whole_path(path);
 	str_add_safe(&safe, whole);
 	err_set(err, ERR_GENERIC, "%s: it is the backing file of '%s', and was "
 		"looked for at '%s'; if it is somewhere else now, qemu-img "

@@ -442,7 +442,24 @@ struct graph_user graph_user_of(const struct node *node)
 	return out;
 }
 
+int graph_check_whole(const struct node *top, struct err *err)
+{
+	for (const struct node *n = top; n->backing; n = n->backing)
+		if (n->backing->drv == &driver_missing)
+			return err_set(err, ERR_GENERIC, "'%s' is missing, the "
+				       "backing file of '%s': the chain can "
+				       "only be read, as far as it goes",
+				       n->backing->file->path, n->file->path);
+	return 0;
+}
+
 int graph_check_free(const struct node *node, struct err *err)
+{
+	return graph_check_idle(node, err) || graph_check_whole(node, err) ?
+		-1 : 0;
+}
+
+int graph_check_idle(const struct node *node, struct err *err)
 {
 	if (!node->claim)
 		return 0;
@@ -457,8 +474,10 @@ int graph_claim(struct node *top, struct node *bottom, const struct claim *who,
 	struct node *end = bottom->backing;
 
 	for (struct node *n = top; n != end; n = n->backing)
-		if (graph_check_free(n, err))
+		if (graph_check_idle(n, err))
 			return -1;
+	if (graph_check_whole(top, err))
+		return -1;
 	for (struct node *n = top; n != end; n = n->backing)
 		n->claim = who;
 	return 0;

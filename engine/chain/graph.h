@@ -181,6 +181,12 @@ void graph_unclaim(struct graph *g, const struct claim *who);
 void graph_name_filter(struct node *node, const char *driver,
 		       const char *name);
 /* The test alone. */
+int graph_check_idle(const struct node *node, struct err *err);
+/* In a chain that is incomplete (an image that is missing in it is open as the
+ * driver "missing") nothing is written, nothing is claimed, and nothing comes
+ * on top. "'X' is missing, the backing file of 'Y': ..." */
+int graph_check_whole(const struct node *top, struct err *err);
+/* Both. */
 int graph_check_free(const struct node *node, struct err *err);
 
 /* Refuses if writing into images [base, top) would show through to anybody

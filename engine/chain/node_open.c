@@ -127,6 +127,27 @@ int node_open(struct node **out, const struct node_options *o,
 	return node_open_file(out, file, o, err);
 }
 
+int node_open_missing(struct node **out, const char *path, uint64_t size,
+		      struct err *err)
+{
+	const struct node_options o = { .read_only = true };
+	struct node *node;
+	struct file *file;
+
+	if (file_open_memory(&file, size, err))
+		return -1;
+	free(file->path);
+	file->path = mem_dup(path);
+	node = node_new(file, &o);
+	node->drv = &driver_missing;
+	if (node->drv->open(node, &o, err)) {
+		node_free(node);
+		return -1;
+	}
+	*out = node;
+	return 0;
+}
+
 int node_settle(struct node *node)
 {
 	return node->read_only ? 0 : node->drv->settle(node);

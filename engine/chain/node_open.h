@@ -14,6 +14,10 @@ int node_open(struct node **out, const struct node_options *o,
  * when it fails. */
 int node_open_file(struct node **out, struct file *file,
 		   const struct node_options *o, struct err *err);
+/* Stands for the image @path, which is not there, below one of @size bytes; see
+ * graph_check_whole(). */
+int node_open_missing(struct node **out, const char *path, uint64_t size,
+		      struct err *err);
 /* What waits in memory goes to the disk, of an image that may be written: it
  * can be closed then. 0 or -errno. No request in flight. */
 int node_settle(struct node *node);

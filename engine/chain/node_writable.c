@@ -36,7 +36,8 @@ int node_check_writable(struct node *node, struct err *err)
 	if (node->file->role == LOCKS_NONE)
 		return err_set(err, ERR_GENERIC, "force-share=on can only be "
 			       "used with read-only images");
-	if (file_check_writable(node->file, err))
+	if (graph_check_whole(node, err) ||
+	    file_check_writable(node->file, err))
 		return -1;
 	return node->drv->check_writable ?
 	       node->drv->check_writable(node, err) : 0;
@@ -55,5 +56,6 @@ int node_set_writable(struct node *node, bool writable, struct err *err)
 	rc = writable ? make_writable(node, err) : make_read_only(node, err);
 	if (!rc)
 		node->read_only = !writable;
+	node->writable_count += writable && !rc;
 	return rc;
 }

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "engine/image/guess.h"
 #include "engine/image/qcow2/qcow2.h"
 #include "engine/util/bytes.h"
 #include "engine/util/clock.h"
@@ -13,11 +14,11 @@
 /* Where qemu-img puts a name it lies within these; else it is read by itself.
  */
 #define HEAD_BYTES 4096
-#define HEAD_MIN 72
 
 #define QED_MAGIC "QED\0"
 #define QED_AT_FEATURES 16
 #define QED_FEATURE_BACKING 1u
+#define QED_AT_SIZE 48
 #define QED_AT_BACKING 56
 #define QED_AT_BACKING_LEN 60
 
@@ -63,13 +64,16 @@ static int head_extensions(const struct head *h, struct peek *out)
 	return 0;
 }
 
-/* qcow has the name where qcow2 has it. */
+/* qcow has the name and the size where qcow2 has them. */
 static int head_qcow2(const struct head *h, struct peek *out)
 {
 	const uint8_t *p = h->bytes;
 	int rc = head_name(h, get_be64(p + QCOW2_AT_BACKING),
 			   get_be32(p + QCOW2_AT_BACKING_LEN), out->backing);
 
+	out->size = get_be64(p + QCOW2_AT_SIZE);
+	if (get_be32(p + QCOW2_AT_VERSION) >= 2)
+		out->snapshots = get_be32(p + QCOW2_AT_NB_SNAPSHOTS);
 	out->external = get_be32(p + QCOW2_AT_VERSION) >= 3 &&
 			h->len >= QCOW2_AT_COMPRESSION &&
 			get_be64(p + QCOW2_AT_INCOMPATIBLE) &
@@ -85,14 +89,29 @@ static uint32_t get_le32(const uint8_t *p)
 	return le32toh(u32);
 }
 
+static uint64_t get_le64(const uint8_t *p)
+{
+	return get_le32(p) | (uint64_t)get_le32(p + 4) << 32;
+}
+
 static int head_qed(const struct head *h, struct peek *out)
 {
 	const uint8_t *p = h->bytes;
 
+	out->size = get_le64(p + QED_AT_SIZE);
 	if (!(p[QED_AT_FEATURES] & QED_FEATURE_BACKING))
 		return 0;
 	return head_name(h, get_le32(p + QED_AT_BACKING),
 			 get_le32(p + QED_AT_BACKING_LEN), out->backing);
+}
+
+static void peek_clear(struct peek *out)
+{
+	*out->backing = *out->data = '\0';
+	out->external = false;
+	out->format = NULL;
+	out->size = 0;
+	out->snapshots = 0;
 }
 
 int peek_read(int fd, struct peek *out)
@@ -100,11 +119,13 @@ int peek_read(int fd, struct peek *out)
 	struct head h = { .fd = fd };
 	int n = folder_peek(fd, 0, h.bytes, sizeof(h.bytes));
 
-	*out->backing = *out->data = '\0';
-	out->external = false;
-	if (n < HEAD_MIN)
-		return n < 0 ? n : 0;
+	peek_clear(out);
+	if (n < 0)
+		return n;
 	h.len = (size_t)n;
+	out->format = guess_format(h.bytes, h.len);
+	if (h.len < PEEK_MIN)
+		return 0;
 	if (get_be32(h.bytes) == QCOW2_MAGIC)
 		return head_qcow2(&h, out);
 	if (!memcmp(h.bytes, QED_MAGIC, 4))
@@ -125,6 +146,9 @@ struct peeked {
 	struct timespec mtime, ctime;
 	char *backing, *data;	/* NULL: none */
 	bool external;
+	const char *format;	/* these three as in struct peek */
+	uint64_t disk;
+	uint32_t snapshots;
 };
 
 struct peek_cache {
@@ -221,6 +245,9 @@ static bool cache_get(struct peek_cache *cache, const struct stat *st,
 		strcpy(out->backing, p->backing ? p->backing : "");
 		strcpy(out->data, p->data ? p->data : "");
 		out->external = p->external;
+		out->format = p->format;
+		out->size = p->disk;
+		out->snapshots = p->snapshots;
 		found = true;
 	}
 	lock_drop(&cache->lock);
@@ -242,7 +269,8 @@ static void cache_put(struct peek_cache *cache, const struct stat *st,
 	struct peeked *p, new = {
 		.dev = st->st_dev, .ino = st->st_ino, .size = st->st_size,
 		.mtime = st->st_mtim, .ctime = st->st_ctim,
-		.external = said->external,
+		.external = said->external, .format = said->format,
+		.disk = said->size, .snapshots = said->snapshots,
 	};
 
 	if (*said->backing)
@@ -282,14 +310,16 @@ void peek_cached(struct peek_cache *cache, const struct folder *folder,
 	struct stat st;
 	int fd, rc;
 
-	*out->backing = *out->data = '\0';
-	out->external = false;
+	peek_clear(out);
 	if (cache_knows(cache, folder_identify(folder)->st_dev, entry->ino) &&
 	    !folder_entry_stat(folder, entry))
 		return;
-	if (!entry->ino && (entry->st.st_size < HEAD_MIN ||
-			    cache_get(cache, &entry->st, out)))
+	if (!entry->ino && cache_get(cache, &entry->st, out))
 		return;
+	if (!entry->ino && entry->st.st_size < PEEK_MIN) {
+		out->format = "raw";
+		return;
+	}
 	fd = folder_peek_open(folder, entry->name, &st);
 	if (fd < 0)
 		return;

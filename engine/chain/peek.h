@@ -1,4 +1,5 @@
-/* peek.h - which other files an image names, from its first bytes alone.
+/* peek.h - what an image says of itself, and which other files it names, from
+ * its first bytes alone.
  *
  * For images that are not to be opened: nothing else in them is looked at, so
  * that one which is refused when it is opened, by this program or by another
@@ -8,20 +9,28 @@
 #define BLKMON_PEEK_H
 
 #include <stdbool.h>
+#include <stdint.h>
 #include <sys/stat.h>
 
 #include "engine/file/folder.h"
 
 #define PEEK_NAME_MAX 1023	/* bytes of a name, as in qcow2 */
+#define PEEK_MIN 72		/* bytes; a smaller file names no other */
 
 struct peek {
 	char backing[PEEK_NAME_MAX + 1];	/* "": none */
 	char data[PEEK_NAME_MAX + 1];	/* of its external data file; "" */
 	bool external;			/* it has one, named or not */
+	const char *format;		/* as guess_format(): "raw" where no
+					   magic number fits; NULL: it could
+					   not be read */
+	uint64_t size;			/* bytes of the guest's disk, where
+					   the format is one of these; else 0 */
+	uint32_t snapshots;		/* inside, of qcow2 */
 };
 
-/* What the header of the file behind @fd (folder_peek_open()) says; nothing if
- * it is no image, or can't be read; then -errno, else 0. */
+/* What the header of the file behind @fd (folder_peek_open()) says; that it is
+ * "raw" if it is no image; nothing if it can't be read; then -errno, else 0. */
 int peek_read(int fd, struct peek *out);
 
 /* Of files that were looked at before and have not changed since: same inode,

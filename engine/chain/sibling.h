@@ -1,5 +1,5 @@
 /* sibling.h - an image that is not open and what it leads to; for siblings*.c
- * only.
+ * and forest.h.
  */
 #ifndef BLKMON_SIBLING_H
 #define BLKMON_SIBLING_H

@@ -150,7 +150,7 @@ bool sibling_peek(const char *path, struct stat *st, struct peek *out)
 {
 	int fd = folder_peek_open(NULL, path, st);
 
-	*out = (struct peek){ .external = false };
+	*out = (struct peek){ .format = NULL };
 	if (fd < 0)
 		return false;
 	peek_read(fd, out);
@@ -174,6 +174,29 @@ void siblings_note_path(struct siblings *s, const char *path)
 		at = below;
 	}
 	free(at);
+}
+
+bool chain_find_missing(const char *path, char **overlay, char **at)
+{
+	char *name = mem_dup(chain_local_name(path)), *below;
+	struct peek peek;
+	struct stat st;
+
+	for (unsigned n = 0; n < CHAIN_DEPTH_MAX; n++) {
+		if (!sibling_peek(name, &st, &peek) || !*peek.backing ||
+		    chain_is_remote(chain_local_name(peek.backing)))
+			break;
+		below = chain_resolve(name, peek.backing);
+		if (chain_is_missing(below)) {
+			*overlay = name;
+			*at = below;
+			return true;
+		}
+		free(name);
+		name = below;
+	}
+	free(name);
+	return false;
 }
 
 /* --- what it says --- */

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "engine/chain/folders.h"
 #include "engine/chain/lead.h"
 #include "engine/event/event.h"
 #include "engine/file/folder.h"
@@ -19,9 +20,7 @@ struct look {
 	struct siblings *s;
 	struct peek_cache *cache;
 	struct folder *folder;
-	char *path;		/* of the folder, "/" at its end or empty */
-	struct stat *seen;	/* folders */
-	size_t seen_count, seen_cap;
+	struct folders folders;
 	char last[PEEK_NAME_MAX + 1]; /* the name before, and ... */
 	struct sibling_id last_to;	/* ... where it leads */
 	char *last_below;
@@ -156,29 +155,9 @@ static void look_at(struct look *l, struct folder_entry *e)
 	peek_cached(l->cache, l->folder, e, &said);
 	if (!*said.backing && !*said.data)
 		return;
-	path = mem_printf("%s%s", l->path, e->name);
+	path = mem_printf("%s%s", l->folders.path, e->name);
 	sibling_saw(l, &e->st, path, e->link, &said, false);
 	free(path);
-}
-
-static bool look_seen(struct look *l)
-{
-	const struct stat *st = folder_identify(l->folder);
-	struct stat *more;
-
-	for (size_t i = 0; i < l->seen_count; i++)
-		if (l->seen[i].st_dev == st->st_dev &&
-		    l->seen[i].st_ino == st->st_ino)
-			return true;
-	more = mem_try_more(l->seen, &l->seen_cap, l->seen_count + 1,
-			    sizeof(*more));
-	if (!more) {
-		l->s->cut = true;
-		return true;
-	}
-	l->seen = more;
-	l->seen[l->seen_count++] = *st;
-	return false;
 }
 
 static void look_through(struct look *l)
@@ -203,27 +182,15 @@ static void tell_closed(struct graph *g, const char *folder)
 			     "be found", *folder ? folder : ".");
 }
 
-/* Goes to the folder that has @path; false if that is where it is. */
-static bool look_move(struct look *l, const char *path)
-{
-	const char *slash = strrchr(path, '/');
-	char *folder = mem_printf("%.*s", slash ? (int)(slash + 1 - path) : 0,
-				  path);
-	bool moved = !l->path || strcmp(folder, l->path) != 0;
-
-	free(moved ? l->path : folder);
-	l->path = moved ? folder : l->path;
-	return moved;
-}
-
 static void look_beside(struct look *l, struct graph *g, const char *path)
 {
-	if (l->s->cut || !look_move(l, path))
+	if (l->s->cut)
 		return;
-	l->folder = folder_open(*l->path ? l->path : ".");
+	l->folder = folders_enter(&l->folders, path);
 	if (!l->folder && errno == EACCES)
-		tell_closed(g, l->path);
-	if (l->folder && !look_seen(l))
+		tell_closed(g, l->folders.path);
+	l->s->cut |= l->folders.lost;
+	if (l->folder)
 		look_through(l);
 	folder_close(l->folder);
 }
@@ -232,13 +199,9 @@ static void look_beside(struct look *l, struct graph *g, const char *path)
 static void look_beside_layer(struct look *l, struct graph *g,
 			      const char *path)
 {
-	struct stat st;
-	char *real;
+	char *real = folders_behind_link(path);
 
 	look_beside(l, g, path);
-	if (lstat(path, &st) || !S_ISLNK(st.st_mode))
-		return;
-	real = realpath(path, NULL);
 	if (real)
 		look_beside(l, g, real);
 	free(real);
@@ -416,9 +379,8 @@ void siblings_look(struct siblings *s, struct graph *g)
 		look_beside_layer(&l, g, s->layer[i].path);
 	look_down(&l);
 	keep_siblings(&l);
-	free(l.path);
+	folders_release(&l.folders);
 	free(l.last_below);
 	free(l.slot);
-	free(l.seen);
 	tell_cut(s, g);
 }

@@ -35,6 +35,7 @@ enum event_type {
 	EVENT_EXPORT_DELETED,	/* text = id */
 	EVENT_STOP, EVENT_RESUME,
 	EVENT_SHUTDOWN,		/* text = reason */
+	EVENT_FOLDER,		/* text = path: files there have changed */
 	EVENT_NOTICE,		/* text: a sentence for the log, no QMP event */
 };
 

@@ -239,7 +239,7 @@ int file_create(struct file **out, const char *path, mode_t mode, bool reuse,
 }
 
 /* May a file be made in the folder of @path? 0 or -errno. */
-static int check_folder(const char *path)
+static int file_check_folder(const char *path)
 {
 	const char *slash = strrchr(path, '/');
 	char *folder = slash ? mem_printf("%.*s/", (int)(slash - path), path) :
@@ -256,7 +256,7 @@ int file_check_create(const char *path, bool reuse, struct err *err)
 	int rc = 0;
 
 	if (lstat(path, &st))
-		rc = errno == ENOENT ? check_folder(path) : -errno;
+		rc = errno == ENOENT ? file_check_folder(path) : -errno;
 	else if (!reuse || (S_ISREG(st.st_mode) && st.st_size))
 		rc = -EEXIST;
 	else if (S_ISLNK(st.st_mode))

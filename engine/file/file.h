@@ -30,6 +30,7 @@ enum lock_role {
 	LOCKS_NONE,		/* look without locking (info, cat) */
 	LOCKS_READ,		/* read-only image, any backing image */
 	LOCKS_WRITE,		/* active image, target of a job */
+	LOCKS_ALONE,		/* nobody else uses it, whatever for */
 };
 
 struct file {

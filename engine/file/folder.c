@@ -71,6 +71,17 @@ bool folder_next(struct folder *f, struct folder_entry *e, uint64_t *seen,
 	return false;
 }
 
+uint64_t folder_born(const struct folder *f, const char *name)
+{
+	struct statx sx;
+
+	if (statx(dirfd(f->dir), name, AT_SYMLINK_NOFOLLOW, STATX_BTIME, &sx) ||
+	    !(sx.stx_mask & STATX_BTIME))
+		return 0;
+	return (uint64_t)sx.stx_btime.tv_sec * 1000000000u +
+	       sx.stx_btime.tv_nsec;
+}
+
 static bool peek_may(mode_t mode, bool device)
 {
 	return S_ISREG(mode) || (device && S_ISBLK(mode));

@@ -36,6 +36,9 @@ bool folder_next(struct folder *f, struct folder_entry *e, uint64_t *seen,
 /* st is known then; false if there is no such file any more. */
 bool folder_entry_stat(const struct folder *f, struct folder_entry *e);
 
+/* When that file was made, in ns since 1970; 0 where the host does not know. */
+uint64_t folder_born(const struct folder *f, const char *name);
+
 /* A descriptor for folder_peek(), closed by the caller with folder_unpeek(),
  * and what it is of; or -errno: of a file in the folder; or (@f NULL) of a
  * path, which may be a block device too. */

@@ -15,6 +15,7 @@
 enum {
 	CONSISTENT_READ = 1 << 0,
 	WRITE = 1 << 1,
+	WRITE_UNCHANGED = 1 << 2,
 	RESIZE = 1 << 3,
 	BITS = 8,
 };
@@ -30,6 +31,9 @@ static const unsigned bytes_of_role[] = {
 	[LOCKS_READ] = CONSISTENT_READ | UNSHARED(WRITE | RESIZE),
 	[LOCKS_WRITE] = CONSISTENT_READ | WRITE | RESIZE |
 		       UNSHARED(WRITE | RESIZE),
+	[LOCKS_ALONE] = CONSISTENT_READ | WRITE | RESIZE |
+		       UNSHARED(CONSISTENT_READ | WRITE | WRITE_UNCHANGED |
+				RESIZE),
 };
 
 static struct flock byte_lock(short type, unsigned bit)
@@ -138,7 +142,8 @@ int lock_change(int old_fd, enum lock_role old, int fd, enum lock_role role,
 
 	rc = set_bytes(fd, added, F_RDLCK);
 	if (lock_is_unknown(rc))
-		return 0;
+		return role == LOCKS_ALONE ?
+			err_sys(err, rc, "Could not lock '%s'", path) : 0;
 	/* A read lock fails only against a write lock: not QEMU's way, but
 	 * somebody means to have the file alone. */
 	if (rc) {
@@ -154,4 +159,15 @@ int lock_change(int old_fd, enum lock_role old, int fd, enum lock_role role,
 back:
 	set_bytes(fd, added, F_UNLCK);
 	return -1;
+}
+
+bool lock_held(int fd, off_t *at)
+{
+	struct flock lock = byte_lock(F_WRLCK, 0);
+
+	lock.l_len = 104;
+	if (fcntl(fd, F_OFD_GETLK, &lock) < 0 || lock.l_type == F_UNLCK)
+		return false;
+	*at = lock.l_start;
+	return true;
 }

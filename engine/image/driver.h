@@ -192,5 +192,7 @@ struct driver {
 };
 
 extern const struct driver driver_raw;	/* raw.c */
+extern const struct driver driver_missing; /* missing.c; has no name to be
+					      opened by */
 
 #endif

@@ -42,6 +42,8 @@ struct node_options {
 	bool read_only;
 	bool probe_backing;		/* --probe: links without a format */
 	bool no_backing;		/* open this image alone */
+	bool allow_missing;		/* a backing file that is not there: the
+					   rest opens, read-only; see graph.h */
 	bool no_lock;			/* look beside a running user */
 	uint64_t metadata_max;		/* bytes of tables that a chain may
 					   keep in memory; 0: 64 MiB */
@@ -104,6 +106,7 @@ struct node {
 	bool forced;			/* never look: the operator's word */
 	bool left;			/* what it holds a job put elsewhere */
 	char *merged_into;		/* there: a path; NULL: not down */
+	unsigned writable_count;	/* so often it was made writable */
 	bool announced;			/* not in the graph yet; graph.h */
 	uint64_t born;			/* the order of nodes */
 	bool to_hide;			/* a backing file is about to come

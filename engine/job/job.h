@@ -93,6 +93,8 @@ struct sync_options {
 	int64_t speed;			/* as in job_options; < 0 is refused */
 	bool force;			/* even where that changes internal
 					   snapshots */
+	bool keep;			/* for an undo (undo.h); then the
+					   overlay is not emptied */
 	/* NULL, or called while it is at work, in the thread of the caller,
 	 * every some milliseconds and at the end: bytes. False: cancel. */
 	bool (*progress)(uint64_t done, uint64_t total, void *arg);

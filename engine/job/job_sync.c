@@ -109,16 +109,17 @@ static const struct job_kind kind_sync = {
 /* --- the start; graph write-held --- */
 
 /* Whether the overlay is emptied in the end. */
-static bool sync_empties(const struct node *top, const struct node *base)
+static bool sync_empties(const struct sync_options *o, const struct node *top,
+			 const struct node *base)
 {
-	return base == top->backing && top->drv->empty;
+	return base == top->backing && top->drv->empty && !o->keep;
 }
 
 static int sync_check_images(const struct work *w,
 			     const struct sync_options *o,
 			     const struct siblings *found, struct err *err)
 {
-	if (sync_empties(w->top, w->base) && w->top->read_only)
+	if (w->empties && w->top->read_only)
 		return err_sys(err, EACCES, "'%s' is read-only",
 			       w->top->file->path);
 	if (graph_check_exclusive(w->top, w->base, err) < 0 ||
@@ -150,6 +151,7 @@ int sync_resolve(struct jobs *jobs, const struct sync_options *o,
 		.kind = WORK_ACTIVE, .drive = drive, .top = drive->root.node,
 		.base = base, .job.id = drive->root.id,
 		.job.speed = (uint64_t)o->speed,
+		.empties = sync_empties(o, drive->root.node, base),
 	};
 	return sync_check_images(w, o, found, err);
 }
@@ -164,7 +166,7 @@ int sync_check(struct jobs *jobs, const struct work *w, struct err *err)
 static int sync_open(struct sync *s, struct job *job, const struct work *w,
 		     struct err *err)
 {
-	s->empty = sync_empties(w->top, w->base);
+	s->empty = w->empties;
 	return active_open(&s->active, job->jobs, w->drive, w->base,
 			   &job->claim, err);
 }

@@ -134,6 +134,8 @@ static int rebase_pair(struct rebase *r, const struct pair *pair,
 	struct node *const top[] = { r->image->backing, r->o->base };
 	int rc = 0;
 
+	if (r->o->read && !pair->same)
+		*r->o->read += pair->len;
 	if (pair->rc)
 		return rebase_fail(top[pair->failed], pair->rc, true,
 				   pair->off, err);

@@ -18,6 +18,8 @@ struct rebase_copy {
 	/* Bytes; may be NULL. False gives up. */
 	bool (*progress)(uint64_t done, uint64_t total, void *arg);
 	void *arg;
+	uint64_t *read;		/* grows by the bytes of the disks that had to
+				   be read; NULL */
 };
 
 /* Copies into the image what shows through its holes and would not show above

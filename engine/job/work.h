@@ -22,6 +22,7 @@ struct work {
 	const char *backing;	/* words for the header; NULL: ours */
 	const char *filter;	/* name of QEMU's node in front of top, or
 				   NULL; the start is not concerned */
+	bool empties;		/* at once: top, in the end */
 	struct job_options job;
 };
 

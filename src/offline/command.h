@@ -15,7 +15,8 @@
 
 /* What getopt returns for options that have no letter. */
 enum { OPT_PROGRESS = 256, OPT_JSON, OPT_OFFSET, OPT_LENGTH, OPT_PROBE,
-       OPT_BACKING_FORMAT, OPT_DATA_FILE, OPT_FORCE, OPT_OUTPUT, OPT_SIZE };
+       OPT_BACKING_FORMAT, OPT_DATA_FILE, OPT_FORCE, OPT_OUTPUT, OPT_SIZE,
+       OPT_KEEP, OPT_DROP };
 
 struct offline {
 	struct machine *machine;
@@ -26,7 +27,7 @@ struct offline {
 	const char *base;
 	const char *format;		/* of another file than the first */
 	const char *words;		/* options of a file to be made */
-	bool json, bar, help, force, quiet, strict, unsafe;
+	bool json, bar, help, force, quiet, strict, unsafe, keep, drop;
 	int progress_fd;		/* -1: none */
 	uint64_t offset, length;	/* UINT64_MAX: to the end */
 	uint64_t size;			/* UINT64_MAX: not named */
@@ -63,5 +64,7 @@ extern const struct option_row measure_rows[];
 int measure_run(struct offline *o);
 extern const struct option_row rebase_rows[];
 int rebase_run(struct offline *o);
+extern const struct option_row undo_rows[];
+int undo_run(struct offline *o);
 
 #endif

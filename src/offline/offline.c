@@ -20,6 +20,7 @@
 #include "src/offline/check.h"
 #include "src/offline/command.h"
 #include "src/offline/history.h"
+#include "src/offline/delete.h"
 #include "src/process/option.h"
 #include "src/qmp/machine.h"
 
@@ -172,6 +173,7 @@ static int commit_image(struct offline *o, struct err *err)
 {
 	struct sync_options sync = {
 		.device = DEVICE, .base = o->base, .force = o->force,
+		.keep = o->keep,
 		.progress = offline_progress, .arg = o,
 	};
 	struct event_listener notices;
@@ -225,6 +227,9 @@ static const struct option_row commit_rows[] = {
 	{ "force", OPT_FORCE,
 	  .help = "even where internal snapshots change, or overlays\n"
 		"that are not open" },
+	{ "keep", OPT_KEEP,
+	  .help = "keep BASE, as a clone that costs nothing, for undo; the\n"
+		"image is not emptied" },
 	{ 0 }
 };
 
@@ -291,6 +296,10 @@ static const struct subcommand {
 	  "give the image another backing file" },
 	{ "history", history_rows, "", 0, 0, NULL, history_run,
 	  "show what jobs have done" },
+	{ "undo", undo_rows, "BASE", 1, 1, undo_run, NULL,
+	  "take back a commit that has kept its base" },
+	{ "delete", delete_rows, "FILE...", 1, 0, NULL, delete_run,
+	  "remove images that nothing uses" },
 };
 
 #define SUBCOMMANDS (sizeof(subcommands) / sizeof(*subcommands))
@@ -320,7 +329,7 @@ void offline_hint(const char *word)
 			near_found(&near));
 }
 
-#define COMMON "All but check and history also take"
+#define COMMON "All but check, delete and history also take"
 
 void offline_synopsis(FILE *out)
 {
@@ -398,6 +407,10 @@ static bool *offline_flag(struct offline *o, int option)
 		return &o->force;
 	case OPT_JSON:
 		return &o->json;
+	case OPT_KEEP:
+		return &o->keep;
+	case OPT_DROP:
+		return &o->drop;
 	case OPT_PROBE:
 		return &o->node.probe_backing;
 	default:

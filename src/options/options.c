@@ -143,7 +143,7 @@ static enum options_result options_print_brief(void)
 
 static enum options_result options_print_help(void)
 {
-	fputs("usage: blkmon [OPTIONS] [[ID=]IMAGE...]\n", stdout);
+	fputs("usage: blkmon [OPTIONS] [[ID=]IMAGE | FOLDER]...\n", stdout);
 	offline_synopsis(stdout);
 	fputs("\nA console over live disk-image chains: snapshot, stream, "
 	      "commit.\n\n", stdout);
@@ -475,10 +475,14 @@ enum options_result options_parse(struct options *o, int argc, char **argv)
 			     : options_take(o, option, optarg);
 	free(longs);
 	free(letters);
+	o->first_image = o->drive_count;
 	for (i = optind; rc == OPTIONS_RUN && i < argc; i++)
 		options_add_image(o, argv[i]);
-	for (size_t n = 0; n < o->drive_count; n++)
+	for (size_t n = 0; n < o->drive_count; n++) {
 		o->drives[n].node.probe_backing = o->probe;
+		o->drives[n].incomplete = n >= o->first_image &&
+			!o->daemon.serves && !o->daemon.command_count;
+	}
 	return rc == OPTIONS_RUN ? options_check(o) : rc;
 }
 

@@ -27,6 +27,8 @@ struct options_input {
 struct options {
 	struct drive_options *drives;
 	size_t drive_count;
+	size_t first_image;	/* drives from here on are words without
+				   --drive: images and folders */
 	struct options_input *inputs;
 	size_t input_count;
 	char **strings;		/* what drives point to */

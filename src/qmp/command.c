@@ -26,6 +26,7 @@ static const struct qmp_command *const tables[] = {
 	qmp_export_commands,
 	qmp_client_commands,
 	qmp_history_commands,
+	qmp_file_commands,
 };
 
 #define TABLES (sizeof(tables) / sizeof(*tables))

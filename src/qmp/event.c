@@ -114,6 +114,11 @@ static json_t *export_deleted(const struct event *ev)
 	return json_pack("{s:o}", "id", qmp_text(ev->text));
 }
 
+static json_t *folder_changed(const struct event *ev)
+{
+	return json_pack("{s:o}", "folder", qmp_text(ev->text));
+}
+
 static json_t *event_from_notice(const struct event *ev)
 {
 	return with_more(json_pack("{s:o}", "text", qmp_text(ev->text)), ev);
@@ -162,6 +167,8 @@ static const struct {
 	[EVENT_STOP] = { "STOP", "", none },
 	[EVENT_RESUME] = { "RESUME", "", none },
 	[EVENT_SHUTDOWN] = { "SHUTDOWN", "guest:b,reason:s", shutdown_reason },
+	[EVENT_FOLDER] = { "X_BLKMON_FOLDER_CHANGED", "folder:s",
+			   folder_changed },
 	[EVENT_NOTICE] = { "X_BLKMON_NOTICE", "text:s," MORE,
 			   event_from_notice },
 };

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "engine/tools.h"
 #include "engine/util/clock.h"
 #include "src/qmp/command.h"
 #include "src/qmp/json/error.h"
@@ -97,6 +98,7 @@ int options_commit(const json_t *args, bool rhel6, struct commit_options *o,
 		.job = qmp_jobs_job_options(args),
 		.speed = args_int(args, "speed", 0),
 		.force = args_bool(args, "x-blkmon-force", false),
+		.keep = args_bool(args, "x-blkmon-keep", false),
 		.rhel6 = rhel6,
 		.words_72 = qmp_error_is_72(),
 	};
@@ -127,6 +129,21 @@ static json_t *redhat_commit(struct qmp_context *ctx, json_t *args,
 			     struct err *err)
 {
 	return qmp_jobs_commit(ctx, args, true, err);
+}
+
+static json_t *x_rebase(struct qmp_context *ctx, json_t *args, struct err *err)
+{
+	struct rebase_job_options o = {
+		.file = args_str(args, "file"),
+		.format = args_str(args, "format"),
+		.base = args_str(args, "base"),
+		.base_format = args_str(args, "base-format"),
+		.force = args_bool(args, "x-blkmon-force", false),
+		.job = qmp_jobs_job_options(args),
+		.speed = args_int(args, "speed", 0),
+	};
+
+	return qmp_done(engine_rebase_start(ctx->engine, &o, err));
 }
 
 const char *options_job(const json_t *args)
@@ -226,12 +243,17 @@ const struct qmp_command qmp_job_commands[] = {
 	{ "block-stream", "device:s,*base:s,*base-node:s,*bottom:s," JOB_ARGS,
 	  block_stream, true },
 	{ "block-commit",
-	  "device:s,*base-node:s,*base:s,*top-node:s,*top:s," JOB_ARGS,
+	  "device:s,*base-node:s,*base:s,*top-node:s,*top:s," JOB_ARGS
+	  ",*x-blkmon-keep:b",
 	  block_commit, true },
 	{ "__com.redhat_block-commit",
 	  "device:s,*base:s,top:s,*speed:i,"
 	  "*x-blkmon-force:b",
 	  redhat_commit, true },
+	{ "x-blkmon-rebase",
+	  "file:s,*format:s,*base:s,*base-format:s,*job-id:s,*speed:i,"
+	  "*auto-finalize:b,*auto-dismiss:b,*x-blkmon-force:b", x_rebase,
+	  false },
 	{ "block-job-set-speed", "device:s,*speed:i,*value:i",
 	  qmp_jobs_set_speed, true },
 	{ "block-job-cancel", "device:s,*force:b", block_job_cancel, true },

@@ -79,7 +79,7 @@ static bool add_flags(const struct plan_words *w, const json_t *args,
 	return true;
 }
 
-static bool is_plain(const char *s)
+static bool is_plain_word(const char *s)
 {
 	if (!*s || *s == '-')
 		return false;
@@ -94,7 +94,7 @@ static bool is_plain(const char *s)
 static void plan_add_word(struct str *line, const char *s)
 {
 	str_add_char(line, ' ');
-	if (is_plain(s)) {
+	if (is_plain_word(s)) {
 		str_add(line, s);
 		return;
 	}

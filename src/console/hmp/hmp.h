@@ -4,7 +4,8 @@
  * `help`, completion and the manual chapter are made from it.
  *
  * Arguments are written "force:-f,device:B,speed:o?": name, type, and a '?'
- * where it may be missing. Types: B a device, J a job, I an image of the
+ * where it may be missing, or a '+' where there may be more of them up to the
+ * end of the line (an array). Types: B a device, J a job, I an image of the
  * device's chain, F a file, C a command, s a word, o a size (a plain number
  * counts MiB), -x a flag, S the rest of the line.
  */
@@ -59,6 +60,7 @@ struct hmp_arg {
 	char type;		/* '-' for a flag */
 	char flag;
 	bool optional;
+	bool many;
 };
 bool hmp_next_arg(const char **args, struct hmp_arg *arg);
 
@@ -74,6 +76,11 @@ int hmp_info_status(struct console *c, json_t *args);
 int hmp_info_version(struct console *c, json_t *args);
 int hmp_info_history(struct console *c, json_t *args);
 int hmp_info_history_jobs(struct console *c, json_t *args);
+int hmp_info_folder(struct console *c, json_t *args);	/* hmp_files.c */
+int hmp_delete(struct console *c, json_t *args);
+int hmp_rebase(struct console *c, json_t *args);
+int hmp_undo(struct console *c, json_t *args);
+int hmp_info_undo(struct console *c, json_t *args);
 int hmp_snapshot_blkdev(struct console *c, json_t *args); /* hmp_jobs.c */
 int hmp_block_stream(struct console *c, json_t *args);
 int hmp_block_commit(struct console *c, json_t *args);

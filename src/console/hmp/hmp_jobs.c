@@ -71,6 +71,8 @@ int hmp_block_commit(struct console *c, json_t *args)
 	hmp_jobs_pass(to, args, "top");
 	if (json_object_get(args, "speed"))
 		json_object_set(to, "speed", json_object_get(args, "speed"));
+	if (field_bool(args, "keep"))
+		json_object_set_new(to, "x-blkmon-keep", json_true());
 	pass_force(to, args);
 	return console_do(c, "block-commit", to);
 }

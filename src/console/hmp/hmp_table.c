@@ -70,13 +70,14 @@ const struct hmp_command hmp_commands[] = {
 	}, {
 		.name = "block_commit",
 		.params = "device [base [top [speed]]]",
-		.args = "force:-f,device:B,base:I?,top:I?,speed:o?",
+		.args = "force:-f,keep:-k,device:B,base:I?,top:I?,speed:o?",
 		.help = "write the images above base up to top down into\n"
 			"\t\t\tbase. With the active layer as top, or none, "
 			"the job\n\t\t\tgets ready and waits for "
 			"block_job_complete.\n\t\t\t-f: even where internal "
 			"snapshots change,\n\t\t\tor overlays that are not "
-			"open",
+			"open. -k: keep base, as a\n\t\t\tclone that costs "
+			"nothing, for undo",
 		.run = hmp_block_commit,
 		.plans = true,
 	}, {
@@ -141,6 +142,33 @@ const struct hmp_command hmp_commands[] = {
 		.help = "close a device, or a node that drive_add -n opened",
 		.run = hmp_drive_del,
 	}, {
+		.name = "delete", .params = "[-n] [-d] file...",
+		.args = "dry-run:-n,data-files:-d,files:F+",
+		.help = "remove images that nothing uses: nobody holds them,\n"
+			"\t\t\tand no image beside them, or beside an open "
+			"one,\n\t\t\tnames them. -n: say only what would go; "
+			"-d: with\n\t\t\tthe external data files that no "
+			"other image names",
+		.run = hmp_delete,
+	}, {
+		.name = "undo", .params = "[-f] job", .args = "force:-f,id:s",
+		.help = "take back a commit that kept base (-k): base and the "
+			"\n\t\t\tchain are as before it; -f: even if base has "
+			"overlays\n\t\t\tthat are not open",
+		.run = hmp_undo,
+	}, {
+		.name = "drop_undo", .params = "job", .args = "id:s",
+		.help = "throw away what a commit has kept for undo",
+		.qmp = "x-blkmon-drop-undo",
+	}, {
+		.name = "rebase", .params = "[-f] file [base [format [speed]]]",
+		.args = "force:-f,file:F,base:s?,base-format:s?,speed:o?",
+		.help = "give an image that is not open another backing file,\n"
+			"\t\t\tas a job that copies what it needs; no base: "
+			"the one\n\t\t\tbelow its backing file; \"\": none; "
+			"-f: even where\n\t\t\tinternal snapshots change",
+		.run = hmp_rebase,
+	}, {
 		.name = "qemu-io", .params = "[-d] device \"command\"",
 		.args = "qdev:-d,device:B,command:s",
 		.help = "read and write as the guest does: read, write,\n"
@@ -203,6 +231,11 @@ const struct hmp_command hmp_info_commands[] = {
 		.help = "show what the guest read and wrote",
 		.run = hmp_info_blockstats,
 	}, {
+		.name = "folder", .params = "[folder]", .args = "folder:F?",
+		.help = "show all images of a folder, or beside the open "
+			"ones, and who uses them",
+		.run = hmp_info_folder,
+	}, {
 		.name = "history", .params = "", .args = "",
 		.help = "show the lines typed so far",
 		.run = hmp_info_history,
@@ -225,6 +258,10 @@ const struct hmp_command hmp_info_commands[] = {
 		.name = "status", .params = "", .args = "",
 		.help = "show whether the guest runs (running|paused)",
 		.run = hmp_info_status,
+	}, {
+		.name = "undo", .params = "", .args = "",
+		.help = "show the commits that can be taken back",
+		.run = hmp_info_undo,
 	}, {
 		.name = "version", .params = "", .args = "",
 		.help = "show whose protocol is spoken, and by whom",

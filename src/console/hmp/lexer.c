@@ -34,6 +34,7 @@ bool hmp_next_arg(const char **args, struct hmp_arg *arg)
 	arg->type = s[arg->name_len + 1];
 	arg->flag = arg->type == '-' ? s[arg->name_len + 2] : 0;
 	arg->optional = s[len - 1] == '?';
+	arg->many = s[len - 1] == '+';
 	return true;
 }
 
@@ -171,7 +172,14 @@ static int take_string(struct lexer *l, const struct hmp_arg *arg)
 	if (!value)
 		return lexer_complain(l, rc ? expected(arg->type)
 					    : "this is not UTF-8");
-	lexer_set(l, arg, value);
+	if (!arg->many) {
+		lexer_set(l, arg, value);
+		return 0;
+	}
+	if (!json_object_getn(l->args, arg->name, arg->name_len))
+		lexer_set(l, arg, json_array());
+	json_array_append_new(json_object_getn(l->args, arg->name,
+					       arg->name_len), value);
 	return 0;
 }
 
@@ -201,7 +209,12 @@ static int take_arg(struct lexer *l, const struct hmp_arg *arg)
 	l->positional = true;
 	if (arg->type == 'o')
 		return lexer_take_size(l, arg);
-	return take_string(l, arg);
+	if (take_string(l, arg))
+		return -1;
+	while (arg->many && !take_flags(l) && *l->p)
+		if (take_string(l, arg))
+			return -1;
+	return 0;
 }
 
 static int take_all(struct lexer *l)

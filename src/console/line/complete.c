@@ -90,7 +90,7 @@ static void offer_flags(struct completer *k, const char *args)
 static bool positional(const char *args, size_t number, struct hmp_arg *arg)
 {
 	while (hmp_next_arg(&args, arg))
-		if (arg->type != '-' && !number--)
+		if (arg->type != '-' && (arg->many || !number--))
 			return true;
 	return false;
 }

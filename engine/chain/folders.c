@@ -1,0 +1,85 @@
+/* folders.c - see folders.h. */
+#include "engine/chain/folders.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "engine/util/mem.h"
+
+void folders_release(struct folders *f)
+{
+	free(f->path);
+	free(f->seen);
+	*f = (struct folders)FOLDERS_INIT;
+}
+
+static bool was_seen(const struct folders *f, const struct stat *st)
+{
+	for (size_t i = 0; i < f->count; i++)
+		if (f->seen[i].st_dev == st->st_dev &&
+		    f->seen[i].st_ino == st->st_ino)
+			return true;
+	return false;
+}
+
+static bool see_first(struct folders *f, const struct stat *st)
+{
+	struct stat *more;
+
+	if (was_seen(f, st))
+		return false;
+	more = mem_try_more(f->seen, &f->cap, f->count + 1, sizeof(*more));
+	f->lost |= !more;
+	if (!more)
+		return false;
+	f->seen = more;
+	f->seen[f->count++] = *st;
+	return true;
+}
+
+/* "": the working directory. */
+static char *folder_of(const char *path)
+{
+	const char *slash = strrchr(path, '/');
+
+	return mem_printf("%.*s", slash ? (int)(slash + 1 - path) : 0, path);
+}
+
+struct folder *folders_enter(struct folders *f, const char *path)
+{
+	char *name = folder_of(path);
+	bool moved = !f->path || strcmp(name, f->path) != 0;
+	struct folder *folder;
+
+	free(moved ? f->path : name);
+	f->path = moved ? name : f->path;
+	errno = 0;
+	if (!moved)
+		return NULL;
+	folder = folder_open(*f->path ? f->path : ".");
+	if (!folder || see_first(f, folder_identify(folder)))
+		return folder;
+	folder_close(folder);
+	errno = 0;
+	return NULL;
+}
+
+bool folders_have(const struct folders *f, const char *path)
+{
+	char *name = folder_of(path);
+	struct stat st;
+	bool have = !stat(*name ? name : ".", &st) && was_seen(f, &st);
+
+	free(name);
+	return have;
+}
+
+char *folders_behind_link(const char *path)
+{
+	struct stat st;
+
+	if (lstat(path, &st) || !S_ISLNK(st.st_mode))
+		return NULL;
+	return realpath(path, NULL);
+}

@@ -1,0 +1,46 @@
+/* undo.h - commits that can be taken back, because base was kept. Part of the
+ * facade.
+ *
+ * Before a commit with keep writes to base the file of base is cloned (keep.h).
+ * To undo it the images that were committed lie between base and its overlay
+ * again, and the clone takes the place of base: each step leaves disks that
+ * read the same, for what base has got all lies above it, too. That works as
+ * long as nobody has written to base after the job: not once a drive has gone
+ * over to it (block-job-complete of an active layer). What was kept of it then
+ * can only be thrown away. The records are this process's; the clone stays
+ * where it is when that ends.
+ */
+#ifndef BLKMON_UNDO_H
+#define BLKMON_UNDO_H
+
+#include <stdbool.h>
+
+#include "engine/engine.h"
+
+struct undo_info {
+	char *id;		/* of the job */
+	char *file;		/* base */
+	char *kept;		/* its clone */
+	uint64_t bytes;		/* that the clone alone holds on the disk, as
+				   far as that can be told */
+	char *why_not;		/* it can't be undone now; NULL: it can */
+};
+
+int engine_query_undo(struct engine *e, struct undo_info **out, size_t *n);
+void undo_info_free(struct undo_info *info, size_t n);
+
+/* Base is as it was before the job, byte for byte, and so is the chain. Refused
+ * while the job runs, and as above; and (unless @force) where base has overlays
+ * that are not open. "There is nothing kept of job 'x'". */
+int engine_undo(struct engine *e, const char *id, bool force, struct err *err);
+/* Throws the clone away. */
+int engine_drop_undo(struct engine *e, const char *id, struct err *err);
+
+/* The same of a commit that another process has made at once, offline, with
+ * sync_options.keep: of the file that was its base, which nobody has open and
+ * nobody has written since, and on which no image lies but the one that did so
+ * then (unless @force). @drop: only throw the clone away. */
+int engine_undo_file(struct engine *e, const char *path, bool force, bool drop,
+		     struct err *err);
+
+#endif

@@ -1,0 +1,243 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * What lies in the folders around the chains, and what may go.
+ */
+#include <errno.h>
+#include <stdlib.h>
+
+#include "engine/files.h"
+#include "engine/undo.h"
+#include "engine/util/mem.h"
+#include "src/qmp/command.h"
+#include "src/qmp/json/text.h"
+
+static void files_set(json_t *to, const char *key, const char *text)
+{
+	if (text && *text)
+		json_object_set_new(to, key, qmp_text(text));
+}
+
+static void files_set_link(json_t *to, const char *key,
+			   const struct file_link *link)
+{
+	json_t *entry;
+
+	if (!link->words)
+		return;
+	entry = json_pack("{s:o, s:b}", "file", qmp_text(link->words),
+			  "missing", (int)link->missing);
+	files_set(entry, "path", link->path);
+	json_object_set_new(to, key, entry);
+}
+
+static void files_set_holder(json_t *to, const struct folder_image *image)
+{
+	json_t *holder;
+
+	if (!image->holder)
+		return;
+	holder = json_pack("{s:I}", "pid", (json_int_t)image->holder);
+	files_set(holder, "name", image->holder_name);
+	json_object_set_new(to, "holder", holder);
+}
+
+static json_t *folder_entry_json(const struct folder_image *image)
+{
+	json_t *entry = json_pack("{s:o, s:s, s:I, s:I, s:I, s:I, s:I, s:I, "
+				  "s:b, s:b, s:b}",
+				  "path", qmp_text(image->path),
+				  "role", file_role_name(image->role),
+				  "virtual-size",
+				  (json_int_t)image->virtual_size,
+				  "disk-size", (json_int_t)image->disk_bytes,
+				  "links", (json_int_t)image->links,
+				  "modified", (json_int_t)image->modified,
+				  "snapshots", (json_int_t)image->snapshots,
+				  "overlays", (json_int_t)image->overlays,
+				  "held", (int)image->held,
+				  "left", (int)image->left,
+				  "outside", (int)image->outside);
+
+	files_set(entry, "format", image->format);
+	files_set(entry, "node-name", image->node);
+	files_set_link(entry, "backing", &image->backing);
+	files_set_link(entry, "data-file", &image->data);
+	files_set(entry, "overlay-of", image->of);
+	files_set(entry, "overlay-of-node", image->of_node);
+	files_set_holder(entry, image);
+	files_set(entry, "merged-into", image->merged_into);
+	return entry;
+}
+
+static json_t *x_query_folder(struct qmp_context *ctx, json_t *args,
+			      struct err *err)
+{
+	struct folder_report r;
+	json_t *reply, *list;
+
+	if (engine_query_folder(ctx->engine, args_str(args, "folder"), &r,
+				err))
+		return NULL;
+	list = json_array();
+	for (size_t i = 0; i < r.count; i++)
+		json_array_append_new(list, folder_entry_json(&r.image[i]));
+	reply = json_pack("{s:o, s:I, s:b, s:I, s:b}", "images", list, "files",
+			  (json_int_t)r.files, "complete", (int)!r.cut,
+			  "unread", (json_int_t)r.unread, "watched",
+			  (int)r.watched);
+	files_set(reply, "unread-file", r.first_unread);
+	files_set(reply, "unread-folder", r.closed);
+	folder_report_release(&r);
+	return reply;
+}
+
+/* --- delete --- */
+
+static json_t *delete_item_json(const struct delete_item *item)
+{
+	json_t *entry = json_pack("{s:o, s:s, s:I, s:I, s:I, s:I, s:I, s:b}",
+				  "file", qmp_text(item->path),
+				  "format", item->format,
+				  "disk-size", (json_int_t)item->disk_bytes,
+				  "freed", (json_int_t)item->freed,
+				  "shared", (json_int_t)item->shared,
+				  "links", (json_int_t)item->links,
+				  "snapshots", (json_int_t)item->snapshots,
+				  "deleted", (int)item->gone);
+	json_t *data;
+
+	if (!item->external)
+		return entry;
+	data = json_pack("{s:b}", "deleted-too", (int)item->data_goes);
+	files_set(data, "file", item->data);
+	json_object_set_new(entry, "data-file", data);
+	return entry;
+}
+
+/* What went before it failed is said where it can be: in the error. */
+static void tell_gone(const struct delete_report *r, struct err *err)
+{
+	struct str gone = STR_INIT;
+
+	for (size_t i = 0; i < r->count; i++)
+		if (r->item[i].gone)
+			str_addf(&gone, "%s'%s'", gone.len ? ", " : "",
+				 r->item[i].path);
+	if (gone.len)
+		err_prefix(err, "%s deleted, but: ", str_get(&gone));
+	str_release(&gone);
+}
+
+static json_t *delete_reply(const struct delete_report *r)
+{
+	json_t *list = json_array();
+
+	for (size_t i = 0; i < r->count; i++)
+		json_array_append_new(list, delete_item_json(&r->item[i]));
+	return json_pack("{s:o, s:I}", "files", list, "freed",
+			 (json_int_t)r->freed);
+}
+
+/* The names, borrowed from @args; or NULL and *err. */
+static const char **files_names(const json_t *args, size_t *n, struct err *err)
+{
+	const json_t *list = json_object_get(args, "files");
+	const char **names;
+
+	*n = json_array_size(list);
+	if (!*n) {
+		err_set(err, ERR_INVALID_PARAMETER,
+			"Parameter 'files' names no file");
+		return NULL;
+	}
+	names = mem_try(*n, sizeof(*names));
+	if (!names)
+		err_sys(err, ENOMEM, "Could not delete");
+	for (size_t i = 0; names && i < *n; i++) {
+		names[i] = json_string_value(json_array_get(list, i));
+		if (names[i])
+			continue;
+		err_set(err, ERR_GENERIC, "Invalid parameter type for "
+			"'files[%zu]', expected: string", i);
+		free(names);
+		names = NULL;
+	}
+	return names;
+}
+
+static json_t *x_delete(struct qmp_context *ctx, json_t *args, struct err *err)
+{
+	struct delete_options o = {
+		.data_files = args_bool(args, "data-files", false),
+		.dry_run = args_bool(args, "dry-run", false),
+	};
+	const char **names = files_names(args, &o.count, err);
+	struct delete_report r;
+	json_t *reply = NULL;
+
+	if (!names)
+		return NULL;
+	o.files = names;
+	if (engine_delete(ctx->engine, &o, &r, err))
+		tell_gone(&r, err);
+	else
+		reply = delete_reply(&r);
+	delete_report_release(&r);
+	free(names);
+	return reply;
+}
+
+/* --- undo --- */
+
+static json_t *undo_entry_json(const struct undo_info *info)
+{
+	json_t *entry = json_pack("{s:s, s:o, s:o, s:I, s:b}", "id", info->id,
+				  "file", qmp_text(info->file), "kept",
+				  qmp_text(info->kept), "bytes",
+				  (json_int_t)info->bytes, "possible",
+				  (int)!info->why_not);
+
+	files_set(entry, "reason", info->why_not);
+	return entry;
+}
+
+static json_t *x_query_undo(struct qmp_context *ctx, json_t *args,
+			    struct err *err)
+{
+	struct undo_info *info;
+	size_t n;
+	int rc = engine_query_undo(ctx->engine, &info, &n);
+	json_t *list = rc ? NULL : json_array();
+
+	(void)args;
+	if (rc)
+		err_sys(err, rc, "No list of what is kept");
+	for (size_t i = 0; i < n; i++)
+		json_array_append_new(list, undo_entry_json(&info[i]));
+	undo_info_free(info, n);
+	return list;
+}
+
+static json_t *x_undo(struct qmp_context *ctx, json_t *args, struct err *err)
+{
+	return qmp_done(engine_undo(ctx->engine, args_str(args, "id"),
+				    args_bool(args, "x-blkmon-force", false),
+				    err));
+}
+
+static json_t *x_drop_undo(struct qmp_context *ctx, json_t *args,
+			   struct err *err)
+{
+	return qmp_done(engine_drop_undo(ctx->engine, args_str(args, "id"),
+					 err));
+}
+
+const struct qmp_command qmp_file_commands[] = {
+	{ "x-blkmon-query-folder", "*folder:s", x_query_folder, false },
+	{ "x-blkmon-delete", "files:a,*data-files:b,*dry-run:b", x_delete,
+	  false },
+	{ "x-blkmon-query-undo", "", x_query_undo, false },
+	{ "x-blkmon-undo", "id:s,*x-blkmon-force:b", x_undo, false },
+	{ "x-blkmon-drop-undo", "id:s", x_drop_undo, false },
+	{ .name = NULL }
+};
