@@ -278,17 +278,50 @@ int engine_change_backing_file(struct engine *e, const char *device,
 int engine_block_status(struct engine *e, const char *device, uint64_t off,
 			uint64_t *len, bool *zero, struct err *err);
 
-/* What one layer holds, without those below, of each of @n equal parts of its
- * disk. A look that is cheap enough to be taken often: a part of very many
- * runs is looked at in its first ones and the rest estimated (*exact false).
- * The graph is let go between parts, so they are of slightly different
- * moments. */
+/* What each image of a tree (one that lies on none, and all that lie on it)
+ * holds of the disk, without those below it. The disk is cut into equal cells;
+ * what no image of the tree has data in can be left out before, where that is
+ * most of it. A look that is cheap enough to be taken often: of very many runs
+ * some are looked at and the rest estimated (*exact false, what is dead never
+ * too high). Others may change what is seen between cells. */
 struct map_cell {
-	uint64_t data, zero, compressed;	/* bytes of the guest's disk */
+	uint64_t data, zero, compressed; /* bytes of the guest's disk */
+	uint64_t dead;		/* of data and compressed: what no disk sees,
+				   for all that is open above the image hides
+				   it. It could go, or be written over by a
+				   commit, and nobody would read else. Open
+				   disks are meant, not internal snapshots */
 };
-int engine_node_map(struct engine *e, const char *node_name,
-		    struct map_cell *cells, size_t n, uint64_t *size,
-		    bool *exact, struct err *err);
+
+struct tree_image {
+	char node[NODE_NAME_MAX];
+	struct map_cell sum;	/* of all cells */
+	struct map_cell *cell;	/* NULL: not asked for */
+};
+
+struct tree_map {
+	uint64_t size;		/* bytes of the disk; of the largest image */
+	uint64_t shown;		/* of them in the cells */
+	bool exact;
+	size_t cells;
+	struct tree_image *image;	/* root first */
+	size_t n;
+};
+
+struct tree_map_options {
+	const char *node_name;	/* any of the tree */
+	size_t cells;		/* 1 to 1024 */
+	bool whole;		/* nothing is left out */
+	/* Which images' cells are wanted; NULL: those of all. */
+	bool (*wants)(const void *arg, const char *node_name);
+	const void *arg;
+};
+
+/* "Cannot find device='' nor node-name='x'"; or what is open has changed
+ * meanwhile. *out is freed with tree_map_release(), also after an error. */
+int engine_tree_map(struct engine *e, const struct tree_map_options *o,
+		    struct tree_map *out, struct err *err);
+void tree_map_release(struct tree_map *map);
 
 /* --- queries: copies, freed by the caller with the call named --- */
 
@@ -308,6 +341,7 @@ struct node_info {
 	char backing[NODE_NAME_MAX];	/* node name of it, "" none */
 	char job[128];			/* id of the job that uses it, or "" */
 	uint64_t wr_highest_offset;
+	uint64_t written;		/* the file: seconds since 1970, or 0 */
 	struct image_info image;
 };
 
@@ -325,6 +359,17 @@ struct drive_info {
 /* All nodes, newest first; before them those that jobs have named. */
 int engine_query_nodes(struct engine *e, struct node_info **out, size_t *n);
 void node_info_free(struct node_info *info, size_t n);
+
+/* A file system with images on it. */
+struct space_info {
+	char *mount;			/* where it begins */
+	uint64_t free, size;		/* bytes */
+	char (*nodes)[NODE_NAME_MAX];
+	size_t node_count;
+};
+/* All of them; asks the host and holds nothing meanwhile. */
+int engine_query_space(struct engine *e, struct space_info **out, size_t *n);
+void space_info_free(struct space_info *info, size_t n);
 /* All drives, in the order they were added. */
 int engine_query_drives(struct engine *e, struct drive_info **out,
 			size_t *n);	/* free() */

@@ -53,6 +53,7 @@ static void fill_node(struct node_info *info, struct node *node)
 	if (node->claim)
 		snprintf(info->job, sizeof(info->job), "%s", node->claim->id);
 	info->wr_highest_offset = node->file->write_highest;
+	info->written = file_written(node->file);
 	fill_image(&info->image, node);
 }
 

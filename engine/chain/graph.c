@@ -280,6 +280,7 @@ void graph_leave(struct node *node)
 	list_del(&node->link);
 	index_free(node->index);
 	node->index = NULL;
+	graph_forget_maps(node->graph);
 }
 
 struct node *graph_get(struct node *node)

@@ -393,6 +393,15 @@ bool file_changed(const struct file *f, struct timespec *when)
 	return true;
 }
 
+uint64_t file_written(const struct file *f)
+{
+	struct stat st;
+
+	if (fstat(f->fd, &st) || st.st_mtime < 0)
+		return 0;
+	return (uint64_t)st.st_mtime;
+}
+
 bool file_is_same(const struct file *a, const struct file *b)
 {
 	return a->dev == b->dev && a->ino == b->ino &&

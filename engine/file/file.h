@@ -172,6 +172,21 @@ uint64_t file_disk_bytes(const struct file *f);
 /* When the file or what is known of it was changed last (st_ctime). */
 bool file_changed(const struct file *f, struct timespec *when);
 
+/* When its bytes were last changed: seconds since 1970; 0: unknown. */
+uint64_t file_written(const struct file *f);
+
+/* The file system that a file or folder is on. */
+struct file_system {
+	dev_t dev;
+	char *mount;		/* the highest folder of it above; owned */
+	uint64_t free;		/* bytes that we may still fill */
+	uint64_t size;
+};
+
+/* Asks the host, which may take its time. 0 or -errno; block devices are on
+ * none (-ENODEV). */
+int file_system_find(struct file_system *out, const char *path);
+
 bool file_is_same(const struct file *a, const struct file *b);
 
 /* fsync of the directory that holds @path. 0 or -errno. */

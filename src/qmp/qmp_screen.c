@@ -1,12 +1,15 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
  * What a screen wants to know and QMP has no words for: how images lie on
- * each other by node name, and what each of them holds of its disk.
+ * each other by node name, what each of them holds of its disk, and how much
+ * room there is for more.
  */
 #include <stdlib.h>
+#include <string.h>
 
 #include "engine/util/mem.h"
 #include "src/qmp/command.h"
+#include "src/qmp/json/text.h"
 #include "src/qmp/nodes.h"
 
 #define CELLS_MAX 1024
@@ -23,58 +26,144 @@ static json_t *x_query_links(struct qmp_context *ctx, json_t *args,
 	list = json_array();
 	for (size_t i = 0; i < nodes.n; i++)
 		if (!nodes.list[i].bytes && !nodes.list[i].filter)
-			json_array_append_new(list, json_pack("{s:s, s:s}",
-				      "node-name", nodes.list[i].name,
-				      "backing", nodes.list[i].backing));
+			json_array_append_new(list, json_pack(
+				"{s:s, s:s, s:I}",
+				"node-name", nodes.list[i].name,
+				"backing", nodes.list[i].backing, "written",
+				(json_int_t)nodes.list[i].written));
 	nodes_release(&nodes);
 	return list;
 }
 
-static json_t *map_reply(const char *name, const struct map_cell *cells,
-			 size_t n, uint64_t size, bool exact)
+/* --- maps --- */
+
+static void add_cells(json_t *entry, const struct map_cell *cell, size_t n)
 {
 	json_t *data = json_array(), *zero = json_array();
-	json_t *compressed = json_array();
+	json_t *compressed = json_array(), *dead = json_array();
 
 	for (size_t i = 0; i < n; i++) {
 		json_array_append_new(data,
-			json_integer((json_int_t)cells[i].data));
+			json_integer((json_int_t)cell[i].data));
 		json_array_append_new(zero,
-			json_integer((json_int_t)cells[i].zero));
+			json_integer((json_int_t)cell[i].zero));
 		json_array_append_new(compressed,
-			json_integer((json_int_t)cells[i].compressed));
+			json_integer((json_int_t)cell[i].compressed));
+		json_array_append_new(dead,
+			json_integer((json_int_t)cell[i].dead));
 	}
-	return json_pack("{s:s, s:I, s:b, s:o, s:o, s:o}", "node-name", name,
-			 "size", (json_int_t)size, "exact", (int)exact,
-			 "data", data, "zero", zero,
-			 "compressed", compressed);
+	json_object_set_new(entry, "data", data);
+	json_object_set_new(entry, "zero", zero);
+	json_object_set_new(entry, "compressed", compressed);
+	json_object_set_new(entry, "dead", dead);
 }
 
-static json_t *x_node_map(struct qmp_context *ctx, json_t *args,
+static json_t *map_reply(const struct tree_map *map)
+{
+	json_t *images = json_array();
+
+	for (size_t i = 0; i < map->n; i++) {
+		const struct tree_image *image = &map->image[i];
+		json_t *entry = json_pack("{s:s, s:I}",
+			"node-name", image->node, "dead-bytes",
+			(json_int_t)image->sum.dead);
+
+		if (image->cell)
+			add_cells(entry, image->cell, map->cells);
+		json_array_append_new(images, entry);
+	}
+	return json_pack("{s:I, s:I, s:b, s:o}",
+			 "size", (json_int_t)map->size,
+			 "shown", (json_int_t)map->shown,
+			 "exact", (int)map->exact, "images", images);
+}
+
+static bool is_listed(const void *list, const char *name)
+{
+	json_t *entry;
+	size_t i;
+
+	json_array_foreach((const json_t *)list, i, entry)
+		if (!strcmp(json_string_value(entry), name))
+			return true;
+	return false;
+}
+
+static bool are_strings(const json_t *list)
+{
+	json_t *entry;
+	size_t i;
+
+	json_array_foreach(list, i, entry)
+		if (!json_is_string(entry))
+			return false;
+	return true;
+}
+
+static json_t *x_tree_map(struct qmp_context *ctx, json_t *args,
 			  struct err *err)
 {
-	const char *name = args_str(args, "node-name");
+	const json_t *nodes = json_object_get(args, "nodes");
 	int64_t n = args_int(args, "cells", 64);
-	struct map_cell *cells;
+	struct tree_map_options o = {
+		.node_name = args_str(args, "node-name"), .cells = (size_t)n,
+		.whole = args_bool(args, "whole", false),
+		.wants = nodes ? is_listed : NULL, .arg = nodes,
+	};
+	struct tree_map map;
 	json_t *reply = NULL;
-	uint64_t size;
-	bool exact;
 
 	if (n < 1 || n > CELLS_MAX) {
 		err_set(err, ERR_INVALID_PARAMETER, "Parameter 'cells' "
 			"expects a value from 1 to %d", CELLS_MAX);
 		return NULL;
 	}
-	cells = mem_alloc((size_t)n * sizeof(*cells));
-	if (!engine_node_map(ctx->engine, name, cells, (size_t)n, &size,
-			     &exact, err))
-		reply = map_reply(name, cells, (size_t)n, size, exact);
-	free(cells);
+	if (!are_strings(nodes)) {
+		err_set(err, ERR_INVALID_PARAMETER, "Invalid parameter type "
+			"for 'nodes', expected: array of strings");
+		return NULL;
+	}
+	if (!engine_tree_map(ctx->engine, &o, &map, err))
+		reply = map_reply(&map);
+	tree_map_release(&map);
 	return reply;
+}
+
+/* --- space --- */
+
+static json_t *space_entry(const struct space_info *space)
+{
+	json_t *nodes = json_array();
+
+	for (size_t i = 0; i < space->node_count; i++)
+		json_array_append_new(nodes, json_string(space->nodes[i]));
+	return json_pack("{s:o, s:I, s:I, s:o}", "path",
+			 qmp_text(space->mount), "free",
+			 (json_int_t)space->free, "size",
+			 (json_int_t)space->size, "nodes", nodes);
+}
+
+static json_t *x_query_space(struct qmp_context *ctx, json_t *args,
+			     struct err *err)
+{
+	struct space_info *spaces;
+	size_t n;
+	int rc = engine_query_space(ctx->engine, &spaces, &n);
+	json_t *list = rc ? NULL : json_array();
+
+	(void)args;
+	if (rc)
+		err_sys(err, rc, "No list of file systems");
+	for (size_t i = 0; list && i < n; i++)
+		json_array_append_new(list, space_entry(&spaces[i]));
+	space_info_free(spaces, n);
+	return list;
 }
 
 const struct qmp_command qmp_screen_commands[] = {
 	{ "x-blkmon-query-links", "", x_query_links, false },
-	{ "x-blkmon-node-map", "node-name:s,*cells:i", x_node_map, false },
+	{ "x-blkmon-query-space", "", x_query_space, false },
+	{ "x-blkmon-tree-map", "node-name:s,*cells:i,*whole:b,*nodes:a",
+	  x_tree_map, false },
 	{ .name = NULL }
 };

@@ -56,11 +56,38 @@ static void test_snapshot(void **state)
 	    "-c 'read -P 0 2M 6M' base > out; ! grep -q fail out");
 }
 
+static void write_piece(const char *device, uint64_t off, uint64_t len)
+{
+	void *data = mem_alloc(len);
+
+	memset(data, 0x11, len);
+	assert_int_equal(engine_write(engine, device, off, len, data, false,
+				      &err), 0);
+	free(data);
+}
+
+static bool is_wanted(const void *arg, const char *name)
+{
+	return !strcmp(arg, name);
+}
+
+static const struct tree_image *image_in(const struct tree_map *map,
+					 const char *node)
+{
+	for (size_t i = 0; i < map->n; i++)
+		if (!strcmp(map->image[i].node, node))
+			return &map->image[i];
+	fail_msg("no %s", node);
+	return NULL;
+}
+
+/* base: data 0-1M and 7-8M, zeroes 4-5M; sn1: data 0-512K. */
 static void test_map(void **state)
 {
-	struct map_cell cells[3];
-	uint64_t size;
-	bool exact;
+	struct tree_map_options o = { .node_name = "#block001", .cells = 2,
+				      .whole = true };
+	const struct tree_image *base;
+	struct tree_map map;
 
 	(void)state;
 	write_mib(0, 0x10);
@@ -69,23 +96,89 @@ static void test_map(void **state)
 	assert_int_equal(engine_zero(engine, "disk0", 4 * MIB, MIB, false,
 				     &err), 0);
 	free(snapshot("sn1"));
-	assert_int_equal(engine_node_map(engine, "#block001", cells, 2, &size,
-					 &exact, &err), 0);
-	assert_true(exact);
-	assert_int_equal(size, 8 * MIB);
-	assert_int_equal(cells[0].data, MIB);
-	assert_int_equal(cells[0].zero, 0);
-	assert_int_equal(cells[1].data, MIB);
-	assert_int_equal(cells[1].zero, MIB);
-	assert_int_equal(cells[1].compressed, 0);
-	/* The overlay holds nothing of what is below it. */
-	assert_int_equal(engine_node_map(engine, "#block002", cells, 3, &size,
-					 &exact, &err), 0);
-	assert_int_equal(cells[0].data + cells[1].data + cells[2].data, 0);
-	assert_int_equal(engine_node_map(engine, "nosuch", cells, 1, &size,
-					 &exact, &err), -1);
+	write_piece("disk0", 0, MIB / 2);
+	assert_int_equal(engine_tree_map(engine, &o, &map, &err), 0);
+	assert_true(map.exact);
+	assert_int_equal(map.size, 8 * MIB);
+	assert_int_equal(map.shown, 8 * MIB);
+	assert_int_equal(map.n, 2);
+	base = image_in(&map, "#block001");
+	assert_int_equal(base->cell[0].data, MIB);
+	assert_int_equal(base->cell[0].dead, MIB / 2);
+	assert_int_equal(base->cell[0].zero, 0);
+	assert_int_equal(base->cell[1].data, MIB);
+	assert_int_equal(base->cell[1].dead, 0);
+	assert_int_equal(base->cell[1].zero, MIB);
+	assert_int_equal(base->cell[1].compressed, 0);
+	assert_int_equal(base->sum.dead, MIB / 2);
+	/* The overlay holds nothing of what is below it, and is seen. */
+	assert_int_equal(image_in(&map, "#block002")->sum.data, MIB / 2);
+	assert_int_equal(image_in(&map, "#block002")->sum.dead, 0);
+	tree_map_release(&map);
+	/* 2 of 8 MiB have data: the rest is left out. */
+	o = (struct tree_map_options) { .node_name = "#block002", .cells = 4,
+					.wants = is_wanted,
+					.arg = "#block001" };
+	assert_int_equal(engine_tree_map(engine, &o, &map, &err), 0);
+	assert_int_equal(map.shown, 2 * MIB);
+	base = image_in(&map, "#block001");
+	for (int i = 0; i < 4; i++) {
+		assert_int_equal(base->cell[i].data, MIB / 2);
+		assert_int_equal(base->cell[i].dead, i ? 0 : MIB / 2);
+	}
+	assert_null(image_in(&map, "#block002")->cell);
+	tree_map_release(&map);
+	o.node_name = "nosuch";
+	assert_int_equal(engine_tree_map(engine, &o, &map, &err), -1);
 	assert_string_equal(err.text,
 		"Cannot find device='' nor node-name='nosuch'");
+	tree_map_release(&map);
+}
+
+/* Dead is what no disk sees: where two lie on one image, both have to hide it;
+ * one that is smaller hides what is beyond its end, with zeroes. */
+static void test_map_of_siblings(void **state)
+{
+	struct tree_map_options o = { .node_name = "#block001", .cells = 8 };
+	struct drive_options sib = { .id = "sib", .node.path = "sib",
+				     .node.format = "qcow2" };
+	const struct map_cell *cell;
+	struct tree_map map;
+
+	(void)state;
+	for (unsigned i = 0; i < 8; i++)
+		write_mib(i, 0x10);
+	free(snapshot("sn1"));
+	run("qemu-img create -q -u -f qcow2 -b base -F qcow2 sib 6M");
+	assert_int_equal(engine_add_drive(engine, &sib, &err), 0);
+	write_piece("sib", MIB, 2 * MIB);
+	write_piece("disk0", 2 * MIB, 2 * MIB);
+	write_piece("disk0", 7 * MIB, MIB);
+	assert_int_equal(engine_tree_map(engine, &o, &map, &err), 0);
+	assert_int_equal(map.n, 3);
+	assert_int_equal(map.shown, 8 * MIB);
+	cell = image_in(&map, "#block001")->cell;
+	for (unsigned i = 0; i < 8; i++) {
+		assert_int_equal(cell[i].data, MIB);
+		assert_int_equal(cell[i].dead, i == 2 || i == 7 ? MIB : 0);
+	}
+	assert_int_equal(image_in(&map, "#block001")->sum.dead, 2 * MIB);
+	tree_map_release(&map);
+}
+
+static void test_space(void **state)
+{
+	struct space_info *space;
+	size_t n;
+
+	(void)state;
+	assert_int_equal(engine_query_space(engine, &space, &n), 0);
+	assert_int_equal(n, 1);
+	assert_int_equal(space[0].node_count, 1);
+	assert_string_equal(space[0].nodes[0], "#block001");
+	assert_true(space[0].mount[0] == '/');
+	assert_true(space[0].free && space[0].free <= space[0].size);
+	space_info_free(space, n);
 }
 
 static void test_snapshot_elsewhere(void **state)
@@ -449,6 +542,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, enter, leave)
 		TEST(test_map),
+		TEST(test_map_of_siblings),
+		TEST(test_space),
 		TEST(test_snapshot),
 		TEST(test_snapshot_elsewhere),
 		TEST(test_snapshot_refused),

@@ -1,0 +1,48 @@
+/* file_system.c - what a file lies on; see file.h. */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+
+#include "engine/file/file.h"
+
+/* Cuts @path, which is absolute, down to the highest folder of @dev. */
+static void file_system_climb(char *path, dev_t dev)
+{
+	struct stat st;
+
+	while (path[1]) {
+		char *slash = strrchr(path, '/'), was;
+
+		/* The root keeps its slash. */
+		if (slash == path)
+			slash++;
+		was = *slash;
+		*slash = '\0';
+		if (!stat(path, &st) && st.st_dev == dev)
+			continue;
+		*slash = was;
+		return;
+	}
+}
+
+int file_system_find(struct file_system *out, const char *path)
+{
+	struct statvfs fs;
+	struct stat st;
+
+	*out = (struct file_system) { 0 };
+	if (stat(path, &st) || statvfs(path, &fs))
+		return -errno;
+	if (S_ISBLK(st.st_mode))
+		return -ENODEV;
+	out->mount = realpath(path, NULL);
+	if (!out->mount)
+		return -errno;
+	out->dev = st.st_dev;
+	out->free = (uint64_t)fs.f_bavail * fs.f_frsize;
+	out->size = (uint64_t)fs.f_blocks * fs.f_frsize;
+	file_system_climb(out->mount, st.st_dev);
+	return 0;
+}
