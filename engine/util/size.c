@@ -128,22 +128,33 @@ char *size_format(uint64_t bytes, char *buf, size_t len)
 	return buf;
 }
 
-char *size_short(uint64_t bytes, char *buf, size_t len)
+static char *size_digits(uint64_t bytes, bool brief, char *buf, size_t len)
 {
 	double v = (double)bytes;
 	unsigned u = 0;
+	int digits;
 
 	/* What would round up to 1000 is written in the next unit. */
 	while (v >= 999.5 && u < sizeof(units) - 2) {
 		v /= 1024;
 		u++;
 	}
+	digits = brief ? v < 9.95 : v < 9.995 ? 2 : v < 99.95;
 	if (u == 0)
 		snprintf(buf, len, "%.0f", v);
 	else
-		snprintf(buf, len, "%.*f%c", v < 9.995 ? 2 : v < 99.95 ? 1 : 0,
-			 v, units[u]);
+		snprintf(buf, len, "%.*f%c", digits, v, units[u]);
 	return buf;
+}
+
+char *size_short(uint64_t bytes, char *buf, size_t len)
+{
+	return size_digits(bytes, false, buf, len);
+}
+
+char *size_brief(uint64_t bytes, char *buf, size_t len)
+{
+	return size_digits(bytes, true, buf, len);
 }
 
 char *seconds_short(uint64_t seconds, char *buf, size_t len)

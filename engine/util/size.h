@@ -22,6 +22,8 @@ char *size_format(uint64_t bytes, char *buf, size_t len);
 
 /* "16.3M", "0", "1.50T": at most 5 columns; 1024s. @buf needs 8 bytes. */
 char *size_short(uint64_t bytes, char *buf, size_t len);
+/* "16M", "1.5T": at most 4 columns. */
+char *size_brief(uint64_t bytes, char *buf, size_t len);
 /* "0:05", "12:30", "3:07:20", "4d 7h". @buf needs 16 bytes. */
 char *seconds_short(uint64_t seconds, char *buf, size_t len);
 /* "0.19 s", "31.2 s", and from a minute on "1:05". @buf needs 16 bytes. */

@@ -170,6 +170,13 @@ struct client *client_new(struct console *console, struct channel *watch)
 	return c;
 }
 
+static void map_free(struct map *map)
+{
+	free(map->node);
+	free(map->cells);
+	free(map);
+}
+
 static void free_all(struct client *c)
 {
 	struct line *line = c->queue, *next;
@@ -183,10 +190,8 @@ static void free_all(struct client *c)
 		next_out = out->next;
 		free(out);
 	}
-	for (size_t i = 0; i < c->map_count; i++) {
-		free(c->maps[i]->node);
-		free(c->maps[i]);
-	}
+	for (size_t i = 0; i < c->map_count; i++)
+		map_free(c->maps[i]);
 	free(c->maps);
 	view_jobs_release(&c->jobs);
 	shape_put(c->shape);
@@ -357,18 +362,27 @@ void client_dismiss(struct client *c)
 
 /* --- maps --- */
 
+/* Behind the one that was found last: neighbours are asked for in a row. */
 static struct map *find_map(struct client *c, const char *node)
 {
-	for (size_t i = 0; i < c->map_count; i++)
-		if (!strcmp(c->maps[i]->node, node))
-			return c->maps[i];
+	for (size_t i = 1; i <= c->map_count; i++) {
+		size_t at = (c->map_found + i) % c->map_count;
+
+		if (strcmp(c->maps[at]->node, node))
+			continue;
+		c->map_found = at;
+		return c->maps[at];
+	}
 	return NULL;
 }
 
-static struct map *add_map(struct client *c, const char *node)
+struct map *client_map_of(struct client *c, const char *node)
 {
-	struct map *map = mem_alloc(sizeof(*map));
+	struct map *map = find_map(c, node);
 
+	if (map)
+		return map;
+	map = mem_alloc(sizeof(*map));
 	map->node = mem_dup(node);
 	map->stale = true;
 	c->maps = mem_grow(c->maps, c->map_count + 1, sizeof(*c->maps));
@@ -379,23 +393,22 @@ static struct map *add_map(struct client *c, const char *node)
 /* What has gone from view is forgotten, when it is much. */
 static void trim_maps(struct client *c)
 {
-	size_t kept = 0;
+	size_t kept = 0, drawn = 0;
 
-	if (c->map_count < 256)
+	for (size_t i = 0; i < c->map_count; i++)
+		drawn += c->maps[i]->cells != NULL;
+	if (drawn < 256 && c->map_count < 8192)
 		return;
-	for (size_t i = 0; i < c->map_count; i++) {
-		if (c->maps[i]->wanted) {
+	for (size_t i = 0; i < c->map_count; i++)
+		if (c->maps[i]->wanted)
 			c->maps[kept++] = c->maps[i];
-			continue;
-		}
-		free(c->maps[i]->node);
-		free(c->maps[i]);
-	}
+		else
+			map_free(c->maps[i]);
 	c->map_count = kept;
 }
 
 void client_show(struct client *c, const char *const *nodes, size_t n,
-		 unsigned cells)
+		 unsigned cells, bool whole)
 {
 	bool news = false;
 	struct map *map;
@@ -406,32 +419,34 @@ void client_show(struct client *c, const char *const *nodes, size_t n,
 	for (size_t i = 0; i < c->map_count; i++)
 		c->maps[i]->wanted = false;
 	for (size_t i = 0; i < n; i++) {
-		map = find_map(c, nodes[i]);
-		if (!map)
-			map = add_map(c, nodes[i]);
+		map = client_map_of(c, nodes[i]);
 		map->wanted = true;
-		map->stale |= map->tried != cells;
+		map->stale |= map->tried != cells || map->whole != whole;
 		news |= map->stale;
 	}
 	trim_maps(c);
 	c->cells = cells ? cells : 1;
+	c->whole = whole;
 	if (news)
 		client_ask(c, false);
 	lock_drop(&c->lock);
 }
 
 unsigned client_map(struct client *c, const char *node,
-		    struct strip_cell *cells, uint64_t *size)
+		    struct strip_cell *cells, struct map_sum *sum)
 {
 	struct map *map;
 	unsigned n = 0;
 
+	*sum = (struct map_sum) { 0 };
 	lock_take(&c->lock);
 	map = find_map(c, node);
-	if (map && map->n) {
+	if (map)
+		*sum = map->sum;
+	if (map && cells) {
 		n = map->n;
-		*size = map->size;
-		memcpy(cells, map->cells, n * sizeof(*cells));
+		if (n)
+			memcpy(cells, map->cells, n * sizeof(*cells));
 	}
 	lock_drop(&c->lock);
 	return n;

@@ -22,6 +22,7 @@
 #include "ui/view/view_use.h"
 
 struct client;
+struct map_sum;
 
 /* A line for the log, from the runner. */
 struct client_line {
@@ -68,12 +69,18 @@ void client_ask_history(struct client *c);
 json_t *client_history(struct client *c);
 void client_dismiss(struct client *c);
 /* These images are visible and have strips of @cells cells (at most
- * STRIP_CELLS). */
+ * STRIP_CELLS); of the whole disk, or without what nobody has data in. */
 void client_show(struct client *c, const char *const *nodes, size_t n,
-		 unsigned cells);
-/* The map of an image: how many cells were put into @cells (0: not known),
- * and the size of the disk that they are parts of. */
+		 unsigned cells, bool whole);
+/* What is known of an image's map beside its cells. */
+struct map_sum {
+	uint64_t size, shown;	/* of the disk, and of that in the cells */
+	uint64_t dead;		/* bytes */
+	bool known;		/* else all 0 */
+};
+/* The map of an image: how many cells were put into @cells (NULL: none are
+ * wanted; 0: not known). */
 unsigned client_map(struct client *c, const char *node,
-		    struct strip_cell *cells, uint64_t *size);
+		    struct strip_cell *cells, struct map_sum *sum);
 
 #endif

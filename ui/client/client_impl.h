@@ -9,18 +9,20 @@
 
 #include "engine/util/thread.h"
 #include "src/console/console.h"
+#include "ui/client/client.h"
 #include "ui/draw/strip.h"
 #include "ui/view/view.h"
 #include "ui/view/view_use.h"
 
 struct map {
 	char *node;
-	uint64_t size;
+	struct map_sum sum;
 	unsigned n;		/* cells that are filled */
 	unsigned tried;		/* cells that were asked for last */
+	bool whole;		/* and so was the axis */
 	bool wanted;		/* visible now */
 	bool stale;
-	struct strip_cell cells[STRIP_CELLS];
+	struct strip_cell *cells;	/* NULL: none yet */
 };
 
 struct line {
@@ -47,8 +49,9 @@ struct client {
 	struct view_jobs jobs;
 	struct view_uses uses;
 	struct map **maps;
-	size_t map_count;
+	size_t map_count, map_found;
 	unsigned cells;			/* of a strip, as wanted */
+	bool whole;			/* the same: nothing is left out */
 	bool reshape;			/* ask for all again */
 	bool history_wanted;
 	json_t *history;		/* the reply to that, or NULL */
@@ -61,6 +64,10 @@ static inline void client_tell(struct client *c)
 	eventfd_write(c->fd, 1);
 }
 
+/* The map of that image, made if there is none. Lock held. */
+struct map *client_map_of(struct client *c, const char *node);
 void client_watcher(void *client);		/* the thread */
+/* Asks for the maps that are wanted and not known, or for all of them anew. */
+void client_watch_maps(struct client *c, bool all);
 
 #endif

@@ -29,8 +29,11 @@ struct due {
 
 struct watcher {
 	struct client *c;
-	bool has_jobs, has_links, has_maps, has_uses; /* x-blkmon commands */
+	/* x-blkmon commands */
+	bool has_jobs, has_links, has_maps, has_uses, has_space,
+	     has_latency;
 	bool knows;		/* which of those there are */
+	json_t *latency;	/* of the last look; NULL none */
 	bool exports;		/* there are some */
 	bool written;		/* to drives, through those, of late */
 	struct shape *shape;
@@ -69,7 +72,9 @@ static void learn_commands(struct watcher *w)
 
 		w->has_jobs |= !strcmp(name, "x-blkmon-query-jobs");
 		w->has_links |= !strcmp(name, "x-blkmon-query-links");
-		w->has_maps |= !strcmp(name, "x-blkmon-node-map");
+		w->has_maps |= !strcmp(name, "x-blkmon-tree-map");
+		w->has_latency |= !strcmp(name, "x-blkmon-query-latency");
+		w->has_space |= !strcmp(name, "x-blkmon-query-space");
 		w->has_uses |= !strcmp(name, "x-blkmon-query-exports");
 	}
 	json_decref(list);
@@ -121,9 +126,16 @@ static void look_at_shape(struct watcher *w)
 				? watcher_ask(w, "x-blkmon-query-links", NULL)
 				: NULL;
 	json_t *status = watcher_ask(w, "query-status", NULL);
+	json_t *spaces = w->has_space
+		? watcher_ask(w, "x-blkmon-query-space", NULL) : NULL;
 
-	if (nodes && blocks && (links || !w->has_links))
-		show_shape(w, shape_new(blocks, nodes, links), status);
+	if (nodes && blocks && (links || !w->has_links)) {
+		struct shape *shape = shape_new(blocks, nodes, links);
+
+		shape_add_spaces(shape, spaces);
+		show_shape(w, shape, status);
+	}
+	json_decref(spaces);
 	json_decref(nodes);
 	json_decref(blocks);
 	json_decref(links);
@@ -144,7 +156,7 @@ static bool anything_written(const struct view_uses *uses)
 static void look_at_uses(struct watcher *w)
 {
 	uint64_t began = clock_ns();
-	json_t *exports, *stats = NULL;
+	json_t *exports, *stats = NULL, *latency = NULL;
 	struct view_uses uses;
 
 	if (!w->has_uses)
@@ -153,13 +165,19 @@ static void look_at_uses(struct watcher *w)
 	w->exports = exports ? json_array_size(exports) : w->exports;
 	if (w->exports)
 		stats = watcher_ask(w, "query-blockstats", NULL);
+	if (w->exports && w->has_latency)
+		latency = watcher_ask(w, "x-blkmon-query-latency", NULL);
 	if (exports && (stats || !w->exports)) {
 		lock_take(&w->c->lock);
 		view_uses_make(&uses, &w->c->uses, exports, stats, clock_ns());
+		if (w->latency)
+			view_uses_latency(&uses, w->latency, latency);
 		w->c->uses = uses;
 		w->written = anything_written(&uses);
 		lock_drop(&w->c->lock);
 	}
+	json_decref(w->latency);
+	w->latency = latency;
 	json_decref(exports);
 	json_decref(stats);
 	set_due(&w->uses, began, USES_EVERY);
@@ -243,86 +261,12 @@ static bool jobs_live(struct watcher *w, bool *moves)
 	return lives;
 }
 
-/* --- maps --- */
-
-static void watcher_fill(struct strip_cell *cells, unsigned n,
-			 const json_t *reply)
-{
-	const json_t *data = json_object_get(reply, "data");
-	const json_t *zero = json_object_get(reply, "zero");
-	const json_t *compressed = json_object_get(reply, "compressed");
-
-	for (unsigned i = 0; i < n; i++)
-		cells[i] = (struct strip_cell) {
-			.data = (uint64_t)json_integer_value(
-				json_array_get(data, i)),
-			.zero = (uint64_t)json_integer_value(
-				json_array_get(zero, i)),
-			.compressed = (uint64_t)json_integer_value(
-				json_array_get(compressed, i)),
-		};
-}
-
-/* The image may have gone, or the map can't be read: then there is none. */
-static void look_at_map(struct watcher *w, const char *node, unsigned cells)
-{
-	json_t *reply =
-		w->has_maps && *node
-			? watcher_try(w, "x-blkmon-node-map",
-				      json_pack("{s:s, s:i}", "node-name", node,
-						"cells", (int)cells))
-			: NULL;
-
-	lock_take(&w->c->lock);
-	for (size_t i = 0; i < w->c->map_count; i++) {
-		struct map *map = w->c->maps[i];
-
-		if (strcmp(map->node, node))
-			continue;
-		map->tried = cells;
-		map->stale = false;
-		map->n = reply ? cells : 0;
-		map->size = field_u64(reply, "size");
-		watcher_fill(map->cells, map->n, reply);
-	}
-	lock_drop(&w->c->lock);
-	json_decref(reply);
-}
-
-struct wish {
-	char **nodes;
-	size_t n;
-	unsigned cells;
-};
-
-static struct wish visible_maps(struct watcher *w, bool all)
-{
-	struct wish wish = { 0 };
-
-	lock_take(&w->c->lock);
-	wish.nodes = mem_alloc((w->c->map_count + 1) * sizeof(*wish.nodes));
-	wish.cells = w->c->cells;
-	for (size_t i = 0; i < w->c->map_count; i++) {
-		struct map *map = w->c->maps[i];
-
-		map->stale |= all;
-		if (map->wanted && map->stale)
-			wish.nodes[wish.n++] = mem_dup(map->node);
-	}
-	lock_drop(&w->c->lock);
-	return wish;
-}
-
 static void look_at_maps(struct watcher *w, bool all)
 {
 	uint64_t began = clock_ns();
-	struct wish wish = visible_maps(w, all);
 
-	for (size_t i = 0; i < wish.n; i++) {
-		look_at_map(w, wish.nodes[i], wish.cells);
-		free(wish.nodes[i]);
-	}
-	free(wish.nodes);
+	if (w->has_maps)
+		client_watch_maps(w->c, all);
 	if (all)
 		set_due(&w->maps, began, MAPS_EVERY);
 }
@@ -440,5 +384,6 @@ void client_watcher(void *client)
 		client_tell(w.c);
 		lock_drop(&w.c->lock);
 	}
+	json_decref(w.latency);
 	shape_put(w.shape);
 }

@@ -203,6 +203,23 @@ static void fill_up(const struct name_words *w, uint64_t *kept,
 	}
 }
 
+/* Without the end that all have; the caller's. */
+static char *name_stem(const char *name, struct name_cut cut)
+{
+	size_t end = cut.same_end ? strlen(name_end(name)) : 0;
+
+	return mem_printf("%.*s", (int)(strlen(name) - end), name);
+}
+
+unsigned names_columns(const char *name, struct name_cut cut)
+{
+	char *stem = name_stem(name, cut);
+	unsigned columns = text_columns(stem);
+
+	free(stem);
+	return columns;
+}
+
 void names_fit(struct str *out, const char *name, struct name_cut cut,
 	       unsigned columns, bool ascii)
 {
@@ -210,13 +227,12 @@ void names_fit(struct str *out, const char *name, struct name_cut cut,
 	struct name_words w;
 	char *stem;
 
-	if (text_columns(name) <= columns) {
-		str_add(out, name);
+	stem = name_stem(name, cut);
+	if (text_columns(stem) <= columns) {
+		str_add(out, stem);
+		free(stem);
 		return;
 	}
-	stem = mem_dup(name);
-	if (cut.same_end)
-		stem[strlen(name) - strlen(name_end(name))] = '\0';
 	names_split(&w, stem);
 	fill_up(&w, &cut.words, columns);
 	/* One long word is nothing to choose from. */

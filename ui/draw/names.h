@@ -18,12 +18,14 @@
 /* What of a name tells it from others; { 0 } where there are none. */
 struct name_cut {
 	uint64_t words;		/* a bit each; the last is for all behind */
-	bool same_end;		/* all end alike: ".qcow2" may go first */
+	bool same_end;		/* all end alike: ".qcow2" goes always */
 };
 
 /* Finds it out for @n names, each safe to show. */
 void names_tell_apart(const char *const *names, struct name_cut *cuts,
 		      size_t n);
+/* How many columns @name takes uncut. */
+unsigned names_columns(const char *name, struct name_cut cut);
 /* Adds @name, cut to @columns. */
 void names_fit(struct str *out, const char *name, struct name_cut cut,
 	       unsigned columns, bool ascii);

@@ -27,6 +27,10 @@ const char *strip_glyph(const struct strip_cell *cell, uint64_t len,
 		*style = STYLE_ZERO;
 		return level > 4 ? "0" : "o";
 	}
+	if (cell->dead >= data) {
+		*style = STYLE_DEAD;
+		return ascii ? "x" : "░";
+	}
 	if (cell->data >= cell->compressed) {
 		*style = cell->zero ? STYLE_DATA_ZERO : STYLE_DATA;
 		return theme_level(eighths(data, len), ascii);
@@ -47,6 +51,7 @@ struct strip_cell strip_scaled(const struct strip_cell *from, unsigned n,
 {
 	struct strip_cell cell = { 0 };
 	unsigned at, end;
+	bool alive = false;
 
 	if (!n || !to)
 		return cell;
@@ -57,6 +62,8 @@ struct strip_cell strip_scaled(const struct strip_cell *from, unsigned n,
 		cell.zero = strip_most(cell.zero, from[at].zero);
 		cell.compressed = strip_most(cell.compressed,
 					     from[at].compressed);
+		alive |= from[at].data + from[at].compressed > from[at].dead;
 	} while (++at < end);
+	cell.dead = alive ? 0 : cell.data + cell.compressed;
 	return cell;
 }

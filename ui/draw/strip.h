@@ -3,7 +3,8 @@
  * A cell stands for an equal part of the virtual disk and shows how much of it
  * this layer holds, in eighths: data a filled level, zeroes "0", compressed a
  * shade ("z" in ASCII). Any byte that is held shows, and no zeroes hide data:
- * where both are, the level is that of the data.
+ * where both are, the level is that of the data. Where no disk sees any of the
+ * data that is held, it is a light shade ("x").
  */
 #ifndef BLKMON_UI_STRIP_H
 #define BLKMON_UI_STRIP_H
@@ -17,6 +18,7 @@
 
 struct strip_cell {
 	uint64_t data, zero, compressed;	/* bytes held */
+	uint64_t dead;				/* of data and compressed */
 };
 
 /* The glyph for a part of @len bytes and how it is drawn. */

@@ -169,6 +169,26 @@ char *text_size(uint64_t bytes, char *buf, size_t len)
 	return size_short(bytes, buf, len);
 }
 
+char *text_size_short(uint64_t bytes, char *buf, size_t len)
+{
+	return size_brief(bytes, buf, len);
+}
+
+char *text_age(uint64_t seconds, char *buf, size_t len)
+{
+	const unsigned long long m = seconds / 60, h = m / 60, d = h / 24;
+
+	if (!m)
+		snprintf(buf, len, "%us", (unsigned)seconds);
+	else if (m < 100)
+		snprintf(buf, len, "%llum", m);
+	else if (h < 48)
+		snprintf(buf, len, "%lluh", h);
+	else
+		snprintf(buf, len, "%llud", d);
+	return buf;
+}
+
 char *text_seconds(uint64_t seconds, char *buf, size_t len)
 {
 	return seconds_short(seconds, buf, len);

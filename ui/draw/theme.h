@@ -13,6 +13,8 @@ enum style {
 	STYLE_DIM,		/* what is not looked at first */
 	STYLE_STRONG,
 	STYLE_BAR_TITLE,	/* the first line of the screen */
+	STYLE_TITLE_WARN,	/* in it */
+	STYLE_TITLE_BAD,
 	STYLE_RULE,		/* heads of panes */
 	STYLE_RULE_FOCUS,
 	STYLE_DRIVE,
@@ -22,6 +24,7 @@ enum style {
 	STYLE_DATA_ZERO,	/* data, and zeroes where it is not */
 	STYLE_ZERO,
 	STYLE_COMPRESSED,
+	STYLE_DEAD,		/* data that nobody sees any more */
 	STYLE_HOLE,
 	STYLE_PROGRESS,
 	STYLE_PROGRESS_REST,

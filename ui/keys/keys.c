@@ -32,8 +32,8 @@ const struct key_row key_rows[] = {
 	  "Details", IN_CHAINS,
 	  "all that is known of the selected image, as info block -v" },
 	{ ACTION_COPY, { 'y' }, IN_PANES, "y", NULL, 0,
-	  "copy the path of the image, the name of the job or the last line "
-	  "of the log to the clipboard of the terminal, if it has one" },
+	  "copy the path of the image, the line that starts such a job, or "
+	  "the last line of the log to the clipboard of the terminal" },
 	{ ACTION_NEXT_PANE, { KEY_TAB }, IN_PANES, "Tab", "Next pane",
 	  IN_PANES, "go to the next pane; so does a click of the mouse" },
 	{ ACTION_PREVIOUS_PANE, { KEY_BACKTAB }, IN_PANES | IN_PROMPT,
@@ -55,11 +55,21 @@ const struct key_row key_rows[] = {
 	  "a page up; in the log, stop following" },
 	{ ACTION_PAGE_DOWN, { KEY_PGDN }, IN_PANES | IN_PROMPT, "PgDn", NULL,
 	  0, "a page down" },
-	{ ACTION_SEARCH, { '/' }, IN_PANES, "/", "Search", IN_CHAINS | IN_LOG,
-	  "search in images or log while you type" },
+	{ ACTION_SEARCH, { '/' }, IN_PANES, "/", "Find", IN_CHAINS | IN_LOG,
+	  "narrow the tree to what matches, and what that lies on; Esc shows "
+	  "all again. In the log, search while you type" },
 	{ ACTION_AGAIN, { 'n' }, IN_PANES, "n", NULL, 0, "the next match" },
 	{ ACTION_BACK, { 'N' }, IN_PANES, "N", NULL, 0,
 	  "the match before" },
+	{ ACTION_FOLD, { ' ' }, IN_CHAINS, "Space", "Fold", IN_CHAINS,
+	  "open the fold, or fold the run of quiet layers here; where rows are "
+	  "short, runs fold by themselves" },
+	{ ACTION_SORT, { 'o' }, IN_CHAINS, "o", "Sort", IN_CHAINS,
+	  "sort the images by what they take, by what of that is dead, by age, "
+	  "or as a tree" },
+	{ ACTION_MAP, { 'm' }, IN_CHAINS, "m", "Map", IN_CHAINS,
+	  "maps of the whole disk, or only of what somebody in the chain "
+	  "holds" },
 	{ ACTION_FILTER, { 'f' }, IN_PANES, "f", "Filter", IN_LOG,
 	  "log: all lines, events only, console only" },
 	{ ACTION_FOLLOW, { 'F' }, IN_PANES, "F", "Follow", IN_LOG,

@@ -53,8 +53,9 @@ static void time_text(const struct sheet *s, uint64_t wall_us, char *buf,
 
 static unsigned text_width_of_log(const struct sheet *s)
 {
-	return s->canvas.w > TIME_COLUMNS + 4 ?
-		s->canvas.w - TIME_COLUMNS - 2 : 1;
+	unsigned w = s->layout.pane[PANE_LOG].w;
+
+	return w > TIME_COLUMNS + 4 ? w - TIME_COLUMNS - 2 : 1;
 }
 
 /* Draws the rows of a line whose last is at @y; those above @top are left
@@ -63,6 +64,7 @@ static void logpane_draw_line(struct sheet *s, const struct log_line *line,
 			      const char *text, int y, int top)
 {
 	unsigned width = text_width_of_log(s);
+	unsigned x = s->layout.pane[PANE_LOG].x + 1;
 	char when[16];
 
 	for (bool first = true; *text || first; first = false, y++) {
@@ -73,13 +75,13 @@ static void logpane_draw_line(struct sheet *s, const struct log_line *line,
 			if (first) {
 				time_text(s, line->wall_us, when,
 					  sizeof(when));
-				canvas_put(&s->canvas, 1, (unsigned)y, 8,
+				canvas_put(&s->canvas, x, (unsigned)y, 8,
 					   STYLE_DIM, when);
 			}
-			canvas_put(&s->canvas, TIME_COLUMNS + 1, (unsigned)y,
+			canvas_put(&s->canvas, x + TIME_COLUMNS, (unsigned)y,
 				   width, line_style(line->kind), row);
 			if (s->search && s->search_pane == PANE_LOG)
-				canvas_mark(&s->canvas, TIME_COLUMNS + 1,
+				canvas_mark(&s->canvas, x + TIME_COLUMNS,
 					    (unsigned)y, row, s->search);
 		}
 		free(row);

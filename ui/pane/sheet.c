@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "ui/pane/rows.h"
 #include "ui/pane/sheet.h"
 
 #include <stdarg.h>
@@ -26,6 +27,7 @@ void sheet_release(struct sheet *s)
 	view_jobs_release(&s->jobs);
 	log_release(&s->log);
 	canvas_release(&s->canvas);
+	rows_release(s);
 	free(s->chains.node);
 	free(s->chains.drive);
 	free(s->search);

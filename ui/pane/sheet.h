@@ -22,22 +22,40 @@
 #define SHEET_COLUMNS 60	/* what it needs at least */
 #define SHEET_ROWS 16
 
+#define CHAINS_HEAD 2u		/* rows: title and names of the columns */
+
 struct area {
-	unsigned y, h;		/* full width; h 0: not shown */
+	unsigned y, h;		/* h 0: not shown */
+	unsigned x, w;
 };
 
 struct layout {
 	bool too_small;
 	struct area pane[PANE_COUNT];	/* with their heads */
-	struct area tour, hints;
+	struct area guests, details, tour, hints;
+};
+
+enum chain_sort { SORT_TREE, SORT_DISK, SORT_DEAD, SORT_AGE, SORT_COUNT };
+
+/* Images [image, image + count): one, or those of a fold. */
+struct chain_row {
+	size_t image, count;
 };
 
 struct chains_pane {
 	char *node;		/* selected image, by name; NULL none yet */
 	char *drive;		/* whose active layer that is; or NULL */
-	size_t selected;	/* where it was last */
+	size_t image;		/* its place in the shape, or of the first
+				 * image of the fold that is selected */
+	bool on_fold;
+	struct chain_row *rows;	/* rows.h */
+	size_t row_count;
+	size_t selected;	/* a row */
 	size_t first;		/* first visible row */
-	unsigned strip_x, strip_w;	/* as drawn */
+	char *filter;		/* only what matches is shown; NULL: all */
+	enum chain_sort sort;
+	json_t *folds;		/* by node: true: open, false: folded */
+	bool whole;		/* maps leave nothing of the disk out */
 };
 
 struct jobs_pane {
@@ -108,9 +126,14 @@ size_t sheet_scroll(size_t first, size_t selected, size_t n,
 
 /* layout.c */
 void layout_make(struct sheet *s);
+/* Is there a pane of jobs? If not, the tree says how far they are. */
+bool layout_has_jobs(const struct sheet *s);
 /* The columns of a note beside @title. */
-unsigned layout_note_room(const struct sheet *s, const char *title);
-/* The head of a pane; @note stands at its right end. */
+unsigned layout_note_room(const struct area *area, const char *title);
+/* The head of an area; @note stands at its right end. */
+void layout_rule(struct sheet *s, const struct area *area, bool focus,
+		 const char *title, const char *note);
+/* The same of a pane. */
 void layout_head(struct sheet *s, enum pane pane, const char *title,
 		 const char *note);
 
@@ -120,19 +143,44 @@ void chains_draw(struct sheet *s);
 void chains_update(struct sheet *s, const struct shape *before);
 bool chains_act(struct sheet *s, enum action action);
 void chains_click(struct sheet *s, unsigned row);
-void chains_search(struct sheet *s, const char *text, int step, bool here);
+/* Narrows the tree to what matches; "" or NULL: shows all again. */
+void chains_filter(struct sheet *s, const char *text);
+/* To the next match, round the list. */
+void chains_search(struct sheet *s, const char *text, int step);
+bool chains_matches(const struct view_image *v, const char *text);
+/* NULL: there is none, or a fold is selected. */
 const struct view_image *chains_selected(const struct sheet *s);
-/* What is to be known of an image, in words: "active layer of disk0, ...". */
+/* Rows of images in the pane, as laid out. */
+unsigned chains_rows(const struct sheet *s);
+/* Seconds since the file was written; false: not known. */
+bool chains_age(const struct sheet *s, const struct view_image *v,
+		uint64_t *age);
+
+/* marks.c - what is to be known of an image. */
+/* In words: "active layer of disk0, ...". */
 void chains_words(const struct sheet *s, const struct view_image *v,
 		  struct str *out);
+/* The living job that works on it; NULL none. */
+const struct view_job *chains_job(const struct sheet *s,
+				  const struct view_image *v);
+/* As letters from column @x on, at most @max. */
+void chains_draw_marks(struct sheet *s, const struct view_image *v,
+		       unsigned x, unsigned y, unsigned max);
 
 /* pane_jobs.c */
 void jobs_draw(struct sheet *s);
+unsigned jobs_rows(const struct sheet *s);	/* without the head */
 bool jobs_act(struct sheet *s, enum action action);
 void jobs_click(struct sheet *s, unsigned row);
 const struct view_job *jobs_selected(const struct sheet *s);
 const struct view_job *jobs_find(const struct sheet *s, const char *id);
 size_t jobs_living(const struct sheet *s);
+
+/* pane_guests.c */
+void guests_draw(struct sheet *s);
+
+/* details.c: of the selected image, in layout.details. */
+void details_draw(struct sheet *s);
 
 /* pane_log.c */
 void log_draw(struct sheet *s);

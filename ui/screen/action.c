@@ -2,6 +2,7 @@
 /* What keys do. */
 #include <stdlib.h>
 
+#include "engine/util/mem.h"
 #include "ui/draw/text.h"
 #include "ui/screen/compose.h"
 #include "ui/screen/screen_impl.h"
@@ -15,7 +16,7 @@ static void search_again(struct sheet *s, int step)
 	else if (s->search_pane == PANE_LOG)
 		log_search(s, s->search, step, false);
 	else
-		chains_search(s, s->search, step, false);
+		chains_search(s, s->search, step);
 }
 
 static void start_search(struct sheet *s)
@@ -41,7 +42,10 @@ static void next_pane(struct sheet *s, int step)
 
 	if (s->focus == PANE_PROMPT)
 		at = (int)s->back;
-	sheet_focus(s, (enum pane)((at + PANE_COUNT) % PANE_COUNT));
+	at = (at + PANE_COUNT) % PANE_COUNT;
+	if (at == PANE_JOBS && !layout_has_jobs(s))
+		at = (at + step + PANE_COUNT) % PANE_COUNT;
+	sheet_focus(s, (enum pane)at);
 }
 
 static void show_details(struct sheet *s)
@@ -58,23 +62,23 @@ static void show_details(struct sheet *s)
 		overlay_details(s, v);
 }
 
-/* What the row of the focus is called, or says. */
-static const char *row_text(const struct sheet *s)
+/* The path of an image, a line that starts such a job, a line of the log; the
+ * caller's, NULL: there is none. */
+static char *row_text(const struct sheet *s)
 {
 	const struct view_image *v = chains_selected(s);
 	const struct view_job *job = jobs_selected(s);
 
 	if (s->focus == PANE_LOG)
-		return log_last(s);
+		return mem_dup(log_last(s));
 	if (s->focus == PANE_JOBS)
-		return job ? job->id : NULL;
-	return v ? v->file : NULL;
+		return job ? compose_again(s, job) : NULL;
+	return v ? mem_dup(v->file) : NULL;
 }
 
 static void copy_row(struct sheet *s)
 {
-	const char *text = row_text(s);
-	char *safe;
+	char *text = row_text(s), *safe;
 
 	if (!text) {
 		sheet_message(s, "nothing to copy");
@@ -84,6 +88,7 @@ static void copy_row(struct sheet *s)
 	safe = text_safe(text);
 	sheet_message(s, "to the terminal's clipboard: %s", safe);
 	free(safe);
+	free(text);
 }
 
 static void interrupt(struct sheet *s)

@@ -1,51 +1,131 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include "ui/screen/bars.h"
 
+#include <string.h>
+
 #include "ui/draw/text.h"
 #include "ui/prompt/prompt.h"
 
 /* --- the first line --- */
+
+#define SPACE_LEAST (1ull << 30)
 
 static const char *plural(size_t n)
 {
 	return n == 1 ? "" : "s";
 }
 
+/* "2 jobs, some READY  30.1M/s" */
 static void job_summary(const struct sheet *s, struct str *out)
 {
 	size_t n = jobs_living(s), ready = 0;
+	uint64_t rate = 0;
+	char buf[16];
 
-	for (size_t i = 0; i < s->jobs.n; i++)
-		ready += s->jobs.list[i].end == JOB_LIVES &&
-			s->jobs.list[i].ready;
+	for (size_t i = 0; i < s->jobs.n; i++) {
+		const struct view_job *job = &s->jobs.list[i];
+
+		if (job->end != JOB_LIVES)
+			continue;
+		ready += job->ready;
+		if (view_job_moves(job) && !job->ready)
+			rate += view_job_rate(job);
+	}
 	if (n)
 		str_addf(out, "%zu job%s", n, plural(n));
 	if (ready)
-		str_addf(out, "%s READY", n > 1 ? " some" : "");
+		str_addf(out, "%s READY", n > 1 ? ", some" : "");
+	if (rate)
+		str_addf(out, "  %s/s", text_size(rate, buf, sizeof(buf)));
+}
+
+/* What jobs that run may still write to that file system. */
+static uint64_t space_needed(const struct sheet *s, int space)
+{
+	uint64_t need = 0;
+
+	for (size_t i = 0; i < s->jobs.n; i++) {
+		const struct view_job *job = &s->jobs.list[i];
+		bool stream = !strcmp(job->type, "stream");
+		int at = shape_find(s->shape, stream ? job->top : job->base);
+
+		if (job->end == JOB_LIVES && at >= 0 &&
+		    s->shape->images[at].space == space)
+			need += job->len - job->done;
+	}
+	return need;
+}
+
+static enum style space_style(const struct sheet *s, size_t i)
+{
+	uint64_t left = s->shape->spaces[i].free;
+
+	if (left < SPACE_LEAST)
+		return STYLE_TITLE_BAD;
+	return left < space_needed(s, (int)i) ? STYLE_TITLE_WARN :
+		STYLE_BAR_TITLE;
+}
+
+/* "/var/lib/libvirt 61.2G free", and the next, up to column @end. */
+static void draw_spaces(struct sheet *s, unsigned x, unsigned end)
+{
+	bool wide = s->canvas.w >= 100;
+	struct str text = STR_INIT;
+	char left[16], size[16];
+
+	for (size_t i = 0; s->shape && i < s->shape->space_count; i++) {
+		const struct view_space *space = &s->shape->spaces[i];
+
+		str_clear(&text);
+		text_fit_middle(&text, space->path, s->canvas.w / 4,
+				s->canvas.ascii);
+		str_addf(&text, " %s free", text_size(space->free, left,
+						      sizeof(left)));
+		if (wide)
+			str_addf(&text, " of %s", text_size(space->size, size,
+							    sizeof(size)));
+		if (x + text_columns(str_get(&text)) + 2 > end)
+			break;
+		x += 3 + canvas_put(&s->canvas, x, 0, end - x,
+				    space_style(s, i), str_get(&text));
+	}
+	str_release(&text);
+}
+
+static unsigned draw_counts(struct sheet *s)
+{
+	size_t images = s->shape ? s->shape->n : 0;
+	unsigned drives = s->shape ? s->shape->drives : 0;
+	struct str text = STR_INIT;
+	unsigned x;
+
+	str_addf(&text, " blkmon   %u drive%s, %zu image%s", drives,
+		 plural(drives), images, plural(images));
+	if (s->shape && !s->shape->running)
+		str_add(&text, "   guest I/O STOPPED");
+	x = canvas_put(&s->canvas, 0, 0, s->canvas.w, STYLE_BAR_TITLE,
+		       str_get(&text));
+	str_release(&text);
+	return x;
 }
 
 static void draw_title(struct sheet *s)
 {
 	struct canvas *c = &s->canvas;
 	struct str text = STR_INIT;
-	size_t images = s->shape ? s->shape->n : 0;
-	unsigned drives = s->shape ? s->shape->drives : 0;
+	unsigned x, used;
 
 	canvas_repeat(c, 0, 0, c->w, STYLE_BAR_TITLE, " ");
-	str_addf(&text, " blkmon   %zu image%s, %u drive%s", images,
-		 plural(images), drives, plural(drives));
-	if (s->shape && !s->shape->running)
-		str_add(&text, "   guest I/O STOPPED");
-	canvas_put(c, 0, 0, c->w, STYLE_BAR_TITLE, str_get(&text));
-	str_clear(&text);
+	x = draw_counts(s);
 	job_summary(s, &text);
 	if (client_busy(s->client))
 		str_addf(&text, "%s%s", text.len ? ", " : "",
 			 "busy (C-c ends a wait or commit)");
 	if (text.len)
 		str_add_char(&text, ' ');
-	canvas_put_right(c, c->w, 0, c->w / 2, STYLE_BAR_TITLE,
-			 str_get(&text));
+	used = canvas_put_right(c, c->w, 0, c->w / 2, STYLE_BAR_TITLE,
+				str_get(&text));
+	draw_spaces(s, x + 4, c->w - used);
 	str_release(&text);
 }
 

@@ -42,6 +42,11 @@ static const struct view_image *image_meant(struct sheet *s)
 {
 	const struct view_image *v = chains_selected(s);
 
+	if (!v && s->chains.on_fold) {
+		sheet_message(s, "these are several layers: Space opens the "
+			      "fold");
+		return NULL;
+	}
 	if (!v || v->top < 0) {
 		sheet_message(s, "select an image that a drive uses");
 		return NULL;
@@ -145,6 +150,27 @@ static void compose_commit(struct sheet *s)
 	str_add(&note, " down into ");
 	note_image(&note, s, base ? base : v);
 	compose_write_line(s, &line, &note);
+}
+
+char *compose_again(const struct sheet *s, const struct view_job *job)
+{
+	int top = shape_find(s->shape, job->top), drive;
+	int base = shape_find(s->shape, job->base);
+	bool stream = !strcmp(job->type, "stream");
+	struct str line = STR_INIT;
+
+	drive = top < 0 ? -1 : s->shape->images[top].top;
+	if (drive < 0 || (base < 0 && !stream))
+		return mem_dup(job->id);
+	str_add(&line, stream ? "block_stream" : "block_commit");
+	str_add_word(&line, s->shape->images[drive].drive);
+	if (stream)
+		str_add(&line, " 0");
+	if (base >= 0)
+		str_add_word(&line, s->shape->images[base].file);
+	if (!stream && top != drive)
+		str_add_word(&line, s->shape->images[top].file);
+	return str_detach(&line);
 }
 
 /* --- jobs --- */

@@ -11,4 +11,8 @@
 /* False if @action changes nothing: then nothing was written. */
 bool compose_line(struct sheet *s, enum action action);
 
+/* A line that starts such a job as @job is; where its images have gone, its
+ * name. The caller's. */
+char *compose_again(const struct sheet *s, const struct view_job *job);
+
 #endif

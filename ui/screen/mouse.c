@@ -2,9 +2,10 @@
 #include "ui/screen/bars.h"
 #include "ui/screen/screen_impl.h"
 
-static bool is_in(const struct area *area, unsigned y)
+static bool is_in(const struct area *area, const struct key *key)
 {
-	return y >= area->y && y < area->y + area->h;
+	return key->y >= area->y && key->y < area->y + area->h &&
+		key->x >= area->x && key->x < area->x + area->w;
 }
 
 static void wheel(struct screen *s, enum pane pane, enum action action)
@@ -24,12 +25,12 @@ void mouse_key(struct screen *s, const struct key *key)
 
 	if (l->too_small || key->mouse == MOUSE_OTHER)
 		return;
-	if (is_in(&l->hints, key->y)) {
+	if (is_in(&l->hints, key)) {
 		if (key->mouse == MOUSE_PRESS)
 			action_run(s, bars_hint_at(&s->sheet, key->x));
 		return;
 	}
-	while (pane < PANE_COUNT && !is_in(&l->pane[pane], key->y))
+	while (pane < PANE_COUNT && !is_in(&l->pane[pane], key))
 		pane++;
 	if (pane == PANE_COUNT)
 		return;
@@ -40,8 +41,9 @@ void mouse_key(struct screen *s, const struct key *key)
 		return;
 	}
 	sheet_focus(&s->sheet, pane);
-	if (pane == PANE_CHAINS && key->y >= l->pane[pane].y + 2)
-		chains_click(&s->sheet, key->y - l->pane[pane].y - 2);
+	if (pane == PANE_CHAINS && key->y >= l->pane[pane].y + CHAINS_HEAD)
+		chains_click(&s->sheet, key->y - l->pane[pane].y -
+			     CHAINS_HEAD);
 	if (pane == PANE_JOBS && key->y > l->pane[pane].y)
 		jobs_click(&s->sheet, key->y - l->pane[pane].y - 1);
 }

@@ -11,7 +11,9 @@ static void draw_panes(struct screen *s)
 	struct sheet *sheet = &s->sheet;
 
 	chains_draw(sheet);
+	guests_draw(sheet);
 	jobs_draw(sheet);
+	details_draw(sheet);
 	log_draw(sheet);
 	tour_draw(sheet);
 	if (!s->ask.question)

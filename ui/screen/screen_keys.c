@@ -25,12 +25,10 @@ static void take_search(void *arg, const char *text)
 
 	free(s->search);
 	s->search = mem_dup(text);
-	if (!*text)
-		return;
-	if (s->search_pane == PANE_LOG)
+	if (s->search_pane == PANE_CHAINS)
+		chains_filter(s, text);
+	else if (*text)
 		log_search(s, text, 1, true);
-	else
-		chains_search(s, text, 1, true);
 }
 
 static void search_is_over(void *arg)
@@ -188,6 +186,8 @@ void screen_update(struct screen *s)
 
 static void leave_prompt(struct screen *s)
 {
+	if (prompt_is_searching() && s->sheet.search_pane == PANE_CHAINS)
+		chains_filter(&s->sheet, NULL);
 	if (prompt_is_searching() || *prompt_note())
 		prompt_cancel();
 	if (s->sheet.focus == PANE_PROMPT)
@@ -226,7 +226,9 @@ static void pane_key(struct screen *s, const struct key *key)
 {
 	enum action action = key_action(key->code, s->sheet.focus);
 
-	if (key->code == KEY_ESC)
+	if (key->code == KEY_ESC && s->sheet.chains.filter)
+		chains_filter(&s->sheet, NULL);
+	else if (key->code == KEY_ESC)
 		s->sheet.step = 0;
 	else if (action != ACTION_NONE)
 		action_run(s, action);

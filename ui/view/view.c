@@ -56,7 +56,8 @@ static struct seedling *view_add(struct builder *b)
 {
 	struct seedling *s = &b->list[b->n++];
 
-	*s = (struct seedling) { .backing = -1, .child = -1, .sibling = -1 };
+	*s = (struct seedling) { .backing = -1, .child = -1, .sibling = -1,
+				 .image.space = -1 };
 	return s;
 }
 
@@ -129,9 +130,12 @@ static void link_by_name(struct builder *b, const json_t *links)
 		const char *backing = field_str(link, "backing");
 
 		at = view_find(b, field_str(link, "node-name"), false, near);
-		if (at < 0 || !*backing)
+		if (at < 0)
 			continue;
+		b->list[at].image.written = field_u64(link, "written");
 		near = (size_t)at + 1;
+		if (!*backing)
+			continue;
 		below = view_find(b, backing, false,
 				  (size_t)at ? (size_t)at - 1 : 0);
 		b->list[at].backing = below;
@@ -456,7 +460,7 @@ static void measure(struct shape *shape)
 	for (size_t i = 0; i < shape->n; i++) {
 		const struct view_image *v = &shape->images[i];
 		unsigned wide = text_columns(v->tree) + 1 +
-			text_columns(v->name) +
+			names_columns(v->name, v->cut) +
 			(v->drive ? text_columns(v->drive) + 3 : 0);
 
 		if (wide > shape->wide)
@@ -465,7 +469,7 @@ static void measure(struct shape *shape)
 			continue;
 		if (!first)
 			first = v;
-		shape->size = first->size;
+		shape->ages |= v->written != 0;
 		shape->formats |= strcmp(v->format, first->format) != 0;
 		shape->sizes |= v->size != first->size;
 	}
@@ -503,6 +507,48 @@ struct shape *shape_new(json_t *blocks, json_t *nodes, const json_t *links)
 	return shape;
 }
 
+/* Lists name neighbours one after the other: looks beside @near first. */
+static int shape_find_near(const struct shape *shape, const char *node,
+			   int near)
+{
+	size_t n = shape->n, from = near < 1 ? 0 : (size_t)near - 1;
+
+	for (size_t i = 0; *node && i < n; i++)
+		if (!strcmp(shape->images[(from + i) % n].node, node))
+			return (int)((from + i) % n);
+	return -1;
+}
+
+static void space_has(struct shape *shape, int space, const json_t *nodes)
+{
+	json_t *node;
+	size_t i;
+	int at = -1;
+
+	json_array_foreach(nodes, i, node) {
+		at = shape_find_near(shape, json_string_value(node), at);
+		if (at >= 0)
+			shape->images[at].space = space;
+	}
+}
+
+void shape_add_spaces(struct shape *shape, const json_t *spaces)
+{
+	size_t i;
+	json_t *entry;
+
+	shape->spaces = mem_alloc((json_array_size(spaces) + 1) *
+				  sizeof(*shape->spaces));
+	json_array_foreach(spaces, i, entry) {
+		shape->spaces[shape->space_count++] = (struct view_space) {
+			.path = text_safe(field_str(entry, "path")),
+			.free = field_u64(entry, "free"),
+			.size = field_u64(entry, "size"),
+		};
+		space_has(shape, (int)i, json_object_get(entry, "nodes"));
+	}
+}
+
 struct shape *shape_get(struct shape *shape)
 {
 	shape->refs++;
@@ -526,6 +572,9 @@ void shape_put(struct shape *shape)
 		free(v->drive);
 		free(v->format);
 	}
+	for (size_t i = 0; i < shape->space_count; i++)
+		free(shape->spaces[i].path);
+	free(shape->spaces);
 	json_decref(shape->blocks);
 	json_decref(shape->nodes);
 	free(shape->images);
@@ -534,8 +583,5 @@ void shape_put(struct shape *shape)
 
 int shape_find(const struct shape *shape, const char *node)
 {
-	for (size_t i = 0; shape && *node && i < shape->n; i++)
-		if (!strcmp(shape->images[i].node, node))
-			return (int)i;
-	return -1;
+	return shape ? shape_find_near(shape, node, 0) : -1;
 }

@@ -29,6 +29,8 @@ struct view_image {
 	char *drive;		/* whose active layer it is; NULL none */
 	char *format;		/* "qcow2"; "" not known */
 	uint64_t size, disk;	/* bytes: of the guest's disk, on the host */
+	uint64_t written;	/* seconds since 1970; 0 not known */
+	int space;		/* index of its file system, or -1 */
 	int backing;		/* index of the image below, or -1 */
 	int top;		/* of a drive above, the active layer, or -1 */
 	bool missing, read_only, no_format, compressed, dirty, corrupt,
@@ -37,15 +39,23 @@ struct view_image {
 	const json_t *image;	/* ImageInfo, into shape->nodes; or NULL */
 };
 
+/* A file system with images on it. */
+struct view_space {
+	char *path;		/* where it begins, safe to show */
+	uint64_t free, size;
+};
+
 struct shape {
 	_Atomic unsigned refs;
 	struct view_image *images;	/* as they are shown: roots first */
 	size_t n;
 	unsigned wide;			/* columns of tree, name and drive */
-	bool formats, sizes;		/* differ from image to image; else */
-	uint64_t size;			/* of all of them */
+	bool formats, sizes;		/* differ from image to image */
+	bool ages;			/* are known */
 	unsigned drives;
 	bool running;			/* the guest */
+	struct view_space *spaces;
+	size_t space_count;
 	json_t *blocks, *nodes;		/* the replies it was made of */
 };
 
@@ -53,6 +63,8 @@ struct shape {
  * and x-blkmon-query-links (NULL where that is not known; then file names
  * say how images lie on each other). Keeps references. */
 struct shape *shape_new(json_t *blocks, json_t *nodes, const json_t *links);
+/* From the value of x-blkmon-query-space; before anybody else has it. */
+void shape_add_spaces(struct shape *shape, const json_t *spaces);
 struct shape *shape_get(struct shape *shape);
 void shape_put(struct shape *shape);	/* NULL is fine */
 /* Index of the image, or -1. */
@@ -61,6 +73,7 @@ int shape_find(const struct shape *shape, const char *node);
 /* --- jobs --- */
 
 #define JOB_SAMPLES 24
+#define JOB_SPARK 10
 
 enum view_end {
 	JOB_LIVES, JOB_DONE, JOB_CANCELLED, JOB_FAILED,
@@ -91,6 +104,9 @@ struct view_job {
 	} samples[JOB_SAMPLES];
 	unsigned sample_count;
 	bool measured_anew;	/* they do not begin with the job */
+	uint64_t spark[JOB_SPARK];	/* bytes in each of the last seconds */
+	unsigned spark_count;		/* the last of these is of now */
+	uint64_t spark_second;		/* of the job's time, which that is */
 };
 
 struct view_jobs {

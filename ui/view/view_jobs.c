@@ -98,6 +98,28 @@ static void take_sample(struct view_job *job, bool other)
 	job->sample_count = n + 1;
 }
 
+/* Seconds in which nobody looked have the mean of them. */
+static void take_spark(struct view_job *job, uint64_t bytes)
+{
+	uint64_t second = job->elapsed_ns / NS_PER_SEC;
+	uint64_t steps = job->spark_count ? second - job->spark_second : 1;
+
+	if (job->spark_count && second < job->spark_second)
+		return;
+	if (!steps) {
+		job->spark[job->spark_count - 1] += bytes;
+		return;
+	}
+	job->spark_second = second;
+	bytes /= steps;
+	for (unsigned i = 0; i < JOB_SPARK && steps; i++, steps--) {
+		if (job->spark_count == JOB_SPARK)
+			memmove(job->spark, job->spark + 1,
+				--job->spark_count * sizeof(*job->spark));
+		job->spark[job->spark_count++] = bytes;
+	}
+}
+
 /* Real work where it is known, else what QMP has: a position. */
 static void take_numbers(struct view_job *job, const json_t *entry)
 {
@@ -121,6 +143,7 @@ static void take_numbers(struct view_job *job, const json_t *entry)
 		(double)job->done / (double)job->len : 0;
 	if (share > job->share)
 		job->share = share;
+	take_spark(job, job->done > old.done ? job->done - old.done : 0);
 	take_sample(job, job->speed != old.speed || job->paused != old.paused ||
 		    job->ready != old.ready);
 }

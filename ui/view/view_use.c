@@ -32,10 +32,9 @@ static void set_rates(struct view_use *use, const struct view_use *before,
 	use->rd = per_second(use->rd_bytes, before->rd_bytes, ns);
 	use->wr = per_second(use->wr_bytes, before->wr_bytes, ns);
 	use->ops = per_second(use->requests, before->requests, ns);
-	if (use->requests > before->requests &&
-	    use->busy_ns > before->busy_ns)
-		use->latency_ns = (use->busy_ns - before->busy_ns) /
-			(use->requests - before->requests);
+	memcpy(use->spark, before->spark + 1,
+	       (USE_SPARK - 1) * sizeof(*use->spark));
+	use->spark[USE_SPARK - 1] = use->rd + use->wr;
 }
 
 static void view_use_add(struct view_uses *now, const struct view_uses *before,
@@ -52,8 +51,6 @@ static void view_use_add(struct view_uses *now, const struct view_uses *before,
 		.wr_bytes = field_u64(counts, "wr_bytes"),
 		.requests = field_u64(counts, "rd_operations") +
 			field_u64(counts, "wr_operations"),
-		.busy_ns = field_u64(counts, "rd_total_time_ns") +
-			field_u64(counts, "wr_total_time_ns"),
 	};
 	text_copy_safe(use->drive, sizeof(use->drive), drive);
 	text_copy_safe(use->client, sizeof(use->client), client);
@@ -61,6 +58,13 @@ static void view_use_add(struct view_uses *now, const struct view_uses *before,
 	old = view_use_find(before, use);
 	if (old)
 		set_rates(use, old, now->ns - before->ns);
+}
+
+static void client_name(const json_t *client, char *name, size_t size)
+{
+	snprintf(name, size, "client %ju %s",
+		 (uintmax_t)field_u64(client, "number"),
+		 field_str(client, "address"));
 }
 
 static void add_clients(struct view_uses *now, const struct view_uses *before,
@@ -72,34 +76,130 @@ static void add_clients(struct view_uses *now, const struct view_uses *before,
 	json_array_foreach(clients, i, client) {
 		char name[128];
 
-		snprintf(name, sizeof(name), "client %ju %s",
-			 (uintmax_t)field_u64(client, "number"),
-			 field_str(client, "address"));
+		client_name(client, name, sizeof(name));
 		view_use_add(now, before, drive, name, client);
 	}
+}
+
+/* All clients of a drive, whatever the export. */
+static json_t *clients_of_drive(const json_t *exports, const char *id)
+{
+	json_t *all = json_array(), *export;
+	size_t i;
+
+	json_array_foreach(exports, i, export)
+		if (!strcmp(field_str(export, "device"), id))
+			json_array_extend(all, json_object_get(export,
+							       "clients"));
+	return all;
+}
+
+static bool is_exported(const json_t *exports, const char *id)
+{
+	json_t *export;
+	size_t i;
+
+	json_array_foreach(exports, i, export)
+		if (!strcmp(field_str(export, "device"), id))
+			return true;
+	return false;
+}
+
+static void add_drive(struct view_uses *now, const struct view_uses *before,
+		      const char *id, const json_t *stats, json_t *clients)
+{
+	size_t at = now->n;
+	char name[128];
+
+	view_use_add(now, before, id, "", stats);
+	if (json_array_size(clients) != 1) {
+		add_clients(now, before, id, clients);
+	} else if (at < now->n) {
+		client_name(json_array_get(clients, 0), name, sizeof(name));
+		text_copy_safe(now->list[at].only, sizeof(now->list[at].only),
+			       name);
+	}
+	json_decref(clients);
 }
 
 void view_uses_make(struct view_uses *now, const struct view_uses *before,
 		    const json_t *exports, const json_t *stats, uint64_t ns)
 {
-	json_t *drive, *export;
-	size_t i, k;
+	json_t *drive;
+	size_t i;
 
 	*now = (struct view_uses) { .ns = ns };
 	json_array_foreach(stats, i, drive) {
 		const char *id = field_str(drive, "device");
-		size_t of_drive = 0;
 
-		json_array_foreach(exports, k, export)
-			of_drive += !strcmp(field_str(export, "device"), id);
-		if (!of_drive)
+		if (is_exported(exports, id))
+			add_drive(now, before, id,
+				  json_object_get(drive, "stats"),
+				  clients_of_drive(exports, id));
+	}
+}
+
+/* --- latency --- */
+
+static const json_t *bins_of(const json_t *list, const char *drive)
+{
+	json_t *entry;
+	size_t i;
+
+	json_array_foreach(list, i, entry)
+		if (!strcmp(field_str(entry, "device"), drive))
+			return json_object_get(entry, "bins");
+	return NULL;
+}
+
+static uint64_t bin_part(const json_t *bin, size_t part)
+{
+	return (uint64_t)json_integer_value(json_array_get(bin, part));
+}
+
+/* Requests of bin @i of @after that came since @before. */
+static uint64_t bin_since(const json_t *before, const json_t *after, size_t i)
+{
+	const json_t *bin = json_array_get(after, i);
+	uint64_t count = bin_part(bin, 1), old;
+	json_t *other;
+	size_t k;
+
+	json_array_foreach(before, k, other) {
+		old = bin_part(other, 1);
+		if (bin_part(other, 0) == bin_part(bin, 0))
+			return count > old ? count - old : 0;
+	}
+	return count;
+}
+
+static uint64_t percentile(const json_t *before, const json_t *after,
+			   uint64_t all, unsigned percent)
+{
+	uint64_t want = (all * percent + 99) / 100, sum = 0;
+
+	for (size_t i = 0; all && i < json_array_size(after); i++) {
+		sum += bin_since(before, after, i);
+		if (sum >= want)
+			return bin_part(json_array_get(after, i), 0);
+	}
+	return 0;
+}
+
+void view_uses_latency(struct view_uses *now, const json_t *before,
+		       const json_t *after)
+{
+	for (size_t u = 0; u < now->n; u++) {
+		struct view_use *use = &now->list[u];
+		const json_t *old = bins_of(before, use->drive);
+		const json_t *bins = bins_of(after, use->drive);
+		uint64_t all = 0;
+
+		if (*use->client)
 			continue;
-		view_use_add(now, before, id, "",
-			     json_object_get(drive, "stats"));
-		json_array_foreach(exports, k, export)
-			if (!strcmp(field_str(export, "device"), id))
-				add_clients(now, before, id,
-					    json_object_get(export,
-							    "clients"));
+		for (size_t i = 0; i < json_array_size(bins); i++)
+			all += bin_since(old, bins, i);
+		use->p50_ns = percentile(old, bins, all, 50);
+		use->p99_ns = percentile(old, bins, all, 99);
 	}
 }

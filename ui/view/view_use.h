@@ -11,13 +11,20 @@
 #include <stdint.h>
 
 #define USES_MAX 8		/* more are not shown */
+#define USE_SPARK 60
 
 /* A drive, or a client of one of its exports. */
 struct view_use {
 	char drive[32], client[48];	/* safe to show; client "": the drive */
 	uint64_t rd, wr, ops;		/* bytes and requests a second */
-	uint64_t latency_ns;		/* of a request; 0 not known */
-	uint64_t rd_bytes, wr_bytes, requests, busy_ns;	/* counters */
+	char only[48];			/* of a drive: its client, if there is
+					 * but one, which has no row then */
+	uint64_t spark[USE_SPARK];	/* bytes a second, at each look; the
+					 * last is of now */
+	uint64_t p50_ns, p99_ns;	/* of a drive's requests since the look
+					 * before: half of them, all but a
+					 * hundredth took no longer; 0: none */
+	uint64_t rd_bytes, wr_bytes, requests;	/* counters */
 };
 
 struct view_uses {
@@ -30,5 +37,9 @@ struct view_uses {
  * its clients below it; rates against @before. */
 void view_uses_make(struct view_uses *now, const struct view_uses *before,
 		    const json_t *exports, const json_t *stats, uint64_t ns);
+
+/* What x-blkmon-query-latency said at that look and the one before. */
+void view_uses_latency(struct view_uses *now, const json_t *before,
+		       const json_t *after);
 
 #endif

@@ -57,41 +57,97 @@ static inline json_t *fake_cells(size_t n)
 	return list;
 }
 
-static inline void fake_run(json_t *reply, const json_t *run, uint64_t size,
-			    size_t n)
+/* Where byte @off of the disk is on the axis, which has the parts @parts. */
+static inline uint64_t fake_place(const json_t *parts, uint64_t off)
+{
+	uint64_t sum = 0;
+	json_t *part;
+	size_t i;
+
+	json_array_foreach(parts, i, part) {
+		uint64_t from = (uint64_t)json_integer_value(
+			json_array_get(part, 0));
+		uint64_t len = (uint64_t)json_integer_value(
+			json_array_get(part, 1));
+
+		if (off < from)
+			break;
+		sum += off - from < len ? off - from : len;
+	}
+	return sum;
+}
+
+/* A run [OFF, LEN, KIND]; what is "dead" is data as well. */
+static inline void fake_run(json_t *image, const json_t *run,
+			    const json_t *parts, uint64_t shown, size_t n)
 {
 	uint64_t off = (uint64_t)json_integer_value(json_array_get(run, 0));
 	uint64_t end = off + (uint64_t)json_integer_value(
 		json_array_get(run, 1));
-	json_t *cells = json_object_get(reply, json_string_value(
-		json_array_get(run, 2)));
+	const char *kind = json_string_value(json_array_get(run, 2));
+	bool dead = !strcmp(kind, "dead");
+	json_t *cells = json_object_get(image, dead ? "data" : kind);
 
-	for (size_t i = 0; i < n; i++) {
-		uint64_t from = size * i / n, to = size * (i + 1) / n;
+	if (dead)
+		json_integer_set(json_object_get(image, "dead-bytes"),
+			json_integer_value(json_object_get(image,
+				"dead-bytes")) + (json_int_t)(end - off));
+	off = fake_place(parts, off);
+	end = fake_place(parts, end);
+	for (size_t i = 0; i < n && cells; i++) {
+		uint64_t from = shown * i / n, to = shown * (i + 1) / n;
 
 		if (off > from)
 			from = off;
 		if (end < to)
 			to = end;
-		if (from < to)
-			fake_count(cells, i, to - from);
+		if (from >= to)
+			continue;
+		fake_count(cells, i, to - from);
+		if (dead)
+			fake_count(json_object_get(image, "dead"), i,
+				   to - from);
 	}
 }
 
+static inline json_t *fake_image(const char *name, const json_t *runs,
+				 const json_t *parts, uint64_t shown, size_t n)
+{
+	json_t *image = json_pack("{s:s, s:i, s:o, s:o, s:o, s:o}",
+		"node-name", name, "dead-bytes", 0, "data", fake_cells(n),
+		"zero", fake_cells(n), "compressed", fake_cells(n),
+		"dead", fake_cells(n)), *run;
+	size_t i;
+
+	json_array_foreach(runs, i, run)
+		fake_run(image, run, parts, shown, n);
+	return image;
+}
+
+/* All images that are asked for are of one tree. "maps" of the scene: "size",
+ * "parts" ([[OFF, LEN], ...], all where it is not there), runs by node. */
 static inline json_t *fake_map(struct play *p, const json_t *args)
 {
 	const json_t *maps = json_object_get(fake_scene(p), "maps");
-	uint64_t size = field_u64(maps, "size");
+	uint64_t size = field_u64(maps, "size"), shown;
 	size_t n = (size_t)field_u64(args, "cells"), i;
-	json_t *runs = json_object_get(maps, field_str(args, "node-name"));
-	json_t *run, *reply;
+	json_t *parts = json_incref(json_object_get(maps, "parts")), *node;
+	json_t *images = json_array();
 
-	reply = json_pack("{s:I, s:o, s:o, s:o}", "size", (json_int_t)size,
-			  "data", fake_cells(n), "zero", fake_cells(n),
-			  "compressed", fake_cells(n));
-	json_array_foreach(runs, i, run)
-		fake_run(reply, run, size, n);
-	return reply;
+	if (!parts || field_bool(args, "whole")) {
+		json_decref(parts);
+		parts = json_pack("[[i, I]]", 0, (json_int_t)size);
+	}
+	shown = fake_place(parts, size);
+	json_array_foreach(json_object_get(args, "nodes"), i, node) {
+		const char *name = json_string_value(node);
+
+		json_array_append_new(images, fake_image(name,
+			json_object_get(maps, name), parts, shown, n));
+	}
+	json_decref(parts);
+	return json_pack("{s:I, s:I, s:o}", "size", (json_int_t)size, "shown",
+			 (json_int_t)shown, "images", images);
 }
 
 static inline json_t *fake_value(struct play *p, const char *name,
@@ -101,12 +157,13 @@ static inline json_t *fake_value(struct play *p, const char *name,
 							"replies"), name);
 
 	if (!strcmp(name, "query-commands"))
-		return json_pack("[{s:s}, {s:s}, {s:s}, {s:s}]", "name",
+		return json_pack("[{s:s}, {s:s}, {s:s}, {s:s}, {s:s}]", "name",
 				 "x-blkmon-query-jobs", "name",
-				 "x-blkmon-node-map", "name",
+				 "x-blkmon-tree-map", "name",
 				 "x-blkmon-query-links", "name",
+				 "x-blkmon-query-space", "name",
 				 "x-blkmon-query-exports");
-	if (!strcmp(name, "x-blkmon-node-map"))
+	if (!strcmp(name, "x-blkmon-tree-map"))
 		return fake_map(p, args);
 	if (!strcmp(name, "query-status") && !value)
 		return json_pack("{s:b}", "running", 1);

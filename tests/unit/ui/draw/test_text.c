@@ -100,13 +100,17 @@ static void names_differ(void **state)
 	};
 
 	(void)state;
-	assert_names(80, 4, dates, dates);
+	assert_names(80, 4, dates, (const char *const[]) {
+		"web-frontend-01.example.internal-snapshot-2026-11-03",
+		"debian-12-golden-image-2026-10-01",
+		"web-frontend-01.example.internal-snapshot-2026-11-09",
+		"db" });
 	assert_names(22, 4, dates, (const char *const[]) {
 		"web-frontend-01…-11-03", "debian-12-golden…-01",
-		"web-frontend-01…-11-09", "db.qcow2" });
+		"web-frontend-01…-11-09", "db" });
 	assert_names(16, 4, dates, (const char *const[]) {
 		"web-frontend…-03", "debian-12…-10-01", "web-frontend…-09",
-		"db.qcow2" });
+		"db" });
 	assert_names(7, 4, dates, (const char *const[]) {
 		"web…-03", "debian…", "web…-09", "db" });
 	/* In the middle and at the end. */
@@ -181,12 +185,19 @@ static void numbers(void **state)
 	assert_string_equal(text_seconds(3661, buf, sizeof(buf)), "1:01:01");
 	assert_string_equal(text_seconds(360000, buf, sizeof(buf)), "4d 4h");
 	text_seconds(UINT64_MAX, buf, sizeof(buf));
+	assert_string_equal(text_size_short(444 * MIB, buf, sizeof(buf)),
+			    "444M");
+	assert_string_equal(text_size_short(23 * MIB / 10, buf, sizeof(buf)),
+			    "2.3M");
+	assert_string_equal(text_age(59, buf, sizeof(buf)), "59s");
+	assert_string_equal(text_age(47 * 3600, buf, sizeof(buf)), "47h");
+	assert_string_equal(text_age(48 * 3600, buf, sizeof(buf)), "2d");
 }
 
 static void assert_cell(uint64_t data, uint64_t zero, uint64_t compressed,
 			bool ascii, const char *want)
 {
-	struct strip_cell cell = { data, zero, compressed };
+	struct strip_cell cell = { data, zero, compressed, 0 };
 	enum style style;
 
 	assert_string_equal(strip_glyph(&cell, 800, ascii, &style), want);
@@ -195,7 +206,9 @@ static void assert_cell(uint64_t data, uint64_t zero, uint64_t compressed,
 /* Any byte shows, only all of them fill the cell, kinds differ in glyph. */
 static void strips(void **state)
 {
-	struct strip_cell two[] = { { 1, 0, 0 }, { 2, 0, 0 } };
+	struct strip_cell two[] = { { 1, 0, 0, 1 }, { 2, 0, 0, 0 } };
+	struct strip_cell dead = { 9, 0, 1, 10 };
+	enum style style;
 
 	(void)state;
 	assert_cell(0, 0, 0, false, "·");
@@ -216,6 +229,13 @@ static void strips(void **state)
 	assert_cell(1, 799, 0, true, ".");
 	assert_cell(0, 799, 1, false, "▓");
 	assert_cell(100, 0, 700, false, "▓");
+	assert_string_equal(strip_glyph(&dead, 800, false, &style), "░");
+	assert_string_equal(strip_glyph(&dead, 800, true, &style), "x");
+	dead.dead--;
+	assert_string_equal(strip_glyph(&dead, 800, true, &style), ".");
+	/* What one sees of several is not dead. */
+	assert_int_equal(strip_scaled(two, 2, 0, 1).dead, 0);
+	assert_int_equal(strip_scaled(two, 2, 0, 4).dead, 1);
 	assert_int_equal(strip_scaled(two, 2, 0, 1).data, 2);
 	assert_int_equal(strip_scaled(two, 2, 0, 4).data, 1);
 	assert_int_equal(strip_scaled(two, 2, 3, 4).data, 2);

@@ -460,14 +460,41 @@ static void list_is_bounded(void **state)
 	assert_true(jobs.n <= 64);
 }
 
+/* --- over time --- */
+
+static void spark_of_a_job(void **state)
+{
+	struct view_job *job;
+
+	(void)state;
+	update(10, 1000, 0, "running");
+	job = &jobs.list[0];
+	assert_int_equal(job->spark_count, 1);
+	update(30, 1000, 0, "running");
+	assert_int_equal(job->spark[0], 30);
+	update(40, 1000, 1, "running");
+	assert_int_equal(job->spark_count, 2);
+	assert_int_equal(job->spark[1], 10);
+	/* Nobody looked for three seconds: the mean of them. */
+	update(100, 1000, 4, "running");
+	assert_int_equal(job->spark_count, 5);
+	assert_int_equal(job->spark[2], 20);
+	assert_int_equal(job->spark[4], 20);
+	update(1000, 1000, 1000, "running");
+	assert_int_equal(job->spark_count, JOB_SPARK);
+	assert_int_equal(job->spark[0], 900 / 996);
+}
+
 /* --- who uses the drives --- */
 
 static void look(struct view_uses *uses, int number, int scale, uint64_t ns)
 {
 	json_t *exports = json_pack("[{s:s, s:[{s:i, s:s, s:i, s:i, s:i, "
-		"s:i}]}]", "device", "disk0", "clients", "number", number,
+		"s:i}, {s:i, s:s}]}]", "device", "disk0", "clients",
+		"number", number,
 		"address", "pid\0337", "rd_bytes", scale * 1000, "wr_bytes",
-		0, "rd_operations", scale, "wr_operations", 0);
+		0, "rd_operations", scale, "wr_operations", 0,
+		"number", 9, "address", "other");
 	json_t *stats = json_pack("[{s:s, s:{s:i, s:i, s:i, s:i, s:i}}, "
 		"{s:s}]", "device", "disk0", "stats", "rd_bytes", 0,
 		"wr_bytes", scale * 500, "rd_operations", scale,
@@ -480,22 +507,58 @@ static void look(struct view_uses *uses, int number, int scale, uint64_t ns)
 	json_decref(stats);
 }
 
+static void latency_is_of_now(void **state)
+{
+	json_t *before = parse("[{\"device\": \"d\", \"bins\": [[1000, 50], "
+			       "[9000, 7]]}]");
+	json_t *after = parse("[{\"device\": \"d\", \"bins\": [[1000, 50], "
+			      "[2000, 98], [9000, 9]]}]");
+	struct view_uses uses = { .n = 2 };
+
+	(void)state;
+	strcpy(uses.list[0].drive, "d");
+	strcpy(uses.list[1].drive, "idle");
+	view_uses_latency(&uses, before, after);
+	assert_int_equal(uses.list[0].p50_ns, 2000);
+	assert_int_equal(uses.list[0].p99_ns, 9000);
+	assert_int_equal(uses.list[1].p99_ns, 0);
+	view_uses_latency(&uses, after, after);
+	assert_int_equal(uses.list[0].p50_ns, 0);
+	json_decref(before);
+	json_decref(after);
+}
+
+static void sole_client_has_no_row(void **state)
+{
+	json_t *exports = parse("[{\"device\": \"d\", \"clients\": "
+				"[{\"number\": 3, \"address\": \"me\"}]}]");
+	json_t *stats = parse("[{\"device\": \"d\", \"stats\": {}}]");
+	struct view_uses uses, none = { 0 };
+
+	(void)state;
+	view_uses_make(&uses, &none, exports, stats, 1);
+	assert_int_equal(uses.n, 1);
+	assert_string_equal(uses.list[0].only, "client 3 me");
+	json_decref(exports);
+	json_decref(stats);
+}
+
 static void uses_are_differences(void **state)
 {
 	struct view_uses uses = { 0 };
 
 	(void)state;
 	look(&uses, 1, 10, NS_PER_SEC);
-	assert_int_equal(uses.n, 2);
+	assert_int_equal(uses.n, 3);
 	assert_int_equal(uses.list[0].wr, 0);	/* nothing to compare with */
 	look(&uses, 1, 30, 3 * NS_PER_SEC);
 	assert_string_equal(uses.list[0].drive, "disk0");
 	assert_string_equal(uses.list[0].client, "");
 	assert_int_equal(uses.list[0].wr, 5000);
 	assert_int_equal(uses.list[0].ops, 20);
-	assert_int_equal(uses.list[0].latency_ns, 200);
+	assert_int_equal(uses.list[0].spark[USE_SPARK - 1], 5000);
+	assert_int_equal(uses.list[0].spark[USE_SPARK - 2], 0);
 	assert_int_equal(uses.list[1].rd, 10000);
-	assert_int_equal(uses.list[1].latency_ns, 0);
 	assert_null(strchr(uses.list[1].client, '\033'));
 	/* Another client, and counters that began anew. */
 	look(&uses, 2, 5, 4 * NS_PER_SEC);
@@ -523,6 +586,9 @@ int main(void)
 		cmocka_unit_test_teardown(lost_event, no_jobs),
 		cmocka_unit_test_teardown(list_is_bounded, no_jobs),
 		cmocka_unit_test(uses_are_differences),
+		cmocka_unit_test(spark_of_a_job),
+		cmocka_unit_test(latency_is_of_now),
+		cmocka_unit_test(sole_client_has_no_row),
 	};
 
 	return cmocka_run_group_tests(tests, utf8, NULL);

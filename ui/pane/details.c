@@ -1,0 +1,149 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * What is to be known of the selected image, where the log would be empty:
+ * its whole path, what it is, how it lies and what of it is dead.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "engine/util/mem.h"
+#include "src/console/fields.h"
+#include "ui/draw/text.h"
+#include "ui/pane/sheet.h"
+
+struct details {
+	struct sheet *s;
+	const struct view_image *v;
+	struct str text;
+};
+
+static void add_format(struct details *d)
+{
+	const json_t *image = d->v->image;
+	const json_t *of = json_object_get(json_object_get(image,
+		"format-specific"), "data");
+	uint64_t cluster = field_u64(image, "cluster-size");
+	const char *compat = field_str(of, "compat");
+	char size[16];
+
+	str_addf(&d->text, "%s, %s", text_size(d->v->size, size, sizeof(size)),
+		 d->v->format);
+	if (*compat)
+		str_addf(&d->text, " v%s", strcmp(compat, "0.10") ? "3" : "2");
+	if (cluster)
+		str_addf(&d->text, ", %s clusters",
+			 text_size_short(cluster, size, sizeof(size)));
+	if (field_bool(of, "lazy-refcounts"))
+		str_add(&d->text, ", lazy refcounts");
+	str_add_char(&d->text, '\n');
+}
+
+static void details_bytes(struct details *d)
+{
+	struct map_sum sum;
+	char disk[16], dead[16];
+
+	client_map(d->s->client, d->v->node, NULL, &sum);
+	str_addf(&d->text, "%s on disk", text_size(d->v->disk, disk,
+						   sizeof(disk)));
+	if (sum.dead)
+		str_addf(&d->text, ", %s of it dead: no disk sees it",
+			 text_size(sum.dead, dead, sizeof(dead)));
+	else if (sum.known)
+		str_add(&d->text, ", nothing of it dead");
+	str_add_char(&d->text, '\n');
+}
+
+static void details_name(struct details *d, const struct view_image *v)
+{
+	names_fit(&d->text, v->name, v->cut, 30, d->s->canvas.ascii);
+}
+
+static void add_neighbours(struct details *d)
+{
+	const struct shape *shape = d->s->shape;
+	int at = (int)(d->v - shape->images);
+	unsigned above = 0;
+
+	if (d->v->backing >= 0) {
+		str_add(&d->text, "lies on ");
+		details_name(d, &shape->images[d->v->backing]);
+	} else {
+		str_add(&d->text, "lies on nothing");
+	}
+	for (size_t i = 0; i < shape->n; i++) {
+		if (shape->images[i].backing != at)
+			continue;
+		str_add(&d->text, above++ ? ", " : "; under ");
+		details_name(d, &shape->images[i]);
+	}
+	str_add_char(&d->text, '\n');
+}
+
+static void add_age(struct details *d)
+{
+	uint64_t age;
+	char buf[16];
+
+	if (chains_age(d->s, d->v, &age))
+		str_addf(&d->text, "written %s ago\n",
+			 text_age(age, buf, sizeof(buf)));
+}
+
+static void add_all(struct details *d)
+{
+	struct str words = STR_INIT;
+
+	str_addf(&d->text, "%s\n", d->v->path);
+	if (!d->v->missing) {
+		add_format(d);
+		details_bytes(d);
+	}
+	add_neighbours(d);
+	chains_words(d->s, d->v, &words);
+	if (words.len)
+		str_addf(&d->text, "%s\n", str_get(&words));
+	str_release(&words);
+	add_age(d);
+	str_add(&d->text, "y copies the path; . tells what can be done\n");
+}
+
+/* The text in rows, as many as fit. */
+static void draw_text(struct sheet *s, const struct area *area,
+		      const char *text)
+{
+	unsigned y = area->y + 1, w = area->w - 3;
+
+	while (*text && y < area->y + area->h) {
+		size_t len = text_row(text, w);
+		char *row = mem_printf("%.*s", (int)len, text);
+
+		canvas_put(&s->canvas, area->x + 1, y++, w, STYLE_TEXT, row);
+		free(row);
+		text += len + (text[len] == '\n');
+	}
+}
+
+void details_draw(struct sheet *s)
+{
+	const struct area *area = &s->layout.details;
+	struct details d = { .s = s, .v = chains_selected(s) };
+	struct str name = STR_INIT;
+
+	if (!area->h)
+		return;
+	for (unsigned y = area->y + 1; y < area->y + area->h; y++)
+		canvas_put(&s->canvas, area->x + area->w, y, 1, STYLE_RULE,
+			   s->canvas.ascii ? "|" : "│");
+	if (d.v)
+		names_fit(&name, d.v->name, d.v->cut, area->w - 8,
+			  s->canvas.ascii);
+	layout_rule(s, area, false, d.v ? str_get(&name) : "Layers", "");
+	if (d.v)
+		add_all(&d);
+	else
+		str_add(&d.text, "Several quiet layers: Space opens them.");
+	draw_text(s, area, str_get(&d.text));
+	str_release(&name);
+	str_release(&d.text);
+}

@@ -1,0 +1,24 @@
+/* rows.h - which rows the tree of images has.
+ *
+ * A row is an image, or a fold: a run of quiet images, each on the one before,
+ * in one row. Where rows are short, such runs fold by themselves. (Images that
+ * are not open will be rows of a third kind.)
+ */
+#ifndef BLKMON_UI_ROWS_H
+#define BLKMON_UI_ROWS_H
+
+#include "ui/pane/sheet.h"
+
+/* Makes the rows anew: from the shape, what is looked for, the order that is
+ * wanted and what was folded by hand, so that they fit into @room if they can.
+ * The selected image has a row of its own. */
+void rows_make(struct sheet *s, size_t room);
+void rows_release(struct sheet *s);
+/* The row that has that image, or -1. */
+int rows_of_image(const struct sheet *s, size_t image);
+/* Opens the fold that is selected, or folds the run that the selected image is
+ * in or beside. False: there is none. */
+bool rows_fold(struct sheet *s);
+const char *rows_sort_name(enum chain_sort sort);
+
+#endif
