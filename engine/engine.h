@@ -389,4 +389,18 @@ struct io_counts {
 int engine_query_io(struct engine *e, const char *device, bool node,
 		    struct io_counts *out, struct err *err);
 
+/* How long the requests of a drive's guest took, since it was opened: how many
+ * for each time, up to which they took. */
+#define LATENCY_STEPS 112
+struct latency_info {
+	char id[128];
+	struct {
+		uint64_t most_ns, count;
+	} step[LATENCY_STEPS];		/* ascending; only those with some */
+	size_t steps;
+};
+/* Of all drives. 0 or -ENOMEM; free(). */
+int engine_query_latency(struct engine *e, struct latency_info **out,
+			 size_t *n);
+
 #endif

@@ -213,3 +213,39 @@ int engine_query_io(struct engine *e, const char *device, bool by_node,
 	rwlock_drop(&e->graph.lock);
 	return node || d ? 0 : -1;
 }
+
+/* --- latency --- */
+
+_Static_assert(LATENCY_STEPS == LATENCY_BINS, "each has its place");
+
+static void fill_latency(struct latency_info *info, const struct drive *d)
+{
+	snprintf(info->id, sizeof(info->id), "%s", d->root.id);
+	for (unsigned i = 0; i < LATENCY_BINS; i++) {
+		uint64_t count = d->latency.bin[i];
+
+		if (!count)
+			continue;
+		info->step[info->steps].most_ns = latency_most(i);
+		info->step[info->steps++].count = count;
+	}
+}
+
+int engine_query_latency(struct engine *e, struct latency_info **out,
+			 size_t *n)
+{
+	*n = 0;
+	rwlock_read(&e->graph.lock);
+	list_for_each(link, &e->graph.roots)
+		++*n;
+	*out = mem_try(*n + 1, sizeof(**out));
+	*n = 0;
+	list_for_each(link, &e->graph.roots) {
+		const struct drive *d = drive_linked(link);
+
+		if (*out && *d->root.id)
+			fill_latency(&(*out)[(*n)++], d);
+	}
+	rwlock_drop(&e->graph.lock);
+	return *out ? 0 : -ENOMEM;
+}

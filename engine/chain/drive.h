@@ -9,6 +9,7 @@
 
 #include "engine/chain/extent.h"
 #include "engine/chain/graph.h"
+#include "engine/chain/latency.h"
 #include "engine/image/node.h"
 #include "engine/chain/on_error.h"
 
@@ -24,6 +25,7 @@ struct drive {
 	unsigned users;			/* graph lock; exports: not to be
 					   removed */
 	struct node_stats stats;	/* guest requests only */
+	struct latency latency;		/* of those that did it */
 	struct tap *tap;		/* on the writes, or NULL */
 
 	enum on_error on_read_error, on_write_error; /* graph lock */

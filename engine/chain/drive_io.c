@@ -227,8 +227,11 @@ static int attempt(struct drive *d, const struct request *r,
 	uint64_t began = clock_ns();
 	int rc = r->act(d, r);
 
-	if (!r->question && rc != -EOPNOTSUPP)
+	if (!r->question && rc != -EOPNOTSUPP) {
 		node_stats_add(&d->stats, r->what, r->len, began, rc);
+		if (!rc)
+			latency_add(&d->latency, clock_ns() - began);
+	}
 	*action = ON_ERROR_REPORT;
 	if (rc && !guest_is_to_blame(rc))
 		*action = drive_judge(d, r, rc);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
  * query-blockstats: at the device the guest's requests; nested, each image's
- * own (in QEMU since 2.x the nested ones stay 0).
+ * own (in QEMU since 2.x the nested ones stay 0). x-blkmon-query-latency: how
+ * many of the guest's requests took how long.
  */
 #include <stdlib.h>
 
@@ -141,7 +142,39 @@ static json_t *query_blockstats(struct qmp_context *ctx, json_t *args,
 	return list;
 }
 
+static json_t *latency_entry(const struct latency_info *info)
+{
+	json_t *bins = json_array();
+
+	for (size_t i = 0; i < info->steps; i++)
+		json_array_append_new(bins, json_pack("[I, I]",
+			(json_int_t)info->step[i].most_ns,
+			(json_int_t)info->step[i].count));
+	return json_pack("{s:s, s:o}", "device", info->id, "bins", bins);
+}
+
+static json_t *x_query_latency(struct qmp_context *ctx, json_t *args,
+			       struct err *err)
+{
+	struct latency_info *list;
+	json_t *reply;
+	size_t n;
+	int rc = engine_query_latency(ctx->engine, &list, &n);
+
+	(void)args;
+	if (rc) {
+		err_sys(err, rc, "No list of drives");
+		return NULL;
+	}
+	reply = json_array();
+	for (size_t i = 0; i < n; i++)
+		json_array_append_new(reply, latency_entry(&list[i]));
+	free(list);
+	return reply;
+}
+
 const struct qmp_command qmp_stats_commands[] = {
+	{ "x-blkmon-query-latency", "", x_query_latency, false },
 	{ "query-blockstats", "*query-nodes:b", query_blockstats, false },
 	{ .name = NULL }
 };

@@ -166,6 +166,30 @@ static void test_map_of_siblings(void **state)
 	tree_map_release(&map);
 }
 
+static void test_latency(void **state)
+{
+	struct latency_info *list;
+	uint64_t last = 0, sum = 0;
+	size_t n;
+
+	(void)state;
+	for (unsigned i = 0; i < 8; i++)
+		write_mib(i, 0x10);
+	/* What fails is not counted. */
+	assert_int_equal(engine_write(engine, "disk0", 8 * MIB, 1, "x", false,
+				      &err), -1);
+	assert_int_equal(engine_query_latency(engine, &list, &n), 0);
+	assert_int_equal(n, 1);
+	assert_string_equal(list[0].id, "disk0");
+	for (size_t i = 0; i < list[0].steps; i++) {
+		assert_true(list[0].step[i].most_ns > last);
+		last = list[0].step[i].most_ns;
+		sum += list[0].step[i].count;
+	}
+	assert_int_equal(sum, 8);
+	free(list);
+}
+
 static void test_space(void **state)
 {
 	struct space_info *space;
@@ -544,6 +568,7 @@ int main(void)
 		TEST(test_map),
 		TEST(test_map_of_siblings),
 		TEST(test_space),
+		TEST(test_latency),
 		TEST(test_snapshot),
 		TEST(test_snapshot_elsewhere),
 		TEST(test_snapshot_refused),
