@@ -68,6 +68,70 @@ static const struct look light[STYLE_COUNT] = {
 	[STYLE_TOUR] = { 16, 153, 0 },
 };
 
+/* Eight colours: grey is either unreadable or no grey, so what is not looked
+ * at first is dim; yellow and cyan are not to be seen on white. */
+static const struct look dark_of_8[STYLE_COUNT] = {
+	[STYLE_TEXT] = { -1, -1, 0 },
+	[STYLE_DIM] = { -1, -1, DIM },
+	[STYLE_STRONG] = { -1, -1, BOLD },
+	[STYLE_BAR_TITLE] = { 7, 4, 0 },
+	[STYLE_TITLE_WARN] = { 3, 4, BOLD },
+	[STYLE_TITLE_BAD] = { 7, 1, BOLD },
+	[STYLE_RULE] = { -1, -1, DIM },
+	[STYLE_RULE_FOCUS] = { 6, -1, BOLD },
+	[STYLE_DRIVE] = { 6, -1, BOLD },
+	[STYLE_TREE] = { -1, -1, DIM },
+	[STYLE_MARK] = { 3, -1, 0 },
+	[STYLE_DATA] = { 4, -1, BOLD },
+	[STYLE_DATA_ZERO] = { 7, 4, 0 },
+	[STYLE_ZERO] = { -1, -1, DIM },
+	[STYLE_COMPRESSED] = { 5, -1, 0 },
+	[STYLE_DEAD] = { -1, -1, DIM },
+	[STYLE_HOLE] = { -1, -1, DIM },
+	[STYLE_PROGRESS] = { 2, -1, 0 },
+	[STYLE_PROGRESS_REST] = { -1, -1, DIM },
+	[STYLE_GOOD] = { 2, -1, BOLD },
+	[STYLE_WARN] = { 3, -1, BOLD },
+	[STYLE_BAD] = { 1, -1, BOLD },
+	[STYLE_COMMAND] = { 6, -1, 0 },
+	[STYLE_EVENT] = { 2, -1, 0 },
+	[STYLE_MATCH] = { 0, 3, 0 },
+	[STYLE_KEY] = { -1, -1, BOLD },
+	[STYLE_HINT] = { -1, -1, 0 },
+	[STYLE_TOUR] = { 7, 4, BOLD },
+};
+
+static const struct look light_of_8[STYLE_COUNT] = {
+	[STYLE_TEXT] = { -1, -1, 0 },
+	[STYLE_DIM] = { -1, -1, DIM },
+	[STYLE_STRONG] = { -1, -1, BOLD },
+	[STYLE_BAR_TITLE] = { 7, 4, 0 },
+	[STYLE_TITLE_WARN] = { 3, 4, BOLD },
+	[STYLE_TITLE_BAD] = { 7, 1, BOLD },
+	[STYLE_RULE] = { -1, -1, DIM },
+	[STYLE_RULE_FOCUS] = { 4, -1, BOLD },
+	[STYLE_DRIVE] = { 4, -1, BOLD },
+	[STYLE_TREE] = { -1, -1, DIM },
+	[STYLE_MARK] = { 5, -1, 0 },
+	[STYLE_DATA] = { 4, -1, 0 },
+	[STYLE_DATA_ZERO] = { 7, 4, 0 },
+	[STYLE_ZERO] = { -1, -1, DIM },
+	[STYLE_COMPRESSED] = { 5, -1, 0 },
+	[STYLE_DEAD] = { -1, -1, DIM },
+	[STYLE_HOLE] = { -1, -1, DIM },
+	[STYLE_PROGRESS] = { 2, -1, 0 },
+	[STYLE_PROGRESS_REST] = { -1, -1, DIM },
+	[STYLE_GOOD] = { 2, -1, BOLD },
+	[STYLE_WARN] = { 5, -1, BOLD },
+	[STYLE_BAD] = { 1, -1, BOLD },
+	[STYLE_COMMAND] = { 4, -1, 0 },
+	[STYLE_EVENT] = { 2, -1, 0 },
+	[STYLE_MATCH] = { 0, 3, 0 },
+	[STYLE_KEY] = { -1, -1, BOLD },
+	[STYLE_HINT] = { -1, -1, 0 },
+	[STYLE_TOUR] = { 7, 4, BOLD },
+};
+
 static const struct look mono[STYLE_COUNT] = {
 	[STYLE_TEXT] = { -1, -1, 0 },
 	[STYLE_DIM] = { -1, -1, DIM },
@@ -99,53 +163,26 @@ static const struct look mono[STYLE_COUNT] = {
 	[STYLE_TOUR] = { -1, -1, REV },
 };
 
-static const struct look *const themes[] = {
-	[THEME_AUTO] = dark, [THEME_DARK] = dark, [THEME_LIGHT] = light,
-	[THEME_MONO] = mono,
+static const struct look *const themes[][2] = {
+	[THEME_AUTO] = { dark, dark_of_8 }, [THEME_DARK] = { dark, dark_of_8 },
+	[THEME_LIGHT] = { light, light_of_8 }, [THEME_MONO] = { mono, mono },
 };
-
-/* Of one of 6 * 6 * 6 colours, which of red, green and blue are more than half
- * as strong as the strongest; greys are black or white. */
-static short basic(short color)
-{
-	short c = (short)(color - 16);
-	short part[] = { (short)(c / 36), (short)(c / 6 % 6), (short)(c % 6) };
-	short most = 0, bits = 0;
-
-	if (color < 8)
-		return color;
-	if (color < 16)
-		return (short)(color - 8);
-	if (color >= 232)
-		return color >= 240 ? 7 : 0;
-	for (int i = 0; i < 3; i++)
-		most = part[i] > most ? part[i] : most;
-	for (int i = 0; i < 3; i++)
-		bits |= (short)(part[i] * 2 > most ? 1 << i : 0);
-	return bits;
-}
 
 struct look theme_look(enum theme_name theme, enum style style, bool selected,
 		       int colors)
 {
-	struct look look = themes[theme][style];
+	bool few = colors < 256;
+	struct look look = themes[theme][few][style];
 
 	if (selected && theme == THEME_MONO)
 		look.attr ^= REV;
-	else if (selected && colors < 256)
+	else if (selected && few)
 		look = (struct look) { 7, 4, BOLD };
 	else if (selected)
 		look.bg = theme == THEME_LIGHT ? 254 : 238;
 	/* The terminal's own may be as the background is. */
 	if (selected && look.bg >= 0 && look.fg < 0)
 		look.fg = theme == THEME_LIGHT ? 16 : 255;
-	if (colors >= 256)
-		return look;
-	/* Grey on eight colours is either unreadable or no grey. */
-	if (look.fg >= 232 && look.bg < 0)
-		look = (struct look) { -1, -1, look.attr };
-	look.fg = basic(look.fg);
-	look.bg = basic(look.bg);
 	return look;
 }
 

@@ -55,8 +55,8 @@ struct look {
 	unsigned attr;		/* LOOK_... */
 };
 
-/* @colors: how many the terminal has (8, 256); with 8, others are replaced by
- * near ones. A look that has a background has a foreground too. */
+/* @colors: how many the terminal has; for less than 256 there are tables of
+ * eight. A look that has a background has a foreground too. */
 struct look theme_look(enum theme_name theme, enum style style, bool selected,
 		       int colors);
 

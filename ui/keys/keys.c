@@ -28,6 +28,11 @@ const struct key_row key_rows[] = {
 	  "no speed limit" },
 	{ ACTION_DISMISS, { 'd' }, IN_PANES, "d", "Dismiss", IN_JOBS,
 	  "take finished jobs off the list" },
+	{ ACTION_MENU, { '.' }, IN_PANES, ".", "Menu", IN_CHAINS | IN_JOBS,
+	  "all that can be done here, and why something can't" },
+	{ ACTION_ALL, { 'a' }, IN_PANES, "a", "All", IN_CHAINS | IN_JOBS,
+	  "act on all: pause all jobs, let them go on, a snapshot of all "
+	  "drives at one moment" },
 	{ ACTION_DETAILS, { KEY_RETURN }, IN_CHAINS | IN_JOBS, "Enter",
 	  "Details", IN_CHAINS,
 	  "all that is known of the selected image, as info block -v" },

@@ -116,6 +116,8 @@ static void draw_name(struct sheet *s, const struct view_image *v,
 		tag = at->w / 2;
 	if (s->chains.sort == SORT_TREE)
 		x += draw_tree(s, c->ascii ? v->tree_ascii : v->tree, at, y);
+	else
+		x++;
 	names_fit(&name, v->name, v->cut, end - x - tag, c->ascii);
 	x += canvas_put(c, x, y, end - x, v->missing ? STYLE_BAD :
 			v->drive ? STYLE_STRONG : STYLE_TEXT, str_get(&name));

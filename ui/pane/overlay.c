@@ -21,49 +21,97 @@ static void overlay_open_overlay(struct sheet *s, char *title)
 	o->title = title;
 }
 
-static void add_signs(struct str *out, bool ascii)
+#define HELP_COLUMN 66u		/* of one alone */
+#define HELP_TWO 112u		/* columns of the screen for two of them */
+#define HELP_KEY 11u		/* in front of what a key does */
+
+/* @text in rows of @w columns, all but the first behind @indent blanks. */
+static void help_add(struct str *out, const char *text, unsigned indent,
+		     unsigned w)
 {
-	str_addf(out, "\nIN FRONT OF THE FORMAT STAND MARKS\n"
-		 "  T B  top and base of a job     r  read-only\n"
-		 "  s    internal snapshots        z  compressed clusters\n"
-		 "  d    dirty   X  corrupt        e  encrypted\n"
-		 "  !    not open: missing or unreadable\n"
-		 "  ?    the header does not say the backing file's format\n"
-		 "\nMAPS\n"
-		 "Each cell is an equal part of the disk, base and overlays "
-		 "one below\nthe other: %s data, filled as much as this layer "
-		 "holds; %s zeroes;\n%s compressed; %s nothing of its own.\n",
-		 ascii ? ".:-=+*%#" : "▁▂▃▄▅▆▇█", "o 0",
+	while (*text) {
+		size_t len = text_row(text, w);
+
+		str_add_mem(out, text, len);
+		str_add_char(out, '\n');
+		text += len + (text[len] == '\n');
+		if (*text)
+			str_addf(out, "%*s", (int)indent, "");
+	}
+}
+
+static void help_signs(struct str *out, bool ascii, unsigned w)
+{
+	struct str maps = STR_INIT;
+
+	str_add(out, "\nIN FRONT OF THE NUMBERS STAND MARKS\n"
+		"  T B  top and base of a job   r  read-only\n"
+		"  s    internal snapshots      z  compressed clusters\n"
+		"  d    dirty   X  corrupt      e  encrypted\n"
+		"  !    not open: missing or unreadable\n"
+		"  ?    no format given for the backing file\n"
+		"\nMAPS\n");
+	str_addf(&maps, "Each cell is an equal part of the disk, base and "
+		 "overlays one below the other: %s data, filled as much as "
+		 "this layer holds; %s dead: no disk sees it any more; %s "
+		 "zeroes; %s compressed; %s nothing of its own. What no layer "
+		 "has data in is left out where it is most; m shows all.",
+		 ascii ? ".:-=+*%#" : "▁▂▃▄▅▆▇█", ascii ? "x" : "░", "o 0",
 		 ascii ? "z Z" : "▒ ▓", ascii ? "blank" : "·");
+	help_add(out, str_get(&maps), 0, w);
+	str_release(&maps);
+}
+
+static void help_text(struct str *out, bool ascii, unsigned w)
+{
+	help_add(out, "Keys write a command into the prompt; Enter runs it, "
+		 "Esc takes it back. Everything can be typed there as well: "
+		 "'help' lists the commands, Tab completes them.", 0, w);
+	str_add(out, "\nKEYS\n");
+	for (unsigned i = 0; i < key_row_count; i++) {
+		if (!key_rows[i].help)
+			continue;
+		str_addf(out, "  %-8s ", key_rows[i].name);
+		help_add(out, key_rows[i].help, HELP_KEY, w - HELP_KEY);
+	}
+	help_signs(out, ascii, w);
+}
+
+/* The rows of @text from the left to the right, in two columns of @w. */
+static void help_fold(struct str *out, const char *text, unsigned w)
+{
+	unsigned rows = text_rows(text, w), half = (rows + 1) / 2;
+	const char *right = text;
+
+	for (unsigned i = 0; i < half && *right; i++)
+		right += strcspn(right, "\n") + 1;
+	while (half--) {
+		size_t len = strcspn(text, "\n"), of = strcspn(right, "\n");
+
+		str_add_mem(out, text, len);
+		if (of)
+			str_addf(out, "%*s%.*s", (int)(w + 2 -
+				 text_columns_upto(text, len)), "", (int)of,
+				 right);
+		str_add_char(out, '\n');
+		text += len + 1;
+		right += of + (right[of] == '\n');
+	}
 }
 
 void overlay_help(struct sheet *s)
 {
-	struct str *out = &s->overlay.text;
+	bool two = s->canvas.w >= HELP_TWO;
+	unsigned w = two ? (s->canvas.w - 5) / 2 : HELP_COLUMN;
+	struct str text = STR_INIT;
 
 	overlay_open_overlay(s, mem_dup("Help"));
-	str_add(out, "Keys write a command into the prompt; Enter runs it, "
-		"Esc takes it\nback. Everything can be typed there as well: "
-		"'help' lists the\ncommands, Tab completes them.\n\nKEYS\n");
-	for (unsigned i = 0; i < key_row_count; i++) {
-		const char *help = key_rows[i].help;
-
-		if (!help)
-			continue;
-		str_addf(out, "  %-8s ", key_rows[i].name);
-		/* The rest of a long sentence stands below its beginning. */
-		while (strlen(help) > 56) {
-			size_t at = 56;
-
-			while (at && help[at] != ' ')
-				at--;
-			str_add_mem(out, help, at);
-			str_addf(out, "\n%11s", "");
-			help += at + 1;
-		}
-		str_addf(out, "%s\n", help);
-	}
-	add_signs(out, s->canvas.ascii);
+	if (w > s->canvas.w - 4)
+		w = s->canvas.w - 4;
+	help_text(two ? &text : &s->overlay.text, s->canvas.ascii, w);
+	if (two)
+		help_fold(&s->overlay.text, str_get(&text), w);
+	str_release(&text);
 }
 
 void overlay_details(struct sheet *s, const struct view_image *v)

@@ -14,10 +14,10 @@ static unsigned visible(const struct sheet *s)
 	return h > 1 ? h - 1 : 0;
 }
 
-/* The selected one has it while one is looking at jobs. */
+/* The selected one has a second row. */
 static bool has_more(const struct sheet *s)
 {
-	return s->focus == PANE_JOBS && s->jobs.n;
+	return s->jobs.n;
 }
 
 unsigned jobs_rows(const struct sheet *s)

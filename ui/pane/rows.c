@@ -71,7 +71,8 @@ static bool is_held_open(const struct row_maker *m, size_t i)
 
 	if (i == p->image && !p->on_fold)
 		return true;
-	return state ? json_is_true(state) : !m->is_short;
+	return state ? json_is_true(state) :
+		!m->is_short && !m->s->chains.filter;
 }
 
 /* How many images from @i on are one fold; 0 or 1: none is. */

@@ -130,6 +130,12 @@ static void general(struct screen *s, enum action action)
 	case ACTION_COPY:
 		copy_row(&s->sheet);
 		break;
+	case ACTION_MENU:
+		menu_open(&s->menu, &s->sheet);
+		break;
+	case ACTION_ALL:
+		menu_open_all(&s->menu, &s->sheet);
+		break;
 	case ACTION_SEARCH:
 	case ACTION_AGAIN:
 	case ACTION_BACK:

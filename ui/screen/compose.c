@@ -2,6 +2,7 @@
 #include "ui/screen/compose.h"
 
 #include <ctype.h>
+#include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -28,30 +29,47 @@ static void note_image(struct str *note, const struct sheet *s,
 	note_name(note, s, v->name, v->cut);
 }
 
-/* Takes both. */
-static void compose_write_line(struct sheet *s, struct str *line,
-			       struct str *note)
+/* There is no such line: why. */
+__attribute__((format(printf, 2, 3)))
+static void draft_refuse(struct draft *d, const char *fmt, ...)
 {
-	prompt_set(str_get(line), str_get(note));
-	sheet_focus(s, PANE_PROMPT);
-	str_release(line);
-	str_release(note);
+	va_list ap;
+
+	va_start(ap, fmt);
+	str_clear(&d->line);
+	str_clear(&d->note);
+	str_addv(&d->note, fmt, ap);
+	va_end(ap);
 }
 
-static const struct view_image *image_meant(struct sheet *s)
+void draft_release(struct draft *d)
+{
+	str_release(&d->line);
+	str_release(&d->note);
+}
+
+static const struct view_image *image_meant(const struct sheet *s,
+					    struct draft *d)
 {
 	const struct view_image *v = chains_selected(s);
 
-	if (!v && s->chains.on_fold) {
-		sheet_message(s, "these are several layers: Space opens the "
-			      "fold");
-		return NULL;
-	}
-	if (!v || v->top < 0) {
-		sheet_message(s, "select an image that a drive uses");
-		return NULL;
-	}
-	return v;
+	if (!v && s->chains.on_fold)
+		draft_refuse(d, "these are several layers: Space opens the "
+			     "fold");
+	else if (!v || v->top < 0)
+		draft_refuse(d, "select an image that a drive uses");
+	return v && v->top >= 0 ? v : NULL;
+}
+
+/* A job has the image: then no other may. */
+static bool is_busy(const struct sheet *s, struct draft *d,
+		    const struct view_image *v)
+{
+	const struct view_job *job = v ? chains_job(s, v) : NULL;
+
+	if (job)
+		draft_refuse(d, "job %s works on %s", job->id, v->name);
+	return job;
 }
 
 /* The image that lies on the selected one towards the drive. */
@@ -69,87 +87,87 @@ static const struct view_image *below(const struct sheet *s,
 
 /* --- snapshot --- */
 
-static void compose_snapshot(struct sheet *s)
+static void compose_snapshot(const struct sheet *s, struct draft *d)
 {
-	const struct view_image *v = image_meant(s), *top;
-	struct str line = STR_INIT, note = STR_INIT;
+	const struct view_image *v = image_meant(s, d), *top;
 	char *safe;
 
 	if (!v)
 		return;
 	top = active_of(s, v);
-	str_add(&line, "snapshot_blkdev");
-	str_add_word(&line, top->drive);
-	str_add_word(&line, top->next);
+	if (is_busy(s, d, top))
+		return;
+	str_add(&d->line, "snapshot_blkdev");
+	str_add_word(&d->line, top->drive);
+	str_add_word(&d->line, top->next);
 	safe = text_safe(text_base_name(top->next));
-	str_add(&note, "puts ");
-	note_name(&note, s, safe, top->cut);
-	str_add(&note, " on ");
-	note_image(&note, s, top);
-	str_add(&note, ", which becomes read-only");
+	str_add(&d->note, "puts ");
+	note_name(&d->note, s, safe, top->cut);
+	str_add(&d->note, " on ");
+	note_image(&d->note, s, top);
+	str_add(&d->note, ", which becomes read-only");
 	free(safe);
-	compose_write_line(s, &line, &note);
 }
 
 /* --- stream and commit --- */
 
-static void stream(struct sheet *s)
+static void stream(const struct sheet *s, struct draft *d)
 {
-	const struct view_image *v = image_meant(s), *top;
-	struct str line = STR_INIT, note = STR_INIT;
+	const struct view_image *v = image_meant(s, d), *top;
 
 	if (!v)
 		return;
 	top = active_of(s, v);
 	if (top->backing < 0) {
-		sheet_message(s, "%s stands alone: there is nothing to "
+		draft_refuse(d, "%s stands alone: there is nothing to "
 			       "stream", top->name);
 		return;
 	}
-	str_add(&line, "block_stream");
-	str_add_word(&line, top->drive);
-	str_add(&line, " 0");
+	if (is_busy(s, d, top))
+		return;
+	str_add(&d->line, "block_stream");
+	str_add_word(&d->line, top->drive);
+	str_add(&d->line, " 0");
 	if (v == top) {
-		str_add(&note, "pulls the whole chain up into ");
-		note_image(&note, s, top);
-		str_add(&note, ", which then stands alone");
+		str_add(&d->note, "pulls the whole chain up into ");
+		note_image(&d->note, s, top);
+		str_add(&d->note, ", which then stands alone");
 	} else {
-		str_add_word(&line, v->file);
-		str_add(&note, "pulls what lies above ");
-		note_image(&note, s, v);
-		str_add(&note, " up into ");
-		note_image(&note, s, top);
+		str_add_word(&d->line, v->file);
+		str_add(&d->note, "pulls what lies above ");
+		note_image(&d->note, s, v);
+		str_add(&d->note, " up into ");
+		note_image(&d->note, s, top);
 	}
-	compose_write_line(s, &line, &note);
 }
 
-static void compose_commit(struct sheet *s)
+static void compose_commit(const struct sheet *s, struct draft *d)
 {
-	const struct view_image *v = image_meant(s), *top, *base;
-	struct str line = STR_INIT, note = STR_INIT;
+	const struct view_image *v = image_meant(s, d), *top, *base;
 
 	if (!v)
 		return;
 	top = active_of(s, v);
 	base = below(s, v);
 	if (top->backing < 0) {
-		sheet_message(s, "%s stands alone: there is nothing to "
+		draft_refuse(d, "%s stands alone: there is nothing to "
 			       "commit to", top->name);
 		return;
 	}
-	str_add(&line, "block_commit");
-	str_add_word(&line, top->drive);
-	str_add_word(&line, base ? base->file : v->file);
+	if (is_busy(s, d, v) || is_busy(s, d, base))
+		return;
+	str_add(&d->line, "block_commit");
+	str_add_word(&d->line, top->drive);
+	str_add_word(&d->line, base ? base->file : v->file);
 	if (base && v != top)
-		str_add_word(&line, v->file);
-	str_add(&note, "pushes ");
+		str_add_word(&d->line, v->file);
+	str_add(&d->note, "pushes ");
 	if (base)
-		note_image(&note, s, v);
+		note_image(&d->note, s, v);
 	else
-		str_add(&note, "everything above");
-	str_add(&note, " down into ");
-	note_image(&note, s, base ? base : v);
-	compose_write_line(s, &line, &note);
+		str_add(&d->note, "everything above");
+	str_add(&d->note, " down into ");
+	note_image(&d->note, s, base ? base : v);
 }
 
 char *compose_again(const struct sheet *s, const struct view_job *job)
@@ -212,68 +230,65 @@ static const struct view_job *find_meant(const struct sheet *s)
 	return NULL;
 }
 
-static const struct view_job *job_meant(struct sheet *s)
+static const struct view_job *job_meant(const struct sheet *s,
+					struct draft *d)
 {
 	const struct view_job *job = find_meant(s);
 
 	if (!job)
-		sheet_message(s, "no job runs here");
+		draft_refuse(d, "no job runs here");
 	return job;
 }
 
-static void compose_job_line(struct sheet *s, const char *command,
+static void compose_job_line(struct draft *d, const char *command,
 			     const struct view_job *job, const char *words)
 {
-	struct str line = STR_INIT, note = STR_INIT;
 
-	str_add(&line, command);
-	str_add_word(&line, job->id);
-	str_add(&note, words);
-	compose_write_line(s, &line, &note);
+	str_add(&d->line, command);
+	str_add_word(&d->line, job->id);
+	str_add(&d->note, words);
 }
 
-static void compose_cancel(struct sheet *s)
+static void compose_cancel(const struct sheet *s, struct draft *d)
 {
-	const struct view_job *job = job_meant(s);
+	const struct view_job *job = job_meant(s, d);
 
 	if (!job)
 		return;
 	compose_job_line(
-		s, job->paused ? "block_job_cancel -f" : "block_job_cancel",
+		d, job->paused ? "block_job_cancel -f" : "block_job_cancel",
 		job,
 		job->ready ? "ends the job; the drive stays where it is"
 			   : "stops the job; the chain stays as it is");
 }
 
-static void pause_or_resume(struct sheet *s)
+static void pause_or_resume(const struct sheet *s, struct draft *d)
 {
-	const struct view_job *job = job_meant(s);
+	const struct view_job *job = job_meant(s, d);
 
 	if (job)
 		compose_job_line(
-			s, job->paused ? "block_job_resume" : "block_job_pause",
+			d, job->paused ? "block_job_resume" : "block_job_pause",
 			job,
 			job->paused ? "lets the job go on"
 				    : "lets the job stand still");
 }
 
-static void compose_complete(struct sheet *s)
+static void compose_complete(const struct sheet *s, struct draft *d)
 {
-	const struct view_job *job = job_meant(s);
+	const struct view_job *job = job_meant(s, d);
 
 	if (!job)
 		return;
 	if (!strcmp(job->status, "pending")) {
-		struct str line = STR_INIT, note = STR_INIT;
-
-		str_addf(&line, "block-job-finalize id=%s", job->id);
-		str_add(&note, "lets the job take effect");
-		compose_write_line(s, &line, &note);
+	
+		str_addf(&d->line, "block-job-finalize id=%s", job->id);
+		str_add(&d->note, "lets the job take effect");
 	} else if (!job->ready) {
-		sheet_message(s, "job %s is not READY: a %s ends by itself "
+		draft_refuse(d, "job %s is not READY: a %s ends by itself "
 			       "or gets ready first", job->id, job->type);
 	} else {
-		compose_job_line(s, "block_job_complete", job,
+		compose_job_line(d, "block_job_complete", job,
 				 "the drive goes over to the base");
 	}
 }
@@ -313,10 +328,10 @@ static uint64_t speed_in_prompt(const struct view_job *job)
 	return *end == 'K' ? speed << 10 : speed << 20;
 }
 
-static void compose_set_speed(struct sheet *s, enum action action)
+static void compose_set_speed(const struct sheet *s, enum action action,
+			      struct draft *d)
 {
-	const struct view_job *found = job_meant(s);
-	struct str line = STR_INIT, note = STR_INIT;
+	const struct view_job *found = job_meant(s, d);
 	struct view_job job;
 	uint64_t speed = 0;
 	char buf[16];
@@ -328,66 +343,83 @@ static void compose_set_speed(struct sheet *s, enum action action)
 	if (action == ACTION_SLOWER)
 		speed = slower(&job);
 	else if (action == ACTION_FASTER && !job.speed) {
-		sheet_message(s, "job %s has no limit", job.id);
+		draft_refuse(d, "job %s has no limit", job.id);
 		return;
 	} else if (action == ACTION_FASTER)
 		speed = job.speed * 2;
-	str_add(&line, "block_job_set_speed");
-	str_add_word(&line, job.id);
-	add_speed(&line, speed);
+	str_add(&d->line, "block_job_set_speed");
+	str_add_word(&d->line, job.id);
+	add_speed(&d->line, speed);
 	if (speed)
-		str_addf(&note, "at most %s bytes a second; + and - change "
+		str_addf(&d->note, "at most %s bytes a second; + and - change "
 			 "it", text_size(speed, buf, sizeof(buf)));
 	else
-		str_add(&note, "as fast as it can");
-	compose_write_line(s, &line, &note);
+		str_add(&d->note, "as fast as it can");
 }
 
 /* Jobs that the engine keeps until they are dismissed need a command. */
-static void dismiss(struct sheet *s)
+static void dismiss(const struct sheet *s, struct draft *d)
 {
 	const struct view_job *job = jobs_selected(s);
-	struct str line = STR_INIT, note = STR_INIT;
 
 	if (job && job->listed && job->end != JOB_LIVES) {
-		str_addf(&line, "block-job-dismiss id=%s", job->id);
-		str_add(&note, "takes the job off the list");
-		compose_write_line(s, &line, &note);
-		return;
+		str_addf(&d->line, "block-job-dismiss id=%s", job->id);
+		str_add(&d->note, "takes the job off the list");
+	} else if (jobs_living(s) == s->jobs.n) {
+		draft_refuse(d, "no job has ended");
+	} else {
+		str_add(&d->note, "takes all that have ended off the list");
 	}
-	client_dismiss(s->client);
 }
 
-bool compose_line(struct sheet *s, enum action action)
+bool compose_draft(const struct sheet *s, enum action action, struct draft *d)
 {
 	switch (action) {
 	case ACTION_SNAPSHOT:
-		compose_snapshot(s);
+		compose_snapshot(s, d);
 		return true;
 	case ACTION_STREAM:
-		stream(s);
+		stream(s, d);
 		return true;
 	case ACTION_COMMIT:
-		compose_commit(s);
+		compose_commit(s, d);
 		return true;
 	case ACTION_CANCEL:
-		compose_cancel(s);
+		compose_cancel(s, d);
 		return true;
 	case ACTION_PAUSE:
-		pause_or_resume(s);
+		pause_or_resume(s, d);
 		return true;
 	case ACTION_COMPLETE:
-		compose_complete(s);
+		compose_complete(s, d);
 		return true;
 	case ACTION_FASTER:
 	case ACTION_SLOWER:
 	case ACTION_UNLIMITED:
-		compose_set_speed(s, action);
+		compose_set_speed(s, action, d);
 		return true;
 	case ACTION_DISMISS:
-		dismiss(s);
+		dismiss(s, d);
 		return true;
 	default:
-		return false;
+		return compose_all(s, action, d);
 	}
+}
+
+bool compose_line(struct sheet *s, enum action action)
+{
+	struct draft d = DRAFT_INIT;
+	bool is_line = compose_draft(s, action, &d);
+
+	if (d.line.len) {
+		prompt_set(str_get(&d.line), str_get(&d.note));
+		sheet_focus(s, PANE_PROMPT);
+	} else if (is_line && action == ACTION_DISMISS &&
+		   jobs_living(s) < s->jobs.n) {
+		client_dismiss(s->client);
+	} else if (is_line) {
+		sheet_message(s, "%s", str_get(&d.note));
+	}
+	draft_release(&d);
+	return is_line;
 }

@@ -8,7 +8,20 @@
 
 #include "ui/pane/sheet.h"
 
-/* False if @action changes nothing: then nothing was written. */
+/* A line that was not written yet. */
+struct draft {
+	struct str line;	/* empty: there is none */
+	struct str note;	/* what it would do, or why there is none */
+};
+
+#define DRAFT_INIT { STR_INIT, STR_INIT }
+
+void draft_release(struct draft *d);
+/* False if @action changes nothing: then @d stays as it was. */
+bool compose_draft(const struct sheet *s, enum action action, struct draft *d);
+/* The same of those that act on all drives or jobs. */
+bool compose_all(const struct sheet *s, enum action action, struct draft *d);
+/* Writes it into the prompt, or says why not. False as above. */
 bool compose_line(struct sheet *s, enum action action);
 
 /* A line that starts such a job as @job is; where its images have gone, its

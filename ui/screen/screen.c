@@ -20,6 +20,7 @@ static void draw_panes(struct screen *s)
 		prompt_draw(sheet->layout.pane[PANE_PROMPT].y, sheet->focus ==
 			    PANE_PROMPT, client_wants_more(s->client));
 	bars_draw(sheet);
+	menu_draw(&s->menu, sheet);
 	if (s->ask.question)
 		ask_draw(&s->ask, &sheet->canvas);
 }

@@ -18,6 +18,7 @@
 #include "ui/pane/sheet.h"
 #include "ui/prompt/prompt.h"
 #include "ui/screen/ask.h"
+#include "ui/screen/menu.h"
 #include "ui/view/picture.h"
 
 struct screen_options;
@@ -29,6 +30,7 @@ struct screen {
 	struct picture picture;		/* of the sheet, for the prompt */
 	struct input input;
 	struct ask ask;
+	struct menu menu;
 	struct str held;		/* lines behind one asked about */
 	unsigned reads;			/* of the terminal */
 	bool over;

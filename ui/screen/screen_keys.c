@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "engine/util/mem.h"
+#include "ui/screen/brief.h"
 #include "ui/screen/screen.h"
 #include "ui/screen/screen_impl.h"
 
@@ -91,6 +92,7 @@ void screen_release(struct screen *s)
 	prompt_release();
 	client_free(s->client);
 	ask_release(&s->ask);
+	menu_close(&s->menu);
 	sheet_release(&s->sheet);
 	input_release(&s->input);
 	str_release(&s->held);
@@ -116,14 +118,25 @@ static enum log_kind log_kind_of(const struct client_line *line)
 	}
 }
 
+static void take_line_of(struct screen *s, const struct client_line *line)
+{
+	enum log_kind kind = log_kind_of(line);
+	struct str brief = STR_INIT;
+	bool shorter = kind == LOG_NOTICE &&
+		brief_notice(&s->sheet, line->text, &brief, &kind);
+
+	log_add(&s->sheet.log, line->wall_us, kind,
+		shorter ? str_get(&brief) : line->text);
+	str_release(&brief);
+}
+
 static void take_lines(struct screen *s)
 {
 	struct client_line *line = client_lines(s->client), *next;
 
 	for (; line; line = next) {
 		next = line->next;
-		log_add(&s->sheet.log, line->wall_us, log_kind_of(line),
-			line->text);
+		take_line_of(s, line);
 		free(line);
 	}
 }
@@ -258,6 +271,8 @@ static void handle_key(struct screen *s, const struct key *key)
 	if (s->sheet.overlay.on) {
 		if (!overlay_key(&s->sheet, key))
 			action_run(s, key_action(key->code, PANE_CHAINS));
+	} else if (s->menu.n) {
+		action_run(s, menu_key(&s->menu, &s->sheet, key));
 	} else if (key->code == KEY_MOUSE) {
 		mouse_key(s, key);
 	} else if (key->code == KEY_PASTE) {
