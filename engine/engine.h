@@ -327,7 +327,9 @@ void tree_map_release(struct tree_map *map);
 
 struct node_info {
 	char name[NODE_NAME_MAX];
-	char *file;			/* what was opened */
+	char *file;			/* what was opened ... */
+	char *path;			/* ... and that from the root on; NULL:
+					   not known */
 	const char *driver;
 	bool read_only;
 	bool active;			/* a drive's active layer */

@@ -54,6 +54,7 @@ static void fill_node(struct node_info *info, struct node *node)
 		snprintf(info->job, sizeof(info->job), "%s", node->claim->id);
 	info->wr_highest_offset = node->file->write_highest;
 	info->written = file_written(node->file);
+	info->path = file_path(node->file);
 	fill_image(&info->image, node);
 }
 
@@ -133,6 +134,7 @@ void node_info_free(struct node_info *info, size_t n)
 {
 	for (size_t i = 0; i < n; i++) {
 		free(info[i].file);
+		free(info[i].path);
 		image_info_release(&info[i].image);
 	}
 	free(info);

@@ -172,6 +172,9 @@ uint64_t file_disk_bytes(const struct file *f);
 /* When the file or what is known of it was changed last (st_ctime). */
 bool file_changed(const struct file *f, struct timespec *when);
 
+/* Where it is, from the root on, by no link; the caller's. NULL: it has no
+ * name any more, or that is not known. */
+char *file_path(const struct file *f);
 /* When its bytes were last changed: seconds since 1970; 0: unknown. */
 uint64_t file_written(const struct file *f);
 

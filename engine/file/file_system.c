@@ -1,11 +1,32 @@
 /* file_system.c - what a file lies on; see file.h. */
 #include <errno.h>
+#include <limits.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
+#include <unistd.h>
 
 #include "engine/file/file.h"
+#include "engine/util/mem.h"
+
+char *file_path(const struct file *f)
+{
+	static const char gone[] = " (deleted)";
+	char link[32], path[PATH_MAX];
+	ssize_t len;
+
+	snprintf(link, sizeof(link), "/proc/self/fd/%d", f->fd);
+	len = readlink(link, path, sizeof(path) - 1);
+	if (len <= 0 || *path != '/')
+		return NULL;
+	path[len] = '\0';
+	if ((size_t)len > strlen(gone) &&
+	    !strcmp(path + len - strlen(gone), gone))
+		return NULL;
+	return mem_dup(path);
+}
 
 /* Cuts @path, which is absolute, down to the highest folder of @dev. */
 static void file_system_climb(char *path, dev_t dev)

@@ -14,6 +14,17 @@
 
 #define CELLS_MAX 1024
 
+static json_t *link_of(const struct node_info *node)
+{
+	json_t *link = json_pack("{s:s, s:s, s:I}", "node-name", node->name,
+				 "backing", node->backing, "written",
+				 (json_int_t)node->written);
+
+	if (node->path)
+		json_object_set_new(link, "path", qmp_text(node->path));
+	return link;
+}
+
 static json_t *x_query_links(struct qmp_context *ctx, json_t *args,
 			     struct err *err)
 {
@@ -26,11 +37,7 @@ static json_t *x_query_links(struct qmp_context *ctx, json_t *args,
 	list = json_array();
 	for (size_t i = 0; i < nodes.n; i++)
 		if (!nodes.list[i].bytes && !nodes.list[i].filter)
-			json_array_append_new(list, json_pack(
-				"{s:s, s:s, s:I}",
-				"node-name", nodes.list[i].name,
-				"backing", nodes.list[i].backing, "written",
-				(json_int_t)nodes.list[i].written));
+			json_array_append_new(list, link_of(&nodes.list[i]));
 	nodes_release(&nodes);
 	return list;
 }

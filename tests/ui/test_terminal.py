@@ -365,10 +365,11 @@ def test_copies(start, tmp_path):
     t = begin(start())
     t.tmux("set", "-g", "set-clipboard", "on")
     t.keys("y")
-    t.wait("to the terminal's clipboard: sn2")
+    t.wait("to the terminal's clipboard: /")
     t.keys("k", "k", "Enter", "y")
     t.wait("its path went to the terminal's clipboard")
-    t.wait(lambda s: t.tmux("show-buffer") == "base")
+    t.wait(lambda s: t.tmux("show-buffer") ==
+           str(tmp_path.resolve() / "base"))
 
 
 def test_terminal_without_a_clipboard(start):

@@ -11,6 +11,9 @@
 #include "ui/draw/text.h"
 #include "ui/pane/sheet.h"
 
+#define READS_COLUMNS 160u	/* of the screen, to list the chain */
+#define READS_NAME 50u
+
 struct details {
 	struct sheet *s;
 	const struct view_image *v;
@@ -90,11 +93,46 @@ static void add_age(struct details *d)
 			 text_age(age, buf, sizeof(buf)));
 }
 
+/* "web-03   1.20M/s  33.0M": who answers the reads, from the top down. */
+static void add_reads_of(struct details *d, const struct view_image *v)
+{
+	const struct view_read *r = view_read_of(&d->s->uses, v->node);
+	struct str name = STR_INIT;
+	char rate[16], all[16];
+
+	if (!r)
+		return;
+	names_fit(&name, v->name, v->cut, READS_NAME, d->s->canvas.ascii);
+	str_addf(&d->text, "  %s%*s %6s/s %7s\n", str_get(&name),
+		 (int)(READS_NAME - text_columns(str_get(&name))), "",
+		 text_size(r->rate, rate, sizeof(rate)),
+		 text_size(r->bytes, all, sizeof(all)));
+	str_release(&name);
+}
+
+static void add_chain(struct details *d)
+{
+	const struct shape *shape = d->s->shape;
+	size_t begin;
+
+	if (d->v->top < 0 || d->s->canvas.w < READS_COLUMNS)
+		return;
+	str_addf(&d->text, "\nreads of the chain of %s, now and in all:\n",
+		 shape->images[d->v->top].drive);
+	begin = d->text.len;
+	for (int at = d->v->top; at >= 0; at = shape->images[at].backing)
+		add_reads_of(d, &shape->images[at]);
+	if (d->text.len == begin)
+		str_add(&d->text, "  not looked at: the drive is not "
+			"exported\n");
+}
+
 static void add_all(struct details *d)
 {
 	struct str words = STR_INIT;
 
-	str_addf(&d->text, "%s\n", d->v->path);
+	str_add_safe(&d->text, d->v->full);
+	str_add_char(&d->text, '\n');
 	if (!d->v->missing) {
 		add_format(d);
 		details_bytes(d);
@@ -106,6 +144,7 @@ static void add_all(struct details *d)
 	str_release(&words);
 	add_age(d);
 	str_add(&d->text, "y copies the path; . tells what can be done\n");
+	add_chain(d);
 }
 
 /* The text in rows, as many as fit. */

@@ -119,7 +119,7 @@ void overlay_details(struct sheet *s, const struct view_image *v)
 	struct str *out = &s->overlay.text, words = STR_INIT, raw = STR_INIT;
 
 	overlay_open_overlay(s, mem_dup(v->name));
-	s->overlay.copy = mem_dup(v->file);
+	s->overlay.copy = mem_dup(v->full);
 	chains_words(s, v, &words);
 	if (words.len)
 		str_addf(out, "%s\n\n", str_get(&words));

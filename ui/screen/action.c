@@ -73,7 +73,7 @@ static char *row_text(const struct sheet *s)
 		return mem_dup(log_last(s));
 	if (s->focus == PANE_JOBS)
 		return job ? compose_again(s, job) : NULL;
-	return v ? mem_dup(v->file) : NULL;
+	return v ? mem_dup(v->full) : NULL;
 }
 
 static void copy_row(struct sheet *s)

@@ -281,7 +281,7 @@ static void compose_complete(const struct sheet *s, struct draft *d)
 	if (!job)
 		return;
 	if (!strcmp(job->status, "pending")) {
-	
+
 		str_addf(&d->line, "block-job-finalize id=%s", job->id);
 		str_add(&d->note, "lets the job take effect");
 	} else if (!job->ready) {

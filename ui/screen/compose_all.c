@@ -56,7 +56,7 @@ static void draft_snapshots(const struct sheet *s, struct draft *d)
 			odd = v->name;
 	}
 	if (odd || !json_array_size(actions)) {
-		str_add(&d->note, odd ? "its name is no text, which JSON needs: " :
+		str_add(&d->note, odd ? "a name that is no text: " :
 			"there is no drive");
 		str_add(&d->note, odd ? odd : "");
 		json_decref(actions);

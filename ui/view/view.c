@@ -67,6 +67,7 @@ static void set_names(struct view_image *v, const char *node,
 	v->node = mem_dup(node);
 	v->file = mem_dup(path);
 	v->path = text_safe(path);
+	v->full = mem_dup(path);
 	v->name = text_safe(text_base_name(path));
 }
 
@@ -120,6 +121,18 @@ static int view_find(const struct builder *b, const char *word, bool by_file,
 	return -1;
 }
 
+/* What is known of the file itself. */
+static void view_add_link(struct view_image *v, const json_t *link)
+{
+	const char *path = field_str(link, "path");
+
+	v->written = field_u64(link, "written");
+	if (!*path)
+		return;
+	free(v->full);
+	v->full = mem_dup(path);
+}
+
 static void link_by_name(struct builder *b, const json_t *links)
 {
 	size_t near = 0;
@@ -132,7 +145,7 @@ static void link_by_name(struct builder *b, const json_t *links)
 		at = view_find(b, field_str(link, "node-name"), false, near);
 		if (at < 0)
 			continue;
-		b->list[at].image.written = field_u64(link, "written");
+		view_add_link(&b->list[at].image, link);
 		near = (size_t)at + 1;
 		if (!*backing)
 			continue;
@@ -565,6 +578,7 @@ void shape_put(struct shape *shape)
 		free(v->node);
 		free(v->name);
 		free(v->path);
+		free(v->full);
 		free(v->file);
 		free(v->tree);
 		free(v->tree_ascii);

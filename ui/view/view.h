@@ -22,6 +22,8 @@ struct view_image {
 	struct name_cut cut;	/* of the name, where it is too long */
 	char *path;		/* as it was opened, safe to show */
 	char *file;		/* the same, as it is: for commands */
+	char *full;		/* as it is, from the root on where that is
+				 * known */
 	char *tree;		/* what stands in front of the name (UTF-8) */
 	char *tree_ascii;
 	char *next;		/* of an active layer: a file name for the

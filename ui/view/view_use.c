@@ -122,6 +122,39 @@ static void add_drive(struct view_uses *now, const struct view_uses *before,
 	json_decref(clients);
 }
 
+/* --- reads, image by image --- */
+
+const struct view_read *view_read_of(const struct view_uses *uses,
+				     const char *node)
+{
+	for (size_t i = 0; i < uses->read_count; i++)
+		if (*node && !strcmp(uses->reads[i].node, node))
+			return &uses->reads[i];
+	return NULL;
+}
+
+/* An image with those below it, each once. */
+static void add_reads(struct view_uses *now, const struct view_uses *before,
+		      const json_t *entry)
+{
+	for (; entry; entry = json_object_get(entry, "backing")) {
+		struct view_read *r = &now->reads[now->read_count];
+		const char *node = field_str(entry, "node-name");
+		const struct view_read *old = view_read_of(before, node);
+
+		if (now->read_count == READS_MAX || !*node ||
+		    view_read_of(now, node))
+			return;
+		text_copy_safe(r->node, sizeof(r->node), node);
+		/* The drive's own are what was asked of it. */
+		r->bytes = field_u64(json_object_get(json_object_get(entry,
+			"parent"), "stats"), "rd_bytes");
+		r->rate = old ? per_second(r->bytes, old->bytes,
+					   now->ns - before->ns) : 0;
+		now->read_count++;
+	}
+}
+
 void view_uses_make(struct view_uses *now, const struct view_uses *before,
 		    const json_t *exports, const json_t *stats, uint64_t ns)
 {
@@ -136,6 +169,7 @@ void view_uses_make(struct view_uses *now, const struct view_uses *before,
 			add_drive(now, before, id,
 				  json_object_get(drive, "stats"),
 				  clients_of_drive(exports, id));
+		add_reads(now, before, drive);
 	}
 }
 

@@ -12,6 +12,7 @@
 
 #define USES_MAX 8		/* more are not shown */
 #define USE_SPARK 60
+#define READS_MAX 128		/* the same */
 
 /* A drive, or a client of one of its exports. */
 struct view_use {
@@ -27,7 +28,15 @@ struct view_use {
 	uint64_t rd_bytes, wr_bytes, requests;	/* counters */
 };
 
+/* What is read of an image, by guests and jobs. */
+struct view_read {
+	char node[32];
+	uint64_t bytes, rate;		/* since it was opened; a second */
+};
+
 struct view_uses {
+	struct view_read reads[READS_MAX];
+	size_t read_count;
 	struct view_use list[USES_MAX];
 	size_t n;
 	uint64_t ns;			/* clock_ns() of the look */
@@ -38,6 +47,9 @@ struct view_uses {
 void view_uses_make(struct view_uses *now, const struct view_uses *before,
 		    const json_t *exports, const json_t *stats, uint64_t ns);
 
+/* NULL: not known. */
+const struct view_read *view_read_of(const struct view_uses *uses,
+				     const char *node);
 /* What x-blkmon-query-latency said at that look and the one before. */
 void view_uses_latency(struct view_uses *now, const json_t *before,
 		       const json_t *after);

@@ -190,6 +190,32 @@ static void test_latency(void **state)
 	free(list);
 }
 
+/* The path of a file that has gone is nobody's. */
+static void test_path(void **state)
+{
+	struct node_info *nodes;
+	char here[256];
+	size_t n;
+
+	(void)state;
+	assert_non_null(getcwd(here, sizeof(here)));
+	for (int gone = 0; gone < 2; gone++) {
+		assert_int_equal(engine_query_nodes(engine, &nodes, &n), 0);
+		if (gone) {
+			assert_null(nodes[0].path);
+		} else {
+			assert_string_equal(nodes[0].file, "base");
+			assert_int_equal(strncmp(nodes[0].path, here,
+						 strlen(here)), 0);
+			assert_string_equal(nodes[0].path + strlen(here),
+					    "/base");
+			assert_true(nodes[0].written);
+		}
+		node_info_free(nodes, n);
+		unlink("base");
+	}
+}
+
 static void test_space(void **state)
 {
 	struct space_info *space;
@@ -567,6 +593,7 @@ int main(void)
 #define TEST(name) cmocka_unit_test_setup_teardown(name, enter, leave)
 		TEST(test_map),
 		TEST(test_map_of_siblings),
+		TEST(test_path),
 		TEST(test_space),
 		TEST(test_latency),
 		TEST(test_snapshot),
