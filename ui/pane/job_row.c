@@ -357,10 +357,10 @@ void job_row_draw_more(struct sheet *s, const struct view_job *job, unsigned y)
 	char buf[16], done[16];
 
 	if (job->end == JOB_LIVES)
-		str_add(&text, job->status);
-	else
-		state_words(s, job, &text);
-	str_addf(&text, ", %s moved in %s",
+		str_addf(&text, "%s, ", job->status);
+	else if (*job->error)
+		str_addf(&text, "%s, ", job->error);
+	str_addf(&text, "%s moved in %s",
 		 text_size(job->done, done, sizeof(done)),
 		 text_seconds(job->elapsed_ns / NS_PER_SEC, buf, sizeof(buf)));
 	if (job->speed && job->end == JOB_LIVES)

@@ -520,48 +520,6 @@ struct shape *shape_new(json_t *blocks, json_t *nodes, const json_t *links)
 	return shape;
 }
 
-/* Lists name neighbours one after the other: looks beside @near first. */
-static int shape_find_near(const struct shape *shape, const char *node,
-			   int near)
-{
-	size_t n = shape->n, from = near < 1 ? 0 : (size_t)near - 1;
-
-	for (size_t i = 0; *node && i < n; i++)
-		if (!strcmp(shape->images[(from + i) % n].node, node))
-			return (int)((from + i) % n);
-	return -1;
-}
-
-static void space_has(struct shape *shape, int space, const json_t *nodes)
-{
-	json_t *node;
-	size_t i;
-	int at = -1;
-
-	json_array_foreach(nodes, i, node) {
-		at = shape_find_near(shape, json_string_value(node), at);
-		if (at >= 0)
-			shape->images[at].space = space;
-	}
-}
-
-void shape_add_spaces(struct shape *shape, const json_t *spaces)
-{
-	size_t i;
-	json_t *entry;
-
-	shape->spaces = mem_alloc((json_array_size(spaces) + 1) *
-				  sizeof(*shape->spaces));
-	json_array_foreach(spaces, i, entry) {
-		shape->spaces[shape->space_count++] = (struct view_space) {
-			.path = text_safe(field_str(entry, "path")),
-			.free = field_u64(entry, "free"),
-			.size = field_u64(entry, "size"),
-		};
-		space_has(shape, (int)i, json_object_get(entry, "nodes"));
-	}
-}
-
 struct shape *shape_get(struct shape *shape)
 {
 	shape->refs++;
@@ -593,6 +551,17 @@ void shape_put(struct shape *shape)
 	json_decref(shape->nodes);
 	free(shape->images);
 	free(shape);
+}
+
+int shape_find_near(const struct shape *shape, const char *node,
+			   int near)
+{
+	size_t n = shape->n, from = near < 1 ? 0 : (size_t)near - 1;
+
+	for (size_t i = 0; *node && i < n; i++)
+		if (!strcmp(shape->images[(from + i) % n].node, node))
+			return (int)((from + i) % n);
+	return -1;
 }
 
 int shape_find(const struct shape *shape, const char *node)

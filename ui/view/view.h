@@ -71,6 +71,8 @@ struct shape *shape_get(struct shape *shape);
 void shape_put(struct shape *shape);	/* NULL is fine */
 /* Index of the image, or -1. */
 int shape_find(const struct shape *shape, const char *node);
+/* The same; looks beside image @near first. */
+int shape_find_near(const struct shape *shape, const char *node, int near);
 
 /* --- jobs --- */
 
