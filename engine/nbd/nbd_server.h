@@ -69,7 +69,7 @@ void export_info_free(struct export_info *info, size_t n);
 
 struct nbd_client_info {
 	uint64_t number;		/* counts from 1 */
-	char peer[80];			/* "pid 4711", "127.0.0.1:5000" */
+	char peer[80];			/* "fio[4711]", "127.0.0.1:5000" */
 	uint64_t export;		/* its serial; 0 during the handshake */
 	struct nbd_counts counts;
 };

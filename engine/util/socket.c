@@ -2,6 +2,7 @@
 #include "engine/util/socket.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <netdb.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -188,13 +189,36 @@ void socket_tune(int fd)
 	setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof(on));
 }
 
+/* What the process calls itself: "" if that is not known. */
+static void process_name(pid_t pid, char *name, size_t len)
+{
+	char path[32];
+	ssize_t n;
+	int fd;
+
+	snprintf(path, sizeof(path), "/proc/%ld/comm", (long)pid);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	n = fd < 0 ? 0 : read(fd, name, len - 1);
+	if (fd >= 0)
+		close(fd);
+	name[n < 0 ? 0 : n] = '\0';
+	name[strcspn(name, "\n")] = '\0';
+}
+
 static void peer_unix(int fd, char *buf, size_t len)
 {
 	struct ucred who;
 	socklen_t n = sizeof(who);
+	char name[32];
 
-	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &who, &n) || who.pid <= 0)
+	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &who, &n) ||
+	    who.pid <= 0) {
 		snprintf(buf, len, "unix");
+		return;
+	}
+	process_name(who.pid, name, sizeof(name));
+	if (*name)
+		snprintf(buf, len, "%s[%ld]", name, (long)who.pid);
 	else
 		snprintf(buf, len, "pid %ld", (long)who.pid);
 }

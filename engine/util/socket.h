@@ -38,7 +38,7 @@ int socket_accept(int fd);
 /* Small messages go out at once; a peer that is gone is noticed. No-op where
  * it is not TCP. */
 void socket_tune(int fd);
-/* Who is there, for a log: "pid 4711", "127.0.0.1:5000". */
+/* Who is there, for a log: "fio[4711]", "127.0.0.1:5000". */
 void socket_peer(int fd, char *buf, size_t len);
 
 #endif

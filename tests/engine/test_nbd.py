@@ -363,7 +363,7 @@ def test_who_uses_the_exports(served):
         assert (first["rd_operations"], first["rd_bytes"],
                 first["wr_operations"], first["wr_bytes"],
                 first["requests"]) == (1, 4096, 1, 512, 2)
-        assert first["address"].startswith("pid ")
+        assert re.fullmatch(r".+\[\d+\]", first["address"])
         assert (second["rd_bytes"], second["requests"]) == (0, 1)
         assert second["number"] > first["number"]
         assert (export["id"], export["device"], export["name"]) == (

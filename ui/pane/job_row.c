@@ -333,9 +333,10 @@ void job_row_draw(struct sheet *s, const struct view_job *job, unsigned y)
 		    view_job_percent(job));
 	draw_bytes(s, job, k.bytes, y);
 	draw_rates(s, job, &k, y);
+	/* The second of now is not over yet. */
 	if (k.spark > k.eta + 1 && job->spark_count > 1)
 		spark_draw(&s->canvas, k.eta + 1, y, k.spark - k.eta - 1,
-			   job->spark, job->spark_count);
+			   job->spark, job->spark_count - 1);
 	str_release(&words);
 }
 

@@ -87,8 +87,8 @@ static const struct {
 	{ "disk0 is one image again. s and Enter takes a snapshot: a new "
 	  "layer on top, base is kept as it is now.",
 	  has_snapshot },
-	{ "Enter shows all about the selected image; Tab walks the panes; ? "
-	  "lists the keys.",
+	{ "Enter shows all about the selected image; . lists what can be done "
+	  "with it, ? all keys; Tab walks the panes.",
 	  shows_details },
 	{ "That was the tour. t streams, c commits, : types, q leaves; Esc "
 	  "takes this line away.",

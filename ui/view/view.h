@@ -109,7 +109,7 @@ struct view_job {
 	unsigned sample_count;
 	bool measured_anew;	/* they do not begin with the job */
 	uint64_t spark[JOB_SPARK];	/* bytes in each of the last seconds */
-	unsigned spark_count;		/* the last of these is of now */
+	unsigned spark_count;		/* the last of these is not over */
 	uint64_t spark_second;		/* of the job's time, which that is */
 };
 
