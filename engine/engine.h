@@ -344,6 +344,8 @@ struct node_info {
 	char job[128];			/* id of the job that uses it, or "" */
 	uint64_t wr_highest_offset;
 	uint64_t written;		/* the file: seconds since 1970, or 0 */
+	dev_t dev;			/* what it is on; of a block device: its
+					   own number */
 	struct image_info image;
 };
 

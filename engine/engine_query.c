@@ -55,6 +55,7 @@ static void fill_node(struct node_info *info, struct node *node)
 	info->wr_highest_offset = node->file->write_highest;
 	info->written = file_written(node->file);
 	info->path = file_path(node->file);
+	info->dev = node->file->dev;
 	fill_image(&info->image, node);
 }
 

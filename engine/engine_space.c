@@ -9,65 +9,71 @@
 
 struct spaces {
 	struct space_info *list;
-	dev_t *dev;
+	dev_t *dev;		/* of each */
 	size_t n, cap, dev_cap;
 };
 
-static struct space_info *space_new(struct spaces *s, struct file_system *fs)
+static int space_new(struct spaces *s, const struct node_info *node)
 {
-	void *list = mem_try_more(s->list, &s->cap, s->n + 1,
-				  sizeof(*s->list));
-	void *dev;
+	struct file_system fs;
+	void *list, *dev;
 
+	if (file_system_find(&fs, node->file))
+		return 0;
+	list = mem_try_more(s->list, &s->cap, s->n + 1, sizeof(*s->list));
 	if (list)
 		s->list = list;
 	dev = mem_try_more(s->dev, &s->dev_cap, s->n + 1, sizeof(*s->dev));
 	if (dev)
 		s->dev = dev;
-	if (!list || !dev)
-		return NULL;
-	s->dev[s->n] = fs->dev;
-	s->list[s->n] = (struct space_info) {
-		.mount = fs->mount, .free = fs->free, .size = fs->size,
+	if (!list || !dev) {
+		free(fs.mount);
+		return -ENOMEM;
+	}
+	s->dev[s->n] = node->dev;
+	s->list[s->n++] = (struct space_info) {
+		.mount = fs.mount, .free = fs.free, .size = fs.size,
 	};
-	fs->mount = NULL;
-	return &s->list[s->n++];
+	return 0;
 }
 
-static int space_add(struct spaces *s, struct file_system *fs,
-		     const char *node)
+static struct space_info *space_of(struct spaces *s, dev_t dev)
 {
-	struct space_info *info = NULL;
+	for (size_t i = 0; i < s->n; i++)
+		if (s->dev[i] == dev)
+			return &s->list[i];
+	return NULL;
+}
+
+/* The host is asked once for each file system. */
+static int space_add(struct spaces *s, const struct node_info *node)
+{
+	int rc = space_of(s, node->dev) ? 0 : space_new(s, node);
+	struct space_info *info = space_of(s, node->dev);
 	void *nodes;
 
-	for (size_t i = 0; i < s->n; i++)
-		if (s->dev[i] == fs->dev)
-			info = &s->list[i];
-	if (!info)
-		info = space_new(s, fs);
-	nodes = info ? mem_spare(info->nodes, (info->node_count + 1) *
-				 sizeof(*info->nodes)) : NULL;
+	if (rc || !info)
+		return rc;
+	nodes = mem_spare(info->nodes, (info->node_count + 1) *
+			  sizeof(*info->nodes));
 	if (!nodes)
 		return -ENOMEM;
 	info->nodes = nodes;
-	memcpy(info->nodes[info->node_count++], node, sizeof(*info->nodes));
+	memcpy(info->nodes[info->node_count++], node->name,
+	       sizeof(*info->nodes));
 	return 0;
 }
 
 int engine_query_space(struct engine *e, struct space_info **out, size_t *n)
 {
 	struct spaces s = { 0 };
-	struct file_system fs;
 	struct node_info *nodes;
 	size_t count;
 	int rc = engine_query_nodes(e, &nodes, &count);
 
-	for (size_t i = 0; i < count && !rc; i++) {
-		if (nodes[i].bytes || file_system_find(&fs, nodes[i].file))
-			continue;
-		rc = space_add(&s, &fs, nodes[i].name);
-		free(fs.mount);
-	}
+	for (size_t i = 0; i < count && !rc; i++)
+		if (!nodes[i].bytes)
+			rc = space_add(&s, &nodes[i]);
 	node_info_free(nodes, count);
 	free(s.dev);
 	if (rc) {

@@ -180,7 +180,6 @@ uint64_t file_written(const struct file *f);
 
 /* The file system that a file or folder is on. */
 struct file_system {
-	dev_t dev;
 	char *mount;		/* the highest folder of it above; owned */
 	uint64_t free;		/* bytes that we may still fill */
 	uint64_t size;

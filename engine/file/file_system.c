@@ -61,7 +61,6 @@ int file_system_find(struct file_system *out, const char *path)
 	out->mount = realpath(path, NULL);
 	if (!out->mount)
 		return -errno;
-	out->dev = st.st_dev;
 	out->free = (uint64_t)fs.f_bavail * fs.f_frsize;
 	out->size = (uint64_t)fs.f_blocks * fs.f_frsize;
 	file_system_climb(out->mount, st.st_dev);
