@@ -177,10 +177,10 @@ void details_draw(struct sheet *s)
 	if (d.v)
 		names_fit(&name, d.v->name, d.v->cut, area->w - 8,
 			  s->canvas.ascii);
-	layout_rule(s, area, false, d.v ? str_get(&name) : "Layers", "");
+	layout_rule(s, area, false, d.v ? str_get(&name) : "Details", "");
 	if (d.v)
 		add_all(&d);
-	else
+	else if (s->chains.on_fold)
 		str_add(&d.text, "Several quiet layers: Space opens them.");
 	draw_text(s, area, str_get(&d.text));
 	str_release(&name);

@@ -125,6 +125,11 @@ void overlay_details(struct sheet *s, const struct view_image *v)
 		str_addf(out, "%s\n\n", str_get(&words));
 	if (*v->node)
 		str_addf(out, "node name: %s\n", v->node);
+	if (strcmp(v->full, v->file)) {
+		str_add(out, "path: ");
+		str_add_safe(out, v->full);
+		str_add_char(out, '\n');
+	}
 	if (v->image) {
 		image_text(v->image, &raw);
 		for (const char *line = str_get(&raw); *line; ) {
