@@ -233,13 +233,15 @@ class Guests:
     def monitor(self):
         asked = ["query-block", "query-named-block-nodes", "query-jobs",
                  "query-block-exports", "x-blkmon-query-exports",
-                 "query-blockstats"]
+                 "query-blockstats", "x-blkmon-query-links",
+                 "x-blkmon-query-space", "x-blkmon-query-latency"]
         with contextlib.suppress(qmpsock.Gone, ConnectionError,
                                  AssertionError), \
                 qmpsock.Qmp(os.path.join(self.d, "qmp.sock")) as c:
             for name in asked:
                 got = c.request(name)
                 assert "error" in got or got["return"] is not None
+            c.request("x-blkmon-tree-map", node_name="#block001")
             c.request("human-monitor-command", command_line="info block -v")
             c.request("block-stream", device="disk0", speed=1)
             c.request("block-job-cancel", device="disk0", force=True)

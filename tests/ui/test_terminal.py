@@ -145,6 +145,70 @@ def test_whole_session_by_keys(start, tmp_path):
     assert "failed" not in done.stdout
 
 
+def test_menu_and_all(start, tmp_path):
+    """What can be done is done from the list; all drives get a snapshot at
+    one moment, and QEMU finds both."""
+    subprocess.run(["qemu-img", "create", "-q", "-f", "qcow2", "other", "8M"],
+                   cwd=tmp_path, check=True)
+    t = begin(start("--drive file=other,id=two,format=qcow2"))
+    t.keys(".")
+    t.wait("✗ no job runs here")
+    t.keys("x")
+    t.wait("Cancel: no job runs here")
+    t.keys("s")
+    t.wait(lambda s: prompt(s) == "snapshot_blkdev disk0 sn3")
+    t.keys("Enter")
+    t.wait("* new layer sn3 on sn2")
+    t.keys("a", "s")
+    t.wait("a snapshot of all 2 drives at one moment, or of none")
+    t.keys("Enter")
+    t.wait("└ sn4 ◀ disk0")
+    t.wait("└ other-1 ◀ two")
+    slow_job(t)
+    t.keys("a")
+    t.wait("lets 1 job stand still")
+    t.keys("p", "Enter")
+    t.wait("PAUSED: p goes on")
+    t.keys("a", "g", "Enter")
+    t.wait(lambda s: "PAUSED" not in s)
+    t.keys("q", "y")
+    assert t.wait_dead() == "0"
+    for name, below in ("sn4", "sn3"), ("other-1", "other"):
+        done = subprocess.run(["qemu-img", "info", name], cwd=tmp_path,
+                              check=True, capture_output=True, text=True)
+        assert f"backing file: {below}\n" in done.stdout
+
+
+def test_the_tree_folds_narrows_and_sorts(start, tmp_path):
+    last = "sn2"
+    for name in ("a1", "a2", "a3", "a4", "a5", "a6"):
+        subprocess.run(["qemu-img", "create", "-q", "-f", "qcow2", "-b", last,
+                        "-F", "qcow2", name], cwd=tmp_path, check=True)
+        last = name
+    subprocess.run(["qemu-io", "-c", "write -q 0 16M", "a2"], cwd=tmp_path,
+                   check=True)
+    t = Term(f"{BLKMON} --drive file=a6,id=d,format=qcow2", tmp_path, 60, 16)
+    try:
+        t.wait("⋯ 7 layers")
+        t.keys("k", "Space")
+        t.wait("├ a1")
+        assert "⋯" not in t.screen()
+        t.keys("Space")
+        t.wait("⋯ 7 layers")
+        t.keys("/")
+        t.type("a3")
+        t.wait("├ a3")
+        assert "a6" not in t.screen().split("/a3")[1]
+        t.keys("Enter", "Escape")
+        t.wait("◀ d")
+        # a2 hides all of base, and half of sn1; sn2 another quarter of that.
+        t.keys("o", "o")
+        t.wait(lambda s: re.search(r"image.*\n.* base +r +\S+ 16\.0M .*\n"
+                                   r".* sn1 +r +\S+ 12\.0M ", s))
+    finally:
+        t.close()
+
+
 def test_typing_during_a_job(start):
     t = begin(start())
     slow_job(t)

@@ -20,7 +20,7 @@
 
 static const char *const questions[] = {
 	"query-commands", "query-version", "query-block-jobs",
-	"x-blkmon-query-links",
+	"x-blkmon-query-links", "x-blkmon-query-latency",
 };
 
 /* Two in a row: the second is what the reserve was spent for. False if there
