@@ -72,7 +72,7 @@ int engine_query_space(struct engine *e, struct space_info **out, size_t *n)
 	int rc = engine_query_nodes(e, &nodes, &count);
 
 	for (size_t i = 0; i < count && !rc; i++)
-		if (!nodes[i].bytes)
+		if (!nodes[i].bytes && !nodes[i].filter)
 			rc = space_add(&s, &nodes[i]);
 	node_info_free(nodes, count);
 	free(s.dev);

@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <linux/fs.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -391,6 +392,23 @@ bool file_changed(const struct file *f, struct timespec *when)
 		return false;
 	*when = st.st_ctim;
 	return true;
+}
+
+char *file_path(const struct file *f)
+{
+	static const char gone[] = " (deleted)";
+	char link[32], path[PATH_MAX];
+	ssize_t len;
+
+	snprintf(link, sizeof(link), "/proc/self/fd/%d", f->fd);
+	len = readlink(link, path, sizeof(path) - 1);
+	if (len <= 0 || *path != '/')
+		return NULL;
+	path[len] = '\0';
+	if ((size_t)len > strlen(gone) &&
+	    !strcmp(path + len - strlen(gone), gone))
+		return NULL;
+	return mem_dup(path);
 }
 
 uint64_t file_written(const struct file *f)

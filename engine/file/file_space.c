@@ -6,6 +6,8 @@
 #include <linux/fiemap.h>
 #include <linux/fs.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
@@ -141,4 +143,43 @@ uint64_t file_space_at(const char *folder, dev_t *dev)
 		return UINT64_MAX;
 	*dev = st.st_dev;
 	return space_left(&fs);
+}
+
+/* Cuts @path, which is absolute, down to the highest folder of @dev. */
+static void file_system_climb(char *path, dev_t dev)
+{
+	struct stat st;
+
+	while (path[1]) {
+		char *slash = strrchr(path, '/'), was;
+
+		/* The root keeps its slash. */
+		if (slash == path)
+			slash++;
+		was = *slash;
+		*slash = '\0';
+		if (!stat(path, &st) && st.st_dev == dev)
+			continue;
+		*slash = was;
+		return;
+	}
+}
+
+int file_system_find(struct file_system *out, const char *path)
+{
+	struct statvfs fs;
+	struct stat st;
+
+	*out = (struct file_system) { 0 };
+	if (stat(path, &st) || statvfs(path, &fs))
+		return -errno;
+	if (S_ISBLK(st.st_mode))
+		return -ENODEV;
+	out->mount = realpath(path, NULL);
+	if (!out->mount)
+		return -errno;
+	out->free = space_left(&fs);
+	out->size = (uint64_t)fs.f_blocks * fs.f_frsize;
+	file_system_climb(out->mount, st.st_dev);
+	return 0;
 }
