@@ -178,6 +178,32 @@ def test_sizes(d, size, bytes_):
         s.quit()
 
 
+def test_all_stand_still(d):
+    """Those that run, and no other; a job that is called so is meant alone."""
+    one = make_chain(d, 2)
+    os.mkdir(os.path.join(d, "two"))
+    two = make_chain(os.path.join(d, "two"), 2)[-1]
+
+    def states(s):
+        out = s.cmd('{"execute": "query-block-jobs"}')
+        return {job["device"]: job["paused"]
+                for job in json.loads("".join(out))["return"]}
+    with blk.Session(one[-1]) as s:
+        s.ok("block_stream disk0 1B")
+        s.ok("block_job_pause all")
+        assert states(s) == {"disk0": True}
+        s.ok("block_job_pause all")
+        s.ok("block_job_resume all")
+        assert states(s) == {"disk0": False}
+        s.ok(f"drive_add 0 file={two},id=all,format=qcow2")
+        s.ok("block_stream all 1B")
+        s.ok("block_job_pause all")
+        assert states(s) == {"disk0": False, "all": True}
+        s.ok("block_job_cancel -f all")
+        s.ok("block_job_cancel -f disk0")
+        s.quit()
+
+
 @pytest.mark.parametrize("size,word", [
     (".5", "invalid size"), ("1.5B", "invalid size"), ("-5M", "invalid size"),
     ("8E", "invalid size"), ("abc", "invalid size"),

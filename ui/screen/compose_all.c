@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * What is done to all: jobs one line each, snapshots as one transaction, so
- * that they are of one moment.
+ * What is done to all; snapshots are one transaction, so that they are of one
+ * moment.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -18,14 +18,11 @@ static void draft_jobs(const struct sheet *s, bool pause, struct draft *d)
 	for (size_t i = 0; i < s->jobs.n; i++) {
 		const struct view_job *job = &s->jobs.list[i];
 
-		if (job->end != JOB_LIVES || job->paused == pause)
-			continue;
-		if (n++)
-			str_add_char(&d->line, '\n');
-		str_add(&d->line, pause ? "block_job_pause" :
-			"block_job_resume");
-		str_add_word(&d->line, job->id);
+		n += job->end == JOB_LIVES && job->paused != pause;
 	}
+	if (n)
+		str_add(&d->line, pause ? "block_job_pause all" :
+			"block_job_resume all");
 	if (!n)
 		str_addf(&d->note, "no job %s", pause ? "runs" :
 			 "stands still");

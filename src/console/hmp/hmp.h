@@ -85,6 +85,8 @@ int hmp_snapshot_blkdev(struct console *c, json_t *args); /* hmp_jobs.c */
 int hmp_block_stream(struct console *c, json_t *args);
 int hmp_block_commit(struct console *c, json_t *args);
 int hmp_redhat_commit(struct console *c, json_t *args);
+int hmp_block_job_pause(struct console *c, json_t *args);
+int hmp_block_job_resume(struct console *c, json_t *args);
 int hmp_block_resize(struct console *c, json_t *args);
 int hmp_commit(struct console *c, json_t *args);
 int hmp_drive_add(struct console *c, json_t *args); /* hmp_drives.c */

@@ -87,6 +87,52 @@ int hmp_block_resize(struct console *c, json_t *args)
 	return do_with_force(c, "block_resize", args);
 }
 
+/* Those that are not so already. "all" is every job, unless one is called so. */
+static int pause_all(struct console *c, const char *command, bool paused)
+{
+	json_t *jobs = console_query(c, "query-block-jobs", NULL), *job;
+	int rc = jobs ? 0 : -1;
+	size_t i;
+
+	json_array_foreach(jobs, i, job)
+		if (field_bool(job, "paused") != paused &&
+		    console_do(c, command, json_pack("{s:O}", "device",
+				       json_object_get(job, "device"))))
+			rc = -1;
+	json_decref(jobs);
+	return rc;
+}
+
+static bool is_called_all(struct console *c)
+{
+	json_t *jobs = console_query(c, "query-block-jobs", NULL), *job;
+	bool called = false;
+	size_t i;
+
+	json_array_foreach(jobs, i, job)
+		called |= !strcmp(field_str(job, "device"), "all");
+	json_decref(jobs);
+	return called;
+}
+
+static int set_paused(struct console *c, json_t *args, const char *command,
+		      bool paused)
+{
+	if (!strcmp(field_str(args, "device"), "all") && !is_called_all(c))
+		return pause_all(c, command, paused);
+	return console_do(c, command, json_incref(args));
+}
+
+int hmp_block_job_pause(struct console *c, json_t *args)
+{
+	return set_paused(c, args, "block-job-pause", true);
+}
+
+int hmp_block_job_resume(struct console *c, json_t *args)
+{
+	return set_paused(c, args, "block-job-resume", false);
+}
+
 struct hmp_commit {
 	struct progress *progress;
 	char *what;

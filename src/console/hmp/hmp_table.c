@@ -109,15 +109,15 @@ const struct hmp_command hmp_commands[] = {
 		.qmp = "block-job-complete",
 		.plans = true,
 	}, {
-		.name = "block_job_pause", .params = "device",
+		.name = "block_job_pause", .params = "device|all",
 		.args = "device:J",
-		.help = "let a job stand still",
-		.qmp = "block-job-pause",
+		.help = "let a job stand still, or all of them",
+		.run = hmp_block_job_pause,
 	}, {
-		.name = "block_job_resume", .params = "device",
+		.name = "block_job_resume", .params = "device|all",
 		.args = "device:J",
-		.help = "let a job that stands still go on",
-		.qmp = "block-job-resume",
+		.help = "let a job that stands still go on, or all of them",
+		.run = hmp_block_job_resume,
 	}, {
 		.name = "block_resize", .params = "device size",
 		.args = "force:-f,device:B,size:o",
