@@ -87,7 +87,7 @@ int hmp_block_resize(struct console *c, json_t *args)
 	return do_with_force(c, "block_resize", args);
 }
 
-/* Those that are not so already. "all" is every job, unless one is called so. */
+/* Those that are not so yet. "all" is every job, unless one is called so. */
 static int pause_all(struct console *c, const char *command, bool paused)
 {
 	json_t *jobs = console_query(c, "query-block-jobs", NULL), *job;
