@@ -226,7 +226,10 @@ def test_it_can_be_seen(d, broken):
                          (gone, "missing")]
         node = [n for n in q.ask("query-named-block-nodes")
                 if n["drv"] == "missing"][0]
-        cells = q.ask("x-blkmon-node-map", node_name=node["node-name"])
+        tree = q.ask("x-blkmon-tree-map", node_name=node["node-name"])
+        assert len(tree["images"]) == 3
+        cells, = [i for i in tree["images"]
+                  if i["node-name"] == node["node-name"]]
         assert not any(cells["data"] + cells["compressed"] + cells["zero"])
         images = {i["path"]: i for i in
                   q.ask("x-blkmon-query-folder")["images"]}
@@ -310,10 +313,10 @@ def test_who_looks_on_gets_what_there_is(d):
         holder.stdin.write(b"length\n")
         holder.stdin.flush()
         assert holder.stdout.readline()
-        blk.blkmon_ok("--ui-script", keys, "--ui-size", "120x30",
+        blk.blkmon_ok("--ui-script", keys, "--ui-size", "120x28",
                       "--screenshot", shot, *paths)
         holder.communicate()
     with open(shot, encoding="utf-8") as file:
         seen = file.read()
-    assert "1 image, 1 drive" in seen and "i2" in seen, seen
+    assert "1 drive, 1 image" in seen and "i2" in seen, seen
     assert "i0' is passed over" in seen and "i1' is passed over" in seen, seen

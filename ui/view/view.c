@@ -79,6 +79,7 @@ static void view_add_node(struct builder *b, const json_t *node)
 	set_names(v, field_str(node, "node-name"),
 		  field_str(image, "filename"));
 	v->format = mem_dup(field_str(node, "drv"));
+	v->missing = !strcmp(v->format, "missing");
 	v->size = field_u64(image, "virtual-size");
 	v->disk = field_u64(image, "actual-size");
 	v->read_only = field_bool(node, "ro");
