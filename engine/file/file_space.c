@@ -17,6 +17,29 @@
 
 #define BLOCK 4096u
 #define EXTENTS 32
+#define MAP_SIZE (sizeof(struct fiemap) + \
+		  EXTENTS * sizeof(struct fiemap_extent))
+
+/* Of the extents of [*off, end) the bytes that have a place of their own; *off
+ * is behind the last one. */
+static uint64_t space_of_extents(const struct fiemap *map, uint64_t *off,
+				 uint64_t end)
+{
+	uint64_t sum = 0;
+
+	for (unsigned i = 0; i < map->fm_mapped_extents; i++) {
+		const struct fiemap_extent *x = &map->fm_extents[i];
+		uint64_t first = max_u64(x->fe_logical, *off);
+		uint64_t last = min_u64(x->fe_logical + x->fe_length, end);
+
+		if (last <= first)
+			continue;
+		if (!(x->fe_flags & FIEMAP_EXTENT_SHARED))
+			sum += last - first;
+		*off = last;
+	}
+	return sum;
+}
 
 /* How much of [off, end) has a place of its own: also where nothing was
  * written to it yet, which is a hole to lseek(). What is shared with another
@@ -25,35 +48,21 @@
 static bool space_placed(const struct file *f, uint64_t off, uint64_t end,
 			 uint64_t *sum)
 {
-	struct {
-		struct fiemap map;
-		struct fiemap_extent extent[EXTENTS];
-	} m;
+	_Alignas(struct fiemap) char buf[MAP_SIZE];
+	struct fiemap *map = (struct fiemap *)(void *)buf;
+	uint64_t was;
 
 	*sum = 0;
-	for (uint64_t was = end; off < end && off != was;) {
-		was = off;
-		m.map = (struct fiemap){
+	do {
+		*map = (struct fiemap){
 			.fm_start = off, .fm_length = end - off,
 			.fm_extent_count = EXTENTS,
 		};
-		if (ioctl(f->fd, FS_IOC_FIEMAP, &m.map))
+		if (ioctl(f->fd, FS_IOC_FIEMAP, map))
 			return false;
-		for (unsigned i = 0; i < m.map.fm_mapped_extents; i++) {
-			const struct fiemap_extent *x = &m.extent[i];
-			uint64_t first = max_u64(x->fe_logical, off);
-			uint64_t last = min_u64(x->fe_logical + x->fe_length,
-						end);
-
-			if (last <= first)
-				continue;
-			if (!(x->fe_flags & FIEMAP_EXTENT_SHARED))
-				*sum += last - first;
-			off = last;
-		}
-		if (m.map.fm_mapped_extents < EXTENTS)
-			break;
-	}
+		was = off;
+		*sum += space_of_extents(map, &off, end);
+	} while (map->fm_mapped_extents == EXTENTS && off > was && off < end);
 	return true;
 }
 
