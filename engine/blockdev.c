@@ -138,7 +138,7 @@ int blockdev_unmake_disk(struct node *node, struct err *err)
 static struct node_options node_options(const struct blockdev_options *o)
 {
 	return (struct node_options){
-		.path = o->filename ? chain_local_name(o->filename) : NULL,
+		.path = o->filename,
 		.format = is_bytes(o->driver) ? "raw" : o->driver,
 		.node_name = o->node_name,
 		.data_file = o->data_file,

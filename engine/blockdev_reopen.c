@@ -116,8 +116,7 @@ static int reopen_check_file(struct engine *e, const struct node *node,
 		return cannot_change("file.driver", err);
 	if (o->file_name && (!part || strcmp(part->name, o->file_name)))
 		return cannot_change("node-name", err);
-	if (o->filename &&
-	    strcmp(chain_local_name(o->filename), node->file->path))
+	if (o->filename && strcmp(o->filename, node->file->path))
 		return cannot_change("filename", err);
 	return 0;
 }
@@ -289,7 +288,7 @@ static int reopen_part(struct reopening *r, struct protocol *p,
 
 	if (strcmp(p->driver, o->driver))
 		return cannot_change("driver", err);
-	if (strcmp(chain_local_name(o->filename), p->path))
+	if (strcmp(o->filename, p->path))
 		return cannot_change("filename", err);
 	if (o->cache != p->cache)
 		return cannot_change("cache.direct", err);

@@ -129,7 +129,7 @@ static int rebase_check(struct rebasing *r, struct err *err)
 	if (r->base)
 		r->words = r->below.top ?
 			chain_name_given(image, r->below.top, r->base) :
-			mem_dup(r->base);
+			chain_name_unseen(r->base);
 	return image->drv->check_backing(image, r->words, r->format, err);
 }
 

@@ -79,5 +79,8 @@ char *chain_name_from(const char *overlay_path, const struct node *base,
  * "./" in front. Caller frees. */
 char *chain_name_given(const struct node *overlay, const struct node *base,
 		       const char *name);
+/* The same where nobody looks at what is there: "./" in front of what is a
+ * file here and a protocol to QEMU. Caller frees. */
+char *chain_name_unseen(const char *name);
 
 #endif

@@ -277,6 +277,13 @@ char *chain_name_given(const struct node *overlay, const struct node *base,
 	return mem_dup(name);
 }
 
+char *chain_name_unseen(const char *name)
+{
+	bool here = chain_is_protocol(name) && !chain_is_remote(name);
+
+	return mem_printf("%s%s", here ? "./" : "", name);
+}
+
 /* @path from the root, with no links in its folders; or as it is. */
 char *chain_whole_path(const char *path)
 {

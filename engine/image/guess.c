@@ -40,12 +40,32 @@ static bool guess_fits(const struct magic *m, const char *head, size_t len)
 						 m->len);
 }
 
+/* A VMDK in plain text: QEMU takes comments and empty lines in front of it,
+ * and reads whatever files it names. */
+static bool guess_is_descriptor(const char *head, size_t len)
+{
+	static const char word[] = "version=";
+	const char *p = head, *end = head + len;
+
+	while (p < end && (*p == '#' || *p == ' ' || *p == '\r' ||
+			   *p == '\n')) {
+		if (*p == '#')
+			p = memchr(p, '\n', (size_t)(end - p));
+		if (!p)
+			return false;
+		p++;
+	}
+	return (size_t)(end - p) >= sizeof(word) &&
+		!memcmp(p, word, sizeof(word) - 1) &&
+		p[sizeof(word) - 1] >= '0' && p[sizeof(word) - 1] <= '9';
+}
+
 const char *guess_format(const void *head, size_t len)
 {
 	for (size_t i = 0; i < sizeof(magics) / sizeof(*magics); i++)
 		if (guess_fits(&magics[i], head, len))
 			return magics[i].format;
-	return "raw";
+	return guess_is_descriptor(head, len) ? "vmdk" : "raw";
 }
 
 #define VPC_TYPE 60		/* of the disk, in its footer */

@@ -83,8 +83,7 @@ static void job_notice(struct job *job, const char *text)
 {
 	struct event ev = { .type = EVENT_NOTICE };
 
-	snprintf(ev.text, sizeof(ev.text), "Job '%.127s': %.370s", job->id,
-		 text);
+	snprintf(ev.text, sizeof(ev.text), "Job '%s': %s", job->id, text);
 	job_publish(job, &ev);
 }
 
@@ -93,7 +92,7 @@ void job_short_error(const struct job *job, char *buf, size_t size)
 	int errnum = job->cancelled ? ECANCELED : job->err.errnum;
 	char text[128];
 
-	snprintf(buf, size, "%.127s", !errnum ? job->err.text :
+	snprintf(buf, size, "%s", !errnum ? job->err.text :
 		 strerror_r(errnum, text, sizeof(text)));
 }
 

@@ -152,7 +152,7 @@ struct job_info {
 	uint64_t work_ns;		/* of these it did not stand still */
 	uint64_t unused, unused_bytes;	/* files left by one that is over */
 	bool busy, paused, ready, auto_finalize, auto_dismiss;
-	char error[128];		/* short; "" if none, or not ended */
+	char error[ERR_TEXT_MAX];	/* short; "" if none, or not ended */
 };
 
 const char *job_status_name(enum job_status status);

@@ -85,7 +85,7 @@ enum view_end {
 };
 
 struct view_job {
-	char id[128], type[16], status[16], error[128];
+	char id[128], type[16], status[16], error[512];
 	char top[32], base[32];		/* node names; "" not known */
 	char from_name[256], to_name[256]; /* images, safe to show; "" */
 	struct name_cut from_cut, to_cut;

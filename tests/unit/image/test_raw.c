@@ -219,6 +219,11 @@ static void guessed_disk(void **state)
 	assert_head(node, "\0FI\xfb" "3", 5);
 	assert_int_equal(guessed_put(node, 0, "hello", 5), 0);
 	assert_head(node, "hello", 5);
+	/* a VMDK in plain text names files of the host */
+	assert_int_equal(guessed_put(node, 0, "version=1\n", 10), -EPERM);
+	assert_int_equal(guessed_put(node, 0, "# any\n  \r\nversion=3\r\n", 23),
+			 -EPERM);
+	assert_head(node, "hello", 5);
 	/* behind the beginning it is a disk like others */
 	assert_int_equal(driver_raw.write_begin(node, 4096, 512, 0, &op), 0);
 	assert_ptr_equal(op.file, node->file);
