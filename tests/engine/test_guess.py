@@ -9,6 +9,7 @@ import pytest
 
 import blk
 from blk import MIB
+from qmpsock import Server
 
 MAGIC = b"QFI\xfb"
 
@@ -58,6 +59,25 @@ def test_active_commit(covered):
     assert covered.depth()[0] == covered.over
     assert covered.quit() == 1
     assert head(covered.base) == bytes(4)
+
+
+def test_the_sentence_is_whole(d):
+    """With what to do about it, however long the name."""
+    base = raw(d, "b" * 200)
+    with Server(d, "--drive", "file=%s,id=disk0" % base) as s, \
+            s.client() as q:
+        q.ask("blockdev-snapshot-sync", device="disk0",
+              snapshot_file=os.path.join(d, "over"))
+        for i, byte in enumerate(MAGIC):
+            q.ask("human-monitor-command",
+                  command_line='qemu-io disk0 "write -P %d %d 1"' % (byte, i))
+        q.ask("block-commit", device="disk0", job_id="j", auto_dismiss=False)
+        error = q.event("BLOCK_JOB_COMPLETED", device="j")["data"]["error"]
+        assert error.startswith("'%s'" % base), error
+        assert error.endswith("(format=raw)"), error
+        job, = q.ask("query-jobs")
+        assert job["error"] == error
+        s.quit()
 
 
 def test_commit_of_a_middle_layer(d, covered):
