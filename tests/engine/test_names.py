@@ -131,3 +131,30 @@ def test_words_of_an_operator(d, name, monkeypatch):
         s.quit()
     assert link("mid") == want
     assert link("top") == want
+
+
+@pytest.mark.parametrize("name", ["A:b", "a b:c", ":x"])
+def test_words_of_an_unsafe_rebase(d, name, monkeypatch):
+    """Nobody looks at what they lead to; what is a file here is one to
+    QEMU."""
+    monkeypatch.chdir(d)
+    blk.create("./" + name, MIB)
+    blk.create("top", MIB, "./" + name)
+    blk.blkmon_ok("rebase", "-u", "-b", name, "-F", "qcow2", "top")
+    assert link("top") == "./" + name
+    blk.qemu_io("top", "read -P 0 0 64k")
+
+
+def test_a_file_name_of_blockdev_is_one(d, monkeypatch):
+    """Nothing in it is a protocol: QEMU opens what bears that name."""
+    monkeypatch.chdir(d)
+    for name, pattern in ("disk", 1), ("./file:disk", 2):
+        blk.create(name, MIB)
+        blk.qemu_io(name, "write -P %d 0 64k" % pattern)
+    with Server(d) as s, s.client() as q:
+        q.ask("blockdev-add", **node("disk", "file:disk"))
+        said = q.ask("human-monitor-command",
+                     command_line='qemu-io disk "read -P 2 0 64k"')
+        assert "failed" not in said
+        q.ask("blockdev-reopen", options=[node("disk", "file:disk")])
+        s.quit()
