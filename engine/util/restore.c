@@ -20,7 +20,7 @@ static struct {
 } restore;
 
 static const int crash_signals[] = { SIGSEGV, SIGBUS, SIGFPE, SIGILL,
-				     SIGABRT };
+				     SIGABRT, SIGQUIT };
 #define CRASH_SIGNALS (sizeof(crash_signals) / sizeof(*crash_signals))
 
 /* What happened to them before: the default, or a sanitizer's report. */

@@ -301,7 +301,8 @@ def test_a_history_that_leads_elsewhere(start, tmp_path, places):
 
 
 @pytest.mark.parametrize("sig", [signal.SIGTERM, signal.SIGHUP,
-                                 signal.SIGSEGV, signal.SIGABRT])
+                                 signal.SIGSEGV, signal.SIGABRT,
+                                 signal.SIGQUIT])
 def test_the_terminal_is_restored(start, sig):
     t = start(shell=True)
     t.run("ulimit -c 0; stty -g > before")
