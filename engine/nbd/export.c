@@ -13,12 +13,17 @@ const char *export_name(const struct export_options *o)
 	return o->name ? o->name : o->device ? o->device : o->node_name;
 }
 
+int export_check_id(const struct export_options *o, struct err *err)
+{
+	if (o->id ? str_is_id(o->id) && strlen(o->id) <= NBD_STRING_MAX :
+		    *export_name(o))
+		return 0;
+	return err_set(err, ERR_GENERIC, "Invalid block export id");
+}
+
 static int export_check_words(const struct export_options *o, const char *name,
 			      struct err *err)
 {
-	if (o->id ? !str_is_id(o->id) || strlen(o->id) > NBD_STRING_MAX :
-		    !*name)
-		return err_set(err, ERR_GENERIC, "Invalid block export id");
 	if (strlen(name) > NBD_STRING_MAX)
 		return err_set(err, ERR_GENERIC,
 			       "export name '%.64s...' too long", name);

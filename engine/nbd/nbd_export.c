@@ -205,15 +205,17 @@ static int nbd_export_check_name(struct nbd_server *s, const char *name,
 	return 0;
 }
 
-static int check_may_add(struct nbd_server *s, const char *id,
+static int check_may_add(struct nbd_server *s, const struct export_options *o,
 			 struct err *err)
 {
 	int rc;
 
+	if (export_check_id(o, err))
+		return -1;
 	if (!listener_is_running(&s->listener))
 		return err_set(err, ERR_GENERIC, "NBD server not running");
 	lock_take(&s->lock);
-	rc = check_id(s, id, err);
+	rc = check_id(s, o->id ? o->id : export_name(o), err);
 	lock_drop(&s->lock);
 	return rc;
 }
@@ -224,7 +226,7 @@ static int export_add_held(struct nbd_server *s, const struct export_options *o,
 	struct export *x;
 	int rc;
 
-	if (check_may_add(s, o->id ? o->id : export_name(o), err))
+	if (check_may_add(s, o, err))
 		return -1;
 	x = export_new(s->engine, o, err);
 	if (!x)

@@ -220,6 +220,21 @@ static json_t *dismiss_job(struct qmp_context *ctx, json_t *args,
 			args, err);
 }
 
+/* These call it "id" and miss it as block-job-* do. */
+static json_t *block_job_finalize(struct qmp_context *ctx, json_t *args,
+				  struct err *err)
+{
+	return qmp_done(engine_job_finalize(ctx->engine, options_job(args),
+					    err));
+}
+
+static json_t *block_job_dismiss(struct qmp_context *ctx, json_t *args,
+				 struct err *err)
+{
+	return qmp_done(engine_job_dismiss(ctx->engine, options_job(args),
+					   err));
+}
+
 /* Before 2012 the speed was called "value". */
 static json_t *qmp_jobs_set_speed(struct qmp_context *ctx, json_t *args,
 				  struct err *err)
@@ -260,8 +275,8 @@ const struct qmp_command qmp_job_commands[] = {
 	{ "block-job-pause", "device:s", pause_job, true },
 	{ "block-job-resume", "device:s", resume_job, true },
 	{ "block-job-complete", "device:s", complete_job, true },
-	{ "block-job-finalize", "id:s", finalize_job, true },
-	{ "block-job-dismiss", "id:s", dismiss_job, true },
+	{ "block-job-finalize", "id:s", block_job_finalize, true },
+	{ "block-job-dismiss", "id:s", block_job_dismiss, true },
 	{ "job-cancel", "id:s", job_cancel_force, false },
 	{ "job-pause", "id:s", pause_job, false },
 	{ "job-resume", "id:s", resume_job, false },

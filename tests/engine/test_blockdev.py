@@ -159,7 +159,7 @@ def test_what_is_not_carried_out_is_refused(d, option, value):
             assert "does not accept value '%s'" % value in got[1]
         got = q.refused({"execute": "blockdev-add", "arguments":
                          node("n", file(path, locking="off"))})
-        assert got[1] == "Parameter 'file.locking' does not accept value 'off'"
+        assert got[1] == "Parameter 'locking' does not accept value 'off'"
         got = q.refused({"execute": "blockdev-add", "arguments":
                          node("n", file(path),
                               cache={"direct": True, "no-flush": True})})

@@ -108,6 +108,27 @@ def test_booleans_of_options_are_those_of_commands(d, value, rc):
     assert ("expects 'on' or 'off'" in out.err) == bool(rc), out
 
 
+@pytest.mark.parametrize("verb", ["finalize", "dismiss"])
+def test_a_missing_job_has_two_names(d, verb):
+    """block-job-* and job-* say it in words, and classes, of their own."""
+    with Server(d) as s, s.client() as q:
+        for name, error in (
+                ("block-job-" + verb, {"class": "DeviceNotActive",
+                                       "desc": "Block job 'j' not found"}),
+                ("job-" + verb, {"class": "GenericError",
+                                 "desc": "Job not found"})):
+            assert q.request(name, id="j")["error"] == error
+        s.quit()
+
+
+def test_the_id_of_an_export_is_looked_at_first(d):
+    with Server(d) as s, s.client() as q:
+        got = q.request("block-export-add", type="nbd", id="1x",
+                        node_name="n")
+        assert got["error"]["desc"] == "Invalid block export id"
+        s.quit()
+
+
 def test_a_dump_shows_letters_and_digits(d):
     """As QEMU's: a tilde or an asterisk is a dot."""
     path = blk.create(os.path.join(d, "a"), blk.MIB)

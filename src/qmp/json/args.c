@@ -100,9 +100,9 @@ static int check_item(const struct args_item *item, json_t *args,
 			       "'%s%.*s', expected: %s", prefix, len,
 			       item->name, type_name(item->type));
 	if (item->type == 'e' && !value_listed(item, word))
-		return err_set(err, ERR_GENERIC, "Parameter '%s%.*s' does not "
-			       "accept value '%s'", prefix, len, item->name,
-			       word);
+		/* QEMU names no way to it here */
+		return err_set(err, ERR_GENERIC, "Parameter '%.*s' does not "
+			       "accept value '%s'", len, item->name, word);
 	return 0;
 }
 
