@@ -187,6 +187,7 @@ static void rebase_init(struct rebasing *r, struct engine *e,
 	};
 	tool_init(&r->below);
 	tool_init(&r->image);
+	r->image.graph.events = &e->events;
 }
 
 static void rebase_close(struct rebasing *r)

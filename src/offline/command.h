@@ -43,6 +43,9 @@ int offline_fail(const struct err *err);
 bool offline_progress(uint64_t done, uint64_t total, void *arg);
 /* Ends the row that it may have shown. */
 void offline_progress_end(struct offline *o);
+/* What the engine had to tell of its own accord, such as what it dropped; it
+ * is listened to no longer. */
+void offline_tell(struct event_listener *l);
 
 /* Options of more than one. */
 #define OFFLINE_PROGRESS_ROWS                                                  \

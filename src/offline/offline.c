@@ -157,8 +157,7 @@ void offline_progress_end(struct offline *o)
 	progress_end(&o->progress);
 }
 
-/* What the engine has to tell of its own accord, such as what it dropped. */
-static void offline_tell(struct event_listener *l)
+void offline_tell(struct event_listener *l)
 {
 	struct event ev;
 	uint64_t lost;

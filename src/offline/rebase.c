@@ -27,6 +27,7 @@ int rebase_run(struct offline *o)
 		.unsafe = o->unsafe, .force = o->force,
 		.progress = offline_progress, .arg = o,
 	};
+	struct event_listener notices;
 	struct err err = ERR_INIT;
 	int rc;
 
@@ -37,7 +38,13 @@ int rebase_run(struct offline *o)
 	}
 	if (o->quiet)
 		o->progress.row_fd = -1;
+	rc = event_listen(engine_events(o->machine->engine), &notices);
+	if (rc) {
+		err_sys(&err, rc, "Could not start");
+		return offline_fail(&err);
+	}
 	rc = engine_rebase(o->machine->engine, &r, &err);
 	offline_progress_end(o);
+	offline_tell(&notices);
 	return rc ? offline_fail(&err) : 0;
 }

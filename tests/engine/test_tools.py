@@ -219,6 +219,16 @@ def test_an_unsafe_rebase_changes_the_header_alone(pair):
     blk.check(top)
 
 
+@pytest.mark.parametrize("how", [[], ["-u"]])
+def test_a_rebase_says_what_it_drops(pair, how):
+    old, new, top = pair
+    blk.qemu_img("bitmap", "--add", top, "nightly")
+    out = blk.blkmon_ok("rebase", *how, "-b", "new.qcow2", "-F", "qcow2", top)
+    kept = "bitmaps" in blk.img_info(top)["format-specific"]["data"]
+    assert kept == ("bitmaps are dropped" not in out.err), out
+    blk.check(top)
+
+
 def test_an_unsafe_rebase_asks_for_who_lies_above(pair):
     old, new, top = pair
     above = os.path.join(os.path.dirname(top), "above.qcow2")
