@@ -15,6 +15,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "engine/file/file_impl.h"
@@ -237,10 +238,24 @@ int file_write(struct file *f, uint64_t off, const void *buf, size_t len)
 	return rc;
 }
 
+/* Did another program cut off what was there? No flush makes that durable, and
+ * what is written behind it would hide it in a hole. The size that is known is
+ * never longer than the host's, before and behind the look at that. */
+static bool lost_its_end(const struct file *f)
+{
+	uint64_t known = f->size;
+	struct stat st;
+
+	return !f->block_device && !fstat(f->fd, &st) &&
+	       known > (uint64_t)st.st_size && f->size > (uint64_t)st.st_size;
+}
+
 static int sync_host(struct file *f)
 {
 	int rc = file_hooked(f, FILE_OP_FLUSH, 0, 0, NULL);
 
+	if (!rc && lost_its_end(f))
+		return -EIO;
 	while (!rc && fdatasync(f->fd))
 		if (errno != EINTR)
 			rc = -errno;

@@ -40,6 +40,22 @@ def test_jobs(pair, d, job):
     assert blk.img_info(top)["backing-filename"] == before
 
 
+def test_a_commit_over_what_was_cut(pair, d):
+    """What it writes behind the new end makes a hole of what was cut."""
+    base, top = pair
+    over = os.path.join(d, "over")
+    blk.qemu_io(top, "write -P 8 3M 64k")
+    blk.create(over, None, top)
+    with blk.Session("disk0=" + over) as s:
+        os.truncate(base, MIB)
+        s.cmd("block_commit disk0 %s %s" % (base, top))
+        reply = "\n".join(s.cmd("wait disk0 done 60"))
+        assert "Input/output error" in reply, reply
+        assert s.depth()[2] == 2
+        s.quit()
+    assert blk.img_info(over)["backing-filename"] == top
+
+
 def test_guest(pair):
     base, top = pair
     with blk.Session("disk0=" + top) as s:
