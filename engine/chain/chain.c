@@ -10,6 +10,7 @@
 #include "engine/chain/format.h"
 #include "engine/chain/graph.h"
 #include "engine/chain/node_open.h"
+#include "engine/chain/sibling.h"
 #include "engine/util/mem.h"
 #include "engine/util/str.h"
 
@@ -111,6 +112,45 @@ static int opening_add(struct opening *op, struct node *node, struct err *err)
 	return 0;
 }
 
+static bool is_data_of_one(const struct opening *op, const char *path)
+{
+	for (size_t i = 0; i < op->count; i++)
+		if (op->node[i]->data &&
+		    !strcmp(op->node[i]->data->path, path))
+			return true;
+	return false;
+}
+
+/* Of the data files that are named for the whole chain: the one to which the
+ * header of the image at @path leads, or the first that no image above has. */
+static const char *data_file_for(const struct opening *op, const char *path)
+{
+	const struct node_options *top = op->top;
+	const char *first = NULL;
+	struct file want, id;
+	bool known = false;
+	struct peek peek;
+	struct stat st;
+	char *named;
+
+	if (top->data_file_count > 1 && sibling_peek(path, &st, &peek) &&
+	    *peek.data) {
+		named = chain_resolve(path, peek.data);
+		known = chain_identify(named, &want);
+		free(named);
+	}
+	for (size_t i = 0; i < top->data_file_count; i++) {
+		const char *file = top->data_files[i];
+
+		if (known && chain_identify(file, &id) &&
+		    file_is_same(&id, &want))
+			return file;
+		if (!first && !is_data_of_one(op, file))
+			first = file;
+	}
+	return first;
+}
+
 /* One more image: shared, or opened. */
 static int open_layer(struct opening *op, struct node_options o,
 		      struct err *err)
@@ -126,7 +166,7 @@ static int open_layer(struct opening *op, struct node_options o,
 	if (in_opening(op, o.path))
 		return refuse_loop(op, o.path, err);
 	if (!o.data_file && op->data_files < op->top->data_file_count) {
-		o.data_file = op->top->data_files[op->data_files];
+		o.data_file = data_file_for(op, o.path);
 		o.data_file_offered = true;
 	}
 	if (node_open(&node, &o, err))

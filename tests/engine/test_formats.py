@@ -222,9 +222,11 @@ def test_data_files_below(d, keys):
     assert "failed" not in out.text, out
 
 
-def test_data_files_below_offline(d):
+@pytest.mark.parametrize("order", [(1, 0), (0, 1)])
+def test_data_files_below_offline(d, order):
+    """In any order: an image has the one that its header leads to."""
     data, top = two_data_files(d)
-    words = "--data-file", data[1], "--data-file", data[0]
+    words = [w for n in order for w in ("--data-file", data[n])]
     info = blk.blkmon_ok("info", *words, top)
     assert info.out.count("data file:") == 2, info
     want = b"".join(bytes([n]) * 65536 for n in (1, 2, 3))
