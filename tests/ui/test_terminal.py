@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The screen on a real terminal."""
 
+import json
 import os
 import random
 import re
@@ -633,6 +634,97 @@ def switches(pid):
     return total
 
 
+def images(folder):
+    """The chain of the active layer, as qemu-img sees it."""
+    done = subprocess.run(
+        ["qemu-img", "info", "--backing-chain", "--output=json", "sn2"],
+        cwd=folder, check=True, capture_output=True)
+    return [i["filename"] for i in json.loads(done.stdout)]
+
+
+def overlay(folder, name, backing):
+    subprocess.run(["qemu-img", "create", "-q", "-f", "qcow2", "-F", "qcow2",
+                    "-u", "-b", backing, name, "64M"], cwd=folder, check=True)
+
+
+def row(name, words):
+    return lambda s: re.search(rf"[─○] {name}\b.*{words}", s)
+
+
+def test_files_that_are_not_open(start, tmp_path):
+    """At their place in the tree; they come and go without a key."""
+    overlay(tmp_path, "clone", "sn1")
+    overlay(tmp_path, "orphan", "gone")
+    t = start()
+    t.wait("sn2 ◀ disk0")
+    t.wait(row("clone", "○ .* not open"))
+    t.wait(row("orphan", "○ .* missing: .*gone"))
+    overlay(tmp_path, "later", "sn1")
+    t.wait(row("later", "○ .* not open"))
+    (tmp_path / "later").unlink()
+    t.wait(lambda s: "later" not in s)
+    t.keys("/")
+    t.type("clone")
+    t.wait("clone: not open")
+    t.keys("Enter", "Escape")
+    t.wait(lambda s: "/clone" not in s)
+    t.type("D")
+    t.wait("clone is not open")
+    assert (tmp_path / "clone").exists()
+
+
+def test_deletes_what_a_job_left(start, tmp_path):
+    t = begin(start())
+    command(t, "block_commit disk0 base sn1")
+    t.wait("[y/N]")
+    t.keys("y")
+    t.wait(row("sn1", "left by a "))
+    leave(t)
+    t.keys("G")
+    t.wait("sn1: left by a job, nothing uses it")
+    t.type("D")
+    t.wait("Enter deletes this file")
+    assert (tmp_path / "sn1").exists()
+    t.keys("Enter")
+    t.wait("[y/N]")
+    t.keys("n")
+    t.wait("not done: delete")
+    assert (tmp_path / "sn1").exists()
+    t.type("D")
+    t.wait("Enter deletes this file")
+    t.keys("Enter")
+    t.wait("[y/N]")
+    t.keys("y")
+    t.wait("given back")
+    t.wait(lambda s: not row("sn1", "")(s))
+    assert not (tmp_path / "sn1").exists()
+    t.type("q")
+    t.wait(lambda s: t.status() == "0")
+    assert images(tmp_path) == ["sn2", "base"]
+
+
+def test_a_fold_deletes_only_what_jobs_left(start, tmp_path):
+    """A disk that nothing uses may be of a guest that is off."""
+    for name in "spare", "other":
+        subprocess.run(["qemu-img", "create", "-q", "-f", "qcow2", name,
+                        "1M"], cwd=tmp_path, check=True)
+    t = begin(start())
+    t.wait("2 files nothing uses")
+    t.keys("G")
+    t.type("D")
+    t.wait("no job has left these")
+    t.keys("Space", "G")
+    t.wait("spare: nothing uses it")
+    t.type("D")
+    t.wait("Enter deletes this file")
+    t.keys("Enter")
+    t.wait("[y/N]")
+    t.keys("y")
+    t.wait(lambda s: not row("spare", "")(s))
+    assert not (tmp_path / "spare").exists()
+    assert (tmp_path / "other").exists()
+
+
 @pytest.mark.alone
 @pytest.mark.skipif(os.environ.get("SAN") == "thread",
                     reason="the sanitizer has a thread that wakes up")
@@ -667,6 +759,7 @@ def test_thousand_layers(tmp_path):
     for i in range(1, 1000):
         (tmp_path / f"l{i:03}").write_bytes(
             model.replace(b"l000", b"l%03d" % (i - 1)))
+    (tmp_path / "model").unlink()
     t = Term(f"{BLKMON} --drive file=l999,id=disk0,format=qcow2", tmp_path)
     try:
         t.wait("└ l999")

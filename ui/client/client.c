@@ -14,6 +14,9 @@
 #include "ui/client/client.h"
 #include "ui/client/client_impl.h"
 
+/* For so long the engine tells of changes after a look at the files. */
+#define FILES_TOLD (60 * NS_PER_SEC)
+
 /* Asks the watcher for a look. Lock held. */
 static void client_ask(struct client *c, bool reshape)
 {
@@ -285,7 +288,8 @@ bool client_settled(struct client *c)
 	bool settled;
 
 	lock_take(&c->lock);
-	settled = c->begun && !c->running && !c->queue && c->done == c->asked;
+	settled = c->begun && !c->running && !c->queue &&
+		c->done == c->asked && !c->files_late;
 	lock_drop(&c->lock);
 	return settled;
 }
@@ -294,6 +298,17 @@ void client_refresh(struct client *c)
 {
 	lock_take(&c->lock);
 	client_ask(c, true);
+	lock_drop(&c->lock);
+}
+
+void client_look(struct client *c)
+{
+	lock_take(&c->lock);
+	if (c->files_seen && clock_ns() > c->files_seen + FILES_TOLD) {
+		c->files_seen = 0;
+		c->files_wanted = true;
+		client_ask(c, false);
+	}
 	lock_drop(&c->lock);
 }
 

@@ -57,6 +57,10 @@ bool client_settled(struct client *c);
 /* Look at everything again. */
 void client_refresh(struct client *c);
 
+/* Somebody looks at the screen: what lies around is asked for anew where
+ * nobody tells of changes there any more. */
+void client_look(struct client *c);
+
 /* The lines since the last call, oldest first; the caller's, free() each. */
 struct client_line *client_lines(struct client *c);
 /* The newest shape, counted; NULL before the first. */

@@ -53,6 +53,10 @@ struct client {
 	unsigned cells;			/* of a strip, as wanted */
 	bool whole;			/* the same: nothing is left out */
 	bool reshape;			/* ask for all again */
+	bool files_wanted;		/* ask what lies around */
+	bool files_late;		/* that will be done a bit later */
+	uint64_t files_seen;		/* clock_ns() of the last such look;
+					   0: none */
 	bool history_wanted;
 	json_t *history;		/* the reply to that, or NULL */
 	uint64_t asked, done;		/* requests to the watcher */

@@ -22,6 +22,8 @@
 #define AGAIN_AFTER NS_PER_SEC
 #define EFFORT 50
 #define HISTORY_MOST 2000	/* jobs */
+#define FILES_EVERY (2 * NS_PER_SEC)
+#define FILES_EVENT "X_BLKMON_FOLDER_CHANGED"
 
 struct due {
 	uint64_t at;		/* clock_ns() of the next look */
@@ -31,13 +33,17 @@ struct watcher {
 	struct client *c;
 	/* x-blkmon commands */
 	bool has_jobs, has_links, has_maps, has_uses, has_space,
-	     has_latency;
+	     has_latency, has_folder;
 	bool knows;		/* which of those there are */
 	json_t *latency;	/* of the last look; NULL none */
 	bool exports;		/* there are some */
 	bool written;		/* to drives, through those, of late */
 	struct shape *shape;
 	struct due numbers, maps, sizes, uses;
+	json_t *folder;		/* what lies around; NULL not known yet */
+	struct due files;	/* the next look at that, if ... */
+	bool files_stale;	/* something was done here, */
+	bool files_moved;	/* or something else has changed there */
 	struct due again;	/* all, because something got no answer */
 };
 
@@ -76,6 +82,7 @@ static void learn_commands(struct watcher *w)
 		w->has_latency |= !strcmp(name, "x-blkmon-query-latency");
 		w->has_space |= !strcmp(name, "x-blkmon-query-space");
 		w->has_uses |= !strcmp(name, "x-blkmon-query-exports");
+		w->has_folder |= !strcmp(name, "x-blkmon-query-folder");
 	}
 	json_decref(list);
 }
@@ -114,6 +121,37 @@ static json_t *images_only(const struct watcher *w, json_t *args)
 	return args;
 }
 
+/* When files are to be looked at: at once after what was done here, and not
+ * all the time where others do much. */
+static uint64_t files_due(const struct watcher *w)
+{
+	if (w->has_folder && w->files_stale)
+		return w->files.at;
+	return w->has_folder && w->files_moved ? w->files.at + FILES_EVERY :
+		UINT64_MAX;
+}
+
+/* True: the shape is to be made anew. */
+static bool look_at_files(struct watcher *w)
+{
+	uint64_t began = clock_ns();
+	json_t *folder;
+
+	if (began < files_due(w))
+		return false;
+	w->files_stale = w->files_moved = false;
+	folder = watcher_try(w, "x-blkmon-query-folder", NULL);
+	set_due(&w->files, began, 0);
+	lock_take(&w->c->lock);
+	w->c->files_seen = w->files.at;
+	lock_drop(&w->c->lock);
+	if (!folder)
+		return false;
+	json_decref(w->folder);
+	w->folder = folder;
+	return true;
+}
+
 static void look_at_shape(struct watcher *w)
 {
 	uint64_t began = clock_ns();
@@ -130,7 +168,8 @@ static void look_at_shape(struct watcher *w)
 		? watcher_ask(w, "x-blkmon-query-space", NULL) : NULL;
 
 	if (nodes && blocks && (links || !w->has_links)) {
-		struct shape *shape = shape_new(blocks, nodes, links);
+		struct shape *shape = shape_new(blocks, nodes, links,
+						w->folder);
 
 		shape_add_spaces(shape, spaces);
 		show_shape(w, shape, status);
@@ -190,7 +229,7 @@ static bool keeps_shape(const json_t *event)
 	static const char *const names[] = {
 		"BLOCK_JOB_READY", "BLOCK_JOB_PENDING",
 		"BLOCK_WRITE_THRESHOLD", "SHUTDOWN", "X_BLKMON_NOTICE",
-		"JOB_STATUS_CHANGE",
+		"JOB_STATUS_CHANGE", FILES_EVENT,
 	};
 	const char *name = field_str(event, "event");
 	const char *status = field_str(json_object_get(event, "data"),
@@ -216,6 +255,8 @@ static bool watcher_take_events(struct watcher *w, bool *reshape)
 		view_jobs_event(&w->c->jobs, event);
 		lock_drop(&w->c->lock);
 		*reshape |= !keeps_shape(event);
+		w->files_moved |= !strcmp(field_str(event, "event"),
+					  FILES_EVENT);
 		any = true;
 		json_decref(event);
 	}
@@ -300,6 +341,8 @@ static int watcher_timeout_ms(struct watcher *w)
 
 	if (w->exports && w->uses.at < at)
 		at = w->uses.at;
+	if (files_due(w) < at)
+		at = files_due(w);
 	if (lives && w->numbers.at < at)
 		at = w->numbers.at;
 	if (moves && w->maps.at < at)
@@ -332,6 +375,8 @@ static uint64_t take_requests(struct watcher *w, bool *reshape, bool *stop)
 	asked = w->c->asked;
 	*reshape |= w->c->reshape;
 	w->c->reshape = false;
+	w->files_stale |= w->c->files_wanted;
+	w->c->files_wanted = false;
 	*stop = w->c->stop;
 	lock_drop(&w->c->lock);
 	return asked;
@@ -349,6 +394,8 @@ static void watcher_look(struct watcher *w, bool news, bool reshape)
 	}
 	if (!w->knows)
 		learn_commands(w);
+	w->files_stale |= reshape;
+	reshape |= look_at_files(w);
 	if (reshape || (w->exports && now >= w->uses.at))
 		look_at_uses(w);
 	changes = moves || w->written;
@@ -358,6 +405,8 @@ static void watcher_look(struct watcher *w, bool news, bool reshape)
 		look_at_jobs(w, &later);
 	look_at_maps(w, reshape || (changes && now >= w->maps.at));
 	if (later) {
+		w->files_stale = true;
+		look_at_files(w);
 		look_at_shape(w);
 		look_at_maps(w, true);
 	}
@@ -381,9 +430,11 @@ void client_watcher(void *client)
 		watcher_look(&w, news, reshape);
 		lock_take(&w.c->lock);
 		w.c->done = asked;
+		w.c->files_late = files_due(&w) != UINT64_MAX;
 		client_tell(w.c);
 		lock_drop(&w.c->lock);
 	}
 	json_decref(w.latency);
+	json_decref(w.folder);
 	shape_put(w.shape);
 }

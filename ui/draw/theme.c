@@ -205,6 +205,7 @@ static const char *const glyphs[GLYPH_COUNT][2] = {
 	[GLYPH_STRIP_LEFT] = { "▕", "[" },
 	[GLYPH_STRIP_RIGHT] = { "▏", "]" },
 	[GLYPH_PROGRESS_REST] = { "─", "." },
+	[GLYPH_CLOSED] = { "○", "o" },
 };
 
 const char *theme_glyph(enum glyph glyph, bool ascii)

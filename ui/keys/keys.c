@@ -28,6 +28,9 @@ const struct key_row key_rows[] = {
 	  "no speed limit" },
 	{ ACTION_DISMISS, { 'd' }, IN_PANES, "d", "Dismiss", IN_JOBS,
 	  "take finished jobs off the list" },
+	{ ACTION_DELETE, { 'D' }, IN_CHAINS, "D", NULL, 0,
+	  "delete a file that nothing uses; on the row of several, those that "
+	  "jobs have left" },
 	{ ACTION_MENU, { '.' }, IN_PANES, ".", "Menu", IN_CHAINS | IN_JOBS,
 	  "all that can be done here, and why something can't" },
 	{ ACTION_ALL, { 'a' }, IN_PANES, "a", "All", IN_CHAINS | IN_JOBS,

@@ -102,6 +102,15 @@ static unsigned draw_tree(struct sheet *s, const char *tree,
 	return canvas_put(&s->canvas, at->x, y, at->w, STYLE_TREE, tree) + 1;
 }
 
+static enum style name_style(const struct view_image *v)
+{
+	if (v->missing || v->role == VIEW_ORPHAN)
+		return STYLE_BAD;
+	if (v->role != VIEW_OPEN)
+		return STYLE_DIM;
+	return v->drive ? STYLE_STRONG : STYLE_TEXT;
+}
+
 /* Tree, name and drive in one column; the drive is never cut off. */
 static void draw_name(struct sheet *s, const struct view_image *v,
 		      const struct column *at, unsigned y)
@@ -119,8 +128,7 @@ static void draw_name(struct sheet *s, const struct view_image *v,
 	else
 		x++;
 	names_fit(&name, v->name, v->cut, end - x - tag, c->ascii);
-	x += canvas_put(c, x, y, end - x, v->missing ? STYLE_BAD :
-			v->drive ? STYLE_STRONG : STYLE_TEXT, str_get(&name));
+	x += canvas_put(c, x, y, end - x, name_style(v), str_get(&name));
 	if (s->chains.filter)
 		canvas_mark(c, at->x, y, str_get(&name), s->chains.filter);
 	str_clear(&name);
@@ -139,25 +147,38 @@ static char *fold_tree(const struct view_image *v, bool ascii)
 	const char *tree = ascii ? v->tree_ascii : v->tree;
 	size_t len = strlen(tree);
 
+	if (v->group != GROUP_TREE)
+		return mem_dup(theme_glyph(GLYPH_CLOSED, ascii));
 	while (len && (tree[--len] & 0xc0) == 0x80)
 		;
 	return mem_printf("%.*s%s", (int)len, tree, ascii ? ":" : "⋯");
 }
 
-/* "⋯ 118 layers web-01…web-118" */
+static const char *fold_words(const struct view_image *first)
+{
+	if (first->group == GROUP_UNUSED)
+		return "files nothing uses";
+	return first->group == GROUP_OTHERS ? "others, not open" : "layers";
+}
+
+/* "⋯ 118 layers web-01…web-118", "○ 4 files nothing uses" */
 static void draw_fold_name(struct sheet *s, const struct chain_row *row,
-			   const struct column *at, unsigned y)
+			   const struct columns *k, unsigned y)
 {
 	const struct view_image *first = &s->shape->images[row->image];
 	const struct view_image *last = first + row->count - 1;
 	char *tree = fold_tree(first, s->canvas.ascii);
-	unsigned x = at->x + draw_tree(s, tree, at, y), end = at->x + at->w;
+	const struct column *at = first->group == GROUP_TREE ? &k->name :
+		&k->marks;
+	unsigned end = at->x + at->w;
+	unsigned x = k->name.x + draw_tree(s, tree, &k->name, y);
 	struct str name = STR_INIT;
 	unsigned room;
 
 	x += canvas_putf(&s->canvas, x, y, end - x, STYLE_STRONG,
-			 "%zu layers ", row->count);
-	room = end > x + 3 ? (end - x - 3) / 2 : 0;
+			 "%zu %s ", row->count, fold_words(first));
+	room = first->group == GROUP_TREE && end > x + 3 ? (end - x - 3) / 2 :
+		0;
 	if (room >= 6) {
 		names_fit(&name, first->name, first->cut, room,
 			  s->canvas.ascii);
@@ -303,15 +324,29 @@ static void want_maps(struct sheet *s, unsigned cells, size_t n)
 
 /* --- rows --- */
 
+/* The open image of the last row above that has one; NULL: none is seen. */
+static const struct view_image *row_above(const struct sheet *s, size_t i)
+{
+	while (i-- > s->chains.first) {
+		const struct view_image *v =
+			&s->shape->images[s->chains.rows[i].image];
+
+		if (v->role == VIEW_OPEN)
+			return v;
+	}
+	return NULL;
+}
+
 /* What differs from the row above. */
 static void draw_own(struct sheet *s, size_t i, const struct columns *k,
 		     unsigned y)
 {
 	const struct chain_row *row = &s->chains.rows[i];
 	const struct view_image *v = &s->shape->images[row->image];
-	const struct view_image *above = i > s->chains.first ?
-		&s->shape->images[row[-1].image] : NULL;
+	const struct view_image *above = row_above(s, i);
 
+	if (v->role != VIEW_OPEN)
+		return;
 	if (k->format.w && (!above || strcmp(above->format, v->format)))
 		canvas_put(&s->canvas, k->format.x, y, k->format.w, STYLE_DIM,
 			   v->format);
@@ -330,17 +365,23 @@ static void draw_row(struct sheet *s, size_t i, const struct columns *k,
 	if (i == s->chains.selected)
 		canvas_put(c, 0, y, 1, STYLE_DRIVE, c->ascii ? ">" : "▸");
 	if (row->count > 1)
-		draw_fold_name(s, row, &k->name, y);
+		draw_fold_name(s, row, k, y);
 	else
 		draw_name(s, v, &k->name, y);
-	chains_draw_marks(s, v, k->marks.x, y, k->marks.w);
+	if (v->role != VIEW_UNUSED && (row->count == 1 ||
+				       v->role == VIEW_OPEN))
+		chains_draw_marks(s, v, k->marks.x, y, k->marks.w);
 	draw_own(s, i, k, y);
 	for (size_t at = 0; at < row->count; at++)
 		disk += v[at].disk;
 	if (!v->missing) {
 		draw_size(s, &k->disk, y, STYLE_TEXT, disk);
-		draw_age(s, &v[row->count - 1], &k->age, y);
-		draw_held(s, row, k, y);
+		if (row->count == 1 || v->role == VIEW_OPEN)
+			draw_age(s, &v[row->count - 1], &k->age, y);
+		if (v->role == VIEW_OPEN)
+			draw_held(s, row, k, y);
+		else
+			closed_draw(s, row, k->strip.x, k->strip.w, y);
 	}
 	if (!layout_has_jobs(s) && chains_job(s, v))
 		job_row_draw_brief(s, chains_job(s, v), k->strip.x - 1, y,

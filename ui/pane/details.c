@@ -30,7 +30,7 @@ static void add_format(struct details *d)
 	char size[16];
 
 	str_addf(&d->text, "%s, %s", text_size(d->v->size, size, sizeof(size)),
-		 d->v->format);
+		 *d->v->format ? d->v->format : "unknown");
 	if (*compat)
 		str_addf(&d->text, " v%s", strcmp(compat, "0.10") ? "3" : "2");
 	if (cluster)
@@ -49,7 +49,9 @@ static void details_bytes(struct details *d)
 	client_map(d->s->client, d->v->node, NULL, &sum);
 	str_addf(&d->text, "%s on disk", text_size(d->v->disk, disk,
 						   sizeof(disk)));
-	if (sum.dead)
+	if (d->v->role != VIEW_OPEN)
+		;
+	else if (sum.dead)
 		str_addf(&d->text, ", %s of it dead: no disk sees it",
 			 text_size(sum.dead, dead, sizeof(dead)));
 	else if (sum.known)
@@ -62,6 +64,23 @@ static void details_name(struct details *d, const struct view_image *v)
 	names_fit(&d->text, v->name, v->cut, 30, d->s->canvas.ascii);
 }
 
+/* The words of the header of a file that is not open, and where they lead. */
+static void add_backing_words(struct details *d)
+{
+	const json_t *link = json_object_get(d->v->entry, "backing");
+
+	if (!link) {
+		str_add(&d->text, "lies on nothing");
+		return;
+	}
+	str_add(&d->text, "lies on '");
+	str_add_safe(&d->text, field_str(link, "file"));
+	str_add(&d->text, field_bool(link, "missing") ?
+		"', which is missing; looked for in " : "', which is ");
+	str_add_safe(&d->text, *field_str(link, "path") ?
+		     field_str(link, "path") : "no local file");
+}
+
 static void add_neighbours(struct details *d)
 {
 	const struct shape *shape = d->s->shape;
@@ -72,7 +91,7 @@ static void add_neighbours(struct details *d)
 		str_add(&d->text, "lies on ");
 		details_name(d, &shape->images[d->v->backing]);
 	} else {
-		str_add(&d->text, "lies on nothing");
+		add_backing_words(d);
 	}
 	for (size_t i = 0; i < shape->n; i++) {
 		if (shape->images[i].backing != at)
@@ -181,7 +200,7 @@ void details_draw(struct sheet *s)
 	if (d.v)
 		add_all(&d);
 	else if (s->chains.on_fold)
-		str_add(&d.text, "Several quiet layers: Space opens them.");
+		str_add(&d.text, "Several in one row: Space opens them.");
 	draw_text(s, area, str_get(&d.text));
 	str_release(&name);
 	str_release(&d.text);

@@ -78,6 +78,11 @@ void chains_words(const struct sheet *s, const struct view_image *v,
 		add_words(out, "base of job ", job_on(s, v, false)->id);
 	for (size_t i = 0; i < n; i++)
 		add_words(out, list[i].words, "");
+	if (v->role == VIEW_OPEN)
+		return;
+	if (out->len)
+		str_add(out, ", ");
+	chains_role_words(v, out);
 }
 
 void chains_draw_marks(struct sheet *s, const struct view_image *v,
@@ -87,6 +92,9 @@ void chains_draw_marks(struct sheet *s, const struct view_image *v,
 	size_t n = marks_of(v, list);
 	unsigned end = x + max;
 
+	if (v->role != VIEW_OPEN)
+		x += canvas_glyph(&s->canvas, x, y, v->role == VIEW_ORPHAN ?
+				  STYLE_BAD : STYLE_DIM, GLYPH_CLOSED);
 	if (job_on(s, v, true))
 		x += canvas_put(&s->canvas, x, y, 1, STYLE_GOOD, "T");
 	if (job_on(s, v, false))

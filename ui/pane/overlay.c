@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "engine/util/mem.h"
+#include "src/console/fields.h"
 #include "src/console/image_text.h"
 #include "ui/draw/text.h"
 #include "ui/pane/sheet.h"
@@ -44,13 +45,14 @@ static void help_signs(struct str *out, bool ascii, unsigned w)
 {
 	struct str maps = STR_INIT;
 
-	str_add(out, "\nIN FRONT OF THE NUMBERS STAND MARKS\n"
+	str_addf(out, "\nIN FRONT OF THE NUMBERS STAND MARKS\n"
 		"  T B  top and base of a job   r  read-only\n"
 		"  s    internal snapshots      z  compressed clusters\n"
 		"  d    dirty   X  corrupt      e  encrypted\n"
 		"  !    not open: missing or unreadable\n"
+		"  %s    a file of the folder that is not open\n"
 		"  ?    no format given for the backing file\n"
-		"\nMAPS\n");
+		"\nMAPS\n", theme_glyph(GLYPH_CLOSED, ascii));
 	str_addf(&maps, "Each cell is an equal part of the disk, base and "
 		 "overlays one below the other: %s data, filled as much as "
 		 "this layer holds; %s dead: no disk sees it any more; %s "
@@ -114,6 +116,41 @@ void overlay_help(struct sheet *s)
 	str_release(&text);
 }
 
+static void overlay_link(struct str *out, const json_t *entry, const char *key,
+			 const char *name)
+{
+	const json_t *link = json_object_get(entry, key);
+
+	if (!link)
+		return;
+	str_addf(out, "%s: ", name);
+	str_add_safe(out, field_str(link, "file"));
+	str_addf(out, "\n  %s ", field_bool(link, "missing") ?
+		 "missing; looked for in" : "there:");
+	str_add_safe(out, *field_str(link, "path") ? field_str(link, "path") :
+		     "no local file");
+	str_add_char(out, '\n');
+}
+
+/* What the header of a file says that is not open. */
+static void overlay_closed(struct str *out, const struct view_image *v)
+{
+	const char *merged = field_str(v->entry, "merged-into");
+	char size[16], disk[16];
+
+	str_addf(out, "file format: %s\nvirtual size: %s\ndisk size: %s\n",
+		 *v->format ? v->format : "unknown",
+		 text_size(v->size, size, sizeof(size)),
+		 text_size(v->disk, disk, sizeof(disk)));
+	overlay_link(out, v->entry, "backing", "backing file");
+	overlay_link(out, v->entry, "data-file", "data file");
+	if (*merged) {
+		str_add(out, "what it held is part of: ");
+		str_add_safe(out, merged);
+		str_add_char(out, '\n');
+	}
+}
+
 void overlay_details(struct sheet *s, const struct view_image *v)
 {
 	struct str *out = &s->overlay.text, words = STR_INIT, raw = STR_INIT;
@@ -144,6 +181,8 @@ void overlay_details(struct sheet *s, const struct view_image *v)
 	} else {
 		str_addf(out, "image: %s\n", v->path);
 	}
+	if (v->entry)
+		overlay_closed(out, v);
 	str_release(&words);
 	str_release(&raw);
 }

@@ -21,6 +21,18 @@ const struct view_image *chains_selected(const struct sheet *s)
 		&s->shape->images[p->image] : NULL;
 }
 
+const struct view_image *chains_selected_fold(const struct sheet *s, size_t *n)
+{
+	const struct chains_pane *p = &s->chains;
+	const struct chain_row *row = p->rows + p->selected;
+
+	if (!p->on_fold || p->selected >= p->row_count ||
+	    row->image + row->count > chains_count(s))
+		return NULL;
+	*n = row->count;
+	return &s->shape->images[row->image];
+}
+
 static void chains_choose(struct sheet *s, size_t i)
 {
 	struct chains_pane *p = &s->chains;
@@ -31,9 +43,9 @@ static void chains_choose(struct sheet *s, size_t i)
 	p->image = i < chains_count(s) ? i : chains_count(s) - 1;
 	p->on_fold = false;
 	v = &s->shape->images[p->image];
-	free(p->node);
+	free(p->key);
 	free(p->drive);
-	p->node = mem_dup(v->node);
+	p->key = mem_dup(view_key(v));
 	p->drive = mem_dup(v->drive);
 }
 
@@ -68,15 +80,18 @@ static bool was_streamed(const struct sheet *s, const struct view_image *top)
 	return false;
 }
 
-/* Which image has taken in @node of the shape before: a stream pulls up, a
- * commit pushes down. -1: none that is there. */
+/* Which image has taken in @key of the shape before: a stream pulls up, a
+ * commit pushes down. -1: none that is there. Of files that are not open, the
+ * one in its place. */
 static int heir_of(const struct sheet *s, const struct shape *before,
-		   const char *node)
+		   const char *key)
 {
-	int at = shape_find(before, node), top, heir = -1;
+	int at = shape_find_key(before, key), top, heir = -1;
 
 	if (at < 0)
 		return -1;
+	if (before->images[at].role != VIEW_OPEN)
+		return at < (int)s->shape->n ? at : (int)s->shape->n - 1;
 	top = before->images[at].top;
 	if (top >= 0 && was_streamed(s, &before->images[top]))
 		heir = shape_find(s->shape, before->images[top].node);
@@ -94,10 +109,10 @@ void chains_update(struct sheet *s, const struct shape *before)
 	int at = s->chains.drive ? chains_find_drive(s, s->chains.drive) : -1;
 	bool on_fold = s->chains.on_fold;
 
-	if (at < 0 && s->chains.node)
-		at = shape_find(s->shape, s->chains.node);
-	if (at < 0 && s->chains.node)
-		at = heir_of(s, before, s->chains.node);
+	if (at < 0 && s->chains.key)
+		at = shape_find_key(s->shape, s->chains.key);
+	if (at < 0 && s->chains.key)
+		at = heir_of(s, before, s->chains.key);
 	if (at < 0)
 		at = chains_find_drive(s, NULL);
 	chains_choose(s, at < 0 ? s->chains.image : (size_t)at);
@@ -122,7 +137,7 @@ static void chains_fold(struct sheet *s)
 	if (s->chains.sort != SORT_TREE)
 		sheet_message(s, "only the tree folds: o goes on to it");
 	else if (!rows_fold(s))
-		sheet_message(s, "no run of quiet layers here");
+		sheet_message(s, "nothing to fold here");
 }
 
 static bool chains_act_here(struct sheet *s, enum action action)

@@ -58,8 +58,11 @@ static bool is_quiet(const struct row_maker *m, size_t i)
 {
 	const struct view_image *v = row_image(m, i);
 
-	return v->read_only && v->backing >= 0 && m->of[i].children == 1 &&
-		!m->of[i].matches && !v->drive && !v->missing && !v->corrupt &&
+	if (v->group != GROUP_TREE)
+		return !m->of[i].matches;
+	return v->read_only && v->role == VIEW_OPEN && v->backing >= 0 &&
+		m->of[i].children == 1 && !m->of[i].matches && !v->drive &&
+		!v->missing && !v->corrupt &&
 		!v->dirty && !v->no_format && !v->snapshots &&
 		!chains_job(m->s, v);
 }
@@ -67,12 +70,23 @@ static bool is_quiet(const struct row_maker *m, size_t i)
 static bool is_held_open(const struct row_maker *m, size_t i)
 {
 	const struct chains_pane *p = &m->s->chains;
-	const json_t *state = json_object_get(p->folds, row_image(m, i)->node);
+	const struct view_image *v = row_image(m, i);
+	const json_t *state = json_object_get(p->folds, view_key(v));
 
 	if (i == p->image && !p->on_fold)
 		return true;
-	return state ? json_is_true(state) :
+	return state ? json_is_true(state) : v->group == GROUP_TREE &&
 		!m->is_short && !m->s->chains.filter;
+}
+
+/* It goes on with what the image before it began: a chain, or a part of what
+ * is not open. */
+static bool row_goes_on(const struct row_maker *m, size_t i)
+{
+	const struct view_image *v = row_image(m, i);
+
+	return v[-1].group == v->group && (v->group != GROUP_TREE ||
+					   v->backing == (int)i - 1);
 }
 
 /* How many images from @i on are one fold; 0 or 1: none is. */
@@ -82,7 +96,7 @@ static size_t fold_length(const struct row_maker *m, size_t i)
 
 	while (end < m->n && m->of[end].kept && is_quiet(m, end) &&
 	       !is_held_open(m, end) &&
-	       (end == i || row_image(m, end)->backing == (int)end - 1))
+	       (end == i || row_goes_on(m, end)))
 		end++;
 	return end - i;
 }
@@ -224,7 +238,8 @@ static void set_folds(struct sheet *s, size_t from, size_t n, bool open)
 	if (!s->chains.folds)
 		s->chains.folds = json_object();
 	for (size_t i = from; i < from + n; i++)
-		json_object_set_new(s->chains.folds, s->shape->images[i].node,
+		json_object_set_new(s->chains.folds,
+				    view_key(&s->shape->images[i]),
 				    json_boolean(open));
 }
 
@@ -236,11 +251,10 @@ static size_t run_around(const struct row_maker *m, size_t i, size_t *from)
 	if (i >= m->n || !is_quiet(m, i))
 		return 0;
 	*from = i;
-	while (*from && row_image(m, *from)->backing == (int)*from - 1 &&
-	       is_quiet(m, *from - 1))
+	while (*from && row_goes_on(m, *from) && is_quiet(m, *from - 1))
 		--*from;
-	for (end++; end < m->n && is_quiet(m, end) &&
-	     row_image(m, end)->backing == (int)end - 1; end++)
+	for (end++; end < m->n && is_quiet(m, end) && row_goes_on(m, end);
+	     end++)
 		;
 	return end - *from;
 }

@@ -1,8 +1,8 @@
 /* rows.h - which rows the tree of images has.
  *
- * A row is an image, or a fold: a run of quiet images, each on the one before,
- * in one row. Where rows are short, such runs fold by themselves. (Images that
- * are not open will be rows of a third kind.)
+ * A row is an image, open or not, or a fold: a run of quiet images, each on the
+ * one before, in one row. Where rows are short, such runs fold by themselves;
+ * files that are not open and have nothing to do with what is do so always.
  */
 #ifndef BLKMON_UI_ROWS_H
 #define BLKMON_UI_ROWS_H

@@ -28,7 +28,7 @@ void sheet_release(struct sheet *s)
 	log_release(&s->log);
 	canvas_release(&s->canvas);
 	rows_release(s);
-	free(s->chains.node);
+	free(s->chains.key);
 	free(s->chains.drive);
 	free(s->search);
 	free(s->message);

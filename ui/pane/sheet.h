@@ -43,7 +43,7 @@ struct chain_row {
 };
 
 struct chains_pane {
-	char *node;		/* selected image, by name; NULL none yet */
+	char *key;		/* selected image, view_key(); NULL none yet */
 	char *drive;		/* whose active layer that is; or NULL */
 	size_t image;		/* its place in the shape, or of the first
 				 * image of the fold that is selected */
@@ -148,6 +148,8 @@ void chains_filter(struct sheet *s, const char *text);
 /* To the next match, round the list. */
 void chains_search(struct sheet *s, const char *text, int step);
 bool chains_matches(const struct view_image *v, const char *text);
+/* The fold that is selected: its first image, and *n of them; NULL: none. */
+const struct view_image *chains_selected_fold(const struct sheet *s, size_t *n);
 /* NULL: there is none, or a fold is selected. */
 const struct view_image *chains_selected(const struct sheet *s);
 /* Rows of images in the pane, as laid out. */
@@ -166,6 +168,15 @@ const struct view_job *chains_job(const struct sheet *s,
 /* As letters from column @x on, at most @max. */
 void chains_draw_marks(struct sheet *s, const struct view_image *v,
 		       unsigned x, unsigned y, unsigned max);
+
+/* closed.c - files that are not open. */
+/* What an orphan names that is not there: where that was looked for. */
+const char *chains_lacks(const struct view_image *v);
+/* How a file that is not open stands to what is: "not open, ...". */
+void chains_role_words(const struct view_image *v, struct str *out);
+/* A row of them, from column @x on where others have their map. */
+void closed_draw(struct sheet *s, const struct chain_row *row, unsigned x,
+		 unsigned w, unsigned y);
 
 /* pane_jobs.c */
 void jobs_draw(struct sheet *s);

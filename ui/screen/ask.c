@@ -127,6 +127,12 @@ static void ask_commit_sync(struct ask *a, const char *drive)
 			"empty then."));
 }
 
+static void ask_delete(struct ask *a)
+{
+	ask_set(a, mem_dup("Delete what is named here? [y/N] "),
+		mem_dup("Only what nothing uses goes; there is no way back."));
+}
+
 static void ask_quit(struct ask *a, size_t n)
 {
 	ask_set(a, mem_printf("Quit? [y/N] "),
@@ -152,6 +158,9 @@ bool ask_first(struct ask *a, struct sheet *s, const char *line)
 		ask_commit(a, s, &w);
 	else if (ask_is_word(&w, "commit"))
 		ask_commit_sync(a, w.n > 1 ? w.word[1] : "");
+	else if (ask_is_word(&w, "delete") &&
+		 !str_has_prefix(line, "delete -n"))
+		ask_delete(a);
 	else if ((ask_is_word(&w, "quit") || ask_is_word(&w, "q")) &&
 		 jobs_living(s))
 		ask_quit(a, jobs_living(s));

@@ -94,7 +94,7 @@ static void draw_spaces(struct sheet *s, unsigned x, unsigned end)
 
 static unsigned draw_counts(struct sheet *s)
 {
-	size_t images = s->shape ? s->shape->n : 0;
+	size_t images = s->shape ? s->shape->open : 0;
 	unsigned drives = s->shape ? s->shape->drives : 0;
 	struct str text = STR_INIT;
 	unsigned x;

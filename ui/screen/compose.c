@@ -54,8 +54,10 @@ static const struct view_image *image_meant(const struct sheet *s,
 	const struct view_image *v = chains_selected(s);
 
 	if (!v && s->chains.on_fold)
-		draft_refuse(d, "these are several layers: Space opens the "
+		draft_refuse(d, "these are several images: Space opens the "
 			     "fold");
+	else if (v && v->role != VIEW_OPEN)
+		draft_refuse(d, "%s is not open here", v->name);
 	else if (!v || v->top < 0)
 		draft_refuse(d, "select an image that a drive uses");
 	return v && v->top >= 0 ? v : NULL;
@@ -402,7 +404,8 @@ bool compose_draft(const struct sheet *s, enum action action, struct draft *d)
 		dismiss(s, d);
 		return true;
 	default:
-		return compose_all(s, action, d);
+		return compose_files(s, action, d) ||
+			compose_all(s, action, d);
 	}
 }
 

@@ -19,6 +19,8 @@ struct draft {
 void draft_release(struct draft *d);
 /* False if @action changes nothing: then @d stays as it was. */
 bool compose_draft(const struct sheet *s, enum action action, struct draft *d);
+/* The same of files that are not open. */
+bool compose_files(const struct sheet *s, enum action action, struct draft *d);
 /* The same of those that act on all drives or jobs. */
 bool compose_all(const struct sheet *s, enum action action, struct draft *d);
 /* Writes it into the prompt, or says why not. False as above. */

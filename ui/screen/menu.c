@@ -24,6 +24,7 @@ static const struct menu_row image_rows[] = {
 	{ ACTION_COMPLETE, 'C', "C", "Complete", NULL },
 	{ ACTION_SLOWER, '-', "-", "Slower", NULL },
 	{ ACTION_UNLIMITED, '0', "0", "No limit", NULL },
+	{ ACTION_DELETE, 'D', "D", "Delete", NULL },
 	{ ACTION_COPY, 'y', "y", "Copy", "its path, to the terminal's "
 	  "clipboard" },
 	{ ACTION_FOLD, ' ', "Space", "Fold", "the run of quiet layers here" },

@@ -299,6 +299,7 @@ bool screen_pump(struct screen *s, bool flush)
 	while (!s->over && input_next(&s->input, &key, flush)) {
 		/* A key moves the selection by the layout of now. */
 		layout_make(&s->sheet);
+		client_look(s->client);
 		handle_key(s, &key);
 		tour_update(&s->sheet);
 		any = true;

@@ -3,7 +3,7 @@
  * From replies to a tree. A chain without branches stays in one column, as
  * deep as it may be; only where images share a base does the tree grow wider.
  */
-#include "ui/view/view.h"
+#include "ui/view/view_impl.h"
 
 #include <ctype.h>
 #include <stdatomic.h>
@@ -15,19 +15,6 @@
 #include "src/console/fields.h"
 #include "ui/draw/text.h"
 #include "ui/draw/theme.h"
-
-/* An image while the tree is made; indices into builder.list, -1 none. */
-struct seedling {
-	struct view_image image;
-	int backing, child, sibling;
-};
-
-struct builder {
-	struct seedling *list;
-	size_t n;
-	struct shape *shape;	/* under construction */
-	int *place;		/* where list[i] stands in shape->images */
-};
 
 /* --- images from replies --- */
 
@@ -52,7 +39,7 @@ static bool is_corrupt(const json_t *image)
 			  "format-specific"), "data"), "corrupt");
 }
 
-static struct seedling *view_add(struct builder *b)
+struct seedling *view_add(struct builder *b)
 {
 	struct seedling *s = &b->list[b->n++];
 
@@ -61,8 +48,7 @@ static struct seedling *view_add(struct builder *b)
 	return s;
 }
 
-static void set_names(struct view_image *v, const char *node,
-		      const char *path)
+void view_set_names(struct view_image *v, const char *node, const char *path)
 {
 	v->node = mem_dup(node);
 	v->file = mem_dup(path);
@@ -76,7 +62,7 @@ static void view_add_node(struct builder *b, const json_t *node)
 	const json_t *image = json_object_get(node, "image");
 	struct view_image *v = &view_add(b)->image;
 
-	set_names(v, field_str(node, "node-name"),
+	view_set_names(v, field_str(node, "node-name"),
 		  field_str(image, "filename"));
 	v->format = mem_dup(field_str(node, "drv"));
 	v->missing = !strcmp(v->format, "missing");
@@ -107,10 +93,8 @@ static void view_add_nodes(struct builder *b, const json_t *nodes)
 
 /* --- who lies on whom --- */
 
-/* Searches from @near on and then from the start, for neighbours in a chain
- * are neighbours in the lists. */
-static int view_find(const struct builder *b, const char *word, bool by_file,
-		     size_t near)
+int view_find(const struct builder *b, const char *word, bool by_file,
+	      size_t near)
 {
 	for (size_t i = 0; i < b->n; i++) {
 		size_t at = (near + i) % b->n;
@@ -194,23 +178,31 @@ static void add_missing(struct builder *b)
 		if (b->list[i].backing >= 0 || !*file)
 			continue;
 		v = &view_add(b)->image;
-		set_names(v, "", file);
+		view_set_names(v, "", file);
 		v->format = mem_dup("");
 		v->missing = true;
 		b->list[i].backing = (int)b->n - 1;
 	}
 }
 
+/* As the first of them that are so. */
+static void link_child(struct builder *b, size_t i, bool open)
+{
+	struct seedling *s = &b->list[i];
+
+	if (s->backing < 0 || (s->image.role == VIEW_OPEN) != open)
+		return;
+	s->sibling = b->list[s->backing].child;
+	b->list[s->backing].child = (int)i;
+}
+
+/* What is not open comes first, so that chains go on below it. */
 static void link_children(struct builder *b)
 {
-	for (size_t i = b->n; i--; ) {
-		struct seedling *s = &b->list[i];
-
-		if (s->backing < 0)
-			continue;
-		s->sibling = b->list[s->backing].child;
-		b->list[s->backing].child = (int)i;
-	}
+	for (size_t i = b->n; i--; )
+		link_child(b, i, true);
+	for (size_t i = b->n; i--; )
+		link_child(b, i, false);
 }
 
 /* --- the tree as text --- */
@@ -287,7 +279,8 @@ static void place_run(struct builder *b, int i, struct prefix *p,
 {
 	int child = b->list[i].child;
 
-	emit(b, i, p, child < 0 ? GLYPH_TREE_ONLY : GLYPH_TREE_FIRST);
+	emit(b, i, p, b->list[i].image.role == VIEW_UNUSED ? GLYPH_CLOSED :
+	     child < 0 ? GLYPH_TREE_ONLY : GLYPH_TREE_FIRST);
 	while (child >= 0 && b->list[child].sibling < 0) {
 		i = child;
 		child = b->list[i].child;
@@ -298,6 +291,14 @@ static void place_run(struct builder *b, int i, struct prefix *p,
 		place_branches(b, child, rest);
 }
 
+static void place_group(struct builder *b, enum view_group group,
+			struct prefix *p, struct prefix *rest)
+{
+	for (size_t i = 0; i < b->n; i++)
+		if (b->list[i].backing < 0 && b->list[i].image.group == group)
+			place_run(b, (int)i, p, rest);
+}
+
 static void place_all(struct builder *b)
 {
 	struct prefix p = { { STR_INIT, STR_INIT } }, rest = p;
@@ -305,14 +306,16 @@ static void place_all(struct builder *b)
 	/* So that there is memory to cut. */
 	for (int ascii = 0; ascii < 2; ascii++)
 		str_add(&rest.text[ascii], "");
-	for (size_t i = 0; i < b->n; i++)
-		if (b->list[i].backing < 0)
-			place_run(b, (int)i, &p, &rest);
+	for (enum view_group group = 0; group < GROUP_COUNT; group++)
+		place_group(b, group, &p, &rest);
 	for (size_t i = 0; i < b->shape->n; i++) {
 		struct view_image *v = &b->shape->images[i];
 
 		v->backing = v->backing < 0 ? -1 : b->place[v->backing];
 		v->top = -1;
+		if (v->backing >= 0)
+			v->group = b->shape->images[v->backing].group;
+		b->shape->open += v->role == VIEW_OPEN;
 	}
 	str_release(&rest.text[0]);
 	str_release(&rest.text[1]);
@@ -477,9 +480,9 @@ static void measure(struct shape *shape)
 			names_columns(v->name, v->cut) +
 			(v->drive ? text_columns(v->drive) + 3 : 0);
 
-		if (wide > shape->wide)
+		if (wide > shape->wide && v->group == GROUP_TREE)
 			shape->wide = wide;
-		if (v->missing)
+		if (v->missing || v->role != VIEW_OPEN)
 			continue;
 		if (!first)
 			first = v;
@@ -489,8 +492,10 @@ static void measure(struct shape *shape)
 	}
 }
 
-struct shape *shape_new(json_t *blocks, json_t *nodes, const json_t *links)
+struct shape *shape_new(json_t *blocks, json_t *nodes, const json_t *links,
+			json_t *folder)
 {
+	const json_t *files = json_object_get(folder, "images");
 	struct shape *shape = mem_alloc(sizeof(*shape));
 	struct builder b = { .shape = shape };
 
@@ -498,14 +503,16 @@ struct shape *shape_new(json_t *blocks, json_t *nodes, const json_t *links)
 	shape->running = true;
 	shape->blocks = json_incref(blocks);
 	shape->nodes = json_incref(nodes);
-	/* Each may lie on one that is missing. */
-	b.list = mem_alloc((2 * json_array_size(nodes) + 1) *
-			   sizeof(*b.list));
+	shape->folder = json_incref(folder);
+	/* Each that is open may lie on one that is missing. */
+	b.list = mem_alloc((2 * json_array_size(nodes) +
+			    json_array_size(files) + 1) * sizeof(*b.list));
 	view_add_nodes(&b, nodes);
 	if (links)
 		link_by_name(&b, links);
 	else
 		link_by_file(&b);
+	view_add_closed(&b, folder);
 	cut_rings(&b);
 	add_missing(&b);
 	link_children(&b);
@@ -550,6 +557,7 @@ void shape_put(struct shape *shape)
 	free(shape->spaces);
 	json_decref(shape->blocks);
 	json_decref(shape->nodes);
+	json_decref(shape->folder);
 	free(shape->images);
 	free(shape);
 }
@@ -568,4 +576,17 @@ int shape_find_near(const struct shape *shape, const char *node,
 int shape_find(const struct shape *shape, const char *node)
 {
 	return shape ? shape_find_near(shape, node, 0) : -1;
+}
+
+const char *view_key(const struct view_image *v)
+{
+	return *v->node ? v->node : v->full;
+}
+
+int shape_find_key(const struct shape *shape, const char *key)
+{
+	for (size_t i = 0; shape && i < shape->n; i++)
+		if (!strcmp(view_key(&shape->images[i]), key))
+			return (int)i;
+	return -1;
 }

@@ -15,6 +15,17 @@
 
 #include "ui/draw/names.h"
 
+/* Of a file that nobody has opened here, as the engine judges it. */
+enum view_role {
+	VIEW_OPEN, VIEW_OVERLAY, VIEW_ORPHAN, VIEW_BELOW, VIEW_HELD,
+	VIEW_UNUSED,
+};
+
+/* Which part of the list an image stands in: with what is open, or is to be
+ * looked at; with files that have to do with each other alone; with those that
+ * nothing uses. */
+enum view_group { GROUP_TREE, GROUP_OTHERS, GROUP_UNUSED, GROUP_COUNT };
+
 struct view_image {
 	char *node;		/* node name; "" for one that is not open */
 	char *name;		/* last part of the file name, and as much of
@@ -39,6 +50,11 @@ struct view_image {
 	     encrypted;
 	unsigned snapshots;	/* internal ones */
 	const json_t *image;	/* ImageInfo, into shape->nodes; or NULL */
+	enum view_role role;
+	enum view_group group;
+	bool left;		/* a job took it out of a chain, or into
+				 * another image, and nobody has written */
+	const json_t *entry;	/* into shape->folder; NULL: it is open */
 };
 
 /* A file system with images on it. */
@@ -51,6 +67,7 @@ struct shape {
 	_Atomic unsigned refs;
 	struct view_image *images;	/* as they are shown: roots first */
 	size_t n;
+	size_t open;			/* of these */
 	unsigned wide;			/* columns of tree, name and drive */
 	bool formats, sizes;		/* differ from image to image */
 	bool ages;			/* are known */
@@ -58,13 +75,15 @@ struct shape {
 	bool running;			/* the guest */
 	struct view_space *spaces;
 	size_t space_count;
-	json_t *blocks, *nodes;		/* the replies it was made of */
+	json_t *blocks, *nodes, *folder;	/* what it was made of */
 };
 
 /* From the replies' values of query-block, query-named-block-nodes with flat,
  * and x-blkmon-query-links (NULL where that is not known; then file names
- * say how images lie on each other). Keeps references. */
-struct shape *shape_new(json_t *blocks, json_t *nodes, const json_t *links);
+ * say how images lie on each other), and x-blkmon-query-folder (NULL: files
+ * that are not open are not shown). Keeps references. */
+struct shape *shape_new(json_t *blocks, json_t *nodes, const json_t *links,
+			json_t *folder);
 /* From the value of x-blkmon-query-space; before anybody else has it. */
 void shape_add_spaces(struct shape *shape, const json_t *spaces);
 struct shape *shape_get(struct shape *shape);
@@ -73,6 +92,11 @@ void shape_put(struct shape *shape);	/* NULL is fine */
 int shape_find(const struct shape *shape, const char *node);
 /* The same; looks beside image @near first. */
 int shape_find_near(const struct shape *shape, const char *node, int near);
+
+/* What an image is known by: its node, or the path of one that is not open.
+ * Borrowed. */
+const char *view_key(const struct view_image *v);
+int shape_find_key(const struct shape *shape, const char *key);
 
 /* --- jobs --- */
 

@@ -157,7 +157,8 @@ static inline json_t *fake_value(struct play *p, const char *name,
 							"replies"), name);
 
 	if (!strcmp(name, "query-commands"))
-		return json_pack("[{s:s}, {s:s}, {s:s}, {s:s}, {s:s}]", "name",
+		return json_pack("[{s:s}, {s:s}, {s:s}, {s:s}, {s:s}, {s:s}]",
+				 "name", "x-blkmon-query-folder", "name",
 				 "x-blkmon-query-jobs", "name",
 				 "x-blkmon-tree-map", "name",
 				 "x-blkmon-query-links", "name",

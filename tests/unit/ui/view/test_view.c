@@ -53,7 +53,7 @@ static struct shape *shape_of(const char *nodes, const char *blocks,
 {
 	json_t *n = nodes_of(nodes), *b = parse(blocks);
 	json_t *l = links ? parse(links) : NULL;
-	struct shape *shape = shape_new(b, n, l);
+	struct shape *shape = shape_new(b, n, l, NULL);
 
 	json_decref(n);
 	json_decref(b);
@@ -145,7 +145,7 @@ static void hostile(void **state)
 
 static void no_answer(void **state)
 {
-	struct shape *s = shape_new(NULL, NULL, NULL);
+	struct shape *s = shape_new(NULL, NULL, NULL, NULL);
 
 	(void)state;
 	assert_int_equal(s->n, 0);
@@ -210,7 +210,7 @@ static struct shape *deep(int n)
 		json_array_append_new(links, json_pack("{s:s, s:s}",
 			"node-name", name, "backing", i ? below : ""));
 	}
-	s = shape_new(NULL, nodes, links);
+	s = shape_new(NULL, nodes, links, NULL);
 	json_decref(nodes);
 	json_decref(links);
 	return s;
