@@ -93,8 +93,10 @@ static void view_add_nodes(struct builder *b, const json_t *nodes)
 
 /* --- who lies on whom --- */
 
-int view_find(const struct builder *b, const char *word, bool by_file,
-	      size_t near)
+/* Searches from @near on and then from the start, for neighbours in a chain
+ * are neighbours in the lists. */
+static int view_find(const struct builder *b, const char *word, bool by_file,
+		     size_t near)
 {
 	for (size_t i = 0; i < b->n; i++) {
 		size_t at = (near + i) % b->n;

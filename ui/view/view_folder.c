@@ -27,15 +27,31 @@ static enum view_role view_role_of(const json_t *entry)
 	return VIEW_OPEN;
 }
 
-/* The answer may be older than the list of what is open. */
-static bool view_is_open(const struct builder *b, const char *path,
-			 const char *full, size_t open)
+/* What is known while they are added. */
+struct closed_list {
+	struct builder *b;
+	json_t *nodes, *paths;	/* of what is open: where it stands */
+	json_t *places;		/* the same of entries, by their paths */
+};
+
+static void closed_index(struct closed_list *l)
 {
-	for (size_t i = 0; i < open; i++)
-		if (!strcmp(b->list[i].image.file, path) ||
-		    !strcmp(b->list[i].image.full, full))
-			return true;
-	return false;
+	for (size_t i = 0; i < l->b->n; i++) {
+		const struct view_image *v = &l->b->list[i].image;
+		json_t *at = json_integer((json_int_t)i);
+
+		json_object_set(l->nodes, v->node, at);
+		json_object_set(l->paths, v->file, at);
+		json_object_set(l->paths, v->full, at);
+		json_decref(at);
+	}
+}
+
+static int closed_find(const json_t *index, const char *key)
+{
+	const json_t *at = json_object_get(index, key);
+
+	return at ? (int)json_integer_value(at) : -1;
 }
 
 /* From the root on, where that can be said. The caller's. */
@@ -74,54 +90,73 @@ static void view_add_file(struct builder *b, const json_t *entry, char *full)
 		*field_str(entry, "merged-into");
 }
 
-/* Where the image of @entry stands in the list; -1: it is not there. */
-static int view_take_entry(struct builder *b, const json_t *entry, size_t open)
+/* Where the image of @entry stands in the list; -1: it is not there. The
+ * answer may be older than the list of what is open. */
+static int closed_take(struct closed_list *l, const json_t *entry)
 {
 	const char *path = field_str(entry, "path");
 	char *full;
 
 	if (view_role_of(entry) == VIEW_OPEN)
-		return view_find(b, field_str(entry, "node-name"), false, 0);
-	if (!*path || field_bool(entry, "outside"))
+		return closed_find(l->nodes, field_str(entry, "node-name"));
+	if (!*path || field_bool(entry, "outside") ||
+	    json_object_get(l->places, path))
 		return -1;
 	full = view_full_path(path);
-	if (view_is_open(b, path, full, open)) {
+	if (closed_find(l->paths, path) >= 0 ||
+	    closed_find(l->paths, full) >= 0) {
 		free(full);
 		return -1;
 	}
-	view_add_file(b, entry, full);
-	return (int)b->n - 1;
+	view_add_file(l->b, entry, full);
+	return (int)l->b->n - 1;
 }
 
 /* What nothing uses stands for itself. */
-static int view_below(const struct builder *b, const struct view_image *v,
-		      const json_t *places)
+static int closed_below(const struct closed_list *l,
+			const struct view_image *v)
 {
 	const char *path = field_str(json_object_get(v->entry, "backing"),
 				     "path");
-	const json_t *at = json_object_get(places, path);
-	const char *node = field_str(v->entry, "overlay-of-node");
+	int at;
 
 	if (v->role == VIEW_UNUSED)
 		return -1;
-	if (at)
-		return (int)json_integer_value(at);
-	return *node ? view_find(b, node, false, 0) : -1;
+	at = closed_find(l->places, path);
+	return at >= 0 ? at : closed_find(l->nodes,
+					  field_str(v->entry,
+						    "overlay-of-node"));
+}
+
+static void closed_add_all(struct closed_list *l, const json_t *images)
+{
+	size_t open = l->b->n, i;
+	json_t *entry;
+
+	closed_index(l);
+	json_array_foreach(images, i, entry) {
+		int at = closed_take(l, entry);
+
+		if (at >= 0)
+			json_object_set_new(l->places,
+					    field_str(entry, "path"),
+					    json_integer(at));
+	}
+	for (i = open; i < l->b->n; i++)
+		l->b->list[i].backing = closed_below(l, &l->b->list[i].image);
 }
 
 void view_add_closed(struct builder *b, const json_t *folder)
 {
-	json_t *places = json_object(), *entry;
-	size_t open = b->n, i;
+	struct closed_list l = { .b = b };
 
-	json_array_foreach(json_object_get(folder, "images"), i, entry) {
-		int at = view_take_entry(b, entry, open);
-
-		if (at >= 0)
-			json_object_set_new(places, field_str(entry, "path"),
-					    json_integer(at));
-	}
-	for (i = open; i < b->n; i++)
-		b->list[i].backing = view_below(b, &b->list[i].image, places);
-	json_decref(places);
+	if (!folder)
+		return;
+	l.nodes = json_object();
+	l.paths = json_object();
+	l.places = json_object();
+	closed_add_all(&l, json_object_get(folder, "images"));
+	json_decref(l.nodes);
+	json_decref(l.paths);
+	json_decref(l.places);
 }

@@ -20,11 +20,6 @@ struct builder {
 /* One more, empty; there is room for it. */
 struct seedling *view_add(struct builder *b);
 void view_set_names(struct view_image *v, const char *node, const char *path);
-/* The image whose file, or node, is called so; -1: none. Searches from @near
- * on and then from the start, for neighbours in a chain are neighbours in the
- * lists. */
-int view_find(const struct builder *b, const char *word, bool by_file,
-	      size_t near);
 
 /* view_folder.c: the images of @folder (x-blkmon-query-folder) that are not
  * open, behind those that are; there is room. */

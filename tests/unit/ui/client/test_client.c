@@ -151,12 +151,44 @@ static void a_job_moves_on_unheard(void **state)
 	stage_close(&t);
 }
 
+#define FOLDER(images) "'x-blkmon-query-folder': {'images': [" images "]}"
+#define BESIDE "{'path': '/x/beside', 'role': 'unused'}"
+#define TOLD ", 'events': [{'event': 'X_BLKMON_FOLDER_CHANGED', 'data': " \
+	"{'folder': '/x'}}]"
+
+/* Looked at anew when they are told to have changed, and only then; what could
+ * not be had stays as it was. */
+static void files_come_and_go(void **state)
+{
+	struct stage t;
+
+	(void)state;
+	stage_open(&t, "[" SCENE(IMAGES "," FOLDER(BESIDE), "") ","
+		   SCENE(IMAGES "," FOLDER(""), TOLD) ","
+		   SCENE(IMAGES "," FOLDER(BESIDE), ", 'fails': ["
+			 "'x-blkmon-query-folder']") "]");
+	settle(&t);
+	assert_int_equal(images(&t), 2);
+	client_look(t.client);
+	settle(&t);
+	lock_take(&t.play.lock);
+	t.play.scene++;
+	lock_drop(&t.play.lock);
+	fake_wake(&t.watch);
+	while (images(&t) != 1)
+		await_tidings(&t);
+	next_scene(&t);
+	assert_int_equal(images(&t), 1);
+	stage_close(&t);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_question_that_fails),
 		cmocka_unit_test(commands_that_are_not_known),
 		cmocka_unit_test(a_job_moves_on_unheard),
+		cmocka_unit_test(files_come_and_go),
 	};
 
 	return cmocka_run_group_tests_name("client", tests, utf8, NULL);

@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "engine/util/clock.h"
+#include "engine/util/mem.h"
 #include "ui/view/view.h"
 #include "ui/view/view_use.h"
 
@@ -141,6 +142,81 @@ static void hostile(void **state)
 		if (!strcmp(s->images[i].name, "gone"))
 			assert_true(s->images[i].missing);
 	shape_put(s);
+}
+
+static struct shape *beside(const char *images)
+{
+	json_t *nodes = nodes_of("n2<sn2<sn1 n1<sn1<base n0<base<-");
+	char *text = mem_printf("{\"images\": [%s]}", images);
+	json_t *folder, *blocks = parse(DISK0);
+	struct shape *s;
+
+	for (char *c = text; *c; c++)
+		*c = *c == '\'' ? '"' : *c;
+	folder = parse(text);
+	s = shape_new(blocks, nodes, NULL, folder);
+	free(text);
+	json_decref(nodes);
+	json_decref(blocks);
+	json_decref(folder);
+	return s;
+}
+
+#define FILE_ON(path, role, below) "{'path': '" path "', 'role': '" role \
+	"', 'backing': {'file': '" below "', 'path': '" below "'}}"
+#define FILE_OPEN(path, node) "{'path': '" path "', 'role': 'layer', " \
+	"'node-name': '" node "'}"
+
+/* Files that are not open stand on what they lie on, and before what goes on
+ * there; then what is alone, what nothing uses last. */
+static void files_beside(void **state)
+{
+	struct shape *s = beside(
+		FILE_OPEN("sn1", "n1") "," FILE_OPEN("base", "n0") ","
+		FILE_ON("free", "unused", "sn1") ","
+		FILE_ON("far", "below", "nowhere") ","
+		FILE_ON("over", "overlay", "clone") ","
+		FILE_ON("clone", "overlay", "sn1") ","
+		FILE_ON("lost", "orphan", "gone"));
+
+	(void)state;
+	assert_int_equal(s->n, 8);
+	assert_int_equal(s->open, 3);
+	assert_row(s, 0, "┬", "base");
+	assert_row(s, 1, "├", "sn1");
+	assert_row(s, 2, "├─┬", "clone");
+	assert_row(s, 3, "│ └", "over");
+	assert_row(s, 4, "└──", "sn2");
+	assert_row(s, 5, "─", "lost");
+	assert_row(s, 6, "─", "far");
+	assert_row(s, 7, "○", "free");
+	assert_int_equal(s->images[2].backing, 1);
+	assert_int_equal(s->images[2].top, -1);
+	assert_int_equal(s->images[7].backing, -1);
+	assert_int_equal(shape_find_key(s, view_key(&s->images[7])), 7);
+	shape_put(s);
+}
+
+/* An answer that is behind what is open, or makes no sense. */
+static void files_that_lie(void **state)
+{
+	struct shape *s = beside(
+		FILE_ON("sn2", "unused", "sn1") ","	/* open by now */
+		FILE_OPEN("old", "n9") ","		/* closed by now */
+		FILE_ON("a", "overlay", "b") "," FILE_ON("b", "overlay", "a")
+		"," FILE_ON("self", "orphan", "self") ","
+		FILE_ON("self", "unused", "self") ","
+		FILE_ON("on", "overlay", "old") ","
+		"{'path': 7, 'role': 'unused'}, {'role': 'orphan'}, 5, "
+		"{'path': 'bare', 'role': 'held'}");
+
+	(void)state;
+	assert_int_equal(s->open, 3);
+	assert_int_equal(s->n, 3 + 5);
+	for (size_t i = 3; i < s->n; i++)
+		assert_true(s->images[i].backing < (int)i);
+	shape_put(s);
+	shape_put(beside(""));
 }
 
 static void no_answer(void **state)
@@ -574,6 +650,8 @@ int main(void)
 		cmocka_unit_test(branches),
 		cmocka_unit_test(hostile),
 		cmocka_unit_test(no_answer),
+		cmocka_unit_test(files_beside),
+		cmocka_unit_test(files_that_lie),
 		cmocka_unit_test(next_is_free),
 		cmocka_unit_test(same_names),
 		cmocka_unit_test(thousand_layers),
