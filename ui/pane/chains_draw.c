@@ -158,7 +158,9 @@ static const char *fold_words(const struct view_image *first)
 {
 	if (first->group == GROUP_UNUSED)
 		return "files nothing uses";
-	return first->group == GROUP_OTHERS ? "others, not open" : "layers";
+	if (first->group == GROUP_OTHERS)
+		return "others, not open";
+	return first->role == VIEW_OPEN ? "layers" : "not open";
 }
 
 /* "⋯ 118 layers web-01…web-118", "○ 4 files nothing uses" */
@@ -177,7 +179,7 @@ static void draw_fold_name(struct sheet *s, const struct chain_row *row,
 
 	x += canvas_putf(&s->canvas, x, y, end - x, STYLE_STRONG,
 			 "%zu %s ", row->count, fold_words(first));
-	room = first->group == GROUP_TREE && end > x + 3 ? (end - x - 3) / 2 :
+	room = first->role == VIEW_OPEN && end > x + 3 ? (end - x - 3) / 2 :
 		0;
 	if (room >= 6) {
 		names_fit(&name, first->name, first->cut, room,

@@ -46,7 +46,8 @@ static void rows_narrow(struct row_maker *m)
 		for (; at >= 0 && !m->of[at].kept;
 		     at = row_image(m, (size_t)at)->backing) {
 			m->of[at].kept = true;
-			m->kept++;
+			m->kept += text || v->group == GROUP_TREE || !i ||
+				v[-1].group != v->group;
 		}
 	}
 }
@@ -60,6 +61,8 @@ static bool is_quiet(const struct row_maker *m, size_t i)
 
 	if (v->group != GROUP_TREE)
 		return !m->of[i].matches;
+	if (v->role == VIEW_OVERLAY)
+		return !m->of[i].matches && !m->of[i].children;
 	return v->read_only && v->role == VIEW_OPEN && v->backing >= 0 &&
 		m->of[i].children == 1 && !m->of[i].matches && !v->drive &&
 		!v->missing && !v->corrupt &&
@@ -79,14 +82,17 @@ static bool is_held_open(const struct row_maker *m, size_t i)
 		!m->is_short && !m->s->chains.filter;
 }
 
-/* It goes on with what the image before it began: a chain, or a part of what
- * is not open. */
+/* It goes on with what the image before it began: a chain, overlays of one
+ * image that are not open, or a part of other files that are not. */
 static bool row_goes_on(const struct row_maker *m, size_t i)
 {
 	const struct view_image *v = row_image(m, i);
 
-	return v[-1].group == v->group && (v->group != GROUP_TREE ||
-					   v->backing == (int)i - 1);
+	if (v->group != GROUP_TREE || v[-1].group != GROUP_TREE)
+		return v[-1].group == v->group;
+	return v[-1].role == v->role && v->backing == (v->role == VIEW_OPEN ?
+						       (int)i - 1 :
+						       v[-1].backing);
 }
 
 /* How many images from @i on are one fold; 0 or 1: none is. */
