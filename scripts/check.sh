@@ -46,11 +46,11 @@ count()
 	echo "$1 $2 $3" >>"$TALLY"
 }
 
-# A crash, a leak or a race makes the program fail though no test did: that
-# counts as one failure. Of a program that is well, one line is shown.
+# A crash, a leak or a race, or no end, makes the program fail though no test
+# did: that counts as one failure. Of a program that is well, one line is shown.
 judge_unit()
 {
-	"$@" >"$log" 2>&1
+	timeout -k 10 900 "$@" >"$log" 2>&1
 	status=$?
 	skip=$(grep -c '^not ok .*# SKIP' "$log")
 	fail=$(($(grep -c '^not ok ' "$log") - skip))

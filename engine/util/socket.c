@@ -189,7 +189,8 @@ void socket_tune(int fd)
 	setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof(on));
 }
 
-/* What the process calls itself: "" if that is not known. */
+/* What the process calls itself, which may be anything: what is not a sign of
+ * ASCII is a '?'. "" if that is not known. */
 static void process_name(pid_t pid, char *name, size_t len)
 {
 	char path[32];
@@ -203,6 +204,9 @@ static void process_name(pid_t pid, char *name, size_t len)
 		close(fd);
 	name[n < 0 ? 0 : n] = '\0';
 	name[strcspn(name, "\n")] = '\0';
+	for (; *name; name++)
+		if (*name <= ' ' || *name > '~')
+			*name = '?';
 }
 
 static void peer_unix(int fd, char *buf, size_t len)

@@ -289,7 +289,7 @@ static void test_query(void **state)
 	assert_int_equal(nbd.client->counts.rd_ops, 1);
 	assert_int_equal(nbd.client->counts.wr_ops, 1);
 	assert_int_equal(nbd.client->counts.requests, 2);
-	assert_true(str_has_prefix(nbd.client->peer, "pid "));
+	assert_true(str_has_prefix(nbd.client->peer, "test_nbd_server["));
 	free(nbd.client);
 	nbd_query_exports(server, &info, &n);
 	assert_int_equal(n, 1);
