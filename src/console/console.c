@@ -8,6 +8,7 @@
 #include "engine/util/clock.h"
 #include "engine/util/mem.h"
 #include "src/console/hint.h"
+#include "src/console/plan_ask.h"
 #include "src/console/plan_text.h"
 #include "src/console/say.h"
 
@@ -39,6 +40,7 @@ void console_release(struct console *c)
 	json_stream_release(&c->json);
 	json_decref(c->actions);
 	json_decref(c->qmp_names);
+	json_decref(c->asked);
 	for (size_t i = 0; i < c->history_len; i++)
 		free(c->history[i]);
 }
@@ -157,7 +159,7 @@ static json_t *console_plan(struct console *c, json_t *request)
 	}
 	if (!plan)
 		return reply;
-	text = plan_text_of(plan);
+	text = plan_text_of(plan, NULL);
 	console_printf(c, "%s", text);
 	free(text);
 	json_decref(reply);
@@ -168,6 +170,8 @@ static json_t *request_reply(struct console *c, json_t *request)
 {
 	json_t *reply;
 
+	if (c->plan >= PLAN_ASK)
+		return plan_ask_keep(c, request);
 	if (c->plan)
 		return console_plan(c, request);
 	json_incref(request);

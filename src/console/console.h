@@ -39,10 +39,13 @@ struct console {
 	bool stale;			/* that may be wrong: look again */
 	bool quit;			/* the program shuts down */
 	enum {
-		PLAN_NONE, PLAN_TEXT, PLAN_JSON,
+		PLAN_NONE, PLAN_TEXT, PLAN_JSON, PLAN_ASK, PLAN_ALL,
 	} plan;				/* requests are not sent: what they
-					   would do is asked and printed */
+					   would do is asked and printed, or
+					   kept: of those that change data for
+					   good, or of all */
 	bool plan_refused;		/* and one of them had no plan */
+	json_t *asked;			/* what was kept; see console_ask() */
 	bool json_events;
 	struct json_stream json;	/* the beginning of an object */
 	json_t *actions;		/* of an open transaction(, or NULL */

@@ -9,8 +9,6 @@
 #include "src/console/fields.h"
 #include "src/console/plan_text.h"
 
-#define PLAN_LABEL 9
-
 static uint64_t plan_int(const json_t *from, const char *key)
 {
 	return (uint64_t)json_integer_value(json_object_get(from, key));
@@ -21,11 +19,21 @@ static void plan_label(struct str *out, const char *label)
 	str_addf(out, "%-*s", PLAN_LABEL, label);
 }
 
-static const char *plan_base_name(const char *path)
+const char *plan_file(const json_t *entry)
+{
+	return json_is_string(entry) ? json_string_value(entry) :
+		field_str(entry, "filename");
+}
+
+void plan_name_add(const struct plan_names *names, const char *path,
+		   struct str *out)
 {
 	const char *slash = strrchr(path, '/');
 
-	return slash && slash[1] ? slash + 1 : path;
+	if (names && names->add)
+		names->add(names->arg, path, out);
+	else
+		str_add_safe(out, slash && slash[1] ? slash + 1 : path);
 }
 
 /* " WORD SIZE", with a comma in front of all but the first. */
@@ -99,7 +107,7 @@ static void plan_time(const json_t *plan, struct str *out)
 
 /* File names of a list, the first few. */
 static void plan_list(const json_t *list, const char *between,
-		      struct str *out)
+		      const struct plan_names *names, struct str *out)
 {
 	size_t i, n = json_array_size(list);
 	json_t *entry;
@@ -110,23 +118,23 @@ static void plan_list(const json_t *list, const char *between,
 			return;
 		}
 		str_add(out, i ? between : "");
-		str_add_safe(out, json_is_string(entry) ?
-			     plan_base_name(json_string_value(entry)) :
-			     plan_base_name(field_str(entry, "filename")));
+		plan_name_add(names, plan_file(entry), out);
 	}
 }
 
 static void plan_line_of(const json_t *list, const char *label,
-			 const char *between, struct str *out)
+			 const char *between, const struct plan_names *names,
+			 struct str *out)
 {
 	if (!json_array_size(list))
 		return;
 	plan_label(out, label);
-	plan_list(list, between, out);
+	plan_list(list, between, names, out);
 	str_add_char(out, '\n');
 }
 
-static void plan_unused(const json_t *plan, struct str *out)
+static void plan_unused(const json_t *plan, const struct plan_names *names,
+			struct str *out)
 {
 	const json_t *unused = json_object_get(plan, "unused");
 	char buf[8];
@@ -134,23 +142,28 @@ static void plan_unused(const json_t *plan, struct str *out)
 	if (!json_array_size(unused))
 		return;
 	plan_label(out, "unused");
-	plan_list(unused, ", ", out);
+	plan_list(unused, ", ", names, out);
 	str_addf(out, "; %s free when deleted\n",
 		 size_short(plan_int(plan, "gives-back"), buf, sizeof(buf)));
 }
 
-static void plan_hits(const json_t *plan, struct str *out)
+static void plan_hits(const json_t *plan, const struct plan_names *names,
+		      struct str *out)
 {
 	const json_t *hits = json_object_get(plan, "hits");
 
-	plan_line_of(json_object_get(hits, "drives"), "! drives", ", ", out);
-	plan_line_of(json_object_get(hits, "siblings"), "! others", ", ", out);
-	plan_line_of(json_object_get(hits, "snapshots"), "! inside", ", ",
+	plan_line_of(json_object_get(hits, "drives"), "! drives", ", ", NULL,
 		     out);
-	plan_line_of(json_object_get(hits, "exports"), "exports", ", ", out);
+	plan_line_of(json_object_get(hits, "siblings"), "! others", ", ",
+		     names, out);
+	plan_line_of(json_object_get(hits, "snapshots"), "! inside", ", ",
+		     names, out);
+	plan_line_of(json_object_get(hits, "exports"), "exports", ", ", NULL,
+		     out);
 }
 
-static void plan_text(const json_t *plan, struct str *out)
+static void plan_text(const json_t *plan, const struct plan_names *names,
+		      struct str *out)
 {
 	const json_t *cancel = json_object_get(plan, "cancel");
 
@@ -158,22 +171,23 @@ static void plan_text(const json_t *plan, struct str *out)
 	if (*field_str(plan, "device"))
 		str_addf(out, " of %s", field_str(plan, "device"));
 	str_add(out, ": ");
-	plan_list(json_object_get(plan, "layers"), " on ", out);
+	plan_list(json_object_get(plan, "layers"), " on ", names, out);
 	str_add_char(out, '\n');
 	plan_moves(plan, out);
 	plan_room(plan, out);
 	plan_time(plan, out);
-	plan_hits(plan, out);
-	plan_line_of(json_object_get(plan, "chain"), "then", " on ", out);
-	plan_unused(plan, out);
+	plan_hits(plan, names, out);
+	plan_line_of(json_object_get(plan, "chain"), "then", " on ", names,
+		     out);
+	plan_unused(plan, names, out);
 	plan_label(out, "cancel");
 	str_addf(out, "%s\n", field_str(cancel, "says"));
 }
 
-char *plan_text_of(const json_t *plan)
+char *plan_text_of(const json_t *plan, const struct plan_names *names)
 {
 	struct str out = STR_INIT;
 
-	plan_text(plan, &out);
+	plan_text(plan, names, &out);
 	return str_detach(&out);
 }

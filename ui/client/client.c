@@ -17,8 +17,7 @@
 /* For so long the engine tells of changes after a look at the files. */
 #define FILES_TOLD (60 * NS_PER_SEC)
 
-/* Asks the watcher for a look. Lock held. */
-static void client_ask(struct client *c, bool reshape)
+void client_ask(struct client *c, bool reshape)
 {
 	c->asked++;
 	c->reshape |= reshape;
@@ -200,6 +199,8 @@ static void free_all(struct client *c)
 	shape_put(c->shape);
 	lock_release(&c->lock);
 	json_decref(c->history);
+	for (int i = 0; i < CLIENT_PLANS; i++)
+		client_forget_plan(&c->plans[i]);
 	free(c);
 }
 

@@ -72,6 +72,26 @@ void client_uses(struct client *c, struct view_uses *out);
 void client_ask_history(struct client *c);
 json_t *client_history(struct client *c);
 void client_dismiss(struct client *c);
+/* What lines would do, asked beside what the runner does: of what is typed, of
+ * what a key stands for. A new request takes the place of one that has no
+ * answer yet, or whose answer was not taken. */
+enum client_plan_of { CLIENT_LINE, CLIENT_KEY, CLIENT_PLANS };
+struct client_plan {
+	json_t *asked;		/* see console_ask() */
+	json_t *forced;		/* the same of the other line, where the first
+				 * is refused and there was one; or NULL */
+	char *said;		/* of faults */
+	bool more;		/* the lines do not end what they began */
+};
+/* @lines: with newlines between. @forced: NULL none. Of a key, all that can be
+ * planned is. */
+void client_plan(struct client *c, enum client_plan_of of, const char *lines,
+		 const char *forced);
+void client_plan_drop(struct client *c, enum client_plan_of of);
+/* True once when the answer is there; its parts are the caller's. */
+bool client_planned(struct client *c, enum client_plan_of of,
+		    struct client_plan *out);
+void client_plan_release(struct client_plan *plan);
 /* These images are visible and have strips of @cells cells (at most
  * STRIP_CELLS); of the whole disk, or without what nobody has data in. */
 void client_show(struct client *c, const char *const *nodes, size_t n,

@@ -30,6 +30,13 @@ struct line {
 	char text[];
 };
 
+struct plan_slot {
+	char *lines, *forced;	/* wanted; NULL: nothing */
+	unsigned number;	/* of the newest request */
+	bool there;
+	struct client_plan plan;
+};
+
 struct client {
 	struct console *console;	/* the runner's */
 	struct channel *watch;		/* the watcher's */
@@ -59,6 +66,7 @@ struct client {
 					   0: none */
 	bool history_wanted;
 	json_t *history;		/* the reply to that, or NULL */
+	struct plan_slot plans[CLIENT_PLANS];
 	uint64_t asked, done;		/* requests to the watcher */
 };
 
@@ -73,5 +81,11 @@ struct map *client_map_of(struct client *c, const char *node);
 void client_watcher(void *client);		/* the thread */
 /* Asks for the maps that are wanted and not known, or for all of them anew. */
 void client_watch_maps(struct client *c, bool all);
+/* Finds out the plans that are wanted. */
+void client_watch_plans(struct client *c);
+/* Forgets what is wanted and what is there. Lock held, or no threads. */
+void client_forget_plan(struct plan_slot *slot);
+/* Asks the watcher for a look. Lock held. */
+void client_ask(struct client *c, bool reshape);
 
 #endif

@@ -394,6 +394,7 @@ static void watcher_look(struct watcher *w, bool news, bool reshape)
 	}
 	if (!w->knows)
 		learn_commands(w);
+	client_watch_plans(w->c);
 	w->files_stale |= reshape;
 	reshape |= look_at_files(w);
 	if (reshape || (w->exports && now >= w->uses.at))

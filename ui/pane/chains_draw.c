@@ -292,6 +292,8 @@ static void draw_held(struct sheet *s, const struct chain_row *row,
 		n = got ? got : n;
 	}
 	draw_strip(s, sum, n, shown, k, y);
+	if (row->count == 1)
+		plan_draw_cells(s, v, k->strip.x, y, k->strip.w);
 	if (known)
 		draw_size(s, &k->dead, y, dead ? STYLE_TEXT : STYLE_DIM, dead);
 	else

@@ -50,8 +50,13 @@ static void share(struct sheet *s, unsigned y, unsigned h)
 	unsigned log = h / 3 > LOG_LEAST ? h / 3 : LOG_LEAST;
 	unsigned room, chains;
 
-	if (jobs + guests + log + CHAINS_LEAST > h)
+	if (s->plan.rows)
+		log = least(1 + s->plan.rows > log ? 1 + s->plan.rows : log,
+			    h - CHAINS_LEAST);
+	else if (jobs + guests + log + CHAINS_LEAST > h)
 		log = LOG_LEAST;
+	if (s->plan.rows && jobs + guests + log + CHAINS_LEAST > h)
+		jobs = 0;
 	if (jobs + guests + log + CHAINS_LEAST > h)
 		guests = 0;
 	room = h - jobs - guests - log;
@@ -81,7 +86,8 @@ static void split_log(struct sheet *s)
 	unsigned w = s->canvas.w;
 
 	if (w < DETAILS_COLUMNS || s->canvas.h < DETAILS_ROWS || s->zoom ||
-	    log->h < DETAILS_LEAST || !s->shape || !s->shape->n)
+	    log->h < DETAILS_LEAST || !s->shape || !s->shape->n ||
+	    s->plan.rows)
 		return;
 	s->layout.details = (struct area) { log->y, log->h, 0, w * 9 / 20 };
 	log->x = s->layout.details.w + 1;
@@ -116,7 +122,7 @@ void layout_make(struct sheet *s)
 	l->tour = (struct area) { c->h - 2 - tour_rows(s), tour_rows(s), 0,
 				  c->w };
 	h = l->tour.y - y;
-	if (s->zoom && shown != PANE_PROMPT)
+	if (s->zoom && shown != PANE_PROMPT && !s->plan.rows)
 		zoom(s, shown, y, h);
 	else
 		share(s, y, h);

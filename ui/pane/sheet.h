@@ -104,6 +104,10 @@ struct sheet {
 	char *message;			/* in the last line, until a key */
 	char *copy;			/* for the terminal's clipboard */
 	unsigned step;			/* of the tour; 0: none */
+	struct {
+		const json_t *shown;	/* borrowed; NULL none */
+		unsigned rows;		/* wanted in place of the log; 0 none */
+	} plan;
 };
 
 /* sheet.c */
@@ -177,6 +181,13 @@ void chains_role_words(const struct view_image *v, struct str *out);
 /* A row of them, from column @x on where others have their map. */
 void closed_draw(struct sheet *s, const struct chain_row *row, unsigned x,
 		 unsigned w, unsigned y);
+
+/* plan_marks.c: of the plan that is shown. */
+/* "T", "B", or "". */
+const char *plan_mark(const struct sheet *s, const struct view_image *v);
+/* Into the map of an image, of @w cells from column @x on. */
+void plan_draw_cells(struct sheet *s, const struct view_image *v, unsigned x,
+		     unsigned y, unsigned w);
 
 /* pane_jobs.c */
 void jobs_draw(struct sheet *s);

@@ -176,7 +176,8 @@ void action_run(struct screen *s, enum action action)
 {
 	bool done = false;
 
-	if (action == ACTION_NONE || compose_line(&s->sheet, action))
+	if (action == ACTION_NONE || panel_open(&s->panel, s, action) ||
+	    compose_line(&s->sheet, action))
 		return;
 	if (s->sheet.focus == PANE_CHAINS)
 		done = chains_act(&s->sheet, action);

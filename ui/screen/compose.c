@@ -99,6 +99,7 @@ static void compose_snapshot(const struct sheet *s, struct draft *d)
 	top = active_of(s, v);
 	if (is_busy(s, d, top))
 		return;
+	d->plans = true;
 	str_add(&d->line, "snapshot_blkdev");
 	str_add_word(&d->line, top->drive);
 	str_add_word(&d->line, top->next);
@@ -127,8 +128,12 @@ static void stream(const struct sheet *s, struct draft *d)
 	}
 	if (is_busy(s, d, top))
 		return;
+	d->plans = true;
 	str_add(&d->line, "block_stream");
 	str_add_word(&d->line, top->drive);
+	d->speed_at = d->line.len;
+	d->speed_len = 2;
+	d->speed_pad = "";
 	str_add(&d->line, " 0");
 	if (v == top) {
 		str_add(&d->note, "pulls the whole chain up into ");
@@ -163,6 +168,9 @@ static void compose_commit(const struct sheet *s, struct draft *d)
 	str_add_word(&d->line, base ? base->file : v->file);
 	if (base && v != top)
 		str_add_word(&d->line, v->file);
+	d->plans = true;
+	d->speed_at = d->line.len;
+	d->speed_pad = base && v != top ? "" : " \"\"";
 	str_add(&d->note, "pushes ");
 	if (base)
 		note_image(&d->note, s, v);
@@ -257,6 +265,7 @@ static void compose_cancel(const struct sheet *s, struct draft *d)
 
 	if (!job)
 		return;
+	d->plans = true;
 	compose_job_line(
 		d, job->paused ? "block_job_cancel -f" : "block_job_cancel",
 		job,
@@ -290,6 +299,7 @@ static void compose_complete(const struct sheet *s, struct draft *d)
 		draft_refuse(d, "job %s is not READY: a %s ends by itself "
 			       "or gets ready first", job->id, job->type);
 	} else {
+		d->plans = true;
 		compose_job_line(d, "block_job_complete", job,
 				 "the drive goes over to the base");
 	}

@@ -1,7 +1,8 @@
 /* compose.h - keys that change something.
  *
- * They write the line that does it into the prompt, filled in from what is
- * selected, and say what it would do; Enter runs it.
+ * They make the line that does it, filled in from what is selected. What can
+ * be planned is shown with its plan (panel.h); any other line is written into
+ * the prompt with what it would do. Enter runs it.
  */
 #ifndef BLKMON_UI_COMPOSE_H
 #define BLKMON_UI_COMPOSE_H
@@ -12,9 +13,14 @@
 struct draft {
 	struct str line;	/* empty: there is none */
 	struct str note;	/* what it would do, or why there is none */
+	bool plans;		/* that can be asked for more exactly */
+	size_t speed_at;	/* in the line, where a speed can stand, and
+				 * how much of it that replaces; 0: nowhere */
+	size_t speed_len;
+	const char *speed_pad;	/* what has to stand in front of it then */
 };
 
-#define DRAFT_INIT { STR_INIT, STR_INIT }
+#define DRAFT_INIT { .line = STR_INIT, .note = STR_INIT }
 
 void draft_release(struct draft *d);
 /* False if @action changes nothing: then @d stays as it was. */

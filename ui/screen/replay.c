@@ -20,6 +20,7 @@ static void wait_news(struct screen *s, struct interrupt *outer)
 	poll(fds, 2, -1);
 	s->over |= outer && outer->signal;
 	screen_update(s);
+	screen_pump(s, true);
 }
 
 static bool has_news(struct screen *s)

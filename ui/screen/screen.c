@@ -14,12 +14,14 @@ static void draw_panes(struct screen *s)
 	guests_draw(sheet);
 	jobs_draw(sheet);
 	details_draw(sheet);
-	log_draw(sheet);
+	if (!s->panel.on)
+		log_draw(sheet);
 	tour_draw(sheet);
 	if (!s->ask.question)
 		prompt_draw(sheet->layout.pane[PANE_PROMPT].y, sheet->focus ==
-			    PANE_PROMPT, client_wants_more(s->client));
+			    PANE_PROMPT, screen_wants_more(s));
 	bars_draw(sheet);
+	panel_draw(&s->panel, sheet);
 	menu_draw(&s->menu, sheet);
 	if (s->ask.question)
 		ask_draw(&s->ask, &sheet->canvas);
@@ -30,6 +32,7 @@ void screen_draw(struct screen *s)
 	struct canvas *c = &s->sheet.canvas;
 
 	canvas_clear(c);
+	panel_measure(&s->panel, &s->sheet);
 	layout_make(&s->sheet);
 	if (s->sheet.layout.too_small) {
 		bars_too_small(&s->sheet);

@@ -20,6 +20,7 @@ struct screen_options {
 	bool ascii;
 	bool mouse, bell, notify;	/* OSC 9 when a job ends */
 	bool tour;			/* the guided first minute */
+	bool yes;			/* nothing is asked about */
 	const char *log_file;		/* JSON lines; NULL: no */
 	const char *script;		/* keys from this file, no display */
 	const char *screenshot;		/* saved at the end of the script */

@@ -19,6 +19,7 @@
 #include "ui/prompt/prompt.h"
 #include "ui/screen/ask.h"
 #include "ui/screen/menu.h"
+#include "ui/screen/panel.h"
 #include "ui/view/picture.h"
 
 struct screen_options;
@@ -31,7 +32,10 @@ struct screen {
 	struct input input;
 	struct ask ask;
 	struct menu menu;
-	struct str held;		/* lines behind one asked about */
+	struct panel panel;
+	struct str whole;		/* lines that are looked at */
+	bool planning;			/* what they would do is asked */
+	struct str held;		/* lines behind them */
 	unsigned reads;			/* of the terminal */
 	bool over;
 	bool suspend, redraw;		/* wishes to the loop */
@@ -48,8 +52,16 @@ void screen_shoot(struct screen *s, const char *path);
 void screen_line(struct screen *s, const char *line);
 /* Runs it without asking: it stands on the command line of the program. */
 void screen_first(struct screen *s, const char *line);
-/* The line that was asked about is wanted, or not. */
-void screen_answer(struct screen *s, const char *line, bool yes);
+/* Runs it without asking: it has been. */
+void screen_do(struct screen *s, const char *line);
+/* What was asked about is wanted, or not. */
+void screen_answer(struct screen *s, bool yes);
+/* Takes in what lines would do, once that is known. */
+void screen_planned(struct screen *s);
+/* Gives up the lines that are looked at, and those behind them. */
+void screen_forget_line(struct screen *s);
+/* What was typed goes on in the next line. */
+bool screen_wants_more(const struct screen *s);
 
 /* action.c */
 void action_run(struct screen *s, enum action action);

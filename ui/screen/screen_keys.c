@@ -3,6 +3,7 @@
  * Keys and news: what comes in, and who gets it.
  */
 #include <stdlib.h>
+#include <string.h>
 
 #include "engine/util/mem.h"
 #include "ui/screen/brief.h"
@@ -96,6 +97,8 @@ void screen_release(struct screen *s)
 	sheet_release(&s->sheet);
 	input_release(&s->input);
 	str_release(&s->held);
+	str_release(&s->whole);
+	panel_close(&s->panel, &s->sheet);
 	free(s->title);
 }
 
@@ -152,6 +155,7 @@ static void take_shape(struct screen *s)
 	}
 	s->sheet.shape = shape;
 	chains_update(&s->sheet, before);
+	panel_shape(&s->panel, s, before);
 	shape_put(before);
 }
 
@@ -188,6 +192,8 @@ void screen_update(struct screen *s)
 	take_shape(s);
 	client_uses(s->client, &s->sheet.uses);
 	take_history(s);
+	screen_planned(s);
+	panel_planned(&s->panel, s);
 	if (s->sheet.jobs.n > jobs)
 		s->sheet.jobs_pane.selected = s->sheet.jobs.n - 1;
 	hear_ends(s);
@@ -252,12 +258,10 @@ static void pane_key(struct screen *s, const struct key *key)
 
 static void keys_answer(struct screen *s, const struct key *key)
 {
-	bool yes = false;
-	char *line = ask_key(&s->ask, key, s->reads, &yes);
+	enum ask_answer answer = ask_key(&s->ask, key, s->reads);
 
-	if (line)
-		screen_answer(s, line, yes);
-	free(line);
+	if (answer != ASK_NONE)
+		screen_answer(s, answer == ASK_YES);
 }
 
 static void handle_key(struct screen *s, const struct key *key)
@@ -273,6 +277,8 @@ static void handle_key(struct screen *s, const struct key *key)
 			action_run(s, key_action(key->code, PANE_CHAINS));
 	} else if (s->menu.n) {
 		action_run(s, menu_key(&s->menu, &s->sheet, key));
+	} else if (s->panel.on) {
+		panel_key(&s->panel, s, key);
 	} else if (key->code == KEY_MOUSE) {
 		mouse_key(s, key);
 	} else if (key->code == KEY_PASTE) {
@@ -289,14 +295,18 @@ void screen_bytes(struct screen *s, const char *bytes, size_t len)
 {
 	s->reads++;
 	input_add(&s->input, bytes, len);
+	if (s->planning && memchr(bytes, KEY_CTRL_C, len))
+		screen_forget_line(s);
 }
 
+/* What comes behind a line waits until it is known what that would do: it may
+ * be the answer. */
 bool screen_pump(struct screen *s, bool flush)
 {
 	struct key key;
 	bool any = false;
 
-	while (!s->over && input_next(&s->input, &key, flush)) {
+	while (!s->over && !s->planning && input_next(&s->input, &key, flush)) {
 		/* A key moves the selection by the layout of now. */
 		layout_make(&s->sheet);
 		client_look(s->client);

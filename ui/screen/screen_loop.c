@@ -113,7 +113,8 @@ static int loop_timeout_ms(const struct loop *l)
 
 	if (l->dirty)
 		at = l->drawn + FRAME;
-	if (input_pending(&l->s->input) && l->typed + ESC_TIME < at)
+	if (!l->s->planning && input_pending(&l->s->input) &&
+	    l->typed + ESC_TIME < at)
 		at = l->typed + ESC_TIME;
 	if (at == UINT64_MAX)
 		return -1;

@@ -9,6 +9,7 @@
 #include "src/console/console.h"
 #include "src/console/hmp/hmp.h"
 #include "src/console/line/syntax.h"
+#include "src/console/plan_ask.h"
 
 static void console_remember(struct console *c, const char *line)
 {
@@ -23,7 +24,9 @@ static void console_remember(struct console *c, const char *line)
 static int run_row(struct console *c, const struct hmp_command *cmd,
 		   json_t *args)
 {
-	if (c->plan && !cmd->plans) {
+	if (c->plan >= PLAN_ASK && !cmd->plans && !cmd->qmp)
+		return 0;
+	if (c->plan && c->plan < PLAN_ASK && !cmd->plans) {
 		console_printf(c, "Error: There is no plan for '%s': it "
 			       "starts, completes and undoes nothing\n",
 			       cmd->name);
@@ -180,6 +183,8 @@ static int run_plan(struct console *c, const char *rest)
 	json = !strncmp(rest, "--json", 6) && isspace((unsigned char)rest[6]);
 	if (json)
 		rest += 6 + strspn(rest + 6, " \t");
+	if (c->plan >= PLAN_ASK)
+		return 0;
 	if (!*rest || c->plan) {
 		console_printf(c, "plan: a line expected\n");
 		return -1;
@@ -189,6 +194,62 @@ static int run_plan(struct console *c, const char *rest)
 	rc = run_line(c, rest);
 	c->plan = PLAN_NONE;
 	return plan_forget_rest(c) || c->plan_refused ? -1 : rc;
+}
+
+/* --- questions --- */
+
+/* HMP in QMP is what it stands for. */
+static void ask_inside(struct console *c)
+{
+	json_t *kept = c->asked, *entry;
+	size_t i;
+
+	c->asked = json_array();
+	json_array_foreach(kept, i, entry) {
+		const json_t *request = json_object_get(entry, "request");
+		const char *line = plan_ask_hmp(request);
+
+		if (!line)
+			json_array_append(c->asked, entry);
+		else
+			run_hmp_line(c, line + strspn(line, " \t"));
+	}
+	json_decref(kept);
+}
+
+json_t *console_ask(struct console *c, const char *line, bool all)
+{
+	json_t *asked;
+
+	c->plan = all ? PLAN_ALL : PLAN_ASK;
+	c->asked = json_array();
+	if (json_stream_is_open(&c->json)) {
+		run_json(c, line);
+	} else {
+		while (isspace((unsigned char)*line))
+			line++;
+		if (*line && *line != '#')
+			run_line(c, line);
+	}
+	ask_inside(c);
+	c->plan = PLAN_NONE;
+	asked = c->asked;
+	c->asked = NULL;
+	return asked;
+}
+
+bool console_may_ask(const char *line)
+{
+	static const char *const words[] = {
+		"commit", "cancel", "quit", "human", "transaction",
+	};
+
+	line += strspn(line, " \t\n\v\f\r");
+	for (size_t i = 0; i < sizeof(words) / sizeof(*words); i++)
+		if (strstr(line, words[i]))
+			return true;
+	return (*line && strchr("{[", *line)) ||
+		(word_len(line) == 1 && *line == 'q');
 }
 
 int console_run_hmp(struct console *c, const char *line)

@@ -2,12 +2,25 @@
 #ifndef BLKMON_CONSOLE_RUN_H
 #define BLKMON_CONSOLE_RUN_H
 
+#include <jansson.h>
+#include <stdbool.h>
+
 struct console;
 
 /* Runs one line (without its newline). 0, or -1 if what it asked for failed;
  * the reason is printed. A blank line and a comment are nothing. */
 int console_run(struct console *c, const char *line);
-/* The same for HMP alone, whatever the line looks like. */
+/* Nothing is run: a list of [{"request": R, "reply": what x-blkmon-plan says}]
+ * of the requests in @line that can't be taken back (with @all, of those that
+ * start, complete or undo something), the caller's; a request to quit has no
+ * reply. What is said of faults goes where the console writes. No events are
+ * taken in, so that @c may borrow the channel of another. What goes on over
+ * several lines is remembered: @c has to be given all of them, and by them
+ * alone console_is_pending() is changed. */
+json_t *console_ask(struct console *c, const char *line, bool all);
+/* False: @line, which begins nothing that goes on, needs no console_ask(). */
+bool console_may_ask(const char *line);
+/* Runs a line of HMP, whatever the line looks like. */
 int console_run_hmp(struct console *c, const char *line);
 
 #endif
