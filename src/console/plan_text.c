@@ -98,7 +98,7 @@ static void plan_time(const json_t *plan, struct str *out)
 	const json_t *seconds = json_object_get(plan, "seconds");
 	uint64_t s = plan_int(plan, "seconds");
 
-	if (!json_is_integer(seconds))
+	if (!json_is_integer(seconds) || !s)
 		return;
 	plan_label(out, "time");
 	str_addf(out, "about %llu:%02llu, as measured here\n",
@@ -154,8 +154,11 @@ static void plan_hits(const json_t *plan, const struct plan_names *names,
 
 	plan_line_of(json_object_get(hits, "drives"), "! drives", ", ", NULL,
 		     out);
-	plan_line_of(json_object_get(hits, "siblings"), "! others", ", ",
-		     names, out);
+	if (json_array_size(json_object_get(hits, "siblings"))) {
+		plan_label(out, "! others");
+		plan_list(json_object_get(hits, "siblings"), ", ", names, out);
+		str_add(out, ": not open here, and would read changed data\n");
+	}
 	plan_line_of(json_object_get(hits, "snapshots"), "! inside", ", ",
 		     names, out);
 	plan_line_of(json_object_get(hits, "exports"), "exports", ", ", NULL,

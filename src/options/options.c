@@ -51,6 +51,10 @@ static const struct option_row console_rows[] = {
 	{ "line", OPT_LINE,
 	  .help = "a prompt, without the screen",
 	  .brief = "a prompt, without the screen" },
+	{ "yes", 'y',
+	  .help = "ask nothing at the prompt or the screen before what\n"
+		"can't be taken back; scripts are never asked",
+	  .brief = "ask nothing before what can't be taken back" },
 	{ "color", OPT_COLOR, "WHEN", .words = COLOR_WORDS,
 	  .help = COLOR_WORDS ": of the screen; auto obeys\nNO_COLOR" },
 	{ "theme", OPT_THEME, "NAME", .words = THEME_WORDS,
@@ -400,6 +404,9 @@ static enum options_result options_take(struct options *o, int option,
 		return OPTIONS_RUN;
 	case OPT_LINE:
 		o->line = true;
+		return OPTIONS_RUN;
+	case 'y':
+		o->screen.yes = true;
 		return OPTIONS_RUN;
 	case OPT_ECHO:
 		o->echo = true;

@@ -1,44 +1,12 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/*
- * What lines would do. Each time a console of its own reads them, so that
- * nothing of it is left; the watcher's channel is lent to it.
- */
+/* What lines would do, asked over the watcher's channel. */
 #include <stdlib.h>
-#include <string.h>
 
 #include "engine/util/mem.h"
 #include "engine/util/str.h"
 #include "src/console/line/console_run.h"
 #include "src/console/plan_ask.h"
 #include "ui/client/client_impl.h"
-
-static void watch_plan_said(void *arg, enum console_kind kind,
-			    const char *line)
-{
-	(void)kind;
-	str_add(arg, line);
-}
-
-static json_t *plan_lines(struct client *c, const char *lines, bool all,
-			  struct str *said, bool *more)
-{
-	json_t *asked = json_array(), *some;
-	struct console console;
-	char *text = mem_dup(lines), *line, *rest = text;
-
-	console_init(&console, c->watch);
-	console.write = watch_plan_said;
-	console.arg = said;
-	while ((line = strsep(&rest, "\n"))) {
-		some = console_ask(&console, line, all);
-		json_array_extend(asked, some);
-		json_decref(some);
-	}
-	*more = console_is_pending(&console);
-	console_release(&console);
-	free(text);
-	return asked;
-}
 
 /* Takes the lines. */
 static struct client_plan find_plan(struct client *c, bool all, char *lines,
@@ -48,9 +16,11 @@ static struct client_plan find_plan(struct client *c, bool all, char *lines,
 	struct client_plan plan = { 0 };
 	bool more;
 
-	plan.asked = plan_lines(c, lines, all, &said, &plan.more);
+	plan.asked = console_ask_lines(c->watch, lines, all, &said,
+				       &plan.more);
 	if (forced && plan_all_refused(plan.asked))
-		plan.forced = plan_lines(c, forced, all, &ignored, &more);
+		plan.forced = console_ask_lines(c->watch, forced, all,
+						&ignored, &more);
 	plan.said = str_detach(&said);
 	str_release(&ignored);
 	free(lines);

@@ -95,7 +95,9 @@ void chains_draw_marks(struct sheet *s, const struct view_image *v,
 	if (v->role != VIEW_OPEN)
 		x += canvas_glyph(&s->canvas, x, y, v->role == VIEW_ORPHAN ?
 				  STYLE_BAD : STYLE_DIM, GLYPH_CLOSED);
-	x += canvas_put(&s->canvas, x, y, 1, STYLE_GOOD, plan_mark(s, v));
+	if (!chains_job(s, v))
+		x += canvas_put(&s->canvas, x, y, 1, STYLE_GOOD,
+				plan_mark(s, v));
 	if (job_on(s, v, true) && x < end)
 		x += canvas_put(&s->canvas, x, y, 1, STYLE_GOOD, "T");
 	if (job_on(s, v, false) && x < end)

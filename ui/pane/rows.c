@@ -65,7 +65,7 @@ static bool is_quiet(const struct row_maker *m, size_t i)
 		return !m->of[i].matches && !m->of[i].children;
 	return v->read_only && v->role == VIEW_OPEN && v->backing >= 0 &&
 		m->of[i].children == 1 && !m->of[i].matches && !v->drive &&
-		!v->missing && !v->corrupt &&
+		!*plan_mark(m->s, v) && !v->missing && !v->corrupt &&
 		!v->dirty && !v->no_format && !v->snapshots &&
 		!chains_job(m->s, v);
 }

@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <sys/eventfd.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -18,6 +19,7 @@
 #include "engine/util/mem.h"
 #include "src/console/line/complete.h"
 #include "src/console/line/console_run.h"
+#include "src/console/plan_ask.h"
 #include "engine/util/restore.h"
 #include "ui/prompt/editor.h"
 #include "ui/prompt/history.h"
@@ -31,7 +33,9 @@ static struct {
 	struct console *console;
 	bool typing;		/* the prompt stands and keys are read */
 	bool done;
+	bool yes;		/* nothing is asked about */
 	char *entered;		/* a line that was finished; NULL none */
+	struct str whole;	/* lines that are looked at before they run */
 	bool end_of_input;
 	struct completion completion;
 } line;
@@ -131,8 +135,8 @@ static void take_answer(char *text)
 
 static bool read_line(const char *prompt);
 
-/* Quitting with running jobs is asked for. The end of input is a yes: there
- * may be nobody any more. */
+/* The end of input while jobs run is asked about, and a second one is a yes:
+ * there may be nobody any more. */
 static bool may_quit(void)
 {
 	size_t n = running_jobs();
@@ -150,16 +154,6 @@ static bool may_quit(void)
 	line.entered = NULL;
 	free(prompt);
 	return yes;
-}
-
-static bool is_quit(const char *text)
-{
-	size_t len;
-
-	text += strspn(text, " \t");
-	len = strcspn(text, " \t");
-	return (len == 4 && !memcmp(text, "quit", 4)) ||
-		(len == 1 && *text == 'q');
 }
 
 /* --- keys, events, signals --- */
@@ -256,17 +250,12 @@ static bool read_line(const char *prompt)
 	return line.entered != NULL;
 }
 
-static void line_run_line(const char *text)
+/* --- lines --- */
+
+static void line_do(const char *text)
 {
 	struct console *c = line.console;
 
-	if (!console_is_pending(c))
-		text = editor_command(text);
-	if (line.end_of_input || (is_quit(text) && running_jobs())) {
-		line.done = may_quit();
-		return;
-	}
-	history_remember(text);
 	console_run(c, text);
 	/* A Ctrl-C that ended what ran has done its work. */
 	if (console_interrupted(c))
@@ -274,9 +263,123 @@ static void line_run_line(const char *text)
 	line.done |= c->quit;
 }
 
-void line_init(struct console *console)
+/* y is yes, n and an empty line are no; any other line is none, but something
+ * that was typed or pasted before it was seen that there is a question. */
+static bool line_confirm(const struct plan_question *q)
+{
+	char *prompt = mem_printf("%s [y/N] ", q->text);
+	bool yes = false, answered = false;
+
+	if (*q->what)
+		puts(q->what);
+	while (!answered && read_line(prompt)) {
+		yes = !strcasecmp(line.entered, "y") ||
+			!strcasecmp(line.entered, "yes");
+		answered = yes || !*line.entered ||
+			!strcasecmp(line.entered, "n") ||
+			!strcasecmp(line.entered, "no");
+		free(line.entered);
+		line.entered = NULL;
+		if (!answered)
+			puts("y does it; n or Enter leave it.");
+	}
+	free(prompt);
+	return yes;
+}
+
+static json_t *line_look(struct str *said, bool *more)
+{
+	return console_ask_lines(line.console->channel, str_get(&line.whole),
+				 false, said, more);
+}
+
+/* It is asked about what is true now: what was agreed to has to be the same.
+ * Takes @asked. */
+static bool line_is_wanted(json_t *asked)
+{
+	const struct plan_names names = { .jobs = running_jobs() };
+	struct plan_question q;
+	struct str ignored = STR_INIT;
+	bool same = false, more, yes = true;
+	json_t *again;
+
+	while (yes && !same && plan_question_make(asked, &names, &q)) {
+		yes = line_confirm(&q);
+		plan_question_release(&q);
+		if (!yes)
+			break;
+		again = line_look(&ignored, &more);
+		same = plan_is_same(asked, again);
+		json_decref(asked);
+		asked = again;
+		if (!same)
+			puts("This has changed since it was asked.");
+	}
+	json_decref(asked);
+	str_release(&ignored);
+	return yes;
+}
+
+static void run_whole(void)
+{
+	char *lines = str_detach(&line.whole), *rest = lines, *text;
+
+	while ((text = strsep(&rest, "\n")) && !line.done)
+		line_do(text);
+	free(lines);
+}
+
+/* What is refused says so in the words of the command, and nothing is run: it
+ * might be taken a moment later, and would not have been asked about. */
+static void line_ask(void)
+{
+	struct str said = STR_INIT;
+	bool more;
+	json_t *asked = line_look(&said, &more);
+
+	if (more) {
+		json_decref(asked);
+	} else if (plan_all_refused(asked)) {
+		fputs(str_get(&said), stdout);
+		str_clear(&line.whole);
+		json_decref(asked);
+	} else if (line_is_wanted(asked)) {
+		run_whole();
+	} else {
+		str_clear(&line.whole);
+	}
+	str_release(&said);
+}
+
+static bool line_wants_more(void)
+{
+	return line.whole.len || console_is_pending(line.console);
+}
+
+static void line_run_line(const char *text)
+{
+	if (line.end_of_input) {
+		line.done = may_quit();
+		return;
+	}
+	if (!line_wants_more())
+		text = editor_command(text);
+	history_remember(text);
+	if (line.yes || console_is_pending(line.console) ||
+	    (!line.whole.len && !console_may_ask(text))) {
+		line_do(text);
+		return;
+	}
+	if (line.whole.len)
+		str_add_char(&line.whole, '\n');
+	str_add(&line.whole, text);
+	line_ask();
+}
+
+void line_init(struct console *console, bool yes)
 {
 	line.console = console;
+	line.yes = yes;
 	restore_keep();
 	console->write = write_text;
 	/* ~/.inputrc may say otherwise. */
@@ -292,12 +395,13 @@ void line_run(void)
 	history_load();
 	console_print(line.console, CONSOLE_NOTICE,
 		      "blkmon - type 'help' for the commands");
-	while (!line.done && read_line(console_is_pending(line.console) ?
-				       PROMPT_MORE : PROMPT)) {
+	while (!line.done && read_line(line_wants_more() ? PROMPT_MORE :
+				       PROMPT)) {
 		text = line.entered;
 		line.entered = NULL;
 		line_run_line(text);
 		free(text);
 	}
+	str_release(&line.whole);
 	history_save();
 }

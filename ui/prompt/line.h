@@ -8,8 +8,9 @@
 
 #include "src/console/console.h"
 
-/* From now on the console's output goes to the terminal. */
-void line_init(struct console *console);
+/* From now on the console's output goes to the terminal. @yes: nothing is
+ * asked about before it is done. */
+void line_init(struct console *console, bool yes);
 /* Reads and runs lines until quit, end of input, or a signal that ends us. */
 void line_run(void);
 

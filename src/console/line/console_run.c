@@ -238,6 +238,33 @@ json_t *console_ask(struct console *c, const char *line, bool all)
 	return asked;
 }
 
+static void collect_said(void *arg, enum console_kind kind, const char *line)
+{
+	(void)kind;
+	str_add(arg, line);
+}
+
+json_t *console_ask_lines(struct channel *channel, const char *lines,
+			  bool all, struct str *said, bool *more)
+{
+	json_t *asked = json_array(), *some;
+	char *text = mem_dup(lines), *line, *rest = text;
+	struct console console;
+
+	console_init(&console, channel);
+	console.write = collect_said;
+	console.arg = said;
+	while ((line = strsep(&rest, "\n"))) {
+		some = console_ask(&console, line, all);
+		json_array_extend(asked, some);
+		json_decref(some);
+	}
+	*more = console_is_pending(&console);
+	console_release(&console);
+	free(text);
+	return asked;
+}
+
 bool console_may_ask(const char *line)
 {
 	static const char *const words[] = {

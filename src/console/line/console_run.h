@@ -5,6 +5,9 @@
 #include <jansson.h>
 #include <stdbool.h>
 
+#include "engine/util/str.h"
+
+struct channel;
 struct console;
 
 /* Runs one line (without its newline). 0, or -1 if what it asked for failed;
@@ -18,6 +21,11 @@ int console_run(struct console *c, const char *line);
  * several lines is remembered: @c has to be given all of them, and by them
  * alone console_is_pending() is changed. */
 json_t *console_ask(struct console *c, const char *line, bool all);
+/* The same of whole lines, with newlines between them, read by a console of its
+ * own that borrows @channel. What is said of faults is added to @said. *more:
+ * the lines do not end what they began. */
+json_t *console_ask_lines(struct channel *channel, const char *lines,
+			  bool all, struct str *said, bool *more);
 /* False: @line, which begins nothing that goes on, needs no console_ask(). */
 bool console_may_ask(const char *line);
 /* Runs a line of HMP, whatever the line looks like. */

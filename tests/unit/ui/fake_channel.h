@@ -2,7 +2,8 @@
  * engine.
  *
  * A scene is {"replies": {COMMAND: VALUE}, "maps": {NODE: [[OFF, LEN, KIND],
- * ...]}, "events": [EVENT, ...], "next": COMMAND, "fails": [COMMAND, ...]}. It
+ * ...]}, "events": [EVENT, ...], "next": COMMAND, "fails": [COMMAND, ...],
+ * "plans": {COMMAND: REPLY}}, where "COMMAND -f" is one with force. It
  * starts with the first of its scenes; when COMMAND is executed, the next one
  * begins and its events come. All channels of one play share it.
  */
@@ -175,6 +176,25 @@ static inline json_t *fake_value(struct play *p, const char *name,
 		json_object();
 }
 
+/* Without plans it is an end that knows none. */
+static inline json_t *fake_plan(struct play *p, const json_t *args)
+{
+	const json_t *request = json_object_get(args, "request");
+	const json_t *given = json_object_get(request, "arguments");
+	bool force = field_bool(given, "x-blkmon-force");
+	char *name = mem_printf("%s%s", field_str(request, "execute"),
+				force ? " -f" : "");
+	json_t *plan = json_object_get(json_object_get(fake_scene(p), "plans"),
+				       name);
+
+	free(name);
+	if (plan)
+		return json_deep_copy(plan);
+	return json_pack("{s:{s:s, s:s}}", "error", "class", "CommandNotFound",
+			 "desc", "The command x-blkmon-plan has not been "
+			 "found");
+}
+
 static inline bool fake_fails(struct play *p, const char *name)
 {
 	json_t *list = json_object_get(fake_scene(p), "fails"), *entry;
@@ -208,6 +228,9 @@ static inline json_t *fake_execute(struct channel *c, json_t *request)
 	}
 	if (fake_fails(f->play, name))
 		reply = json_pack("{s:{s:s}}", "error", "desc", "no memory");
+	else if (!strcmp(name, "x-blkmon-plan"))
+		reply = fake_plan(f->play, json_object_get(request,
+							   "arguments"));
 	else
 		reply = json_pack("{s:o}", "return", fake_value(f->play, name,
 				  json_object_get(request, "arguments")));

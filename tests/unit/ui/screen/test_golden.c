@@ -178,8 +178,9 @@ static const struct scene scenes[] = {
 	{ "key-stream-base", "commit", 80, 24, false, 0, "key k k t" },
 	{ "key-commit-middle", "commit", 80, 24, false, 0, "key k c" },
 	{ "key-commit-root", "commit", 80, 24, false, 0, "key g c" },
-	{ "ask-commit", "commit", 80, 24, false, 0, "key g c Enter" },
-	{ "ask-no", "commit", 80, 24, false, 0, "key g c Enter Enter" },
+	{ "ask-commit", "commit", 80, 24, false, 0, "key g c e Enter" },
+	{ "ask-no", "commit", 80, 24, false, 0,
+	  "key g c e Enter Enter" },
 	{ "job-running", "commit", 80, 24, false, 0,
 	  "key g c Enter" },
 	{ "job-running-60x16", "commit", 60, 16, false, 0,
@@ -189,7 +190,7 @@ static const struct scene scenes[] = {
 	{ "key-speed", "commit", 80, 24, false, 0,
 	  "key g c Enter + +" },
 	{ "key-cancel", "commit", 80, 24, false, 0,
-	  "key g c Enter x Enter" },
+	  "key g c Enter x" },
 	{ "ask-quit", "commit", 80, 24, false, 0,
 	  "key g c Enter q" },
 	{ "job-ready", "commit", 80, 24, false, 0,
@@ -210,22 +211,22 @@ static const struct scene scenes[] = {
 	{ "long-60x16", "long", 60, 16, false, 0,
 	  "key /\ntype 11-15\nkey Enter Esc" },
 	{ "long-ask-60x16", "long", 60, 16, false, 0,
-	  "key /\ntype 11-15\nkey Enter Esc c Enter" },
+	  "key /\ntype 11-15\nkey Enter Esc c e Enter" },
 	{ "long-job-60x16", "long", 60, 16, false, 0,
 	  "key /\ntype 11-15\nkey Enter Esc c Enter" },
 	{ "long-80x24", "long", 80, 24, false, 0, "key k k" },
 	{ "long-ask-80x24", "long", 80, 24, false, 0,
-	  "key k k c Enter" },
+	  "key k k c e Enter" },
 	{ "long-job-80x24", "long", 80, 24, false, 0,
 	  "key k k c Enter" },
 	{ "long-120x36", "long", 120, 36, false, 0, "key k k" },
 	{ "long-ask-120x36", "long", 120, 36, false, 0,
-	  "key k k c Enter" },
+	  "key k k c e Enter" },
 	{ "long-job-120x36", "long", 120, 36, false, 0,
 	  "key k k c Enter" },
 	{ "long-200x60", "long", 200, 60, false, 0, "key k k" },
 	{ "long-ask-200x60", "long", 200, 60, false, 0,
-	  "key k k c Enter" },
+	  "key k k c e Enter" },
 	{ "long-job-200x60", "long", 200, 60, false, 0,
 	  "key k k c Enter" },
 	{ "long-ascii", "long", 80, 24, true, 0, "key k k c Enter" },
@@ -240,7 +241,7 @@ static const struct scene scenes[] = {
 	  "key k k c Enter :\ntype info version\nkey Enter Esc g j t Enter "
 	  ":\ntype info version\nkey Enter" },
 	{ "ask-puzzled", "commit", 80, 24, false, 0,
-	  "key g c Enter\ntype a bit of my text\nkey b" },
+	  "key g c e Enter\ntype a bit of my text\nkey b" },
 	{ "long-snapshot-60x16", "long", 60, 16, false, 0, "key s" },
 	{ "long-stream-60x16", "long", 60, 16, false, 0,
 	  "key /\ntype 11-15\nkey Enter Esc t" },
@@ -304,6 +305,44 @@ static const struct scene scenes[] = {
 	  "key g c Enter\nwait disk0 paused" },
 	{ "long-job-more", "long", 80, 24, false, 0,
 	  "key k k c Enter Tab" },
+	{ "plan-80x24", "plan", 80, 24, false, 0, "key k k t" },
+	{ "plan-120x36", "plan", 120, 36, false, 0, "key k k c" },
+	{ "plan-200x60", "plan", 200, 60, false, 0, "key k k c" },
+	{ "plan-60x16", "plan", 60, 16, false, 0,
+	  "key /\ntype 11-15\nkey Enter Esc t" },
+	{ "plan-60x16-end", "plan", 60, 16, false, 0,
+	  "key /\ntype 11-15\nkey Enter Esc t j PgDn PgDn" },
+	{ "plan-ascii", "plan", 80, 24, true, 0, "key k k c" },
+	{ "plan-mono", "plan", 80, 24, false, THEME_MONO, "key k k c" },
+	{ "plan-refused", "plan", 80, 24, false, 0, "key k k c Enter" },
+	{ "plan-forced", "plan", 80, 24, false, 0, "key k k c f" },
+	{ "plan-forced-runs", "plan", 80, 24, false, 0,
+	  "key k k c f Enter" },
+	{ "plan-no-force", "plan", 80, 24, false, 0, "key k k t f" },
+	{ "plan-edit", "plan", 80, 24, false, 0, "key k k t e" },
+	{ "plan-speed", "plan", 80, 24, false, 0, "key k k t - - +" },
+	{ "plan-fastest", "plan", 80, 24, false, 0, "key k k t +" },
+	{ "plan-copy", "plan", 80, 24, false, 0, "key k k t y" },
+	{ "plan-left", "plan", 80, 24, false, 0, "key k k t Esc" },
+	{ "plan-types-nothing", "plan", 80, 24, false, 0, "key s k j t" },
+	{ "plan-paste", "plan", 80, 24, false, 0, "key s\npaste yes" },
+	{ "plan-of-cancel", "plan", 80, 24, false, 0,
+	  "key k k c f Enter x" },
+	{ "plan-ask-refused", "plan", 80, 24, false, 0,
+	  "key :\ntype commit wbe\nkey Enter" },
+	{ "plan-ask-forced", "plan", 80, 24, false, 0,
+	  "key k k c f e Enter" },
+	{ "plan-ask-json", "plan", 80, 24, false, 0,
+	  "key :\ntype {\"execute\": \"block-commit\",\nkey Enter\n"
+	  "type  \"arguments\": {\"x-blkmon-force\": true}}\nkey Enter" },
+	{ "plan-ask-json-no", "plan", 80, 24, false, 0,
+	  "key :\ntype {\"execute\": \"block-commit\",\nkey Enter\n"
+	  "type  \"arguments\": {\"x-blkmon-force\": true}}\n"
+	  "key Enter n" },
+	{ "plan-ask-nested", "plan", 60, 16, true, 0,
+	  "key :\ntype {\"execute\": \"human-monitor-command\", "
+	  "\"arguments\": {\"command-line\": \"block_commit -f web\"}}\n"
+	  "key Enter" },
 	{ "guests-80x24", "guests", 80, 24, false, 0, "" },
 	{ "guests-60x16", "guests", 60, 16, false, 0, "" },
 	{ "guests-ascii", "guests", 100, 24, true, 0, "" },
@@ -428,6 +467,41 @@ static void result_is_seen(void **state)
 	free(got);
 }
 
+/* What has changed since it was shown is shown anew, and not run; what has
+ * not is run. */
+static void plan_changes(void **state)
+{
+	json_t *list = load("plan"), *plan, *other;
+	struct stage t;
+	char *got;
+
+	(void)state;
+	plan = json_deep_copy(json_array_get(list, 0));
+	json_object_set_new(plan, "next", json_string("x-blkmon-plan"));
+	json_array_set_new(list, 1, json_deep_copy(plan));
+	json_array_append_new(list, json_deep_copy(plan));
+	json_array_append_new(list, json_deep_copy(plan));
+	json_array_set_new(list, 0, plan);
+	for (size_t i = 2; i < 4; i++) {
+		plan = json_array_get(list, i);
+		other = json_object_get(json_object_get(plan, "plans"),
+					"block-stream");
+		other = json_object_get(other, "return");
+		json_array_clear(json_object_get(other, "unused"));
+		json_object_set_new(other, "gives-back", json_integer(0));
+	}
+	json_object_del(json_array_get(list, 3), "next");
+	open_stage(&t, list, 80, 24, false);
+	perform(&t, "key k k t Enter");
+	got = picture(&t, 0);
+	compare("plan-changed", got);
+	free(got);
+	assert_true(t.screen.panel.on);
+	perform(&t, "key Enter");
+	assert_false(t.screen.panel.on);
+	close_stage(&t);
+}
+
 /* No size and no order of sizes is too much. */
 static void resizes(void **state)
 {
@@ -455,14 +529,15 @@ static void resizes(void **state)
 int main(void)
 {
 	enum { N = sizeof(scenes) / sizeof(*scenes) };
-	struct CMUnitTest tests[N + 3] = {
+	struct CMUnitTest tests[N + 4] = {
 		cmocka_unit_test(thousand_layers),
 		cmocka_unit_test(result_is_seen),
 		cmocka_unit_test(resizes),
+		cmocka_unit_test(plan_changes),
 	};
 
 	for (size_t i = 0; i < N; i++)
-		tests[i + 3] = (struct CMUnitTest) {
+		tests[i + 4] = (struct CMUnitTest) {
 			.name = scenes[i].name, .test_func = golden,
 			.initial_state = (void *)(uintptr_t)&scenes[i],
 		};
