@@ -16,25 +16,25 @@ REPO = Path(__file__).resolve().parents[2]
 BLKMON = os.environ.get("BLKMON", str(REPO / "blkmon"))
 PATIENCE = float(os.environ.get("BLKMON_PATIENCE", "60"))
 PROMPT = r"\(blkmon\) "
+COMMIT = r"Commit top.img \(active\) down into base.img"
 
 
 class Line:
     """blkmon at a prompt, on a chain of two images in a folder of its own."""
 
-    def __init__(self, folder):
+    def __init__(self, folder, *options, base="base.img", top="top.img"):
         self.state = folder / "state"
-        for args in (["base.img", "8M"],
-                     ["-b", "base.img", "-F", "qcow2", "top.img"]):
+        for args in ([base, "8M"], ["-b", base, "-F", "qcow2", top]):
             subprocess.run(["qemu-img", "create", "-q", "-f", "qcow2"] + args,
                            check=True, cwd=folder)
         subprocess.run(["qemu-io", "-f", "qcow2", "-c", "write -q 0 4M",
-                        "base.img"], check=True, cwd=folder)
+                        base], check=True, cwd=folder)
         env = dict(os.environ, XDG_STATE_HOME=str(self.state), TERM="xterm",
                    INPUTRC="/dev/null")
         self.child = pexpect.spawn(
-            BLKMON, ["--line", "--drive", "file=top.img,id=disk0,format=qcow2",
+            BLKMON, ["--line", "--drive", f"file={top},id=disk0,format=qcow2",
                      "--chardev", "socket,id=c,path=monitor,server=on",
-                     "--monitor", "c,mode=readline"],
+                     "--monitor", "c,mode=readline", *options],
             cwd=str(folder), env=env, encoding="utf-8", timeout=PATIENCE,
             codec_errors="replace",
             dimensions=(24, 100))
@@ -72,6 +72,12 @@ class Line:
                 os.read(fd, 1 << 16)
             elif writes:
                 data = data[os.write(fd, data[:256]):]
+
+    def ask(self, text, question, answer, *patterns):
+        """The same with a line that is asked about."""
+        self.child.send(text + "\r")
+        self.expect(question + r" \[y/N\] ")
+        self.send(answer, *patterns)
 
     def leave(self):
         self.child.send("quit\r")
@@ -119,7 +125,8 @@ def test_control_c_drops_the_line_and_ends_a_wait(line):
     line.child.send("\x03")
     line.expect("interrupted", PROMPT)
     line.send("info block-jobs", "Streaming device disk0")
-    line.send("block_job_cancel disk0", "was cancelled")
+    line.ask("block_job_cancel disk0", r"Cancel job disk0: top.img\?", "y",
+             "was cancelled")
     assert line.leave() == 0
 
 
@@ -128,7 +135,9 @@ def begin_commit(line):
     cancelled. The line is there before the job is."""
     line.send('qemu-io disk0 "write -P 7 0 2M"', "wrote 2097152")
     line.child.send("x-blkmon-commit device=disk0 speed=1\r")
-    line.expect("speed=1\r\n")
+    line.expect(COMMIT + r", at once\? \[y/N\] ")
+    line.child.send("y\r")
+    line.expect("y\r\n")
     deadline = time.monotonic() + PATIENCE
     while b"No active jobs" in line.elsewhere("info block-jobs"):
         assert time.monotonic() < deadline
@@ -143,7 +152,7 @@ def test_control_c_ends_a_commit(line, tmp_path):
         line.expect("Cancelled; the active layer is as it was", PROMPT)
         line.send(read, "read 2097152/2097152")
     line.send("info block-jobs", "No active jobs")
-    line.send("commit disk0")
+    line.ask("commit disk0", COMMIT + r", at once\?", "y")
     line.send(read, "read 2097152/2097152")
     assert line.leave() == 0
     for image in ("base.img", "top.img"):
@@ -170,6 +179,88 @@ def test_signals_end_a_commit(line, number):
     assert line.end() == 128 + number
 
 
+LANGUAGES = (
+    "block_commit disk0 base.img",
+    "block_commit disk0 base.img top.img",
+    "block_commit disk0",
+    "block-commit device=disk0 job-id=j speed=3000000",
+    '{"execute": "block-commit", "arguments": {"device": "disk0"}}',
+    '{"execute": "block\\u002dcommit",\r"arguments": {"device": "disk0"}}',
+    '{"execute": "human-monitor-command", "arguments": '
+    '{"command-line": "block_commit disk0"}}',
+)
+
+
+@pytest.mark.parametrize("text", LANGUAGES)
+def test_all_languages_ask_the_same(line, text):
+    line.child.send(text + "\r")
+    line.expect(r"base.img changes; disk0 goes over to it",
+                r"Unused then: top.img", COMMIT + r"\? \[y/N\] ")
+    line.send("n")
+    line.send("info block-jobs", "No active jobs")
+    line.ask(text, COMMIT + r"\?", "y")
+    line.send("wait 0 ready")
+    line.send("info block-jobs", "Type commit, device (disk0|j)")
+    line.child.send("quit\r")
+    line.expect(r"Quit\? \[y/N\] ")
+    line.child.send("y\r")
+    assert line.end() == 0
+
+
+def test_names_with_blanks_are_asked_about_whole(tmp_path):
+    line = Line(tmp_path, base="my base", top="my top")
+    line.ask('block_commit disk0 "my base" "my top"',
+             r"Commit my top \(active\) down into my base\?", "n")
+    assert line.leave() == 0
+
+
+def test_errors_come_before_questions(line):
+    for text, says in (
+            ("block_commit wbe", "Device 'wbe' not found"),
+            ("commit wbe", "Device 'wbe' not found"),
+            ("block_commit", "block device name expected"),
+            ("block_commit disk0 nosuch", "Can't find 'nosuch' in the"),
+            ("block-commit device=wbe", "Device 'wbe' not found"),
+            ("block_job_cancel wbe", "'wbe' not found")):
+        line.child.send(text + "\r")
+        line.child.expect_exact(text + "\r\n")
+        line.expect(PROMPT)
+        assert "y/N" not in line.child.before
+        assert says in line.child.before
+    assert line.leave() == 0
+
+
+def test_only_yes_is_yes(line):
+    line.child.send("block_commit disk0\r")
+    line.expect(r"\[y/N\] ")
+    for text in ("block_job_set_speed d0 2M", "yank", " y", "q"):
+        line.child.send(text + "\r")
+        line.expect("y does it; n or Enter leave it", r"\[y/N\] ")
+    line.send("")
+    line.send("info block-jobs", "No active jobs")
+    assert line.leave() == 0
+
+
+def test_what_changed_is_asked_again(line):
+    """Somebody takes a snapshot while the question stands."""
+    line.child.send("block_commit disk0\r")
+    line.expect(COMMIT + r"\? \[y/N\] ")
+    line.elsewhere("snapshot_blkdev disk0 new.img")
+    line.child.send("y\r")
+    line.expect("This has changed since it was asked",
+                r"Commit new.img \(active\) down into base.img\? \[y/N\] ")
+    line.send("n")
+    line.send("info block-jobs", "No active jobs")
+    assert line.leave() == 0
+
+
+def test_nothing_is_asked_with_yes(tmp_path):
+    line = Line(tmp_path, "-y")
+    line.send("block_commit disk0")
+    line.send("wait disk0 ready")
+    assert line.leave() == 0
+
+
 def test_events_leave_the_typed_line_alone(line):
     """A job ends while the next line is half typed."""
     line.send("block_stream disk0 1B")
@@ -184,8 +275,9 @@ def test_events_leave_the_typed_line_alone(line):
 def test_quit_asks_while_jobs_run(line):
     line.send("block_stream disk0 1B")
     line.child.send("quit\r")
-    line.expect(r"1 job still runs .*\[y/N\] ")
+    line.expect("1 job would be cancelled", r"Quit\? \[y/N\] ")
     line.send("n")
+    line.ask('{"execute": "quit"}', r"Quit\?", "n")
     line.child.send("\x04")
     line.expect(r"\[y/N\] ")
     line.child.send("y\r")

@@ -62,6 +62,8 @@ def test_a_commit_at_the_prompt(large):
                  "file=%s,id=disk0,format=qcow2" % large[-1])
     line.expect(PROMPT)
     line.send("commit disk0\r")
+    line.expect(r"\[y/N\] ")
+    line.send("y\r")
     line.expect(ROW % "commit")
     line.expect(WIPED + r"-- job 'disk0' \(commit\) is done")
     line.expect(PROMPT)

@@ -7,6 +7,7 @@ import random
 import re
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -63,6 +64,12 @@ def command(term, line):
     term.keys("Enter")
 
 
+def plan(term, key, title):
+    """What a key would do is shown."""
+    term.keys(key)
+    term.wait(lambda s: f"Plan: {title}" in s and "Enter Run" in s)
+
+
 def slow_job(term):
     """A stream of 16 MiB that takes hours."""
     command(term, "block_stream disk0 1k base")
@@ -74,6 +81,8 @@ def test_a_commit_at_once_is_a_job(start):
     """It is drawn while whoever typed it waits, and Ctrl-C ends it."""
     t = begin(start())
     command(t, "x-blkmon-commit device=disk0 speed=1")
+    t.wait("Commit sn2 (active) down into sn1, at once? [y/N]")
+    t.keys("y")
     t.wait(lambda s: re.search(r"commit disk0 .*sn2 → sn1", s))
     t.wait("≤1 ")
     t.keys("C-c")
@@ -87,9 +96,11 @@ def test_a_commit_at_once_is_a_job(start):
 def test_whole_session_by_keys(start, tmp_path):
     t = begin(start())
     # A snapshot.
-    t.keys("s")
-    t.wait("Enter puts sn3 on sn2")
-    assert prompt(t.screen()) == "snapshot_blkdev disk0 sn3"
+    plan(t, "s", "Snapshot of disk0: sn3 on sn2")
+    t.keys("k")
+    t.wait("no such key here")
+    assert "line     snapshot_blkdev disk0 sn3\n" in t.screen()
+    assert prompt(t.screen()) == ""
     t.keys("Enter")
     t.wait("└ sn3 ◀ disk0")
     # The guest writes.
@@ -100,7 +111,9 @@ def test_whole_session_by_keys(start, tmp_path):
     t.wait(lambda s: re.search(r"└ sn3 .* 4\.\d\dM +0 ", s))
     leave(t)
     # A stream of what sn2 has, with a limit, changed while it runs.
-    t.keys("k", "k", "t")
+    t.keys("k", "k")
+    plan(t, "t", "Stream sn2 up into sn3")
+    t.keys("e")
     t.wait(lambda s: prompt(s) == "block_stream disk0 0 sn1")
     t.keys("C-a", "M-f", "M-f", "M-f", "M-f", "BSpace")
     t.type("128k")
@@ -115,21 +128,27 @@ def test_whole_session_by_keys(start, tmp_path):
     t.keys("-", "Enter")
     t.wait("≤64K")
     # Cancelled: asked, no is the default.
-    t.keys("x", "Enter")
-    t.wait("Cancel stream disk0 at")
+    command(t, "block_job_cancel disk0")
+    t.wait("Cancel job disk0: sn3, sn2, sn1? [y/N]")
     t.keys("Enter")
     t.wait("not done: block_job_cancel disk0")
-    t.keys("x", "Enter", "y")
+    leave(t)
+    plan(t, "x", "Cancel job disk0: sn3, sn2, sn1")
+    leave(t)
+    plan(t, "x", "Cancel job disk0: sn3, sn2, sn1")
+    t.keys("Enter")
     t.wait("stream) was cancelled")
     t.wait("cancelled at")
     # Committed into the root.
-    t.keys("g", "c")
-    t.wait(lambda s: prompt(s) == "block_commit disk0 base")
+    t.keys("g")
+    plan(t, "c", "Commit sn3 (active) down into base")
+    screen = t.screen()
+    assert re.search(r" base +Br .*\+", screen)
+    assert re.search(r"unused   sn3, sn2, sn1; \S+ free when deleted", screen)
     t.keys("Enter")
-    t.wait("Commit all of disk0 down into base?")
-    t.keys("y")
     t.wait("READY: C goes over, x stays")
-    t.keys("C", "Enter")
+    plan(t, "C", "Complete job disk0")
+    t.keys("Enter")
     screen = t.wait("─ base ◀ disk0")
     assert "1 drive, 1 image" in screen
     assert "sn3 → base" in screen
@@ -146,6 +165,53 @@ def test_whole_session_by_keys(start, tmp_path):
     assert "failed" not in done.stdout
 
 
+def test_all_languages_ask_the_same(start):
+    """The prompt of the screen: what is wrong is said, the rest is asked."""
+    t = begin(start())
+    for line in ("block_commit disk0 base", "block_commit disk0 base sn2",
+                 "block-commit device=disk0 job-id=j speed=3000000",
+                 '{"execute": "block-commit", '
+                 '"arguments": {"device": "disk0"}}'):
+        command(t, line)
+        t.wait("Commit sn2 (active) down into base? [y/N]")
+        t.wait("disk0 goes over to it when you complete the job")
+        t.keys("x")
+        t.wait("y does it; n, Esc or Enter leave it.")
+        t.keys("n")
+        t.wait(lambda s: prompt(s) == "" and "y/N" not in s)
+        leave(t)
+    command(t, "block_commit disk0 base sn1")
+    t.wait("Commit sn1 down into base? [y/N]")
+    t.keys("Enter")
+    t.wait("not done: block_commit disk0 base sn1")
+    leave(t)
+    command(t, "block_commit wbe")
+    t.wait("Error: Device 'wbe' not found")
+    assert "y/N" not in t.screen()
+    leave(t)
+    assert "none; s, t, c on an image start one" in t.screen()
+
+
+def test_a_plan_that_changes_is_shown_again(start, tmp_path):
+    """Somebody else takes a snapshot while it stands there."""
+    t = begin(start(f"--qmp unix:{tmp_path}/qmp"))
+    t.keys("g")
+    plan(t, "c", "Commit sn2 (active) down into base")
+    with socket.socket(socket.AF_UNIX) as other:
+        other.connect(str(tmp_path / "qmp"))
+        other.sendall(b'{"execute": "qmp_capabilities"} '
+                      b'{"execute": "blockdev-snapshot-sync", "arguments": '
+                      b'{"device": "disk0", "snapshot-file": "new"}}')
+        t.wait("Plan: Commit new (active) down into base")
+    leave(t)
+
+
+def test_with_yes_nothing_is_asked(start):
+    t = begin(start("-y"))
+    command(t, "block_commit disk0 base")
+    t.wait("READY: C goes over, x stays")
+
+
 def test_menu_and_all(start, tmp_path):
     """What can be done is done from the list; all drives get a snapshot at
     one moment, and QEMU finds both."""
@@ -156,8 +222,7 @@ def test_menu_and_all(start, tmp_path):
     t.wait("✗ no job runs here")
     t.keys("x")
     t.wait("Cancel: no job runs here")
-    t.keys("s")
-    t.wait(lambda s: prompt(s) == "snapshot_blkdev disk0 sn3")
+    plan(t, "s", "Snapshot of disk0: sn3 on sn2")
     t.keys("Enter")
     t.wait("* new layer sn3 on sn2")
     t.keys("a", "s")
@@ -578,10 +643,11 @@ def demo(tmp_path):
 
 
 def test_tour_of_the_demo(demo, tmp_path):
-    for step, keys in enumerate((("+", "Enter"), ("p", "Enter"),
-                                 ("p", "Enter"), ("0", "Enter"),
-                                 ("C", "Enter"), ("s", "Enter")), 2):
-        demo.keys(*keys)
+    for step, key in enumerate("+pp0Cs", 2):
+        demo.keys(key)
+        if key in "Cs":
+            demo.wait("Enter Run")
+        demo.keys("Enter")
         # At 2 MiB/s the job may be READY when it goes on again: that is 5/8.
         demo.wait(lambda s, step=step: f"{step}/8" in s or
                   step == 4 and "5/8" in s)

@@ -72,8 +72,8 @@ static const struct {
 	{ "disk0 is sn2 on sn1 on base, and a commit pours both into base: "
 	  "watch base's map fill. It is slow on purpose. Press + and Enter.",
 	  is_faster },
-	{ "The key wrote a command into the prompt, and Enter ran it: all "
-	  "keys work so. Now p and Enter lets the job stand still.",
+	{ "The key wrote a command into the prompt, and Enter ran it. Now p "
+	  "and Enter lets the job stand still.",
 	  is_paused },
 	{ "The guest would not have noticed. p and Enter again, and it goes "
 	  "on.",
@@ -81,11 +81,11 @@ static const struct {
 	{ "When base holds everything the job says READY, and keeps up with "
 	  "the guest until you decide. (0 and Enter: no limit.)",
 	  is_ready },
-	{ "READY. C and Enter: disk0 goes over to base alone. (x would end "
-	  "the job and leave disk0 where it is.)",
+	{ "READY. C shows what that will do, Enter does it: disk0 goes over "
+	  "to base alone. (x would leave it where it is.)",
 	  tour_is_over },
-	{ "disk0 is one image again. s and Enter takes a snapshot: a new "
-	  "layer on top, base is kept as it is now.",
+	{ "disk0 is one image again. s shows the plan of a snapshot, Enter "
+	  "takes it: a new layer, base is kept as it is now.",
 	  has_snapshot },
 	{ "Enter shows all about the selected image; . lists what can be done "
 	  "with it, ? all keys; Tab walks the panes.",
