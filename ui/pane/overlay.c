@@ -66,9 +66,13 @@ static void help_signs(struct str *out, bool ascii, unsigned w)
 
 static void help_text(struct str *out, bool ascii, unsigned w)
 {
-	help_add(out, "Keys write a command into the prompt; Enter runs it, "
-		 "Esc takes it back. Everything can be typed there as well: "
-		 "'help' lists the commands, Tab completes them.", 0, w);
+	help_add(out, "s, t, c, x and C show what they would do, before it is "
+		 "done: Enter runs it, Esc leaves it, e edits its line in the "
+		 "prompt, f forces what is refused, - and + give it a speed, y "
+		 "copies the line. Other keys write a command into the "
+		 "prompt; Enter runs it, Esc takes it back. Everything can be "
+		 "typed there as well: 'help' lists the commands, Tab "
+		 "completes them.", 0, w);
 	str_add(out, "\nKEYS\n");
 	for (unsigned i = 0; i < key_row_count; i++) {
 		if (!key_rows[i].help)

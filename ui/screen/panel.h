@@ -19,7 +19,7 @@ struct panel {
 	bool force;
 	uint64_t speed;		/* bytes a second; 0: no limit */
 	bool asking;		/* what that would do */
-	bool sure;		/* Enter was pressed: run it if it is the same */
+	bool sure;		/* Enter: it is run if it is the same */
 	json_t *asked;		/* what is shown; NULL: nothing yet */
 	json_t *forced;		/* what force would do; NULL: no help */
 	size_t jobs;		/* that lived when it was asked */

@@ -24,7 +24,7 @@ static void panel_add(struct str *out, const char *label, const char *fmt, ...)
 	str_add_char(out, '\n');
 }
 
-static void add_plan(const struct panel *p, const struct sheet *s,
+static void panel_add_plan(const struct panel *p, const struct sheet *s,
 		     struct str *out)
 {
 	struct called called = { s, s->canvas.w / 3 };
@@ -36,7 +36,7 @@ static void add_plan(const struct panel *p, const struct sheet *s,
 	free(text);
 }
 
-static void add_refusal(const struct panel *p, struct str *out)
+static void panel_add_refusal(const struct panel *p, struct str *out)
 {
 	const char *error = panel_refused(p);
 	struct str safe = STR_INIT;
@@ -51,7 +51,7 @@ static void add_refusal(const struct panel *p, struct str *out)
 	str_release(&safe);
 }
 
-static void add_line(const struct panel *p, struct str *out)
+static void panel_add_line(const struct panel *p, struct str *out)
 {
 	char *line = panel_line(p, p->force), *safe = text_safe(line);
 	char speed[16];
@@ -71,14 +71,14 @@ static void panel_text(const struct panel *p, const struct sheet *s,
 	if (!p->asked) {
 		panel_add(out, "asking", "what that would do");
 	} else {
-		add_refusal(p, out);
+		panel_add_refusal(p, out);
 		if (panel_plan(p))
-			add_plan(p, s, out);
+			panel_add_plan(p, s, out);
 		else if (!panel_refused(p))
 			panel_add(out, "", "%s; this end tells no more",
 				  str_get(&p->draft.note));
 	}
-	add_line(p, out);
+	panel_add_line(p, out);
 }
 
 static char *panel_title(const struct panel *p, const struct sheet *s)
@@ -111,7 +111,7 @@ static const char *panel_split(char *line, char label[PLAN_LABEL + 1])
 	return line + PLAN_LABEL;
 }
 
-static unsigned text_width(const struct sheet *s)
+static unsigned panel_width(const struct sheet *s)
 {
 	unsigned w = s->canvas.w;
 
@@ -131,12 +131,12 @@ void panel_measure(struct panel *p, struct sheet *s)
 	while ((line = strsep(&rest, "\n")))
 		if (*line)
 			p->rows += text_rows(panel_split(line, label),
-					     text_width(s));
+					     panel_width(s));
 	s->plan.rows = p->rows;
 	str_release(&text);
 }
 
-static enum style style_of(const char *label)
+static enum style panel_style(const char *label)
 {
 	if (str_has_prefix(label, "refused"))
 		return STYLE_BAD;
@@ -149,8 +149,8 @@ static void draw_panel_line(struct panel *p, struct sheet *s,
 {
 	char label[PLAN_LABEL + 1];
 	const char *text = panel_split(line, label);
-	enum style style = style_of(label);
-	unsigned w = text_width(s), y;
+	enum style style = panel_style(label);
+	unsigned w = panel_width(s), y;
 
 	for (bool first = true; first || *text; first = false, ++*row) {
 		size_t len = text_row(text, w);
