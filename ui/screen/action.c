@@ -156,7 +156,10 @@ static void general(struct screen *s, enum action action)
 		s->suspend = true;
 		break;
 	case ACTION_INTERRUPT:
-		interrupt(&s->sheet);
+		if (s->planning)
+			screen_forget_line(s);
+		else
+			interrupt(&s->sheet);
 		break;
 	case ACTION_HELP:
 		overlay_help(&s->sheet);

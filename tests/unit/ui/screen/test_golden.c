@@ -522,7 +522,10 @@ static void resizes(void **state)
 			perform(&t, "key Esc z");
 		if (i == 120)
 			perform(&t, "key Tab z :\ntype abc");
+		if (i == 165)
+			perform(&t, "key C-c Esc s");
 	}
+	assert_true(t.screen.panel.on);
 	close_stage(&t);
 }
 
