@@ -523,7 +523,7 @@ static void resizes(void **state)
 		if (i == 120)
 			perform(&t, "key Tab z :\ntype abc");
 		if (i == 165)
-			perform(&t, "key C-c Esc s");
+			perform(&t, "key C-c Esc g x");
 	}
 	assert_true(t.screen.panel.on);
 	close_stage(&t);
