@@ -71,8 +71,8 @@ static void all_languages(void **state)
 		"{\"execute\": \"block_commit\"}",
 		"{\"execute\": \"block\\u002dcommit\"}",
 		"{\"execute\":\n\"block-commit\"\n}",
-		"{\"execute\": \"human-monitor-command\", \"arguments\": "
-		"{\"command-line\": \" block_commit d0\"}}",
+		("{\"execute\": \"human-monitor-command\", \"arguments\": "
+		 "{\"command-line\": \" block_commit d0\"}}"),
 		"human-monitor-command command-line=\"block_commit d0\"",
 	};
 	struct fake *f = *state;
