@@ -35,6 +35,7 @@ struct screen {
 	struct panel panel;
 	struct str whole;		/* lines that are looked at */
 	bool planning;			/* what they would do is asked */
+	bool more;			/* they go on in the next line */
 	struct str held;		/* lines behind them */
 	unsigned reads;			/* of the terminal */
 	bool over;

@@ -92,7 +92,7 @@ static void run_held(struct screen *s)
 
 bool screen_wants_more(const struct screen *s)
 {
-	return s->whole.len || client_wants_more(s->client);
+	return s->more || client_wants_more(s->client);
 }
 
 /* Over with: the lines are run as they were typed, or told as what was not. */
@@ -142,6 +142,7 @@ static void sline_planned(struct screen *s, struct client_plan *plan)
 	bool sure = s->ask.question;
 
 	s->planning = false;
+	s->more = plan->more;
 	if (plan->more)
 		run_held(s);
 	else if (sure && plan_is_same(s->ask.asked, plan->asked))
@@ -194,7 +195,7 @@ void screen_answer(struct screen *s, bool yes)
 
 void screen_forget_line(struct screen *s)
 {
-	s->planning = false;
+	s->planning = s->more = false;
 	client_plan_drop(s->client, CLIENT_LINE);
 	str_clear(&s->held);
 	if (s->whole.len)
