@@ -43,6 +43,7 @@ void replay_settle(struct screen *s, struct interrupt *outer)
 		while (!is_settled(s) && !s->over)
 			wait_news(s, outer);
 		screen_update(s);
+		screen_pump(s, true);
 		screen_draw(s);
 	} while ((!is_settled(s) || has_news(s)) && !s->over);
 }

@@ -502,6 +502,76 @@ static void plan_changes(void **state)
 	close_stage(&t);
 }
 
+static void send(struct stage *t, const char *bytes)
+{
+	screen_bytes(&t->screen, bytes, strlen(bytes));
+	screen_pump(&t->screen, true);
+	screen_draw(&t->screen);
+}
+
+/* The plan is not there yet: nothing can be run. */
+static void plan_is_asked(void **state)
+{
+	struct stage t;
+	char *got;
+
+	(void)state;
+	open_stage(&t, load("plan"), 80, 24, false);
+	perform(&t, "key k k");
+	send(&t, "t\r");
+	got = picture(&t, 0);
+	compare("plan-asking", got);
+	free(got);
+	replay_settle(&t.screen, NULL);
+	assert_true(t.screen.panel.on);
+	assert_false(t.screen.panel.asking);
+	close_stage(&t);
+}
+
+/* What comes behind a line that is looked at waits, and is its answer if it
+ * is one; Ctrl-C does not wait. */
+static void typed_ahead(void **state)
+{
+	struct stage t;
+	char *got;
+
+	(void)state;
+	open_stage(&t, load("plan"), 80, 24, false);
+	perform(&t, "key :");
+	send(&t, "block_commit -f web\rblock_job_set_speed web 2M\r");
+	assert_true(t.screen.planning);
+	replay_settle(&t.screen, NULL);
+	assert_null(t.screen.ask.question);
+	assert_int_equal(t.play.scene, 0);
+	got = picture(&t, 0);
+	compare("plan-typed-ahead", got);
+	free(got);
+	send(&t, "block_commit -f web\r");
+	assert_true(t.screen.planning);
+	send(&t, "\003");
+	assert_false(t.screen.planning);
+	replay_settle(&t.screen, NULL);
+	assert_null(t.screen.ask.question);
+	assert_int_equal(t.play.scene, 0);
+	send(&t, "block_commit -f web\ry");
+	replay_settle(&t.screen, NULL);
+	assert_int_equal(t.play.scene, 1);
+	close_stage(&t);
+}
+
+/* Whoever wants no questions gets none. */
+static void nothing_asked(void **state)
+{
+	struct stage t;
+
+	(void)state;
+	open_stage(&t, load("plan"), 80, 24, false);
+	t.options.yes = true;
+	perform(&t, "key :\ntype block_commit -f web\nkey Enter");
+	assert_int_equal(t.play.scene, 1);
+	close_stage(&t);
+}
+
 /* No size and no order of sizes is too much. */
 static void resizes(void **state)
 {
@@ -532,15 +602,18 @@ static void resizes(void **state)
 int main(void)
 {
 	enum { N = sizeof(scenes) / sizeof(*scenes) };
-	struct CMUnitTest tests[N + 4] = {
+	struct CMUnitTest tests[N + 7] = {
 		cmocka_unit_test(thousand_layers),
 		cmocka_unit_test(result_is_seen),
 		cmocka_unit_test(resizes),
 		cmocka_unit_test(plan_changes),
+		cmocka_unit_test(plan_is_asked),
+		cmocka_unit_test(typed_ahead),
+		cmocka_unit_test(nothing_asked),
 	};
 
 	for (size_t i = 0; i < N; i++)
-		tests[i + 4] = (struct CMUnitTest) {
+		tests[i + 7] = (struct CMUnitTest) {
 			.name = scenes[i].name, .test_func = golden,
 			.initial_state = (void *)(uintptr_t)&scenes[i],
 		};
