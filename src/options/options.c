@@ -53,8 +53,7 @@ static const struct option_row console_rows[] = {
 	  .brief = "a prompt, without the screen" },
 	{ "yes", 'y',
 	  .help = "ask nothing at the prompt or the screen before what\n"
-		"can't be taken back; scripts are never asked",
-	  .brief = "ask nothing before what can't be taken back" },
+		"can't be taken back; scripts are never asked" },
 	{ "color", OPT_COLOR, "WHEN", .words = COLOR_WORDS,
 	  .help = COLOR_WORDS ": of the screen; auto obeys\nNO_COLOR" },
 	{ "theme", OPT_THEME, "NAME", .words = THEME_WORDS,
