@@ -117,7 +117,8 @@ static int engine_add_drive_held(struct engine *e, const char *id,
 	    engine_check_path(e, &o->node, s, err) ||
 	    (o->node.path && chain_open(&e->graph, &o->node, &node, err)))
 		return -1;
-	if (drive_add(&e->graph, id, node, &o->node, err)) {
+	if ((o->only_plans && node_check_writable(node, err)) ||
+	    drive_add(&e->graph, id, node, &o->node, err)) {
 		graph_put(node);
 		return -1;
 	}
@@ -126,6 +127,7 @@ static int engine_add_drive_held(struct engine *e, const char *id,
 	drive = drive_find(&e->graph, id);
 	drive->on_read_error = o->on_read_error;
 	drive->on_write_error = o->on_write_error;
+	drive->only_plans = o->only_plans;
 	if (!vm_runs(&e->vm))
 		drive_stop(drive);
 	tell_guesses(e, node);

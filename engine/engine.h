@@ -49,6 +49,10 @@ struct drive_options {
 					   it can be changed, and what is
 					   missing can't be read; that is
 					   published */
+	bool only_plans;		/* nothing will be done to it: it is
+					   opened read-only, refused where it
+					   could not be written, and planned as
+					   if it could */
 };
 
 int engine_add_drive(struct engine *e, const struct drive_options *o,
@@ -199,8 +203,8 @@ int engine_plan_resize(struct engine *e, const char *device, uint64_t size,
  * backing file, one after the other) into its backing file, at once, then
  * emptied; the drive stays on it. Each is a job, called after the drive or
  * commit-DRIVE where that is taken; the call returns when it has ended.
- * Cancelled, it is an error, and the active layer is as it was. o->base is
- * NULL. Texts of 1.5 without "Error: ". */
+ * Cancelled, it is an error, and the active layer is as it was. o->base as
+ * below. Texts of 1.5 without "Error: ". */
 int engine_commit_sync(struct engine *e, const struct sync_options *o,
 		       struct err *err);
 

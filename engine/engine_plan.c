@@ -227,9 +227,42 @@ int engine_plan_commit(struct engine *e, const struct commit_options *o,
 	return plan_work(e, &r, f, err);
 }
 
-/* --- HMP's commit --- */
+/* --- HMP's commit, and the offline one --- */
 
-/* The overlay stays, and is emptied. */
+/* No image falls out of the chain; layers end with base, with which `after`
+ * begins. */
+static int keep_layers(struct forecast *f)
+{
+	int rc = 0;
+
+	while (f->unused.count)
+		free(f->unused.file[--f->unused.count].path);
+	for (size_t i = f->layers.count - 1; i-- > 0 && !rc;) {
+		const struct forecast_file *layer = &f->layers.file[i];
+
+		rc = forecast_add(&f->after, NULL, layer->path, NULL, true);
+		if (rc)
+			break;
+		f->after.file[0].bytes = layer->bytes;
+		memcpy(f->after.file[0].node, layer->node, NODE_NAME_MAX);
+	}
+	return rc;
+}
+
+/* The words of HMP are not those of the offline commit. */
+static bool only_plans(struct engine *e, const char *device)
+{
+	const struct drive *drive;
+	bool only;
+
+	rwlock_read(&e->graph.lock);
+	drive = drive_find(&e->graph, device);
+	only = drive && drive->only_plans;
+	rwlock_drop(&e->graph.lock);
+	return only;
+}
+
+/* The overlay stays; on its own backing file it is emptied. */
 int engine_plan_commit_sync(struct engine *e, const struct sync_options *o,
 			    struct forecast *f, struct err *err)
 {
@@ -239,16 +272,11 @@ int engine_plan_commit_sync(struct engine *e, const struct sync_options *o,
 			 "ask for each of them");
 
 	if (rc)
-		return sync_error(o->device, err);
+		return only_plans(e, o->device) ? -1 :
+		       sync_error(o->device, err);
 	f->kind = "commit-now";
 	f->job[0] = '\0';
-	while (f->unused.count)
-		free(f->unused.file[--f->unused.count].path);
-	if (f->after.file[0].node[0] &&
-	    strcmp(f->after.file[0].node, f->layers.file[0].node))
-		rc = no_memory(forecast_add(&f->after, NULL,
-					    f->layers.file[0].path, NULL,
-					    true), err);
+	rc = no_memory(keep_layers(f), err);
 	if (rc)
 		forecast_release(f);
 	return rc;

@@ -206,7 +206,18 @@ raw' ;;
     rebase--backing-format) _blkmon_words_or_files "$2" 'qcow2
 raw' ;;
     rebase--data-file) _blkmon_files "$2" ;;
+    plan-b) _blkmon_files "$2" ;;
+    plan-f) _blkmon_words_or_files "$2" 'qcow2
+raw' ;;
+    plan--backing-format) _blkmon_words_or_files "$2" 'qcow2
+raw' ;;
+    plan--data-file) _blkmon_files "$2" ;;
     history-n) : ;;
+    undo-f) _blkmon_words_or_files "$2" 'qcow2
+raw' ;;
+    undo--backing-format) _blkmon_words_or_files "$2" 'qcow2
+raw' ;;
+    undo--data-file) _blkmon_files "$2" ;;
     *)  return 1 ;;
     esac
     return 0
@@ -226,7 +237,10 @@ _blkmon()
     compare) sub=compare options=$_blkmon_options_compare ;;
     measure) sub=measure options=$_blkmon_options_measure ;;
     rebase) sub=rebase options=$_blkmon_options_rebase ;;
+    plan) sub=plan options=$_blkmon_options_plan ;;
     history) sub=history options=$_blkmon_options_history ;;
+    undo) sub=undo options=$_blkmon_options_undo ;;
+    delete) sub=delete options=$_blkmon_options_delete ;;
     esac
     ((${#words[@]} == 2)) && sub= options=$_blkmon_options
     if [[ $cur == --*=* ]]; then
@@ -247,7 +261,10 @@ map
 compare
 measure
 rebase
-history'
+plan
+history
+undo
+delete'
         _blkmon_files "$cur"
     fi
     for i in "${!COMPREPLY[@]}"; do
@@ -288,19 +305,23 @@ c
 change-backing-file
 commit
 cont
+delete
 drive_add
 drive_del
+drop_undo
 help
 human-monitor-command
 info
 info block
 info block-jobs
 info blockstats
+info folder
 info history
 info history-jobs
 info nbd
 info snapshots
 info status
+info undo
 info version
 job-cancel
 job-complete
@@ -333,26 +354,34 @@ query-qmp-schema
 query-status
 query-version
 quit
+rebase
 s
 snapshot_blkdev
 snapshot_blkdev_internal
 snapshot_delete_blkdev_internal
 stop
 transaction
+undo
 wait
 x-blkmon-check
 x-blkmon-commit
+x-blkmon-delete
 x-blkmon-drive-add
 x-blkmon-drive-del
+x-blkmon-drop-undo
 x-blkmon-io
 x-blkmon-plan
 x-blkmon-query-exports
+x-blkmon-query-folder
 x-blkmon-query-history
 x-blkmon-query-jobs
 x-blkmon-query-latency
 x-blkmon-query-links
 x-blkmon-query-space
-x-blkmon-tree-map'
+x-blkmon-query-undo
+x-blkmon-rebase
+x-blkmon-tree-map
+x-blkmon-undo'
 _blkmon_drive_keys='file=
 id=
 format=
@@ -374,8 +403,6 @@ _blkmon_options='--drive
 -f
 --file
 --line
--y
---yes
 --color
 --theme
 --ascii
@@ -415,6 +442,7 @@ _blkmon_options_commit='-b
 -p
 --progress
 --force
+--keep
 -f
 --backing-format
 --data-file
@@ -501,7 +529,31 @@ _blkmon_options_rebase='-b
 --probe
 -h
 --help'
+_blkmon_options_plan='-b
+--json
+--force
+-f
+--backing-format
+--data-file
+--probe
+-h
+--help'
 _blkmon_options_history='-n
+--json
+-h
+--help'
+_blkmon_options_undo='--drop
+--force
+-f
+--backing-format
+--data-file
+--probe
+-h
+--help'
+_blkmon_options_delete='-n
+--dry-run
+-d
+--data-files
 --json
 -h
 --help'

@@ -7,7 +7,7 @@ function __blkmon_sub
 end
 
 function __blkmon_console
-    not __blkmon_sub commit info cat check map compare measure rebase history
+    not __blkmon_sub commit info cat check map compare measure rebase plan history undo delete
 end
 
 function __blkmon_first
@@ -15,7 +15,7 @@ function __blkmon_first
 end
 
 function __blkmon_lines
-    printf '%s\n' '?' '__com.redhat_block-commit' 'block-commit' 'block-export-add' 'block-export-del' 'block-job-cancel' 'block-job-complete' 'block-job-dismiss' 'block-job-finalize' 'block-job-pause' 'block-job-resume' 'block-job-set-speed' 'block-set-write-threshold' 'block-stream' 'block_commit' 'block_job_cancel' 'block_job_complete' 'block_job_pause' 'block_job_resume' 'block_job_set_speed' 'block_resize' 'block_stream' 'blockdev-add' 'blockdev-del' 'blockdev-reopen' 'blockdev-snapshot' 'blockdev-snapshot-delete-internal-sync' 'blockdev-snapshot-internal-sync' 'blockdev-snapshot-sync' 'c' 'change-backing-file' 'commit' 'cont' 'drive_add' 'drive_del' 'help' 'human-monitor-command' 'info' 'info block' 'info block-jobs' 'info blockstats' 'info history' 'info history-jobs' 'info nbd' 'info snapshots' 'info status' 'info version' 'job-cancel' 'job-complete' 'job-dismiss' 'job-finalize' 'job-pause' 'job-resume' 'nbd-server-add' 'nbd-server-remove' 'nbd-server-start' 'nbd-server-stop' 'nbd_server_add' 'nbd_server_remove' 'nbd_server_start' 'nbd_server_stop' 'plan' 'q' 'qemu-io' 'qmp_capabilities' 'query-block' 'query-block-exports' 'query-block-jobs' 'query-blockstats' 'query-commands' 'query-events' 'query-jobs' 'query-name' 'query-named-block-nodes' 'query-qmp-schema' 'query-status' 'query-version' 'quit' 's' 'snapshot_blkdev' 'snapshot_blkdev_internal' 'snapshot_delete_blkdev_internal' 'stop' 'transaction' 'wait' 'x-blkmon-check' 'x-blkmon-commit' 'x-blkmon-drive-add' 'x-blkmon-drive-del' 'x-blkmon-io' 'x-blkmon-plan' 'x-blkmon-query-exports' 'x-blkmon-query-history' 'x-blkmon-query-jobs' 'x-blkmon-query-latency' 'x-blkmon-query-links' 'x-blkmon-query-space' 'x-blkmon-tree-map'
+    printf '%s\n' '?' '__com.redhat_block-commit' 'block-commit' 'block-export-add' 'block-export-del' 'block-job-cancel' 'block-job-complete' 'block-job-dismiss' 'block-job-finalize' 'block-job-pause' 'block-job-resume' 'block-job-set-speed' 'block-set-write-threshold' 'block-stream' 'block_commit' 'block_job_cancel' 'block_job_complete' 'block_job_pause' 'block_job_resume' 'block_job_set_speed' 'block_resize' 'block_stream' 'blockdev-add' 'blockdev-del' 'blockdev-reopen' 'blockdev-snapshot' 'blockdev-snapshot-delete-internal-sync' 'blockdev-snapshot-internal-sync' 'blockdev-snapshot-sync' 'c' 'change-backing-file' 'commit' 'cont' 'delete' 'drive_add' 'drive_del' 'drop_undo' 'help' 'human-monitor-command' 'info' 'info block' 'info block-jobs' 'info blockstats' 'info folder' 'info history' 'info history-jobs' 'info nbd' 'info snapshots' 'info status' 'info undo' 'info version' 'job-cancel' 'job-complete' 'job-dismiss' 'job-finalize' 'job-pause' 'job-resume' 'nbd-server-add' 'nbd-server-remove' 'nbd-server-start' 'nbd-server-stop' 'nbd_server_add' 'nbd_server_remove' 'nbd_server_start' 'nbd_server_stop' 'plan' 'q' 'qemu-io' 'qmp_capabilities' 'query-block' 'query-block-exports' 'query-block-jobs' 'query-blockstats' 'query-commands' 'query-events' 'query-jobs' 'query-name' 'query-named-block-nodes' 'query-qmp-schema' 'query-status' 'query-version' 'quit' 'rebase' 's' 'snapshot_blkdev' 'snapshot_blkdev_internal' 'snapshot_delete_blkdev_internal' 'stop' 'transaction' 'undo' 'wait' 'x-blkmon-check' 'x-blkmon-commit' 'x-blkmon-delete' 'x-blkmon-drive-add' 'x-blkmon-drive-del' 'x-blkmon-drop-undo' 'x-blkmon-io' 'x-blkmon-plan' 'x-blkmon-query-exports' 'x-blkmon-query-folder' 'x-blkmon-query-history' 'x-blkmon-query-jobs' 'x-blkmon-query-latency' 'x-blkmon-query-links' 'x-blkmon-query-space' 'x-blkmon-query-undo' 'x-blkmon-rebase' 'x-blkmon-tree-map' 'x-blkmon-undo'
 end
 
 # Of KEY=VALUE,... the last.
@@ -54,7 +54,6 @@ complete -c blkmon -n '__blkmon_console' -l probe -d 'guess the format of backin
 complete -c blkmon -n '__blkmon_console' -s c -l command -x -a '(__blkmon_lines)' -d 'run CMD and leave'
 complete -c blkmon -n '__blkmon_console' -s f -l file -r -F -d 'run the lines of FILE (- is stdin)'
 complete -c blkmon -n '__blkmon_console' -l line -d 'a prompt, without the screen'
-complete -c blkmon -n '__blkmon_console' -s y -l yes -d 'ask nothing at the prompt or the screen before what cant be taken back'
 complete -c blkmon -n '__blkmon_console' -l color -x -a 'auto always never' -d 'auto|always|never'
 complete -c blkmon -n '__blkmon_console' -l theme -x -a 'auto dark light mono' -d 'auto|dark|light|mono'
 complete -c blkmon -n '__blkmon_console' -l ascii -d 'no glyphs beyond ASCII'
@@ -93,6 +92,7 @@ complete -c blkmon -n '__blkmon_sub commit' -s b -r -F -d 'into BASE'
 complete -c blkmon -n '__blkmon_sub commit' -s p -d 'show how far it is, at a terminal'
 complete -c blkmon -n '__blkmon_sub commit' -l progress -r -d 'write bytes done and bytes in all to a descriptor'
 complete -c blkmon -n '__blkmon_sub commit' -l force -d 'even where internal snapshots change, or overlays that are not open'
+complete -c blkmon -n '__blkmon_sub commit' -l keep -d 'keep BASE, as a clone that costs nothing, for undo'
 complete -c blkmon -n '__blkmon_sub commit' -s f -x -a 'qcow2 raw' -d 'the format of the image'
 complete -c blkmon -n '__blkmon_sub commit' -l backing-format -x -a 'qcow2 raw' -d 'of backing files whose link does not record one'
 complete -c blkmon -n '__blkmon_sub commit' -l data-file -r -F -d 'the external data file of the next image that asks for one'
@@ -169,7 +169,29 @@ complete -c blkmon -n '__blkmon_sub rebase' -l backing-format -x -a 'qcow2 raw' 
 complete -c blkmon -n '__blkmon_sub rebase' -l data-file -r -F -d 'the external data file of the next image that asks for one'
 complete -c blkmon -n '__blkmon_sub rebase' -l probe -d 'guess the format of backing files whose link does not record one'
 complete -c blkmon -n '__blkmon_sub rebase' -s h -l help -d 'this'
+complete -c blkmon -n __blkmon_first -a plan -d 'say what that would do to the image, and leave it'
+complete -c blkmon -n '__blkmon_sub plan' -s b -r -F -d 'commit into BASE'
+complete -c blkmon -n '__blkmon_sub plan' -l json -d 'as JSON'
+complete -c blkmon -n '__blkmon_sub plan' -l force -d 'as if forced'
+complete -c blkmon -n '__blkmon_sub plan' -s f -x -a 'qcow2 raw' -d 'the format of the image'
+complete -c blkmon -n '__blkmon_sub plan' -l backing-format -x -a 'qcow2 raw' -d 'of backing files whose link does not record one'
+complete -c blkmon -n '__blkmon_sub plan' -l data-file -r -F -d 'the external data file of the next image that asks for one'
+complete -c blkmon -n '__blkmon_sub plan' -l probe -d 'guess the format of backing files whose link does not record one'
+complete -c blkmon -n '__blkmon_sub plan' -s h -l help -d 'this'
 complete -c blkmon -n __blkmon_first -a history -d 'show what jobs have done'
 complete -c blkmon -n '__blkmon_sub history' -s n -r -d 'the last N jobs (20)'
 complete -c blkmon -n '__blkmon_sub history' -l json -d 'as JSON'
 complete -c blkmon -n '__blkmon_sub history' -s h -l help -d 'this'
+complete -c blkmon -n __blkmon_first -a undo -d 'take back a commit that has kept its base'
+complete -c blkmon -n '__blkmon_sub undo' -l drop -d 'throw away what is kept, and leave BASE as it is'
+complete -c blkmon -n '__blkmon_sub undo' -l force -d 'even where another image lies on BASE by now'
+complete -c blkmon -n '__blkmon_sub undo' -s f -x -a 'qcow2 raw' -d 'the format of the image'
+complete -c blkmon -n '__blkmon_sub undo' -l backing-format -x -a 'qcow2 raw' -d 'of backing files whose link does not record one'
+complete -c blkmon -n '__blkmon_sub undo' -l data-file -r -F -d 'the external data file of the next image that asks for one'
+complete -c blkmon -n '__blkmon_sub undo' -l probe -d 'guess the format of backing files whose link does not record one'
+complete -c blkmon -n '__blkmon_sub undo' -s h -l help -d 'this'
+complete -c blkmon -n __blkmon_first -a delete -d 'remove images that nothing uses'
+complete -c blkmon -n '__blkmon_sub delete' -s n -l dry-run -d 'say what would go, and leave it'
+complete -c blkmon -n '__blkmon_sub delete' -s d -l data-files -d 'with the external data files that no other image names'
+complete -c blkmon -n '__blkmon_sub delete' -l json -d 'as JSON'
+complete -c blkmon -n '__blkmon_sub delete' -s h -l help -d 'this'

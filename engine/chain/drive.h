@@ -21,6 +21,8 @@ struct drive {
 					   without holding that */
 	struct graph *graph;
 	bool read_only;			/* as the operator asked */
+	bool only_plans;		/* so too, but plans are made as if it
+					   were open to be written */
 	enum file_cache cache;
 	unsigned users;			/* graph lock; exports: not to be
 					   removed */

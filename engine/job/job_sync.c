@@ -119,7 +119,7 @@ static int sync_check_images(const struct work *w,
 			     const struct sync_options *o,
 			     const struct siblings *found, struct err *err)
 {
-	if (w->empties && w->top->read_only)
+	if (w->empties && w->top->read_only && !w->drive->only_plans)
 		return err_sys(err, EACCES, "'%s' is read-only",
 			       w->top->file->path);
 	if (graph_check_exclusive(w->top, w->base, err) < 0 ||

@@ -21,7 +21,7 @@ enum { OPT_PROGRESS = 256, OPT_JSON, OPT_OFFSET, OPT_LENGTH, OPT_PROBE,
 struct offline {
 	struct machine *machine;
 	struct signals *signals;
-	const char *image[2];		/* as named; NULL: not */
+	const char *image[3];		/* as named; NULL: not */
 	struct node_options node;	/* how to open the (first) image */
 	/* options */
 	const char *base;
@@ -37,6 +37,8 @@ struct offline {
 
 /* Says what is wrong; 1, the exit status of most. */
 int offline_fail(const struct err *err);
+/* Where to look, after what is wrong with the command line; 2, its status. */
+int offline_usage(void);
 
 /* What goes on until a signal comes shows how far it is; @arg is the struct
  * offline. False: a signal came. */
@@ -69,5 +71,7 @@ extern const struct option_row rebase_rows[];
 int rebase_run(struct offline *o);
 extern const struct option_row undo_rows[];
 int undo_run(struct offline *o);
+extern const struct option_row plan_rows[];
+int plan_run(struct offline *o);
 
 #endif

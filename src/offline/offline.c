@@ -36,7 +36,7 @@ int offline_fail(const struct err *err)
 	return 1;
 }
 
-static int offline_usage(void)
+int offline_usage(void)
 {
 	fputs("Try 'blkmon --help'.\n", stderr);
 	return 2;
@@ -293,6 +293,9 @@ static const struct subcommand {
 	  NULL, "say how large a file the disk needs" },
 	{ "rebase", rebase_rows, "IMAGE", 1, 1, rebase_run, NULL,
 	  "give the image another backing file" },
+	{ "plan", plan_rows, "commit|stream|snapshot IMAGE [FILE]", 2, 3,
+	  plan_run, NULL,
+	  "say what that would do to the image, and leave it" },
 	{ "history", history_rows, "", 0, 0, NULL, history_run,
 	  "show what jobs have done" },
 	{ "undo", undo_rows, "BASE", 1, 1, undo_run, NULL,
@@ -482,11 +485,12 @@ static int take_images(struct offline *o, const struct subcommand *sub,
 		       int count, char **names)
 {
 	static const char *const words[] = { "at most one image", "one image",
-					     "two images" };
+					     "two images", "what to plan, and "
+					     "one image" };
 
 	if (count < (int)sub->images_min || count > (int)sub->images_max) {
 		fprintf(stderr, "blkmon %s: name %s\n", sub->name,
-			words[sub->images_min]);
+			words[sub->images_max > 2 ? 3 : sub->images_min]);
 		return -1;
 	}
 	for (int i = 0; i < count; i++)

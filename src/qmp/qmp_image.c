@@ -84,6 +84,7 @@ static json_t *x_commit(struct qmp_context *ctx, json_t *args,
 {
 	struct sync_options o = {
 		.device = args_str(args, "device"),
+		.base = args_str(args, "base"),
 		.speed = args_int(args, "speed", 0),
 		.force = args_bool(args, "x-blkmon-force", false),
 		.progress = commit_is_wanted, .arg = ctx,
@@ -122,8 +123,8 @@ const struct qmp_command qmp_image_commands[] = {
 	  qmp_image_snapshot_delete, false },
 	{ "block_resize", "*device:s,*node-name:s,size:i,*x-blkmon-force:b",
 	  qmp_image_resize, true },
-	{ "x-blkmon-commit", "device:s,*speed:i,*x-blkmon-force:b", x_commit,
-	  false },
+	{ "x-blkmon-commit", "device:s,*base:s,*speed:i,*x-blkmon-force:b",
+	  x_commit, false },
 	{ "x-blkmon-check", "node-name:s", x_check, false },
 	{ .name = NULL }
 };

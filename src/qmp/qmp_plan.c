@@ -43,6 +43,7 @@ static int plan_of_now(struct engine *e, const json_t *args,
 {
 	const struct sync_options o = {
 		.device = args_str(args, "device"),
+		.base = args_str(args, "base"),
 		.speed = args_int(args, "speed", 0),
 		.force = args_bool(args, "x-blkmon-force", false),
 	};
