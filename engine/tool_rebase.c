@@ -12,7 +12,10 @@
 #include "engine/job/rebase.h"
 #include "engine/tool.h"
 #include "engine/tools.h"
+#include "engine/util/clock.h"
 #include "engine/util/mem.h"
+
+#define REBASE_ID "rebase"	/* of its job, and what kind that is */
 
 struct rebasing {
 	struct engine *engine;
@@ -22,7 +25,8 @@ struct rebasing {
 	struct siblings siblings;	/* of the image, if it may change */
 	struct tool below, image;
 	char *words;			/* for the header; NULL: none */
-	uint64_t read;			/* bytes of disks that were read */
+	uint64_t read;			/* bytes of disks that were read ... */
+	uint64_t copied;		/* ... and of data in the image now */
 };
 
 static int rebase_check_words(const struct rebasing *r, struct err *err)
@@ -139,7 +143,7 @@ static int rebase_fill(struct rebasing *r, struct err *err)
 	const struct rebase_copy c = {
 		.pool = r->engine->pool, .image = r->image.top,
 		.base = r->below.top, .progress = r->o->progress,
-		.arg = r->o->arg, .read = &r->read,
+		.arg = r->o->arg, .read = &r->read, .copied = &r->copied,
 	};
 	int rc;
 
@@ -168,11 +172,47 @@ static int rebase_link(struct rebasing *r, struct err *err)
 	return image->drv->set_backing(image, r->words, r->format, err);
 }
 
+/* 0, -ECANCELED, or another negative number and err. */
 static int rebase_work(struct rebasing *r, struct err *err)
 {
-	if (rebase_open(r, err) || (!r->o->unsafe && rebase_fill(r, err)))
-		return -1;
-	return rebase_link(r, err);
+	int rc = r->o->unsafe ? 0 : rebase_fill(r, err);
+
+	return rc ? rc : rebase_link(r, err);
+}
+
+/* What it copies, from where. */
+static void rebase_name_files(const struct rebasing *r, struct job_end *end)
+{
+	const struct node *image = r->image.top;
+
+	end->to = job_file_path(image->file->path);
+	for (const struct node *n = image->backing; n; n = n->backing)
+		job_files_add(&end->from, n->file->path, 0);
+}
+
+/* As of a job, for those here who keep a history. */
+static int rebase_work_told(struct rebasing *r, struct err *err)
+{
+	uint64_t began = clock_ns();
+	struct event ev = {
+		.type = EVENT_JOB_COMPLETED, .id = REBASE_ID,
+		.kind = REBASE_ID, .private = true,
+		.len = r->image.top->size, .end = job_end_new(),
+	};
+	int rc;
+
+	ev.end->began_us = clock_wall_us();
+	rebase_name_files(r, ev.end);
+	rc = rebase_work(r, err);
+	ev.end->work_ns = ev.end->elapsed_ns = clock_ns() - began;
+	ev.end->moved = r->copied;
+	if (rc == -ECANCELED)
+		ev.type = EVENT_JOB_CANCELLED;
+	else if (rc)
+		snprintf(ev.text, sizeof(ev.text), "%s", err->text);
+	event_publish(&r->engine->events, &ev);
+	job_end_put(ev.end);
+	return rc;
 }
 
 static void rebase_init(struct rebasing *r, struct engine *e,
@@ -210,7 +250,9 @@ int engine_rebase(struct engine *e, const struct rebase_options *o,
 				   chain_local_name(o->image.path));
 		siblings_look(&r.siblings, &e->graph);
 	}
-	rc = rebase_work(&r, err);
+	rc = rebase_open(&r, err);
+	if (!rc)
+		rc = rebase_work_told(&r, err);
 	rebase_close(&r);
 	return rc ? -1 : 0;
 }
@@ -269,12 +311,15 @@ static int rebase_job_finish(struct job *job, struct err *err)
 
 static void rebase_job_release(struct job *job)
 {
-	rebase_job_free(job->opaque);
+	struct rebase_job *j = job->opaque;
+
+	job->end->moved = j->r.copied;
+	rebase_job_free(j);
 }
 
 static const struct job_kind kind_rebase = {
-	.type = "rebase", .run = rebase_job_run, .finish = rebase_job_finish,
-	.release = rebase_job_release,
+	.type = REBASE_ID, .run = rebase_job_run, .finish = rebase_job_finish,
+	.release = rebase_job_release, .looks = true,
 };
 
 /* --- its start --- */
@@ -389,10 +434,10 @@ static void rebase_choose_id(struct jobs *jobs, char id[32])
 {
 	struct job *taken;
 
-	snprintf(id, 32, "rebase");
+	snprintf(id, 32, REBASE_ID);
 	for (unsigned n = 2; (taken = job_find(jobs, id)); n++) {
 		job_put(taken);
-		snprintf(id, 32, "rebase%u", n);
+		snprintf(id, 32, REBASE_ID "%u", n);
 	}
 }
 
@@ -412,6 +457,7 @@ static int rebase_job_start(struct rebase_job *j, struct engine *e,
 	job = job_new(&e->jobs, &kind_rebase, &options, j, err);
 	if (job) {
 		job_set_len(job, j->r.image.top->size, j->r.image.top->size);
+		rebase_name_files(&j->r, job->end);
 		job_start(job);
 	}
 	graph_end(&e->graph);

@@ -110,7 +110,7 @@ struct rebase_options {
  * below is copied into it, durably, before one write changes the header. Who
  * gives up or fails leaves the old header; what was copied stays. Refused
  * where somebody else uses the image, the base lies on it, or the header has
- * no room. */
+ * no room. Once it has begun its end is published as that of a job "rebase". */
 int engine_rebase(struct engine *e, const struct rebase_options *o,
 		  struct err *err);
 

@@ -443,6 +443,7 @@ _blkmon_options_commit='-b
 --progress
 --force
 --keep
+--no-history
 -f
 --backing-format
 --data-file
@@ -523,6 +524,7 @@ _blkmon_options_rebase='-b
 -q
 --quiet
 --force
+--no-history
 -f
 --backing-format
 --data-file

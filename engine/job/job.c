@@ -173,7 +173,8 @@ static void job_sum_up(struct job *job)
 	end->elapsed_ns = clock_ns() - job->started_ns;
 	end->work_ns = end->elapsed_ns - min_u64(job->still_ns,
 						 end->elapsed_ns);
-	end->moved = job->done;
+	if (!job->kind->looks)
+		end->moved = job->done;
 }
 
 static void job_conclude(struct job *job)

@@ -61,6 +61,9 @@ struct job_kind {
 	 * of left out. */
 	bool tries_again;
 	bool upward;			/* top is written, from what is below */
+	bool looks;			/* its progress is how far it has
+					   looked: release() says in the end
+					   what was moved */
 	/* The work. 0, or -errno after job_fail() or job_error(). Returns
 	 * -ECANCELED as soon as job_point() does. */
 	int (*run)(struct job *job);

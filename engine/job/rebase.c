@@ -43,6 +43,8 @@ static int rebase_flush(struct rebase *r, struct err *err)
 	struct copy_error e;
 	int rc = r->count ? copy_spans(r->copier, r->span, r->count, &e) : 0;
 
+	if (!rc && r->o->copied)
+		*r->o->copied += r->bytes;
 	r->count = 0;
 	r->bytes = 0;
 	return rc ? rebase_fail(e.node ? e.node : r->image, rc, e.reading,

@@ -20,6 +20,8 @@ struct rebase_copy {
 	void *arg;
 	uint64_t *read;		/* grows by the bytes of the disks that had to
 				   be read; NULL */
+	uint64_t *copied;	/* grows by the bytes of data that were copied;
+				   NULL */
 };
 
 /* Copies into the image what shows through its holes and would not show above

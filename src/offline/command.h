@@ -8,6 +8,7 @@
 #include <stdint.h>
 
 #include "engine/engine.h"
+#include "src/after/after.h"
 #include "src/console/progress.h"
 #include "src/process/option.h"
 #include "src/process/signals.h"
@@ -16,7 +17,7 @@
 /* What getopt returns for options that have no letter. */
 enum { OPT_PROGRESS = 256, OPT_JSON, OPT_OFFSET, OPT_LENGTH, OPT_PROBE,
        OPT_BACKING_FORMAT, OPT_DATA_FILE, OPT_FORCE, OPT_OUTPUT, OPT_SIZE,
-       OPT_KEEP, OPT_DROP };
+       OPT_KEEP, OPT_DROP, OPT_NO_HISTORY };
 
 struct offline {
 	struct machine *machine;
@@ -28,11 +29,16 @@ struct offline {
 	const char *format;		/* of another file than the first */
 	const char *words;		/* options of a file to be made */
 	bool json, bar, help, force, quiet, strict, unsafe, keep, drop;
+	bool no_history;
 	int progress_fd;		/* -1: none */
 	uint64_t offset, length;	/* UINT64_MAX: to the end */
 	uint64_t size;			/* UINT64_MAX: not named */
-	const char *what;		/* the row of progress shows */
+	const char *what;		/* the subcommand: the row of progress
+					   shows it, and its disk has it for
+					   id */
 	struct progress progress;
+	struct event_listener notices;	/* these two: while it is at work */
+	struct after *after;
 };
 
 /* Says what is wrong; 1, the exit status of most. */
@@ -45,11 +51,16 @@ int offline_usage(void);
 bool offline_progress(uint64_t done, uint64_t total, void *arg);
 /* Ends the row that it may have shown. */
 void offline_progress_end(struct offline *o);
-/* What the engine had to tell of its own accord, such as what it dropped; it
- * is listened to no longer. */
-void offline_tell(struct event_listener *l);
+
+/* What ends from here on gets its line in the history. 0, or -1 and err. */
+int offline_begin(struct offline *o, struct err *err);
+/* All lines are there; says what the engine had to tell of its own accord. */
+void offline_end(struct offline *o);
 
 /* Options of more than one. */
+#define OFFLINE_HISTORY_ROW                                                    \
+	{ "no-history", OPT_NO_HISTORY,                                        \
+	  .help = "leave no line in the history, see blkmon history" }
 #define OFFLINE_PROGRESS_ROWS                                                  \
 	{ NULL, 'p', .help = "show how far it is, at a terminal" },          \
 	{ "progress", OPT_PROGRESS, "FD",                                      \

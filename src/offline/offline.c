@@ -24,8 +24,6 @@
 #include "src/process/option.h"
 #include "src/qmp/machine.h"
 
-#define DEVICE "image"
-
 int offline_fail(const struct err *err)
 {
 	struct str text = STR_INIT;
@@ -45,7 +43,7 @@ int offline_usage(void)
 static int offline_add_image(struct offline *o, struct err *err)
 {
 	/* The image itself will show what it showed before. */
-	struct drive_options drive = { .id = DEVICE, .node = o->node,
+	struct drive_options drive = { .id = o->what, .node = o->node,
 				       .force = true };
 
 	return engine_add_drive(o->machine->engine, &drive, err);
@@ -136,7 +134,7 @@ static int run_cat(struct offline *o)
 
 	o->node.no_lock = true;
 	if (offline_add_image(o, &err) ||
-	    cat_image(o->machine->engine, DEVICE, o->offset, o->length,
+	    cat_image(o->machine->engine, o->what, o->offset, o->length,
 		      &o->signals->interrupt, &err))
 		return offline_fail(&err);
 	return 0;
@@ -157,34 +155,49 @@ void offline_progress_end(struct offline *o)
 	progress_end(&o->progress);
 }
 
-void offline_tell(struct event_listener *l)
+int offline_begin(struct offline *o, struct err *err)
+{
+	const struct after_options after = { .no_history = o->no_history };
+	struct engine *e = o->machine->engine;
+	int rc = event_listen(engine_events(e), &o->notices);
+
+	if (rc)
+		return err_sys(err, rc, "Could not start");
+	o->after = after_start(e, &after, err);
+	if (o->after)
+		return 0;
+	event_unlisten(&o->notices);
+	return -1;
+}
+
+void offline_end(struct offline *o)
 {
 	struct event ev;
 	uint64_t lost;
 
-	while (event_next(l, &ev, 0, &lost))
+	after_stop(o->after);
+	while (event_next(&o->notices, &ev, 0, &lost))
 		if (ev.type == EVENT_NOTICE)
 			fprintf(stderr, "blkmon: %s\n", ev.text);
-	event_unlisten(l);
+	event_unlisten(&o->notices);
 }
 
 static int commit_image(struct offline *o, struct err *err)
 {
 	struct sync_options sync = {
-		.device = DEVICE, .base = o->base, .force = o->force,
+		.device = o->what, .base = o->base, .force = o->force,
 		.keep = o->keep,
 		.progress = offline_progress, .arg = o,
 	};
-	struct event_listener notices;
-	int rc = event_listen(engine_events(o->machine->engine), &notices);
+	int rc;
 
-	if (rc)
-		return err_sys(err, rc, "Could not start");
+	if (offline_begin(o, err))
+		return -1;
 	rc = engine_commit_offline(o->machine->engine, &sync, err);
 	if (!rc && o->progress.percent < 100)	/* there was nothing to do */
 		progress_show(&o->progress, o->what, 0, 0, true);
 	offline_progress_end(o);
-	offline_tell(&notices);
+	offline_end(o);
 	return rc;
 }
 
@@ -229,6 +242,7 @@ static const struct option_row commit_rows[] = {
 	{ "keep", OPT_KEEP,
 	  .help = "keep BASE, as a clone that costs nothing, for undo; the\n"
 		"image is not emptied" },
+	OFFLINE_HISTORY_ROW,
 	{ 0 }
 };
 
@@ -413,6 +427,8 @@ static bool *offline_flag(struct offline *o, int option)
 		return &o->keep;
 	case OPT_DROP:
 		return &o->drop;
+	case OPT_NO_HISTORY:
+		return &o->no_history;
 	case OPT_PROBE:
 		return &o->node.probe_backing;
 	default:

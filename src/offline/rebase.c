@@ -17,6 +17,7 @@ const struct option_row rebase_rows[] = {
 	{ "force", OPT_FORCE,
 	  .help = "even where internal snapshots change, or (-u) images that\n"
 		"have this one for their backing file" },
+	OFFLINE_HISTORY_ROW,
 	{ 0 }
 };
 
@@ -27,7 +28,6 @@ int rebase_run(struct offline *o)
 		.unsafe = o->unsafe, .force = o->force,
 		.progress = offline_progress, .arg = o,
 	};
-	struct event_listener notices;
 	struct err err = ERR_INIT;
 	int rc;
 
@@ -38,13 +38,10 @@ int rebase_run(struct offline *o)
 	}
 	if (o->quiet)
 		o->progress.row_fd = -1;
-	rc = event_listen(engine_events(o->machine->engine), &notices);
-	if (rc) {
-		err_sys(&err, rc, "Could not start");
+	if (offline_begin(o, &err))
 		return offline_fail(&err);
-	}
 	rc = engine_rebase(o->machine->engine, &r, &err);
 	offline_progress_end(o);
-	offline_tell(&notices);
+	offline_end(o);
 	return rc ? offline_fail(&err) : 0;
 }

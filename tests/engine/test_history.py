@@ -73,6 +73,74 @@ def test_who_does_not_want_it(three, state, env):
     assert not os.path.exists(state)
 
 
+def test_the_offline_commit(three, state, env):
+    """As of a job; what has not begun is none."""
+    low, mid, top = three
+    assert blk.blkmon("commit", low, env=env).rc == 1
+    assert not os.path.exists(state)
+    blk.blkmon_ok("commit", top, env=env)
+    line, = lines_of(state)
+    assert (line["job"], line["kind"], line["result"]) == (
+        "commit", "commit", "done")
+    assert (line["from"], line["to"]) == ([top], mid)
+    assert line["moved"] >= 4 * MIB and line["freed"] >= 4 * MIB
+
+
+def test_the_offline_rebase(d, state, env):
+    """And the same as a job: what was copied, not how far it looked."""
+    low = blk.create(os.path.join(d, "low"), 16 * MIB)
+    other = blk.create(os.path.join(d, "other"), 16 * MIB)
+    blk.qemu_io(low, "write 0 3M")
+    for number, way in enumerate(("offline", "job", "unsafe")):
+        top = blk.create(os.path.join(d, way), None, low)
+        if way == "job":
+            blk.blkmon_ok("-c", "rebase %s %s qcow2" % (top, other),
+                          "-c", "wait", env=env)
+        else:
+            blk.blkmon_ok("rebase", "-b", other, "-F", "qcow2",
+                          *(["-u"] if way == "unsafe" else []), top, env=env)
+        line = lines_of(state)[-1]
+        assert len(lines_of(state)) == number + 1
+        assert (line["job"], line["kind"], line["result"], line["to"]) == (
+            "rebase", "rebase", "done", top)
+        assert line["moved"] == (0 if way == "unsafe" else 3 * MIB), way
+        assert line["from"] == ([] if way == "unsafe" else [low])
+
+
+def test_an_offline_rebase_that_fails(d, state, env):
+    """With why; and what was refused before it began leaves no line."""
+    with blk.small_fs(d, 2 * MIB) as place:
+        low = blk.create(os.path.join(d, "low"), 16 * MIB)
+        blk.qemu_io(low, "write 0 8M")
+        top = blk.create(os.path.join(place, "top"), None, low)
+        out = blk.blkmon("rebase", "-b", "", top, env=env)
+        assert out.rc == 1
+        line, = lines_of(state)
+        assert line["result"] == "failed" and line["to"] == top
+        assert line["error"] in out.err and "No space" in line["error"]
+    assert blk.blkmon("rebase", "-b", "", low + "x", env=env).rc == 1
+    assert len(lines_of(state)) == 1
+
+
+def test_who_does_not_want_it_offline(three, state, env):
+    low, _, top = three
+    blk.blkmon_ok("commit", "--no-history", top, env=env)
+    blk.blkmon_ok("rebase", "--no-history", "-b", low, "-F", "qcow2", top,
+                  env=env)
+    assert not os.path.exists(state)
+
+
+def test_what_cannot_be_kept_offline(d, three, env):
+    """It is said, and the image is committed."""
+    os.makedirs(os.path.join(d, "state", "blkmon"))
+    os.symlink(os.path.join(d, "x"),
+               os.path.join(d, "state", "blkmon", "jobs.jsonl"))
+    for args in (["commit", three[2]],
+                 ["rebase", "-b", three[0], "-F", "qcow2", three[2]]):
+        out = blk.blkmon_ok(*args, env=env)
+        assert out.err.count("history of jobs is not kept") == 1, out
+
+
 def test_shown(three, env):
     """Without a running program and in one, the newest first."""
     work(three, env)
