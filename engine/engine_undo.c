@@ -2,6 +2,7 @@
 #include "engine/undo.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -12,6 +13,7 @@
 #include "engine/file/keep.h"
 #include "engine/file/mark.h"
 #include "engine/file/remove.h"
+#include "engine/forecast/forecast.h"
 #include "engine/util/mem.h"
 
 /* An image as it was when the job began. */
@@ -294,22 +296,34 @@ static int set_overlay_back(struct undo *u, struct node *overlay,
 	return rc;
 }
 
-/* The images come between again; base still has all that they hold. */
-static int undo_relink(struct engine *e, struct undo *u, struct node *overlay,
-		       struct node *base, struct err *err)
+/* The images that were taken out, open again on base. */
+static int undo_open_images(struct engine *e, const struct undo *u,
+			    const struct node *base, struct node **top,
+			    struct err *err)
 {
 	const struct node_options o = {
 		.path = u->top, .format = u->top_format, .read_only = true,
 		.cache = base->file->cache,
 	};
+
+	if (chain_open(&e->graph, &o, top, err))
+		return -1;
+	if (!undo_check_images(u, *top, base, err))
+		return 0;
+	graph_put(*top);
+	return -1;
+}
+
+/* The images come between again; base still has all that they hold. */
+static int undo_relink(struct engine *e, struct undo *u, struct node *overlay,
+		       struct node *base, struct err *err)
+{
 	struct node *top;
 	int rc;
 
-	if (chain_open(&e->graph, &o, &top, err))
+	if (undo_open_images(e, u, base, &top, err))
 		return -1;
-	rc = undo_check_images(u, top, base, err);
-	if (!rc)
-		rc = set_overlay_back(u, overlay, top, err);
+	rc = set_overlay_back(u, overlay, top, err);
 	if (!rc)
 		clear_merged(top, base);
 	graph_put(top);
@@ -365,21 +379,129 @@ static int undo_work(struct engine *e, const char *id,
 	return 0;
 }
 
-int engine_undo(struct engine *e, const char *id, bool force, struct err *err)
+/* Graph not held. */
+static void undo_look(struct engine *e, const char *id, bool force,
+		      struct siblings *s)
 {
-	struct siblings s = SIBLINGS_INIT;
 	const struct undo *u;
-	int rc;
 
 	rwlock_read(&e->graph.lock);
 	u = force ? NULL : undo_find(e, id);
-	siblings_note(&s, u ? undo_base(e, u) : NULL);
+	siblings_note(s, u ? undo_base(e, u) : NULL);
 	rwlock_drop(&e->graph.lock);
-	siblings_look(&s, &e->graph);
+	siblings_look(s, &e->graph);
+}
+
+int engine_undo(struct engine *e, const char *id, bool force, struct err *err)
+{
+	struct siblings s = SIBLINGS_INIT;
+	int rc;
+
+	undo_look(e, id, force, &s);
 	graph_begin(&e->graph);
 	rc = undo_work(e, id, &s, err);
 	graph_end(&e->graph);
 	siblings_release(&s);
+	return rc;
+}
+
+/* --- what that would be --- */
+
+static uint64_t undo_file_bytes(const char *path)
+{
+	struct removal *r;
+	struct err none = ERR_INIT;
+	uint64_t bytes, shared;
+
+	if (removal_open(&r, path, &none))
+		return 0;
+	bytes = removal_freed(r, &shared);
+	removal_close(r);
+	return bytes;
+}
+
+/* Puts the images from @top down to above @base in front of base. */
+static int undo_add_images(struct forecast *f, struct node *top,
+			   const struct node *base)
+{
+	struct forecast_files old = f->after;
+	int rc = 0;
+
+	f->after = (struct forecast_files){ .file = NULL };
+	for (size_t i = 0; i < old.count && !rc; i++) {
+		const struct forecast_file *at = &old.file[i];
+
+		for (struct node *n = top; !rc && n != base &&
+		     !strcmp(at->node, base->name); n = n->backing)
+			rc = forecast_add(&f->after, n, n->file->path, NULL,
+					  false);
+		if (!rc)
+			rc = forecast_add(&f->after, NULL, at->path, NULL,
+					  false);
+		if (rc)
+			break;
+		f->after.file[f->after.count - 1].bytes = at->bytes;
+		memcpy(f->after.file[f->after.count - 1].node, at->node,
+		       NODE_NAME_MAX);
+	}
+	forecast_files_release(&old);
+	return rc;
+}
+
+/* As undo_relink(), up to its first change. */
+static int undo_plan_relink(struct engine *e, const struct undo *u,
+			    struct node *overlay, struct node *base,
+			    struct forecast *f, struct err *err)
+{
+	struct node *top;
+	int rc;
+
+	if (undo_open_images(e, u, base, &top, err))
+		return -1;
+	rc = node_check_writable(overlay, err);
+	if (!rc && undo_add_images(f, top, base))
+		rc = err_sys(err, ENOMEM, "No plan");
+	graph_put(top);
+	return rc;
+}
+
+static int undo_plan(struct engine *e, const char *id,
+		     const struct siblings *s, struct forecast *f,
+		     struct err *err)
+{
+	const struct undo *u = undo_named(e, id, err);
+	struct node *base, *above;
+
+	if (!u || undo_check(e, u, &base, &above, err) ||
+	    siblings_check(s, base, "an undo", err))
+		return -1;
+	snprintf(f->job, sizeof(f->job), "%s", id);
+	if (forecast_top(f, base))
+		return err_sys(err, ENOMEM, "No plan");
+	f->layers.file[0].role = "base";
+	graph_pause(&e->graph);
+	f->freed = undo_file_bytes(base->file->path);
+	graph_resume(&e->graph);
+	return undo_is(&u->above, above) ? 0 :
+	       undo_plan_relink(e, u, above, base, f, err);
+}
+
+int engine_plan_undo(struct engine *e, const char *id, bool force,
+		     struct forecast *f, struct err *err)
+{
+	struct siblings s = SIBLINGS_INIT;
+	int rc;
+
+	*f = (struct forecast){
+		.kind = "undo", .cancel = "the commit can be made again",
+	};
+	undo_look(e, id, force, &s);
+	graph_begin(&e->graph);
+	rc = undo_plan(e, id, &s, f, err);
+	graph_end(&e->graph);
+	siblings_release(&s);
+	if (rc)
+		forecast_release(f);
 	return rc;
 }
 
@@ -402,19 +524,6 @@ int engine_drop_undo(struct engine *e, const char *id, struct err *err)
 
 /* --- what there is --- */
 
-static uint64_t kept_bytes(const struct undo *u)
-{
-	struct removal *r;
-	struct err none = ERR_INIT;
-	uint64_t bytes, shared;
-
-	if (removal_open(&r, u->keep.clone, &none))
-		return 0;
-	bytes = removal_freed(r, &shared);
-	removal_close(r);
-	return bytes;
-}
-
 static void undo_describe(struct engine *e, const struct undo *u,
 			  struct undo_info *to)
 {
@@ -424,7 +533,7 @@ static void undo_describe(struct engine *e, const struct undo *u,
 	to->id = mem_dup(u->id);
 	to->file = mem_dup(u->keep.path);
 	to->kept = mem_dup(u->keep.clone);
-	to->bytes = kept_bytes(u);
+	to->bytes = undo_file_bytes(u->keep.clone);
 	if (undo_check(e, u, &base, &above, &err))
 		to->why_not = mem_dup(err.text);
 }

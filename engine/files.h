@@ -142,5 +142,9 @@ struct delete_report {
 int engine_delete(struct engine *e, const struct delete_options *o,
 		  struct delete_report *out, struct err *err);
 void delete_report_release(struct delete_report *r);
+/* What would go, and what that gives back; `layers` are the files, in the order
+ * in which they go, each with its format for a role. */
+int engine_plan_delete(struct engine *e, const struct delete_options *o,
+		       struct forecast *f, struct err *err);
 
 #endif

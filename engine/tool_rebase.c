@@ -7,27 +7,12 @@
 #include "engine/chain/chain.h"
 #include "engine/chain/chain_walk.h"
 #include "engine/chain/format.h"
-#include "engine/chain/siblings.h"
+#include "engine/chain/node_open.h"
 #include "engine/engine_impl.h"
 #include "engine/job/rebase.h"
-#include "engine/tool.h"
-#include "engine/tools.h"
+#include "engine/tool_rebase.h"
 #include "engine/util/clock.h"
 #include "engine/util/mem.h"
-
-#define REBASE_ID "rebase"	/* of its job, and what kind that is */
-
-struct rebasing {
-	struct engine *engine;
-	const struct rebase_options *o;
-	const char *base;		/* NULL: none */
-	const char *format;
-	struct siblings siblings;	/* of the image, if it may change */
-	struct tool below, image;
-	char *words;			/* for the header; NULL: none */
-	uint64_t read;			/* bytes of disks that were read ... */
-	uint64_t copied;		/* ... and of data in the image now */
-};
 
 static int rebase_check_words(const struct rebasing *r, struct err *err)
 {
@@ -89,9 +74,10 @@ static int rebase_open_image(struct rebasing *r, struct err *err)
 {
 	struct node_options o = r->o->image;
 
-	o.read_only = false;
+	o.read_only = r->dry;
 	o.no_backing = r->o->unsafe;
-	if (tool_open(&r->image, &o, err))
+	if (tool_open(&r->image, &o, err) ||
+	    node_check_writable(r->image.top, err))
 		return -1;
 	if (!r->image.top->drv->has_backing)
 		return err_set(err, ERR_GENERIC, "Backing file not supported "
@@ -137,13 +123,13 @@ static int rebase_check(struct rebasing *r, struct err *err)
 	return image->drv->check_backing(image, r->words, r->format, err);
 }
 
-/* 0, -ECANCELED, or another negative number and err. */
-static int rebase_fill(struct rebasing *r, struct err *err)
+int rebase_fill(struct rebasing *r, struct err *err)
 {
 	const struct rebase_copy c = {
 		.pool = r->engine->pool, .image = r->image.top,
 		.base = r->below.top, .progress = r->o->progress,
 		.arg = r->o->arg, .read = &r->read, .copied = &r->copied,
+		.dry = r->dry,
 	};
 	int rc;
 
@@ -152,20 +138,20 @@ static int rebase_fill(struct rebasing *r, struct err *err)
 	if (rc == -ECANCELED)
 		err_set(err, ERR_GENERIC, "Cancelled; '%s' has its old backing "
 			"file", r->image.top->file->path);
-	if (rc)
+	if (rc || r->dry)
 		return rc;
 	rc = r->image.top->drv->flush(r->image.top);
 	return rc ? err_sys(err, rc, "Could not flush '%s'",
 			    r->image.top->file->path) : 0;
 }
 
-static int rebase_open(struct rebasing *r, struct err *err)
+int rebase_open(struct rebasing *r, struct err *err)
 {
 	return rebase_check_words(r, err) || rebase_open_base(r, err) ||
 	       rebase_open_image(r, err) || rebase_check(r, err) ? -1 : 0;
 }
 
-static int rebase_link(struct rebasing *r, struct err *err)
+int rebase_link(struct rebasing *r, struct err *err)
 {
 	struct node *image = r->image.top;
 
@@ -180,8 +166,7 @@ static int rebase_work(struct rebasing *r, struct err *err)
 	return rc ? rc : rebase_link(r, err);
 }
 
-/* What it copies, from where. */
-static void rebase_name_files(const struct rebasing *r, struct job_end *end)
+void rebase_name_files(const struct rebasing *r, struct job_end *end)
 {
 	const struct node *image = r->image.top;
 
@@ -215,8 +200,8 @@ static int rebase_work_told(struct rebasing *r, struct err *err)
 	return rc;
 }
 
-static void rebase_init(struct rebasing *r, struct engine *e,
-			const struct rebase_options *o)
+void rebase_init(struct rebasing *r, struct engine *e,
+		 const struct rebase_options *o)
 {
 	bool has = o->base && *o->base;
 
@@ -230,7 +215,7 @@ static void rebase_init(struct rebasing *r, struct engine *e,
 	r->image.graph.events = &e->events;
 }
 
-static void rebase_close(struct rebasing *r)
+void rebase_close(struct rebasing *r)
 {
 	tool_close(&r->image);
 	tool_close(&r->below);
@@ -255,229 +240,4 @@ int engine_rebase(struct engine *e, const struct rebase_options *o,
 		rc = rebase_work_told(&r, err);
 	rebase_close(&r);
 	return rc ? -1 : 0;
-}
-
-/* --- as a job --- */
-
-struct rebase_job {
-	struct rebasing r;
-	struct rebase_options o;
-	char *path, *image_format, *base, *format;	/* what o points to */
-	struct job *job;
-	uint64_t charged;		/* of r.read */
-};
-
-static void rebase_job_free(struct rebase_job *j)
-{
-	rebase_close(&j->r);
-	free(j->path);
-	free(j->image_format);
-	free(j->base);
-	free(j->format);
-	free(j);
-}
-
-static bool rebase_job_goes_on(uint64_t done, uint64_t total, void *arg)
-{
-	struct rebase_job *j = arg;
-
-	(void)total;
-	job_progress(j->job, done, done);
-	job_piece(j->job, 1, UINT64_MAX);
-	job_charge(j->job, j->r.read - j->charged);
-	j->charged = j->r.read;
-	return !job_point(j->job);
-}
-
-static int rebase_job_run(struct job *job)
-{
-	struct rebase_job *j = job->opaque;
-	struct err err = ERR_INIT;
-	int rc;
-
-	j->job = job;
-	rc = job_point(job);
-	if (!rc)
-		rc = rebase_fill(&j->r, &err);
-	return !rc || rc == -ECANCELED ? rc : job_fail(job, &err);
-}
-
-static int rebase_job_finish(struct job *job, struct err *err)
-{
-	struct rebase_job *j = job->opaque;
-
-	return rebase_link(&j->r, err);
-}
-
-static void rebase_job_release(struct job *job)
-{
-	struct rebase_job *j = job->opaque;
-
-	job->end->moved = j->r.copied;
-	rebase_job_free(j);
-}
-
-static const struct job_kind kind_rebase = {
-	.type = REBASE_ID, .run = rebase_job_run, .finish = rebase_job_finish,
-	.release = rebase_job_release, .looks = true,
-};
-
-/* --- its start --- */
-
-static int rebase_check_closed(struct engine *e, const char *path,
-			       struct err *err)
-{
-	const struct open_file *by = NULL;
-	struct open_file *open;
-	struct sibling_id id;
-	struct stat st;
-	size_t n;
-	int rc;
-
-	if (stat(path, &st))
-		return err_sys(err, errno, "Could not open '%s'", path);
-	id = sibling_id_at(&st);
-	graph_begin(&e->graph);
-	rc = files_open(e, &open, &n);
-	if (rc)
-		err_sys(err, rc, "Could not rebase '%s'", path);
-	else
-		by = files_find(open, n, &id);
-	if (by)
-		rc = err_set(err, ERR_GENERIC, "Image '%s' is in use by %s: "
-			     "only one that is not open can be rebased", path,
-			     graph_user_of(by->node).text);
-	graph_end(&e->graph);
-	free(open);
-	return rc;
-}
-
-/* The image below its backing file, as its header is to name it. */
-static int rebase_choose_below(struct rebase_job *j, const struct node *top,
-			       struct err *err)
-{
-	struct node *base;
-
-	if (!top->backing)
-		return err_set(err, ERR_GENERIC, "'%s' has no backing file",
-			       top->file->path);
-	base = top->backing->backing;
-	if (base)
-		j->base = chain_name_for((struct node *)top, base, err);
-	else
-		j->base = mem_dup("");
-	j->format = mem_dup(base ? base->drv->name : NULL);
-	return j->base ? 0 : -1;
-}
-
-/* Its format, if it is in the chain already. */
-static void rebase_find_format(struct rebase_job *j, const struct node *top)
-{
-	char *path = chain_resolve(top->file->path, j->base);
-	struct file id;
-
-	for (const struct node *n = top->backing; n && !j->format;
-	     n = n->backing)
-		if (chain_identify(path, &id) && file_is_same(n->file, &id))
-			j->format = mem_dup(n->drv->name);
-	free(path);
-}
-
-/* Looks at the chain as it is, beside whoever has it open. */
-static int rebase_choose_base(struct rebase_job *j,
-			      const struct rebase_job_options *o,
-			      struct err *err)
-{
-	struct node_options look = j->o.image;
-	struct tool t;
-	int rc;
-
-	j->base = mem_dup(o->base);
-	j->format = mem_dup(o->base_format);
-	if (o->base && (!*o->base || o->base_format))
-		return 0;
-	look.read_only = true;
-	look.no_lock = true;
-	tool_init(&t);
-	rc = tool_open(&t, &look, err);
-	if (!rc && o->base)
-		rebase_find_format(j, t.top);
-	else if (!rc)
-		rc = rebase_choose_below(j, t.top, err);
-	tool_close(&t);
-	return rc;
-}
-
-static int rebase_job_open(struct rebase_job *j, struct engine *e,
-			   const struct rebase_job_options *o, struct err *err)
-{
-	int rc;
-
-	j->path = mem_dup(o->file);
-	j->image_format = mem_dup(o->format);
-	j->o.image.path = j->path;
-	j->o.image.format = j->image_format;
-	j->o.force = o->force;
-	j->o.progress = rebase_job_goes_on;
-	j->o.arg = j;
-	rc = rebase_check_closed(e, chain_local_name(o->file), err);
-	if (!rc)
-		rc = rebase_choose_base(j, o, err);
-	j->o.base = j->base;
-	j->o.format = j->format;
-	rebase_init(&j->r, e, &j->o);
-	return rc ? rc : rebase_open(&j->r, err);
-}
-
-/* Graph begun. */
-static void rebase_choose_id(struct jobs *jobs, char id[32])
-{
-	struct job *taken;
-
-	snprintf(id, 32, REBASE_ID);
-	for (unsigned n = 2; (taken = job_find(jobs, id)); n++) {
-		job_put(taken);
-		snprintf(id, 32, REBASE_ID "%u", n);
-	}
-}
-
-static int rebase_job_start(struct rebase_job *j, struct engine *e,
-			    const struct rebase_job_options *o,
-			    struct err *err)
-{
-	struct job_options options = o->job;
-	char id[32];
-	struct job *job;
-
-	options.speed = (uint64_t)o->speed;
-	graph_begin(&e->graph);
-	rebase_choose_id(&e->jobs, id);
-	if (!options.id)
-		options.id = id;
-	job = job_new(&e->jobs, &kind_rebase, &options, j, err);
-	if (job) {
-		job_set_len(job, j->r.image.top->size, j->r.image.top->size);
-		rebase_name_files(&j->r, job->end);
-		job_start(job);
-	}
-	graph_end(&e->graph);
-	return job ? 0 : -1;
-}
-
-int engine_rebase_start(struct engine *e, const struct rebase_job_options *o,
-			struct err *err)
-{
-	struct rebase_job *j;
-
-	if (o->speed < 0)
-		return err_set(err, ERR_INVALID_PARAMETER, "Parameter 'speed' "
-			       "expects a non-negative value");
-	j = mem_try(1, sizeof(*j));
-	if (!j)
-		return err_sys(err, ENOMEM, "Could not rebase '%s'", o->file);
-	if (!rebase_job_open(j, e, o, err) &&
-	    !rebase_job_start(j, e, o, err))
-		return 0;
-	rebase_job_free(j);
-	return -1;
 }

@@ -130,5 +130,9 @@ struct rebase_job_options {
 };
 int engine_rebase_start(struct engine *e, const struct rebase_job_options *o,
 			struct err *err);
+/* By maps alone: no more than that is copied, and what only a look at the data
+ * can tell to be the same is not. The image is opened read-only. */
+int engine_plan_rebase(struct engine *e, const struct rebase_job_options *o,
+		       struct forecast *f, struct err *err);
 
 #endif

@@ -33,6 +33,10 @@ void undo_info_free(struct undo_info *info, size_t n);
  * while the job runs, and as above; and (unless @force) where base has overlays
  * that are not open. "There is nothing kept of job 'x'". */
 int engine_undo(struct engine *e, const char *id, bool force, struct err *err);
+/* Base and the images that come between again; the clone takes its place, so
+ * what base alone holds now is given back. */
+int engine_plan_undo(struct engine *e, const char *id, bool force,
+		     struct forecast *f, struct err *err);
 /* Throws the clone away. */
 int engine_drop_undo(struct engine *e, const char *id, struct err *err);
 

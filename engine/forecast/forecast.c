@@ -10,7 +10,7 @@
 #include "engine/chain/graph.h"
 #include "engine/util/mem.h"
 
-static void files_release(struct forecast_files *list)
+void forecast_files_release(struct forecast_files *list)
 {
 	for (size_t i = 0; i < list->count; i++)
 		free(list->file[i].path);
@@ -19,11 +19,11 @@ static void files_release(struct forecast_files *list)
 
 void forecast_release(struct forecast *f)
 {
-	files_release(&f->layers);
-	files_release(&f->unused);
-	files_release(&f->after);
-	files_release(&f->snapshots);
-	files_release(&f->siblings);
+	forecast_files_release(&f->layers);
+	forecast_files_release(&f->unused);
+	forecast_files_release(&f->after);
+	forecast_files_release(&f->snapshots);
+	forecast_files_release(&f->siblings);
 	free(f->drives.name);
 	free(f->jobs.name);
 	free(f->space.folder);

@@ -35,7 +35,8 @@ struct forecast_names {
 struct forecast {
 	const char *kind;		/* "stream", "commit", "active-commit",
 					   "commit-now", "snapshot",
-					   "complete", "cancel", "resize" */
+					   "complete", "cancel", "resize",
+					   "delete", "undo", "rebase" */
 	char drive[128], job[128];	/* "": none */
 	struct forecast_files layers;	/* that it concerns, from the top */
 	struct copy_counts bytes;
@@ -48,6 +49,7 @@ struct forecast {
 		uint64_t has;		/* UINT64_MAX: not known */
 		uint64_t reserved;	/* for jobs that run */
 	} space;
+	uint64_t freed;			/* bytes that it gives back itself */
 	struct forecast_files unused;	/* afterwards: nobody open here reads
 					   them, nor who was found */
 	struct forecast_files after;	/* the chain of the drive, from the
@@ -65,6 +67,7 @@ struct forecast {
 };
 
 void forecast_release(struct forecast *f);	/* 0s again */
+void forecast_files_release(struct forecast_files *list);
 
 /* What work would do, without its bytes: kind, layers, files, who is hit, also
  * of those who were found not to be open. Graph begun. 0 or -ENOMEM. */

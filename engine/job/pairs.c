@@ -98,7 +98,7 @@ static int pairs_look(struct pairs *p, uint64_t len, struct pair *pair)
 	if (rc)
 		return rc;
 	pair->same = place_is_same(&pair->place[0], &pair->place[1]);
-	if (!pair->same)
+	if (!pair->same && !p->o.unread)
 		pair->len = min_u64(pair->len, PAIR_READ_MAX);
 	pair->place[0].len = pair->place[1].len = pair->len;
 	return 0;
@@ -108,7 +108,7 @@ static int pairs_look(struct pairs *p, uint64_t len, struct pair *pair)
  * full. */
 static bool pairs_place(struct pairs *p, struct pair_slot *slot)
 {
-	if (slot->pair.same)
+	if (slot->pair.same || p->o.unread)
 		return true;
 	if (p->used + slot->pair.len > PAIRS_BYTES)
 		return false;
@@ -158,7 +158,7 @@ static void pairs_load(struct pairs *p)
 		p->off += p->rc ? 0 : len;
 	}
 	for (unsigned i = 0; i < p->count; i++)
-		if (!p->slot[i].pair.same)
+		if (!p->slot[i].pair.same && !p->o.unread)
 			pool_submit(&p->batch, &p->slot[i].task);
 	batch_wait(&p->batch);
 }

@@ -16,6 +16,7 @@ struct pairs_options {
 	struct pool *pool;
 	struct node *top[2];	/* NULL: a disk of zeroes without an end */
 	struct node *over;	/* what this image holds is passed over; NULL */
+	bool unread;		/* only what the maps say: no data */
 	uint64_t size;		/* bytes to go over; beyond its end a disk has
 				   zeroes */
 };

@@ -41,8 +41,10 @@ static int rebase_fail(const struct node *node, int rc, bool reading,
 static int rebase_flush(struct rebase *r, struct err *err)
 {
 	struct copy_error e;
-	int rc = r->count ? copy_spans(r->copier, r->span, r->count, &e) : 0;
+	int rc = 0;
 
+	if (r->count && !r->o->dry)
+		rc = copy_spans(r->copier, r->span, r->count, &e);
 	if (!rc && r->o->copied)
 		*r->o->copied += r->bytes;
 	r->count = 0;
@@ -120,9 +122,9 @@ static int rebase_part(struct rebase *r, const struct pair *pair, uint64_t *at,
 	int rc;
 
 	*at += len;
-	if (rebase_has(r, off) || !rebase_differs(a, b, len))
+	if (rebase_has(r, off) || (!r->o->dry && !rebase_differs(a, b, len)))
 		return 0;
-	rc = rebase_kind(r, off, end, a, len, &kind);
+	rc = rebase_kind(r, off, end, a, r->o->dry ? 0 : len, &kind);
 	if (rc)
 		return rebase_fail(r->old.culprit, rc, true, off, err);
 	rebase_note(r, off, end, kind);
@@ -173,7 +175,7 @@ int rebase_copy(const struct rebase_copy *o, struct err *err)
 {
 	const struct pairs_options po = {
 		.pool = o->pool, .top = { o->image->backing, o->base },
-		.over = o->image, .size = o->image->size,
+		.over = o->image, .size = o->image->size, .unread = o->dry,
 	};
 	const struct copy_options co = {
 		.pool = o->pool, .from = o->image, .to = o->image,

@@ -22,6 +22,9 @@ struct rebase_copy {
 				   be read; NULL */
 	uint64_t *copied;	/* grows by the bytes of data that were copied;
 				   NULL */
+	bool dry;		/* nothing is copied, and nothing of the disks
+				   read: what their maps do not say is the same
+				   counts as copied */
 };
 
 /* Copies into the image what shows through its holes and would not show above

@@ -139,6 +139,11 @@ static void plan_unused(const json_t *plan, const struct plan_names *names,
 	const json_t *unused = json_object_get(plan, "unused");
 	char buf[8];
 
+	if (!json_array_size(unused) && plan_int(plan, "gives-back")) {
+		plan_label(out, "frees");
+		str_addf(out, "%s\n", size_short(plan_int(plan, "gives-back"),
+						 buf, sizeof(buf)));
+	}
 	if (!json_array_size(unused))
 		return;
 	plan_label(out, "unused");
@@ -169,14 +174,17 @@ static void plan_text(const json_t *plan, const struct plan_names *names,
 		      struct str *out)
 {
 	const json_t *cancel = json_object_get(plan, "cancel");
+	bool deletes = !strcmp(field_str(plan, "kind"), "delete");
 
 	str_addf(out, "%s", field_str(plan, "kind"));
 	if (*field_str(plan, "device"))
 		str_addf(out, " of %s", field_str(plan, "device"));
 	str_add(out, ": ");
-	plan_list(json_object_get(plan, "layers"), " on ", names, out);
+	plan_list(json_object_get(plan, "layers"), deletes ? ", " : " on ",
+		  names, out);
 	str_add_char(out, '\n');
-	plan_moves(plan, out);
+	if (!deletes)
+		plan_moves(plan, out);
 	plan_room(plan, out);
 	plan_time(plan, out);
 	plan_hits(plan, names, out);

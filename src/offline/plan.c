@@ -95,7 +95,7 @@ static void plan_show(const struct offline *o, const json_t *plan)
 		putchar('\n');
 		return;
 	}
-	text = plan_text_of(plan);
+	text = plan_text_of(plan, NULL);
 	console_printf(&console, "%s", text);
 	free(text);
 }

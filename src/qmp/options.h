@@ -34,6 +34,13 @@ int options_resize(const json_t *args, struct resize_options *o,
  * @rc. */
 int options_resize_error(int rc, const json_t *args, struct err *err);
 
+struct rebase_job_options;
+void options_rebase(const json_t *args, struct rebase_job_options *o);
+struct delete_options;
+/* o->files is the caller's to free. */
+int options_delete(const json_t *args, struct delete_options *o,
+		   struct err *err);
+
 /* --- qmp_plan_line.c --- */
 
 /* The line of HMP that does the same as a command with these arguments, the

@@ -10,6 +10,7 @@
 #include "engine/util/mem.h"
 #include "src/qmp/command.h"
 #include "src/qmp/json/text.h"
+#include "src/qmp/options.h"
 
 static void files_set(json_t *to, const char *key, const char *text)
 {
@@ -165,25 +166,31 @@ static const char **files_names(const json_t *args, size_t *n, struct err *err)
 	return names;
 }
 
-static json_t *x_delete(struct qmp_context *ctx, json_t *args, struct err *err)
+int options_delete(const json_t *args, struct delete_options *o,
+		   struct err *err)
 {
-	struct delete_options o = {
+	*o = (struct delete_options){
 		.data_files = args_bool(args, "data-files", false),
 		.dry_run = args_bool(args, "dry-run", false),
 	};
-	const char **names = files_names(args, &o.count, err);
+	o->files = files_names(args, &o->count, err);
+	return o->files ? 0 : -1;
+}
+
+static json_t *x_delete(struct qmp_context *ctx, json_t *args, struct err *err)
+{
+	struct delete_options o;
 	struct delete_report r;
 	json_t *reply = NULL;
 
-	if (!names)
+	if (options_delete(args, &o, err))
 		return NULL;
-	o.files = names;
 	if (engine_delete(ctx->engine, &o, &r, err))
 		tell_gone(&r, err);
 	else
 		reply = delete_reply(&r);
 	delete_report_release(&r);
-	free(names);
+	free((void *)o.files);
 	return reply;
 }
 

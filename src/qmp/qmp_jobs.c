@@ -131,9 +131,9 @@ static json_t *redhat_commit(struct qmp_context *ctx, json_t *args,
 	return qmp_jobs_commit(ctx, args, true, err);
 }
 
-static json_t *x_rebase(struct qmp_context *ctx, json_t *args, struct err *err)
+void options_rebase(const json_t *args, struct rebase_job_options *o)
 {
-	struct rebase_job_options o = {
+	*o = (struct rebase_job_options){
 		.file = args_str(args, "file"),
 		.format = args_str(args, "format"),
 		.base = args_str(args, "base"),
@@ -142,7 +142,13 @@ static json_t *x_rebase(struct qmp_context *ctx, json_t *args, struct err *err)
 		.job = qmp_jobs_job_options(args),
 		.speed = args_int(args, "speed", 0),
 	};
+}
 
+static json_t *x_rebase(struct qmp_context *ctx, json_t *args, struct err *err)
+{
+	struct rebase_job_options o;
+
+	options_rebase(args, &o);
 	return qmp_done(engine_rebase_start(ctx->engine, &o, err));
 }
 

@@ -2,9 +2,13 @@
 /*
  * x-blkmon-plan: what a request would do, without doing it.
  */
+#include <stdlib.h>
 #include <string.h>
 
+#include "engine/files.h"
 #include "engine/forecast/forecast.h"
+#include "engine/tools.h"
+#include "engine/undo.h"
 #include "src/qmp/command.h"
 #include "src/qmp/json/text.h"
 #include "src/qmp/options.h"
@@ -97,6 +101,35 @@ static int plan_of_resize(struct engine *e, const json_t *args,
 				    args, err);
 }
 
+static int plan_of_delete(struct engine *e, const json_t *args,
+			  struct forecast *f, struct err *err)
+{
+	struct delete_options o;
+	int rc = options_delete(args, &o, err);
+
+	if (!rc)
+		rc = engine_plan_delete(e, &o, f, err);
+	free((void *)o.files);
+	return rc;
+}
+
+static int plan_of_undo(struct engine *e, const json_t *args,
+			struct forecast *f, struct err *err)
+{
+	return engine_plan_undo(e, args_str(args, "id"),
+				args_bool(args, "x-blkmon-force", false), f,
+				err);
+}
+
+static int plan_of_rebase(struct engine *e, const json_t *args,
+			  struct forecast *f, struct err *err)
+{
+	struct rebase_job_options o;
+
+	options_rebase(args, &o);
+	return engine_plan_rebase(e, &o, f, err);
+}
+
 static const struct planned {
 	const char *name;
 	int (*plan)(struct engine *e, const json_t *args, struct forecast *f,
@@ -113,6 +146,9 @@ static const struct planned {
 	{ "block-job-cancel", plan_of_cancel },
 	{ "job-cancel", plan_of_cancel },
 	{ "block_resize", plan_of_resize },
+	{ "x-blkmon-delete", plan_of_delete },
+	{ "x-blkmon-undo", plan_of_undo },
+	{ "x-blkmon-rebase", plan_of_rebase },
 };
 
 #define PLANNED (sizeof(planned) / sizeof(*planned))
@@ -224,7 +260,7 @@ static json_t *plan_exports(struct qmp_context *ctx, const struct forecast *f)
 
 static uint64_t given_back(const struct forecast *f)
 {
-	uint64_t sum = 0;
+	uint64_t sum = f->freed;
 
 	for (size_t i = 0; i < f->unused.count; i++)
 		sum += f->unused.file[i].bytes;

@@ -27,6 +27,10 @@ static const struct plan_words {
 	{ "block-job-cancel", "block_job_cancel", { "device" } },
 	{ "job-cancel", "block_job_cancel", { "id" } },
 	{ "block_resize", "block_resize", { "device", "size" } },
+	{ "x-blkmon-delete", "delete", { "files" } },
+	{ "x-blkmon-undo", "undo", { "id" } },
+	{ "x-blkmon-rebase", "rebase",
+	  { "file", "base", "base-format", "speed" } },
 };
 
 #define PLAN_WORDS (sizeof(plan_words) / sizeof(*plan_words))
@@ -46,6 +50,10 @@ static const char *plan_flag_for(const char *key, const json_t *value)
 	if (!strcmp(key, "mode"))
 		return strcmp(json_string_value(value), "existing") ? "" :
 								      " -n";
+	if (!strcmp(key, "data-files"))
+		return json_is_true(value) ? " -d" : "";
+	if (!strcmp(key, "dry-run"))
+		return json_is_true(value) ? " -n" : "";
 	if (!strcmp(key, "force") || !strcmp(key, "x-blkmon-force"))
 		return json_is_true(value) ? " -f" : "";
 	return NULL;
@@ -110,6 +118,15 @@ static void plan_add_word(struct str *line, const char *s)
 	str_add_char(line, '"');
 }
 
+static void plan_add_words(struct str *line, const json_t *list)
+{
+	json_t *word;
+	size_t i;
+
+	json_array_foreach((json_t *)list, i, word)
+		plan_add_word(line, json_string_value(word));
+}
+
 /* One that is left out is skipped over, where one is behind it. */
 static bool add_positional(const struct plan_words *w, const json_t *args,
 			   struct str *line)
@@ -125,6 +142,8 @@ static bool add_positional(const struct plan_words *w, const json_t *args,
 		if (json_is_integer(value))
 			str_addf(line, " %lldB", (long long)
 				 json_integer_value(value));
+		else if (json_is_array(value))
+			plan_add_words(line, value);
 		else if (value)
 			plan_add_word(line, json_string_value(value));
 		else if (!strcmp(w->args[i], "speed"))

@@ -150,12 +150,14 @@ const struct hmp_command hmp_commands[] = {
 			"-d: with\n\t\t\tthe external data files that no "
 			"other image names",
 		.run = hmp_delete,
+		.plans = true,
 	}, {
 		.name = "undo", .params = "[-f] job", .args = "force:-f,id:s",
 		.help = "take back a commit that kept base (-k): base and the "
 			"\n\t\t\tchain are as before it; -f: even if base has "
 			"overlays\n\t\t\tthat are not open",
 		.run = hmp_undo,
+		.plans = true,
 	}, {
 		.name = "drop_undo", .params = "job", .args = "id:s",
 		.help = "throw away what a commit has kept for undo",
@@ -168,6 +170,7 @@ const struct hmp_command hmp_commands[] = {
 			"the one\n\t\t\tbelow its backing file; \"\": none; "
 			"-f: even where\n\t\t\tinternal snapshots change",
 		.run = hmp_rebase,
+		.plans = true,
 	}, {
 		.name = "qemu-io", .params = "[-d] device \"command\"",
 		.args = "qdev:-d,device:B,command:s",
