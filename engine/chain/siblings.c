@@ -244,10 +244,30 @@ static int refuse_sibling(const struct sibling *f, size_t others,
 	return -1;
 }
 
-/* Who names the layer itself is named first. */
+/* Off the layer @node that is to change, onto what is below that. */
+static void siblings_tell_way(const struct sibling *f, const struct node *node,
+			      struct err *err)
+{
+	char *file = chain_whole_path(f->path);
+	char *base = node->backing ?
+		chain_whole_path(node->backing->file->path) : mem_dup("");
+
+	if (strlen(file) < ERR_PATH_MAX && strlen(base) < ERR_PATH_MAX) {
+		strcpy(err->way.file, file);
+		strcpy(err->way.base, base);
+		err->way.format = node->backing ? node->backing->drv->name :
+						  NULL;
+	}
+	free(file);
+	free(base);
+}
+
+/* Who names the layer itself is named first. @node: the lowest layer that is to
+ * change, if it is open here; or NULL. */
 static int siblings_check_file(const struct siblings *s, struct graph *g,
 			       const struct sibling_id *id, const char *path,
-			       const char *what, struct err *err)
+			       const struct node *node, const char *what,
+			       struct err *err)
 {
 	const struct sibling *first = NULL;
 	size_t count = 0;
@@ -265,29 +285,42 @@ static int siblings_check_file(const struct siblings *s, struct graph *g,
 		if (!first || (f->direct && !first->direct))
 			first = f;
 	}
-	return first ? refuse_sibling(first, count - 1, path, what, err) : 0;
+	if (!first)
+		return 0;
+	refuse_sibling(first, count - 1, path, what, err);
+	if (node && !first->data)
+		siblings_tell_way(first, node, err);
+	return -1;
+}
+
+static int siblings_check_layer(const struct siblings *s,
+				const struct node *node,
+				const struct node *lowest, const char *what,
+				struct err *err)
+{
+	struct sibling_id id = sibling_id_of(node->file);
+
+	if (siblings_check_file(s, node->graph, &id, node->file->path,
+				lowest, what, err))
+		return -1;
+	if (!node->data)
+		return 0;
+	id = sibling_id_of(node->data);
+	return siblings_check_file(s, node->graph, &id, node->data->path, NULL,
+				   what, err);
 }
 
 int siblings_check(const struct siblings *s, const struct node *node,
 		   const char *what, struct err *err)
 {
-	struct sibling_id id = sibling_id_of(node->file);
-
-	if (siblings_check_file(s, node->graph, &id, node->file->path, what,
-				err))
-		return -1;
-	if (!node->data)
-		return 0;
-	id = sibling_id_of(node->data);
-	return siblings_check_file(s, node->graph, &id, node->data->path, what,
-				   err);
+	return siblings_check_layer(s, node, node, what, err);
 }
 
 int siblings_check_range(const struct siblings *s, struct node *top,
 			 struct node *base, const char *what, struct err *err)
 {
 	for (struct node *n = base; n != top; n = chain_above(top, n))
-		if (siblings_check(s, n, what, err))
+		if (siblings_check_layer(s, n, base, what, err))
 			return -1;
 	return 0;
 }
@@ -301,7 +334,7 @@ int siblings_check_path(const struct siblings *s, struct graph *g,
 	if (stat(path, &st))
 		return 0;
 	id = sibling_id_at(&st);
-	return siblings_check_file(s, g, &id, path, what, err);
+	return siblings_check_file(s, g, &id, path, NULL, what, err);
 }
 
 const char *siblings_next(const struct siblings *s, const struct node *node,

@@ -23,6 +23,7 @@ int err_set(struct err *err, enum err_class class, const char *fmt, ...)
 	strcpy(err->text, text);
 	err->class = class;
 	err->errnum = 0;
+	err->way.file[0] = '\0';
 	return -1;
 }
 

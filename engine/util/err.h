@@ -28,12 +28,19 @@ enum err_class {
 };
 
 #define ERR_TEXT_MAX 2048
+#define ERR_PATH_MAX 1024
 
 struct err {
 	enum err_class class;
 	int errnum;		/* positive errno behind it, 0 if none */
 	char text[ERR_TEXT_MAX]; /* one sentence, no full stop; of a lock two
 				    lines */
+	struct {		/* the way out, where one is known: */
+		char file[ERR_PATH_MAX]; /* this image, which nobody has open,
+					    is rebased; "": none is known ... */
+		char base[ERR_PATH_MAX]; /* ... to lie on that; "": on none */
+		const char *format;	/* constant; of base */
+	} way;
 };
 
 /* A fresh error: `struct err err = ERR_INIT;` */

@@ -79,12 +79,25 @@ void hint_near(struct console *c, const char *prefix, const struct near *near)
 	str_release(&text);
 }
 
+static void hint_way_out(struct console *c, const json_t *way)
+{
+	struct str text = STR_INIT;
+
+	if (!*field_str(way, "hmp"))
+		return;
+	str_addf(&text, "the way out, after which it can be tried again: %s",
+		 field_str(way, "hmp"));
+	hint_say(c, &text);
+	str_release(&text);
+}
+
 void hint_reply(struct console *c, const json_t *reply, const char *name)
 {
-	const char *class = field_str(json_object_get(reply, "error"),
-				      "class");
+	const json_t *error = json_object_get(reply, "error");
+	const char *class = field_str(error, "class");
 	struct near near;
 
+	hint_way_out(c, json_object_get(error, "x-blkmon-way-out"));
 	if (!strcmp(class, "DeviceNotFound")) {
 		hint_devices(c);
 	} else if (!strcmp(class, "DeviceNotActive")) {

@@ -11,6 +11,7 @@
 void hint_devices(struct console *c);
 void hint_jobs(struct console *c);
 /* The one or the other, if @reply is an error of something that is not there;
+ * the way out of one that has one;
  * of an unknown QMP command @name, what may have been meant. */
 void hint_reply(struct console *c, const json_t *reply, const char *name);
 /* Adds all QMP commands to those that may have been meant. */

@@ -53,10 +53,11 @@ static void say_unused(const json_t *end, struct str *text)
 	say_file(json_array_get(files, 0), text);
 	if (n == 1) {
 		str_add(text, " any more");
-		return;
+	} else {
+		str_add(text, n == 2 ? ", " : " to ");
+		say_file(json_array_get(files, n - 1), text);
 	}
-	str_add(text, n == 2 ? ", " : " to ");
-	say_file(json_array_get(files, n - 1), text);
+	str_add(text, "; delete removes what no other image needs");
 }
 
 static void completed(const json_t *data, struct str *text)

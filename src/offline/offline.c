@@ -24,16 +24,6 @@
 #include "src/process/option.h"
 #include "src/qmp/machine.h"
 
-int offline_fail(const struct err *err)
-{
-	struct str text = STR_INIT;
-
-	err_add_text(&text, err->text);
-	fprintf(stderr, "blkmon: %s\n", str_get(&text));
-	str_release(&text);
-	return 1;
-}
-
 int offline_usage(void)
 {
 	fputs("Try 'blkmon --help'.\n", stderr);

@@ -8,6 +8,7 @@
 #include "src/qmp/json/error.h"
 #include "src/qmp/json/json_memory.h"
 #include "src/qmp/json/text.h"
+#include "src/qmp/options.h"
 
 static const struct qmp_command *const tables[] = {
 	qmp_run_commands,
@@ -158,6 +159,24 @@ static json_t *command_run(struct qmp_context *ctx, json_t *request,
 	return value;
 }
 
+static json_t *command_error(const struct err *err)
+{
+	json_t *error = qmp_error(err), *args, *line;
+
+	if (!err->way.file[0])
+		return error;
+	args = json_pack("{s:o, s:o}", "file", qmp_text(err->way.file), "base",
+			 qmp_text(err->way.base));
+	if (err->way.format)
+		json_object_set_new(args, "base-format",
+				    json_string(err->way.format));
+	line = plan_line("x-blkmon-rebase", args);
+	json_object_set_new(error, "x-blkmon-way-out", json_pack(
+		"{s:o, s:{s:s, s:o}}", "hmp", line, "qmp", "execute",
+		"x-blkmon-rebase", "arguments", args));
+	return error;
+}
+
 json_t *qmp_reply(json_t *request, json_t *value, const struct err *err)
 {
 	unsigned long before = json_memory_lacks();
@@ -167,7 +186,7 @@ json_t *qmp_reply(json_t *request, json_t *value, const struct err *err)
 	if (value)
 		json_object_set_new(reply, "return", value);
 	else
-		json_object_set_new(reply, "error", qmp_error(err));
+		json_object_set_new(reply, "error", command_error(err));
 	if (id)
 		json_object_set(reply, "id", id);
 	json_decref(request);

@@ -111,4 +111,5 @@ def test_an_operator_reads_it(d, three):
     assert len(lines) == 2, out
     assert "M in 0." in lines[0] and "given back" in lines[0], lines
     assert "no drive uses '%s' (" % three[1] in lines[1], lines
-    assert lines[1].endswith(" any more"), lines
+    assert lines[1].endswith(
+        " any more; delete removes what no other image needs"), lines

@@ -314,8 +314,8 @@ def test_a_word_may_be_meant_as_a_subcommand(d):
         out = blk.blkmon(word, "-c", "info block")
         assert out.rc == 1
         assert (f"blkmon: '{word}' is no subcommand either; they are commit, "
-                "info, cat, check, map, compare, measure, rebase, history, "
-                "undo, delete\n") in out.err
+                "info, cat, check, map, compare, measure, rebase, plan, "
+                "history, undo, delete\n") in out.err
     for word in ("./nosuch", "nosuch.qcow2", "a/b"):
         out = blk.blkmon(word, "-c", "info block")
         assert out.rc == 1 and "subcommand" not in out.err
