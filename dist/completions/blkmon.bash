@@ -403,6 +403,8 @@ _blkmon_options='--drive
 -f
 --file
 --line
+-y
+--yes
 --color
 --theme
 --ascii

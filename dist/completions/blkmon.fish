@@ -54,6 +54,7 @@ complete -c blkmon -n '__blkmon_console' -l probe -d 'guess the format of backin
 complete -c blkmon -n '__blkmon_console' -s c -l command -x -a '(__blkmon_lines)' -d 'run CMD and leave'
 complete -c blkmon -n '__blkmon_console' -s f -l file -r -F -d 'run the lines of FILE (- is stdin)'
 complete -c blkmon -n '__blkmon_console' -l line -d 'a prompt, without the screen'
+complete -c blkmon -n '__blkmon_console' -s y -l yes -d 'ask nothing at the prompt or the screen before what cant be taken back'
 complete -c blkmon -n '__blkmon_console' -l color -x -a 'auto always never' -d 'auto|always|never'
 complete -c blkmon -n '__blkmon_console' -l theme -x -a 'auto dark light mono' -d 'auto|dark|light|mono'
 complete -c blkmon -n '__blkmon_console' -l ascii -d 'no glyphs beyond ASCII'

@@ -27,12 +27,18 @@ static bool plan_ask_is_one(const char *name, const char *const *list)
 	return false;
 }
 
-/* Of these it is asked without -f, too: a commit changes its base, and what
- * was cancelled begins at its beginning again. */
+/* Of these it is asked without -f, too: a commit changes its base, what was
+ * cancelled begins at its beginning again, and what is deleted is gone. */
 static const char *const asked_always[] = {
 	"block-commit", "--com.redhat-block-commit", "x-blkmon-commit",
-	"block-job-cancel", "job-cancel", NULL,
+	"block-job-cancel", "job-cancel", "x-blkmon-delete",
+	"x-blkmon-undo", NULL,
 };
+
+static bool plan_ask_is_dry(const json_t *request)
+{
+	return field_bool(json_object_get(request, "arguments"), "dry-run");
+}
 
 const char *plan_ask_hmp(const json_t *request)
 {
@@ -54,7 +60,8 @@ json_t *plan_ask_keep(struct console *c, json_t *request)
 	const char *name = field_str(request, "execute");
 	json_t *reply = NULL;
 
-	if (plan_ask_is_one(name, asked_always) || c->plan == PLAN_ALL)
+	if (c->plan == PLAN_ALL || (plan_ask_is_one(name, asked_always) &&
+				    !plan_ask_is_dry(request)))
 		reply = channel_call(c->channel, "x-blkmon-plan",
 				     json_pack("{s:O}", "request", request));
 	if (reply || plan_ask_is(name, "quit") || plan_ask_hmp(request))
@@ -266,6 +273,11 @@ void plan_title(const json_t *plan, const struct plan_names *names,
 		title_of_job(plan, "Complete", names, out);
 	} else if (!strcmp(kind, "snapshot")) {
 		title_of_snapshot(plan, names, out);
+	} else if (!strcmp(kind, "delete")) {
+		str_add(out, "Delete ");
+		names_of(names, json_object_get(plan, "layers"), out);
+	} else if (!strcmp(kind, "undo")) {
+		title_of_job(plan, "Undo", names, out);
 	} else {
 		str_addf(out, "%s of ", kind);
 		str_add_safe(out, field_str(plan, "device"));
@@ -335,6 +347,15 @@ static void hits_what(const json_t *plan, const struct plan_names *names,
 	}
 }
 
+static void delete_what(const json_t *plan, struct str *what)
+{
+	char back[8];
+
+	str_addf(what, "Gives back %s, and nothing brings it back. ",
+		 size_short(field_u64(plan, "gives-back"), back,
+			    sizeof(back)));
+}
+
 static void question_of_plan(const json_t *plan,
 			     const struct plan_names *names, struct str *text,
 			     struct str *what)
@@ -348,7 +369,12 @@ static void question_of_plan(const json_t *plan,
 		return;
 	}
 	hits_what(plan, names, what);
-	commit_what(plan, names, what);
+	if (!strcmp(field_str(plan, "kind"), "delete")) {
+		delete_what(plan, what);
+		return;
+	}
+	if (strstr(field_str(plan, "kind"), "commit"))
+		commit_what(plan, names, what);
 	bytes_what(plan, names, what);
 }
 
