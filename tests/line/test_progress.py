@@ -126,7 +126,7 @@ def test_offline(large):
     line.expect(pexpect.EOF)
     line.close()
     assert line.exitstatus == 0
-    rows = re.findall(r"commit  \S+ +\d+%  \S+ of \S+M  \S+M/s", line.before)
+    rows = re.findall(r"commit  \S+ +\d+%  \S+ of \S+M  \S+[MG]/s", line.before)
     assert rows, line.before
     assert line.before.endswith("\r\x1b[KImage committed.\r\n")
 
