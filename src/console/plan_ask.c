@@ -378,6 +378,26 @@ static void question_of_plan(const json_t *plan,
 	bytes_what(plan, names, what);
 }
 
+static void question_of_commit(const json_t *args,
+			       const struct plan_names *names,
+			       struct str *text)
+{
+	const char *top = field_str(args, "top"), *base = field_str(args,
+								    "base");
+
+	str_add(text, "Commit ");
+	if (*top)
+		plan_name_add(names, top, text);
+	else
+		str_add_safe(text, field_str(args, "device"));
+	str_add(text, " down into ");
+	if (*base)
+		plan_name_add(names, base, text);
+	else
+		str_add(text, "its lowest image");
+	str_add_char(text, '?');
+}
+
 /* An end that has no plans: what was typed is all that is known. */
 static void question_of_request(const json_t *request,
 				const struct plan_names *names,
@@ -386,8 +406,6 @@ static void question_of_request(const json_t *request,
 	const char *name = field_str(request, "execute");
 	const json_t *args = json_object_get(request, "arguments");
 	const char *device = field_str(args, "device");
-	const char *top = field_str(args, "top"), *base = field_str(args,
-								    "base");
 
 	if (!*device)
 		device = field_str(args, "id");
@@ -398,17 +416,19 @@ static void question_of_request(const json_t *request,
 		str_add(what, "The job is stopped.");
 		return;
 	}
-	str_add(text, "Commit ");
-	if (*top)
-		plan_name_add(names, top, text);
-	else
+	if (strstr(name, "delete")) {
+		str_add(text, "Delete ");
+		names_of(names, json_object_get(args, "files"), text);
+		str_add_char(text, '?');
+		return;
+	}
+	if (strstr(name, "undo")) {
+		str_add(text, "Undo job ");
 		str_add_safe(text, device);
-	str_add(text, " down into ");
-	if (*base)
-		plan_name_add(names, base, text);
-	else
-		str_add(text, "its lowest image");
-	str_add_char(text, '?');
+		str_add_char(text, '?');
+		return;
+	}
+	question_of_commit(args, names, text);
 	str_add(what, "The base changes. This end does not tell how much.");
 }
 

@@ -35,6 +35,7 @@ static void delete_note(struct draft *d, const struct files_meant *m)
 {
 	char size[16];
 
+	d->plans = true;
 	text_size(m->bytes, size, sizeof(size));
 	if (m->n == 1)
 		str_addf(&d->note, "deletes this file, %s", size);

@@ -268,7 +268,8 @@ json_t *console_ask_lines(struct channel *channel, const char *lines,
 bool console_may_ask(const char *line)
 {
 	static const char *const words[] = {
-		"commit", "cancel", "quit", "human", "transaction",
+		"commit", "cancel", "delete", "undo", "quit", "human",
+		"transaction",
 	};
 
 	line += strspn(line, " \t\n\v\f\r");

@@ -267,7 +267,7 @@ static const struct scene scenes[] = {
 	{ "folder-delete", "folder", 80, 24, false, 0, "key G D" },
 	{ "folder-delete-one", "folder", 80, 24, false, 0,
 	  "key G Space G D" },
-	{ "folder-deleted", "folder", 80, 24, false, 0, "key G D Enter y" },
+	{ "folder-deleted", "folder", 80, 24, false, 0, "key G D Enter" },
 	{ "folder-delete-not", "folder", 80, 24, false, 0,
 	  "key /\ntype clone\nkey Enter Esc D" },
 	{ "folder-delete-open", "folder", 80, 24, false, 0, "key D" },
