@@ -310,10 +310,10 @@ static const struct subcommand {
 
 #define SUBCOMMANDS (sizeof(subcommands) / sizeof(*subcommands))
 
-void offline_names(FILE *out)
+void offline_names(FILE *out, const char *between)
 {
 	for (size_t i = 0; i < SUBCOMMANDS; i++)
-		fprintf(out, "%s%s", i ? ", " : "", subcommands[i].name);
+		fprintf(out, "%s%s", i ? between : "", subcommands[i].name);
 }
 
 void offline_hint(const char *word)
@@ -325,7 +325,7 @@ void offline_hint(const char *word)
 		return;
 	fprintf(stderr, "blkmon: '%s' is no subcommand either; they are", word);
 	fputc(' ', stderr);
-	offline_names(stderr);
+	offline_names(stderr, ", ");
 	fputs("\n", stderr);
 	near_init(&near, word, len);
 	for (size_t i = 0; i < SUBCOMMANDS; i++)

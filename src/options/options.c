@@ -135,8 +135,8 @@ static const char help_end[] =
 static enum options_result options_print_brief(void)
 {
 	fputs("usage: blkmon [OPTIONS] [[ID=]IMAGE...]\n"
-	      "       blkmon SUBCOMMAND [OPTIONS] IMAGE\n           ", stdout);
-	offline_names(stdout);
+	      "       blkmon SUBCOMMAND [OPTIONS] IMAGE\n      ", stdout);
+	offline_names(stdout, " ");
 	fputs("\n\nA console over live disk-image chains: snapshot, stream, "
 	      "commit.\n\n", stdout);
 	option_brief(console_rows, stdout);
