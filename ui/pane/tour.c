@@ -45,13 +45,13 @@ static bool tour_is_over(const struct sheet *s)
 	const struct view_job *last = s->jobs.n ?
 		&s->jobs.list[s->jobs.n - 1] : NULL;
 
-	return !tour_job(s) && (s->shape->n == 1 || !last ||
+	return !tour_job(s) && (s->shape->open == 1 || !last ||
 				last->end != JOB_DONE);
 }
 
 static bool has_snapshot(const struct sheet *s)
 {
-	return s->shape && s->shape->n > 1;
+	return s->shape && s->shape->open > 1;
 }
 
 static bool shows_details(const struct sheet *s)
