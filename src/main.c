@@ -235,7 +235,8 @@ static int main_run_line(struct program *p)
 {
 	p->signals.soft_int = true;
 	p->lenient = true;
-	line_init(&p->console, p->options.screen.yes);
+	/* Lines from a program are a script's, and not asked about. */
+	line_init(&p->console, p->options.screen.yes || !isatty(STDIN_FILENO));
 	main_show_progress(p, STDOUT_FILENO);
 	if (main_open_all(p))
 		return EXIT_FAILED;

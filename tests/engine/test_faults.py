@@ -132,9 +132,15 @@ def test_unreadable_layer(d):
 def test_missing_layer(d):
     low, mid, top = make_chain(d)
     os.unlink(low)
-    out = blk.blkmon(top, "-c", "info block")
+    out = blk.blkmon("--drive", "file=%s,format=qcow2" % top, "-c",
+                     "info block")
     assert out.rc == 1 and low in out.err, out
-
+    # Named alone it opens as far as it goes, and nothing is written.
+    before = content(top)
+    out = blk.blkmon(top, "--on-error=continue", "-c", "block_stream disk0",
+                     "-c", 'qemu-io disk0 "write 0 64k"', "-c", "commit disk0")
+    assert out.rc == 1 and low in out.text, out
+    assert content(top) == before
 
 
 # ---------------------------------------------------------------------- locks
