@@ -490,9 +490,10 @@ static int offline_take(struct offline *o, int option, const char *value)
 static int take_images(struct offline *o, const struct subcommand *sub,
 		       int count, char **names)
 {
-	static const char *const words[] = { "at most one image", "one image",
-					     "two images", "what to plan, and "
-					     "one image" };
+	static const char *const words[] = {
+		"at most one image", "one image", "two images",
+		"what to plan, and one image",
+	};
 
 	if (count < (int)sub->images_min || count > (int)sub->images_max) {
 		fprintf(stderr, "blkmon %s: name %s\n", sub->name,

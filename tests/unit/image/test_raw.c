@@ -221,7 +221,7 @@ static void guessed_disk(void **state)
 	assert_head(node, "hello", 5);
 	/* a VMDK in plain text names files of the host */
 	assert_int_equal(guessed_put(node, 0, "version=1\n", 10), -EPERM);
-	assert_int_equal(guessed_put(node, 0, "# any\n  \r\nversion=3\r\n", 23),
+	assert_int_equal(guessed_put(node, 0, "# any\n  \r\nversion=3\r\n", 21),
 			 -EPERM);
 	assert_head(node, "hello", 5);
 	/* behind the beginning it is a disk like others */
