@@ -55,7 +55,7 @@ static int open_tip(struct images *i, const struct tip *tip, size_t tips,
 		images_try(i, &o);
 		return 0;
 	}
-	*i->culprit = tip->path;
+	*i->culprit = i->drives[tip->word].node.path;
 	if (engine_add_drive(i->engine, &o, err))
 		return -1;
 	i->opened++;
