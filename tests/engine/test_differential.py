@@ -13,7 +13,7 @@ import pytest
 
 import differential
 
-CHAINS = int(os.environ.get("BLKMON_CHAINS", "300"))
+CHAINS = int(os.environ.get("BLKMON_CHAINS", "200"))
 GROUP = 25
 
 # On all processors by itself.
