@@ -2,6 +2,7 @@
 """--on-event: the operator's programs hear of jobs."""
 
 import json
+import contextlib
 import os
 import signal
 import time
@@ -180,8 +181,11 @@ def test_no_zombies(d, three):
         while True:
             children = ""
             for thread in os.listdir(task):
-                with open("%s/%s/children" % (task, thread),
-                          encoding="ascii") as file:
+                # It may end between the look and the reading.
+                with contextlib.suppress(FileNotFoundError,
+                                         ProcessLookupError), \
+                        open("%s/%s/children" % (task, thread),
+                             encoding="ascii") as file:
                     children += file.read()
             if len(hook.calls()) == 6 and not children.strip():
                 break
