@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """--on-event: the operator's programs hear of jobs."""
 
-import json
 import contextlib
+import json
 import os
 import signal
 import time
