@@ -172,7 +172,8 @@ void str_add_safe(struct str *str, const char *text)
 
 void str_add_word(struct str *str, const char *word)
 {
-	bool quote = !*word || strpbrk(word, " \t\"\\\n\r");
+	bool quote = !*word || *word == '-' ||
+		     strpbrk(word, " \t\v\f\"\\\n\r");
 
 	str_add(str, quote ? " \"" : " ");
 	for (; *word; word++) {

@@ -42,7 +42,8 @@ void str_addv(struct str *str, const char *fmt, va_list ap)
  * itself. */
 void str_add_safe(struct str *str, const char *text);
 
-/* A blank, and @word as the prompt reads it: quoted where it must be. */
+/* A blank, and @word as the prompt reads it: quoted where it must be, so that
+ * it is neither cut nor taken for a flag. */
 void str_add_word(struct str *str, const char *word);
 
 /* The code point at @s and its length in bytes, or 0 if that is not UTF-8

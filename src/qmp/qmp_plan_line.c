@@ -2,7 +2,6 @@
 /*
  * From a request to the line of HMP that does the same.
  */
-#include <ctype.h>
 #include <string.h>
 
 #include "engine/util/str.h"
@@ -87,44 +86,13 @@ static bool add_flags(const struct plan_words *w, const json_t *args,
 	return true;
 }
 
-static bool is_plain_word(const char *s)
-{
-	if (!*s || *s == '-')
-		return false;
-	for (; *s; s++)
-		if (!isgraph((unsigned char)*s) && !((unsigned char)*s & 0x80))
-			return false;
-		else if (strchr("\"\\", *s))
-			return false;
-	return true;
-}
-
-static void plan_add_word(struct str *line, const char *s)
-{
-	str_add_char(line, ' ');
-	if (is_plain_word(s)) {
-		str_add(line, s);
-		return;
-	}
-	str_add_char(line, '"');
-	for (; *s; s++) {
-		if (strchr("\"\\", *s))
-			str_add_char(line, '\\');
-		if (*s == '\n')
-			str_add(line, "\\n");
-		else
-			str_add_char(line, *s);
-	}
-	str_add_char(line, '"');
-}
-
 static void plan_add_words(struct str *line, const json_t *list)
 {
 	json_t *word;
 	size_t i;
 
 	json_array_foreach((json_t *)list, i, word)
-		plan_add_word(line, json_string_value(word));
+		str_add_word(line, json_string_value(word));
 }
 
 /* One that is left out is skipped over, where one is behind it. */
@@ -145,7 +113,7 @@ static bool add_positional(const struct plan_words *w, const json_t *args,
 		else if (json_is_array(value))
 			plan_add_words(line, value);
 		else if (value)
-			plan_add_word(line, json_string_value(value));
+			str_add_word(line, json_string_value(value));
 		else if (!strcmp(w->args[i], "speed"))
 			str_add(line, " 0");
 		else if (!strcmp(w->hmp, "block_commit"))

@@ -69,6 +69,25 @@ static void grows_over_every_edge(void **state)
 	}
 }
 
+static void words_of_the_prompt(void **state)
+{
+	static const char *const words[][2] = {
+		{ "sn1", " sn1" }, { "", " \"\"" }, { "my top", " \"my top\"" },
+		{ "-f", " \"-f\"" }, { "a-f", " a-f" }, { "a\fb", " \"a\fb\"" },
+		{ "a\\\"b", " \"a\\\\\\\"b\"" }, { "a\nb", " \"a\\nb\"" },
+		{ "\xc3\xbc", " \xc3\xbc" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(words) / sizeof(*words); i++) {
+		struct str str = STR_INIT;
+
+		str_add_word(&str, words[i][0]);
+		assert_string_equal(str_get(&str), words[i][1]);
+		str_release(&str);
+	}
+}
+
 static void detach_gives_it_away(void **state)
 {
 	struct str str = STR_INIT;
@@ -179,6 +198,7 @@ int main(void)
 		cmocka_unit_test(empty_is_usable),
 		cmocka_unit_test(adds_of_every_kind),
 		cmocka_unit_test(grows_over_every_edge),
+		cmocka_unit_test(words_of_the_prompt),
 		cmocka_unit_test(detach_gives_it_away),
 		cmocka_unit_test(safe_text),
 		cmocka_unit_test(prefixes),
