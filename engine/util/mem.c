@@ -22,7 +22,8 @@
 #define BUF_ALIGN 4096
 #define FIRST 16		/* members of an array that grows */
 
-/* The reserve; both NULL: it is spent, or was not taken yet. */
+/* The reserve; both NULL: it is spent, or was not taken yet. Changed with
+ * spending held. */
 static _Atomic(void *) pages, block;
 static pthread_mutex_t spending = PTHREAD_MUTEX_INITIALIZER;
 
@@ -32,21 +33,24 @@ static bool has_reserve(void)
 	       atomic_load_explicit(&block, memory_order_relaxed);
 }
 
-/* errno stays as it was: nobody asked for this. */
+/* errno stays as it was: nobody asked for this. Not while somebody is spending
+ * it: what was given back is for that one. */
 static void take_reserve(void)
 {
 	int error = errno;
-	void *none = NULL, *p;
+	void *p;
 
-	p = mmap(NULL, MEM_RESERVE, PROT_READ | PROT_WRITE,
-		 MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	if (p == MAP_FAILED) {
-		p = malloc(MEM_RESERVE);
-		if (!atomic_compare_exchange_strong(&block, &none, p))
-			free(p);
-	} else if (!atomic_compare_exchange_strong(&pages, &none, p)) {
-		munmap(p, MEM_RESERVE);
+	if (pthread_mutex_trylock(&spending))
+		return;
+	if (!has_reserve()) {
+		p = mmap(NULL, MEM_RESERVE, PROT_READ | PROT_WRITE,
+			 MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+		if (p == MAP_FAILED)
+			atomic_store(&block, malloc(MEM_RESERVE));
+		else
+			atomic_store(&pages, p);
 	}
+	pthread_mutex_unlock(&spending);
 	errno = error;
 }
 
