@@ -10,7 +10,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "engine/util/str.h"
+#include "engine/util/process.h"
 
 #define PATH_BYTES 320
 
@@ -75,23 +75,6 @@ static bool holds(const char *pid, int except, const struct stat *file,
 	return found;
 }
 
-static void read_name(const char *pid, struct holder *out)
-{
-	char path[PATH_BYTES], line[32] = "";
-	struct str safe = STR_INIT;
-	FILE *comm;
-
-	snprintf(path, sizeof(path), "/proc/%.20s/comm", pid);
-	comm = fopen(path, "re");
-	if (comm && fgets(line, sizeof(line), comm))
-		line[strcspn(line, "\n")] = '\0';
-	if (comm)
-		fclose(comm);
-	str_add_safe(&safe, *line ? line : "a process");
-	snprintf(out->name, sizeof(out->name), "%s", str_get(&safe));
-	str_release(&safe);
-}
-
 bool holder_find(int fd, off_t at, struct holder *out)
 {
 	struct dirent *entry;
@@ -107,7 +90,9 @@ bool holder_find(int fd, off_t at, struct holder *out)
 		    !holds(entry->d_name, fd, &file, at))
 			continue;
 		out->pid = atoi(entry->d_name);
-		read_name(entry->d_name, out);
+		process_name(out->pid, out->name, sizeof(out->name));
+		if (!*out->name)
+			strcpy(out->name, "a process");
 		found = true;
 	}
 	if (proc)

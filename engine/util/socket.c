@@ -2,7 +2,6 @@
 #include "engine/util/socket.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <netdb.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -16,6 +15,7 @@
 #include <unistd.h>
 
 #include "engine/util/mem.h"
+#include "engine/util/process.h"
 
 #define BACKLOG 128
 
@@ -189,31 +189,11 @@ void socket_tune(int fd)
 	setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof(on));
 }
 
-/* What the process calls itself, which may be anything: what is not a sign of
- * ASCII is a '?'. "" if that is not known. */
-static void process_name(pid_t pid, char *name, size_t len)
-{
-	char path[32];
-	ssize_t n;
-	int fd;
-
-	snprintf(path, sizeof(path), "/proc/%ld/comm", (long)pid);
-	fd = open(path, O_RDONLY | O_CLOEXEC);
-	n = fd < 0 ? 0 : read(fd, name, len - 1);
-	if (fd >= 0)
-		close(fd);
-	name[n < 0 ? 0 : n] = '\0';
-	name[strcspn(name, "\n")] = '\0';
-	for (; *name; name++)
-		if (*name <= ' ' || *name > '~')
-			*name = '?';
-}
-
 static void peer_unix(int fd, char *buf, size_t len)
 {
 	struct ucred who;
 	socklen_t n = sizeof(who);
-	char name[32];
+	char name[64];
 
 	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &who, &n) ||
 	    who.pid <= 0) {
