@@ -3,6 +3,7 @@
  * blkmon check. What is found goes to stderr, what it comes to to stdout.
  */
 #include "src/offline/check.h"
+#include "src/offline/command.h"
 
 #include <getopt.h>
 #include <jansson.h>
@@ -131,8 +132,7 @@ static void put_json(const struct check_command *c)
 		if (some[i].value)
 			json_object_set_new(all, some[i].name, json_integer(
 					    (json_int_t)some[i].value));
-	json_dumpf(all, stdout, JSON_INDENT(4) | JSON_ENSURE_ASCII);
-	putchar('\n');
+	offline_put_json(all);
 	json_decref(all);
 	str_release(&name);
 }
@@ -155,8 +155,6 @@ static int check_judge(struct check_command *c)
 
 /* --- the command line --- */
 
-enum { OPT_JSON = 256, OPT_OUTPUT };
-
 const struct option_row check_rows[] = {
 	{ "format", 'f', "FORMAT", .words = "qcow2|raw",
 	  .help = "the format of the image" },
@@ -165,9 +163,7 @@ const struct option_row check_rows[] = {
 	{ "quiet", 'q', .help = "say only what is wrong" },
 	{ "force-share", 'U',
 	  .help = "look even while another program writes the image" },
-	{ "json", OPT_JSON, .help = "as JSON" },
-	{ "output", OPT_OUTPUT, "FORM", .words = "human|json",
-	  .help = "the same, as qemu-img has it" },
+	OFFLINE_OUTPUT_ROWS,
 	{ "help", 'h', .help = "this" },
 	{ 0 }
 };

@@ -4,6 +4,7 @@
 #ifndef BLKMON_OFFLINE_COMMAND_H
 #define BLKMON_OFFLINE_COMMAND_H
 
+#include <jansson.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -45,6 +46,10 @@ struct offline {
 int offline_fail(const struct err *err);
 /* Where to look, after what is wrong with the command line; 2, its status. */
 int offline_usage(void);
+
+/* To stdout; in whole lines, so that names cannot play with the terminal. */
+void offline_put_text(const char *text);
+void offline_put_json(const json_t *value);
 
 /* What goes on until a signal comes shows how far it is; @arg is the struct
  * offline. False: a signal came. */

@@ -9,9 +9,9 @@
 #include <stdlib.h>
 
 #include "engine/util/mem.h"
-#include "src/console/console.h"
 #include "src/console/files_text.h"
 #include "src/offline/command.h"
+#include "src/qmp/channel.h"
 
 #define DELETE_USAGE 2
 
@@ -32,27 +32,16 @@ const struct option_row delete_rows[] = {
 
 static const struct option_row *const tables[] = { delete_rows, NULL };
 
-static void delete_put_line(void *arg, enum console_kind kind,
-			    const char *line)
-{
-	(void)arg;
-	(void)kind;
-	fputs(line, stdout);
-}
-
-/* In whole lines, so that names cannot play with the terminal. */
 static void delete_show(const struct delete_command *c, const json_t *reply)
 {
-	struct console console = { .write = delete_put_line };
 	struct str text = STR_INIT;
 
 	if (c->json) {
-		json_dumpf(reply, stdout, JSON_INDENT(4) | JSON_ENSURE_ASCII);
-		putchar('\n');
+		offline_put_json(reply);
 		return;
 	}
 	deletion_text(reply, c->dry_run, &text);
-	console_printf(&console, "%s", str_get(&text));
+	offline_put_text(str_get(&text));
 	str_release(&text);
 }
 

@@ -7,7 +7,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "src/console/console.h"
 #include "src/console/history_text.h"
 #include "src/history/job_history.h"
 #include "src/offline/command.h"
@@ -76,25 +75,16 @@ static int history_parse(struct history_options *o, int argc, char **argv)
 	return rc;
 }
 
-static void history_put(void *arg, enum console_kind kind, const char *line)
-{
-	(void)arg;
-	(void)kind;
-	fputs(line, stdout);
-}
-
 static void history_print(const json_t *list, bool json)
 {
-	struct console console = { .write = history_put };
 	struct str text = STR_INIT;
 
 	if (json) {
-		json_dumpf(list, stdout, JSON_INDENT(4) | JSON_ENSURE_ASCII);
-		putchar('\n');
+		offline_put_json(list);
 		return;
 	}
 	history_text(list, &text);
-	console_print(&console, CONSOLE_OUT, str_get(&text));
+	offline_put_text(str_get(&text));
 	str_release(&text);
 }
 

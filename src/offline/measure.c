@@ -184,8 +184,7 @@ static void measure_put_json(const struct measure_result *r)
 	if (r->has_bitmaps)
 		json_object_set_new(all, "bitmaps",
 				    json_integer((json_int_t)r->bitmaps));
-	json_dumpf(all, stdout, JSON_INDENT(4));
-	putchar('\n');
+	offline_put_json(all);
 	json_decref(all);
 }
 

@@ -30,6 +30,27 @@ int offline_usage(void)
 	return 2;
 }
 
+static void offline_put_line(void *arg, enum console_kind kind,
+			     const char *line)
+{
+	(void)arg;
+	(void)kind;
+	fputs(line, stdout);
+}
+
+void offline_put_text(const char *text)
+{
+	struct console console = { .write = offline_put_line };
+
+	console_print(&console, CONSOLE_OUT, text);
+}
+
+void offline_put_json(const json_t *value)
+{
+	json_dumpf(value, stdout, JSON_INDENT(4) | JSON_ENSURE_ASCII);
+	putchar('\n');
+}
+
 static int offline_add_image(struct offline *o, struct err *err)
 {
 	/* The image itself will show what it showed before. */
@@ -67,23 +88,12 @@ static void print_json(json_t *image)
 		json_array_append_new(list, image);
 		image = below;
 	}
-	json_dumpf(list, stdout, JSON_INDENT(4) | JSON_ENSURE_ASCII);
-	putchar('\n');
+	offline_put_json(list);
 	json_decref(list);
 }
 
-static void offline_put_line(void *arg, enum console_kind kind,
-			     const char *line)
-{
-	(void)arg;
-	(void)kind;
-	fputs(line, stdout);
-}
-
-/* In whole lines, so that names cannot play with the terminal. */
 static void print_text(json_t *image)
 {
-	struct console console = { 0 };
 	struct str text = STR_INIT;
 
 	for (json_t *at = image; at;
@@ -92,8 +102,7 @@ static void print_text(json_t *image)
 			str_add_char(&text, '\n');
 		image_text(at, &text);
 	}
-	console.write = offline_put_line;
-	console_printf(&console, "%s", str_get(&text));
+	offline_put_text(str_get(&text));
 	str_release(&text);
 	json_decref(image);
 }

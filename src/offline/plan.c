@@ -8,10 +8,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "src/console/console.h"
 #include "src/console/fields.h"
 #include "src/console/plan_text.h"
 #include "src/offline/command.h"
+#include "src/qmp/channel.h"
 
 #define PLAN_DEVICE "disk0"	/* so do lines of a plan fit `blkmon IMAGE` */
 
@@ -79,25 +79,16 @@ static json_t *plan_make_request(const struct offline *o,
 			 verb->command, "arguments", args);
 }
 
-static void plan_put_line(void *arg, enum console_kind kind, const char *line)
-{
-	(void)arg;
-	(void)kind;
-	fputs(line, stdout);
-}
-
 static void plan_show(const struct offline *o, const json_t *plan)
 {
-	struct console console = { .write = plan_put_line };
 	char *text;
 
 	if (o->json) {
-		json_dumpf(plan, stdout, JSON_INDENT(4) | JSON_ENSURE_ASCII);
-		putchar('\n');
+		offline_put_json(plan);
 		return;
 	}
 	text = plan_text_of(plan, NULL);
-	console_printf(&console, "%s", text);
+	offline_put_text(text);
 	free(text);
 }
 
