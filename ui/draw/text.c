@@ -6,7 +6,6 @@
 #include <string.h>
 #include <strings.h>
 
-#include "engine/util/size.h"
 
 /* Reorders or hides what stands around it; a last line of defence, as names
  * come here escaped. */
@@ -164,16 +163,6 @@ const char *text_find(const char *hay, const char *needle)
 	return strcasestr(hay, needle);
 }
 
-char *text_size(uint64_t bytes, char *buf, size_t len)
-{
-	return size_short(bytes, buf, len);
-}
-
-char *text_size_short(uint64_t bytes, char *buf, size_t len)
-{
-	return size_brief(bytes, buf, len);
-}
-
 char *text_age(uint64_t seconds, char *buf, size_t len)
 {
 	const unsigned long long m = seconds / 60, h = m / 60, d = h / 24;
@@ -187,9 +176,4 @@ char *text_age(uint64_t seconds, char *buf, size_t len)
 	else
 		snprintf(buf, len, "%llud", d);
 	return buf;
-}
-
-char *text_seconds(uint64_t seconds, char *buf, size_t len)
-{
-	return seconds_short(seconds, buf, len);
 }

@@ -48,13 +48,7 @@ const char *text_base_name(const char *path);
 /* Case is ignored; NULL if @needle is not there. */
 const char *text_find(const char *hay, const char *needle);
 
-/* "16.3M", "0", "1.50T": at most 5 columns; 1024s. @buf needs 8 bytes. */
-char *text_size(uint64_t bytes, char *buf, size_t len);
-/* "16M", "1.5T": at most 4 columns. */
-char *text_size_short(uint64_t bytes, char *buf, size_t len);
 /* "5s", "12m", "47h", "55d": at most 4 columns for a few years. */
 char *text_age(uint64_t seconds, char *buf, size_t len);
-/* "0:05", "12:30", "3:07:20", "4d 7h". @buf needs 16 bytes. */
-char *text_seconds(uint64_t seconds, char *buf, size_t len);
 
 #endif

@@ -8,6 +8,7 @@
 
 #include "engine/util/clock.h"
 #include "engine/util/mem.h"
+#include "engine/util/size.h"
 #include "ui/draw/text.h"
 #include "ui/pane/job_row.h"
 #include "ui/pane/rows.h"
@@ -202,7 +203,7 @@ static void draw_size(struct sheet *s, const struct column *at, unsigned y,
 
 	if (at->w)
 		canvas_put_right(&s->canvas, at->x + at->w, y, at->w, style,
-				 text_size(bytes, buf, sizeof(buf)));
+				 size_short(bytes, buf, sizeof(buf)));
 }
 
 /* With a fixed time the newest file is of now. */
@@ -405,8 +406,8 @@ static void legend_words(const struct sheet *s, const struct map_sum *sum,
 		": █ data  ░ dead  0 zero  ▓ packed";
 	char shown[16], size[16];
 
-	text_size(sum->shown, shown, sizeof(shown));
-	text_size(sum->size, size, sizeof(size));
+	size_short(sum->shown, shown, sizeof(shown));
+	size_short(sum->size, size, sizeof(size));
 	if (!sum->known) {
 		str_add(out, "map");
 	} else if (sum->shown == sum->size) {

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "engine/util/mem.h"
+#include "engine/util/size.h"
 #include "src/console/fields.h"
 #include "ui/draw/text.h"
 #include "ui/pane/sheet.h"
@@ -29,13 +30,13 @@ static void add_format(struct details *d)
 	const char *compat = field_str(of, "compat");
 	char size[16];
 
-	str_addf(&d->text, "%s, %s", text_size(d->v->size, size, sizeof(size)),
+	str_addf(&d->text, "%s, %s", size_short(d->v->size, size, sizeof(size)),
 		 *d->v->format ? d->v->format : "unknown");
 	if (*compat)
 		str_addf(&d->text, " v%s", strcmp(compat, "0.10") ? "3" : "2");
 	if (cluster)
 		str_addf(&d->text, ", %s clusters",
-			 text_size_short(cluster, size, sizeof(size)));
+			 size_brief(cluster, size, sizeof(size)));
 	if (field_bool(of, "lazy-refcounts"))
 		str_add(&d->text, ", lazy refcounts");
 	str_add_char(&d->text, '\n');
@@ -47,13 +48,13 @@ static void details_bytes(struct details *d)
 	char disk[16], dead[16];
 
 	client_map(d->s->client, d->v->node, NULL, &sum);
-	str_addf(&d->text, "%s on disk", text_size(d->v->disk, disk,
-						   sizeof(disk)));
+	str_addf(&d->text, "%s on disk", size_short(d->v->disk, disk,
+						    sizeof(disk)));
 	if (d->v->role != VIEW_OPEN)
 		;
 	else if (sum.dead)
 		str_addf(&d->text, ", %s of it dead: no disk sees it",
-			 text_size(sum.dead, dead, sizeof(dead)));
+			 size_short(sum.dead, dead, sizeof(dead)));
 	else if (sum.known)
 		str_add(&d->text, ", nothing of it dead");
 	str_add_char(&d->text, '\n');
@@ -124,8 +125,8 @@ static void add_reads_of(struct details *d, const struct view_image *v)
 	names_fit(&name, v->name, v->cut, READS_NAME, d->s->canvas.ascii);
 	str_addf(&d->text, "  %s%*s %6s/s %7s\n", str_get(&name),
 		 (int)(READS_NAME - text_columns(str_get(&name))), "",
-		 text_size(r->rate, rate, sizeof(rate)),
-		 text_size(r->bytes, all, sizeof(all)));
+		 size_short(r->rate, rate, sizeof(rate)),
+		 size_short(r->bytes, all, sizeof(all)));
 	str_release(&name);
 }
 

@@ -11,6 +11,7 @@
 
 #include "engine/util/clock.h"
 #include "engine/util/mem.h"
+#include "engine/util/size.h"
 #include "ui/draw/spark.h"
 #include "ui/draw/text.h"
 
@@ -103,10 +104,10 @@ static void add_done_words(const struct view_job *job, struct str *out)
 	if (job->elapsed_ns && seconds < 60)
 		str_addf(out, " in %.*f s", seconds < 10 ? 2 : 1, seconds);
 	else if (job->elapsed_ns)
-		str_addf(out, " in %s", text_seconds((uint64_t)seconds, buf,
+		str_addf(out, " in %s", seconds_short((uint64_t)seconds, buf,
 						     sizeof(buf)));
 	if (rate)
-		str_addf(out, ", %s/s", text_size(rate, buf, sizeof(buf)));
+		str_addf(out, ", %s/s", size_short(rate, buf, sizeof(buf)));
 }
 
 /* "; web-03 unused, 44.3M": what it leaves behind. */
@@ -124,7 +125,7 @@ static void add_left_words(const struct sheet *s, const struct view_job *job,
 	else
 		names_fit(out, job->left_first, job->first_cut, room,
 			  s->canvas.ascii);
-	str_addf(out, " unused, %s", text_size(job->left_bytes, left,
+	str_addf(out, " unused, %s", size_short(job->left_bytes, left,
 						sizeof(left)));
 }
 
@@ -237,12 +238,12 @@ static void draw_bytes(struct sheet *s, const struct view_job *job,
 	char a[16], b[16];
 
 	if (wide)
-		str_addf(&text, "%s of %s", text_size(job->done, a, sizeof(a)),
-			 text_size(job->len, b, sizeof(b)));
+		str_addf(&text, "%s of %s", size_short(job->done, a, sizeof(a)),
+			 size_short(job->len, b, sizeof(b)));
 	else
 		str_addf(&text, "%s/%s",
-			 text_size_short(job->done, a, sizeof(a)),
-			 text_size_short(job->len, b, sizeof(b)));
+			 size_brief(job->done, a, sizeof(a)),
+			 size_brief(job->len, b, sizeof(b)));
 	job_put(s, end, y, str_get(&text));
 	str_release(&text);
 }
@@ -251,7 +252,7 @@ static void draw_bytes(struct sheet *s, const struct view_job *job,
 static char *eta_text(uint64_t seconds, char *buf, size_t len)
 {
 	if (seconds < 3600)
-		return text_seconds(seconds, buf, len);
+		return seconds_short(seconds, buf, len);
 	if (seconds >= 48 * 3600)
 		return text_age(seconds, buf, len);
 	snprintf(buf, len, "%uh%02u", (unsigned)(seconds / 3600),
@@ -269,14 +270,14 @@ static void draw_rates(struct sheet *s, const struct view_job *job,
 	char buf[16];
 
 	if (rate) {
-		str_addf(&text, "%s/s", text_size(rate, buf, sizeof(buf)));
+		str_addf(&text, "%s/s", size_short(rate, buf, sizeof(buf)));
 		job_put(s, k->rate, y, str_get(&text));
 		str_clear(&text);
 	}
 	if (job->speed) {
 		str_addf(&text, "%s%s", most, wide ?
-			 text_size(job->speed, buf, sizeof(buf)) :
-			 text_size_short(job->speed, buf, sizeof(buf)));
+			 size_short(job->speed, buf, sizeof(buf)) :
+			 size_brief(job->speed, buf, sizeof(buf)));
 		job_put(s, k->limit, y, str_get(&text));
 	}
 	if (view_job_eta(job, &eta))
@@ -362,11 +363,11 @@ void job_row_draw_more(struct sheet *s, const struct view_job *job, unsigned y)
 	else if (*job->error)
 		str_addf(&text, "%s, ", job->error);
 	str_addf(&text, "%s moved in %s",
-		 text_size(job->done, done, sizeof(done)),
-		 text_seconds(job->elapsed_ns / NS_PER_SEC, buf, sizeof(buf)));
+		 size_short(job->done, done, sizeof(done)),
+		 seconds_short(job->elapsed_ns / NS_PER_SEC, buf, sizeof(buf)));
 	if (job->speed && job->end == JOB_LIVES)
-		str_addf(&text, ", at most %s/s", text_size(job->speed, buf,
-							    sizeof(buf)));
+		str_addf(&text, ", at most %s/s", size_short(job->speed, buf,
+							     sizeof(buf)));
 	if (*target_path(s, job))
 		str_addf(&text, ", into %s", target_path(s, job));
 	text_fit_middle(&cut, str_get(&text), s->canvas.w - 5,

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "engine/util/mem.h"
+#include "engine/util/size.h"
 #include "src/console/fields.h"
 #include "src/console/image_text.h"
 #include "ui/draw/text.h"
@@ -144,8 +145,8 @@ static void overlay_closed(struct str *out, const struct view_image *v)
 
 	str_addf(out, "file format: %s\nvirtual size: %s\ndisk size: %s\n",
 		 *v->format ? v->format : "unknown",
-		 text_size(v->size, size, sizeof(size)),
-		 text_size(v->disk, disk, sizeof(disk)));
+		 size_short(v->size, size, sizeof(size)),
+		 size_short(v->disk, disk, sizeof(disk)));
 	overlay_link(out, v->entry, "backing", "backing file");
 	overlay_link(out, v->entry, "data-file", "data file");
 	if (*merged) {

@@ -3,6 +3,7 @@
  * Who uses the drives that are exported: a row a drive, and where it has
  * several clients a row for each of them.
  */
+#include "engine/util/size.h"
 #include "ui/draw/spark.h"
 #include "ui/draw/text.h"
 #include "ui/pane/sheet.h"
@@ -94,8 +95,8 @@ static void draw_speed(struct sheet *s, unsigned end, unsigned y,
 	struct str text = STR_INIT;
 	char buf[16];
 
-	str_addf(&text, rate ? "%s/s" : "%s", text_size(rate, buf,
-							sizeof(buf)));
+	str_addf(&text, rate ? "%s/s" : "%s", size_short(rate, buf,
+							 sizeof(buf)));
 	guests_put(s, end, y, str_get(&text), !rate);
 	str_release(&text);
 }

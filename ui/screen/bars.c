@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "engine/util/size.h"
 #include "ui/draw/text.h"
 #include "ui/prompt/prompt.h"
 
@@ -36,7 +37,7 @@ static void job_summary(const struct sheet *s, struct str *out)
 	if (ready)
 		str_addf(out, "%s READY", n > 1 ? ", some" : "");
 	if (rate)
-		str_addf(out, "  %s/s", text_size(rate, buf, sizeof(buf)));
+		str_addf(out, "  %s/s", size_short(rate, buf, sizeof(buf)));
 }
 
 /* What jobs that run may still write to that file system. */
@@ -79,11 +80,11 @@ static void draw_spaces(struct sheet *s, unsigned x, unsigned end)
 		str_clear(&text);
 		text_fit_middle(&text, space->path, s->canvas.w / 4,
 				s->canvas.ascii);
-		str_addf(&text, " %s free", text_size(space->free, left,
-						      sizeof(left)));
+		str_addf(&text, " %s free", size_short(space->free, left,
+						       sizeof(left)));
 		if (wide)
-			str_addf(&text, " of %s", text_size(space->size, size,
-							    sizeof(size)));
+			str_addf(&text, " of %s", size_short(space->size, size,
+							     sizeof(size)));
 		if (x + text_columns(str_get(&text)) + 2 > end)
 			break;
 		x += 3 + canvas_put(&s->canvas, x, 0, end - x,

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "engine/util/mem.h"
+#include "engine/util/size.h"
 #include "ui/draw/text.h"
 #include "ui/prompt/prompt.h"
 
@@ -364,7 +365,7 @@ static void compose_set_speed(const struct sheet *s, enum action action,
 	add_speed(&d->line, speed);
 	if (speed)
 		str_addf(&d->note, "at most %s bytes a second; + and - change "
-			 "it", text_size(speed, buf, sizeof(buf)));
+			 "it", size_short(speed, buf, sizeof(buf)));
 	else
 		str_add(&d->note, "as fast as it can");
 }

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "engine/util/mem.h"
+#include "engine/util/size.h"
 #include "src/console/fields.h"
 #include "ui/draw/text.h"
 #include "ui/screen/compose.h"
@@ -36,7 +37,7 @@ static void delete_note(struct draft *d, const struct files_meant *m)
 	char size[16];
 
 	d->plans = true;
-	text_size(m->bytes, size, sizeof(size));
+	size_short(m->bytes, size, sizeof(size));
 	if (m->n == 1)
 		str_addf(&d->note, "deletes this file, %s", size);
 	else

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "engine/util/mem.h"
+#include "engine/util/size.h"
 #include "src/console/plan_ask.h"
 #include "ui/draw/text.h"
 #include "ui/screen/called.h"
@@ -57,7 +58,7 @@ static void panel_add_line(const struct panel *p, struct str *out)
 	char speed[16];
 
 	if (p->speed)
-		panel_add(out, "speed", "at most %s/s", text_size(p->speed,
+		panel_add(out, "speed", "at most %s/s", size_short(p->speed,
 			  speed, sizeof(speed)));
 	panel_add(out, "line", "%s", safe);
 	free(line);

@@ -1,6 +1,7 @@
 /* test_text.c - widths, cutting, numbers in few columns; the canvas. */
 #include "tests/unit/ui/ui.h"
 
+#include "engine/util/size.h"
 #include "ui/draw/canvas.h"
 #include "ui/draw/names.h"
 #include "ui/draw/strip.h"
@@ -53,7 +54,7 @@ static void assert_size(uint64_t bytes, const char *want)
 {
 	char buf[8];
 
-	assert_string_equal(text_size(bytes, buf, sizeof(buf)), want);
+	assert_string_equal(size_short(bytes, buf, sizeof(buf)), want);
 }
 
 /* The names of one screen, cut to @columns; what is cut differs as the whole
@@ -181,13 +182,13 @@ static void numbers(void **state)
 	assert_size(999 * MIB, "999M");
 	assert_size(1023 * MIB, "1.00G");
 	assert_size(UINT64_MAX, "16.0E");
-	assert_string_equal(text_seconds(5, buf, sizeof(buf)), "0:05");
-	assert_string_equal(text_seconds(3661, buf, sizeof(buf)), "1:01:01");
-	assert_string_equal(text_seconds(360000, buf, sizeof(buf)), "4d 4h");
-	text_seconds(UINT64_MAX, buf, sizeof(buf));
-	assert_string_equal(text_size_short(444 * MIB, buf, sizeof(buf)),
+	assert_string_equal(seconds_short(5, buf, sizeof(buf)), "0:05");
+	assert_string_equal(seconds_short(3661, buf, sizeof(buf)), "1:01:01");
+	assert_string_equal(seconds_short(360000, buf, sizeof(buf)), "4d 4h");
+	seconds_short(UINT64_MAX, buf, sizeof(buf));
+	assert_string_equal(size_brief(444 * MIB, buf, sizeof(buf)),
 			    "444M");
-	assert_string_equal(text_size_short(23 * MIB / 10, buf, sizeof(buf)),
+	assert_string_equal(size_brief(23 * MIB / 10, buf, sizeof(buf)),
 			    "2.3M");
 	assert_string_equal(text_age(59, buf, sizeof(buf)), "59s");
 	assert_string_equal(text_age(47 * 3600, buf, sizeof(buf)), "47h");
