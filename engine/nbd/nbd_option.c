@@ -153,9 +153,9 @@ static uint16_t transmission_flags(const struct nbd_conn *c,
 	return (uint16_t)flags;
 }
 
-/* Takes over the use of @x. Who is told that the disk is his is known as one
- * of its clients by then: should he die the next moment, his successor waits
- * for what he asked for. */
+/* Takes over the use of @x. A client that is told so is known as one of the
+ * export's by then: should it die the next moment, what it asked for is waited
+ * for before the next one is served. */
 static int settle(struct nbd_conn *c, struct export *x)
 {
 	int rc = nbd_export_await(c, x);
