@@ -1,5 +1,5 @@
 /* Clients of the NBD server who hang up with requests under way: those are
- * forgotten or over before anybody else is told that the disk is his. */
+ * forgotten or over before anybody else is told that the disk is its own. */
 #include <poll.h>
 #include <semaphore.h>
 
@@ -151,7 +151,7 @@ static bool says_nothing(int fd)
 }
 
 /* The host is still at work for one who is dead: whoever comes to this disk
- * next, by whatever export, is not told that it is his. */
+ * next, by whatever export, is not told that it has it. */
 static void test_successor_waits(void **state)
 {
 	static const char *const name[] = { "disk0", "again" };
@@ -206,7 +206,7 @@ static void test_dead_at_once(void **state)
 	}
 }
 
-/* Who waits for him may give up, and is not waited for. */
+/* Who waits for it may give up, and is not waited for. */
 static void test_successor_gives_up(void **state)
 {
 	int dead = dial_export("disk0", true), fd;

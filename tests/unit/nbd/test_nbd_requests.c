@@ -571,7 +571,7 @@ static void test_hanging(void **state)
 	hang_up(fd);
 }
 
-/* Who has nothing more to say still gets his answers. */
+/* Who has nothing more to say still gets its answers. */
 static void test_half_closed(void **state)
 {
 	int fd = dial_export("disk0", true);

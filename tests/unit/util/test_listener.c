@@ -352,7 +352,7 @@ static void numbers_and_names(void **state)
 	close(a);
 }
 
-/* Told once of each, though his thread does not read and waits for that. */
+/* Told once of each, though the thread does not read and waits for that. */
 static void hang_ups(void **state)
 {
 	int fd[HANG_UPS];
@@ -405,7 +405,7 @@ static void admitted_before_the_start(void **state)
 	close(a);
 }
 
-/* leave() frees him. */
+/* leave() frees it. */
 static void admitted_and_never_started(void **state)
 {
 	(void)state;
