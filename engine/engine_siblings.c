@@ -32,17 +32,16 @@ void engine_look_path(struct engine *e, const struct node_options *o,
 int engine_check_path(struct engine *e, const struct node_options *o,
 		      const struct siblings *s, struct err *err)
 {
-	const char *data = o->data_file || !o->data_file_count ? o->data_file :
-			   o->data_files[0];
+	const char *data;
 
 	if (!o->path)
 		return 0;
+	data = s->external ? chain_data_file(o) : NULL;
 	if (siblings_check_path(s, &e->graph, chain_local_name(o->path),
 				"to write to it", err))
 		return -1;
-	return data && s->external ?
-		siblings_check_path(s, &e->graph, data, "to write to it",
-				    err) : 0;
+	return data ? siblings_check_path(s, &e->graph, data, "to write to it",
+					  err) : 0;
 }
 
 /* Graph held. */

@@ -151,6 +151,14 @@ static const char *data_file_for(const struct opening *op, const char *path)
 	return first;
 }
 
+const char *chain_data_file(const struct node_options *o)
+{
+	const struct opening op = { .top = o };
+
+	return o->data_file ? o->data_file :
+	       data_file_for(&op, chain_local_name(o->path));
+}
+
 /* One more image: shared, or opened. */
 static int open_layer(struct opening *op, struct node_options o,
 		      struct err *err)

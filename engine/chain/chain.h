@@ -23,6 +23,10 @@
 int chain_open(struct graph *g, const struct node_options *o,
 	       struct node **out, struct err *err);
 
+/* Of the data files that @o names the one that the image on top will have, if
+ * it asks for one; NULL: none is named. Looks at headers. */
+const char *chain_data_file(const struct node_options *o);
+
 /* Absolute or relative to the folder of @overlay_path; caller frees. */
 char *chain_resolve(const char *overlay_path, const char *backing_name);
 /* Would QEMU take what stands before a colon for a protocol? Such a name is

@@ -309,6 +309,26 @@ def test_data_file_that_others_read(d, way, reader):
     assert content(raw)[:65536] == b"\x99" * 65536
 
 
+def test_data_file_of_several_that_are_named(d):
+    """In any order: the one of the image that is written counts, that of a
+    layer below it does not."""
+    low_raw, top_raw = (os.path.join(d, n) for n in ("low.raw", "top.raw"))
+    low = data_image(d, "low.img", low_raw)
+    top = blk.create(os.path.join(d, "top.img"), None, low, data_file=top_raw)
+    for raw, harmful in ((top_raw, True), (low_raw, False)):
+        os.rename(raw, raw + ".kept")
+        other = data_image(d, "other.img", raw)
+        os.rename(raw + ".kept", raw)
+        for files in (low_raw, top_raw), (top_raw, low_raw):
+            args = [*drive(top, *["data-file=" + f for f in files]), "-c",
+                    WRITE]
+            if harmful:
+                refused(d, args, raw, other)
+            else:
+                blk.blkmon_ok(*args)
+        os.unlink(other)
+
+
 def test_folder_that_cannot_be_read(d):
     """It is said, once; what can be read is looked through."""
     path = blk.simple(d)
