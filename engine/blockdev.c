@@ -325,6 +325,8 @@ static int open_as_header(struct engine *e, struct node *node, bool no_lock,
 		return err_set(err, ERR_GENERIC, "'%s' has a backing file "
 			       "that is no local file: name one with "
 			       "'backing'", node->file->path);
+	if (chain_check_meaning(node->file->path, node->backing_name, err))
+		return -1;
 	if (!o.format)
 		return err_set(err, ERR_GENERIC, "'%s' has a backing file but "
 			       "does not record its format: name it with "

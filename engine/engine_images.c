@@ -54,7 +54,7 @@ static struct node *find_image(struct engine *e, const char *device,
 /* Do the words lead to the file that is open below the image? */
 static bool leads_below(const struct node *node, const char *words)
 {
-	char *path = chain_is_remote(words) ? NULL :
+	char *path = chain_is_remote(chain_local_name(words)) ? NULL :
 		     chain_resolve(node->file->path, words);
 	struct file id;
 	bool same = path && chain_identify(path, &id) &&

@@ -60,6 +60,8 @@ static int rebase_open_base(struct rebasing *r, struct err *err)
 	if (chain_is_remote(chain_local_name(r->base)))
 		return err_set(err, ERR_GENERIC, "'%s': only local files can "
 			       "be layers", r->base);
+	if (chain_check_meaning(chain_local_name(image->path), r->base, err))
+		return -1;
 	path = chain_resolve(chain_local_name(image->path), r->base);
 	o.path = path;
 	rc = tool_open(&r->below, &o, err);

@@ -232,6 +232,8 @@ static int open_below(struct opening *op, const struct node *node,
 	if (chain_is_remote(name))
 		return refuse_link(node, name, "only local files can be layers",
 				   err);
+	if (chain_check_meaning(node->file->path, node->backing_name, err))
+		return -1;
 	path = chain_resolve(node->file->path, name);
 	o.path = path;
 	if (op->count <= top->below_count) {

@@ -32,6 +32,11 @@ char *chain_resolve(const char *overlay_path, const char *backing_name);
 /* Would QEMU take what stands before a colon for a protocol? Such a name is
  * written into no header: "./" in front makes it one of a file. */
 bool chain_is_protocol(const char *name);
+/* Does the header of @overlay_path mean one file by @name, "file:" in front,
+ * wherever it is looked for? Here that is the folder of the overlay, to QEMU
+ * the working directory. */
+int chain_check_meaning(const char *overlay_path, const char *name,
+			struct err *err);
 /* json: and the like: no name of a local file. "file:" in front is passed
  * over by chain_local_name(). Other words with a colon may be a file's: who
  * made the image may not have been QEMU. */
@@ -80,7 +85,8 @@ char *chain_name_from(const char *overlay_path, const struct node *base,
 
 /* The words that an operator wants there: they may lead anywhere, but if QEMU
  * would see a protocol in a name that leads to @base from @overlay it gets
- * "./" in front. Caller frees. */
+ * "./" in front, and from a relative one "file:" is taken away. Caller
+ * frees. */
 char *chain_name_given(const struct node *overlay, const struct node *base,
 		       const char *name);
 /* The same where nobody looks at what is there: "./" in front of what is a

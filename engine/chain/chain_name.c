@@ -238,13 +238,21 @@ static char *computed_name(const char *overlay_path, const char *base_path,
 	return name;
 }
 
+/* QEMU looks for "file:a" in the working directory, wherever the header is. */
+static bool is_from_here(const char *name)
+{
+	const char *local = chain_local_name(name);
+
+	return local != name && *local != '/';
+}
+
 char *chain_name_from(const char *overlay_path, const struct node *base,
 		      const char *wish, bool relative, struct err *err)
 {
 	char *name;
 
 	if (wish && !chain_is_protocol(chain_local_name(wish)) &&
-	    resolves_to(overlay_path, wish, base->file))
+	    !is_from_here(wish) && resolves_to(overlay_path, wish, base->file))
 		return mem_dup(wish);
 	name = computed_name(overlay_path, base->file->path, relative);
 	if (name && resolves_to(overlay_path, name, base->file))
@@ -274,14 +282,37 @@ char *chain_name_given(const struct node *overlay, const struct node *base,
 	    resolves_to(overlay->file->path, here, base->file))
 		return here;
 	free(here);
+	if (is_from_here(name) &&
+	    resolves_to(overlay->file->path, name, base->file))
+		return chain_name_unseen(name);
 	return mem_dup(name);
 }
 
 char *chain_name_unseen(const char *name)
 {
-	bool here = chain_is_protocol(name) && !chain_is_remote(name);
+	const char *local = is_from_here(name) ? chain_local_name(name) : name;
+	bool here = chain_is_protocol(local) && !chain_is_remote(local);
 
-	return mem_printf("%s%s", here ? "./" : "", name);
+	return mem_printf("%s%s", here ? "./" : "", local);
+}
+
+int chain_check_meaning(const char *overlay_path, const char *name,
+			struct err *err)
+{
+	const char *local = chain_local_name(name);
+	char *path = chain_resolve(overlay_path, name);
+	struct file here, there;
+	int rc = 0;
+
+	if (is_from_here(name) && chain_identify(local, &here) &&
+	    chain_identify(path, &there) && !file_is_same(&here, &there))
+		rc = err_set(err, ERR_GENERIC, "The backing file '%s' of '%s' "
+			     "may be '%s' or, as QEMU takes it, '%s' in the "
+			     "working directory: qemu-img rebase -u with a "
+			     "name without file: says which", name,
+			     overlay_path, path, local);
+	free(path);
+	return rc;
 }
 
 /* @path from the root, with no links in its folders; or as it is. */

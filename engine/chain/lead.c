@@ -135,7 +135,9 @@ bool lead_each(const char *holder, bool link, const char *name,
 
 	if (str_has_prefix(name, "json:"))
 		return lead_by_json(&l, name);
-	name = chain_local_name(name);
+	if (str_has_prefix(name, "file:"))
+		return lead_by_file(&l, name) ||
+		       (link && lead_from_elsewhere(&l, name));
 	if (!*name || chain_is_remote(name))
 		return false;
 	return lead_from(&l, holder, name) ||

@@ -167,7 +167,8 @@ void siblings_note_path(struct siblings *s, const char *path)
 	while (s->layers < CHAIN_DEPTH_MAX && note_new(s, at) &&
 	       sibling_peek(at, &st, &peek)) {
 		s->external |= s->layers == 1 && peek.external;
-		if (!*peek.backing || chain_is_remote(peek.backing))
+		if (!*peek.backing ||
+		    chain_is_remote(chain_local_name(peek.backing)))
 			break;
 		below = chain_resolve(at, peek.backing);
 		free(at);

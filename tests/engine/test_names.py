@@ -145,6 +145,66 @@ def test_words_of_an_unsafe_rebase(d, name, monkeypatch):
     blk.qemu_io("top", "read -P 0 0 64k")
 
 
+def told_by_file(d, name, path):
+    """An image whose header says file:NAME."""
+    blk.qemu_img("create", "-q", "-u", "-f", "qcow2", "-b", "file:" + name,
+                 "-F", "qcow2", path, "4M", cwd=d)
+
+
+@pytest.mark.parametrize("how", ["commit", "stream", "words", "rebase",
+                                 "unsafe"])
+def test_no_link_from_the_working_directory(d, how, monkeypatch):
+    """What a header says behind file: QEMU looks for in the working directory.
+    It is found from the overlay's folder here, and written so that QEMU finds
+    it there, too."""
+    base, low, mid, top = (os.path.join(d, n) for n in "blmt")
+    blk.create(base, 4 * MIB)
+    blk.qemu_io(base, "write -P 7 0 64k")
+    told_by_file(d, "b", low)
+    told_by_file(d, "l", mid)
+    told_by_file(d, "m", top)
+    monkeypatch.chdir("/")
+    if how in ("rebase", "unsafe"):
+        blk.blkmon_ok("rebase", *(["-u"] if how == "unsafe" else []), "-b",
+                      "file:b", "-F", "qcow2", top)
+    else:
+        given = {"backing-file": "file:b"} if how == "words" else {}
+        with Server(d, "--drive", "id=disk0,format=qcow2,file=" + top) as s, \
+                s.client() as q:
+            if how == "commit":
+                q.ask("block-commit", device="disk0", job_id="j", top=mid,
+                      base=base)
+            else:
+                q.ask("block-stream", device="disk0", job_id="j", base=base,
+                      **given)
+            q.event("BLOCK_JOB_COMPLETED", device="j")
+            s.quit()
+    assert link(top) == "b"
+    blk.qemu_io(top, "read -P 7 0 64k")
+
+
+def test_two_files_that_a_link_may_mean(d, monkeypatch):
+    """QEMU would take the one in the working directory."""
+    here = os.path.join(d, "here")
+    os.mkdir(here)
+    base, top = os.path.join(d, "b"), os.path.join(d, "t")
+    blk.create(base, 4 * MIB)
+    told_by_file(d, "b", top)
+    blk.create(os.path.join(here, "b"), 4 * MIB)
+    monkeypatch.chdir(here)
+    before = blk.content(base), blk.content(top), blk.content("b")
+    for args in ([top, "-c", "commit disk0"], ["commit", top],
+                 ["--blockdev", "driver=qcow2,node-name=n,file.driver=file,"
+                  "file.filename=" + top],
+                 ["rebase", "-b", "file:b", "-F", "qcow2", top]):
+        out = blk.blkmon(*args)
+        assert out.rc == 1 and "in the working directory" in out.err, out
+    assert (blk.content(base), blk.content(top), blk.content("b")) == before
+    os.unlink("b")
+    os.symlink(base, "b")
+    blk.blkmon_ok(top, "-c", "commit disk0")
+
+
 def test_a_file_name_of_blockdev_is_one(d, monkeypatch):
     """Nothing in it is a protocol: QEMU opens what bears that name."""
     monkeypatch.chdir(d)

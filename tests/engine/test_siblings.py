@@ -128,6 +128,19 @@ def test_names_that_lead_to_it(d, kind, folder):
     blk.blkmon_ok(f.base, "-c", WRITE)
 
 
+def test_name_from_the_working_directory(d, monkeypatch):
+    """Behind file: QEMU looks for it there."""
+    f = Family(d, "elsewhere")
+    os.unlink(f.mid)
+    os.unlink(f.top)
+    deep = blk.create(os.path.join(f.folder, "deep.img"), 4 * MIB)
+    blk.qemu_img("rebase", "-q", "-u", "-f", "qcow2", "-b", deep, "-F",
+                 "qcow2", f.base)
+    f.add_other("file:l0.img")
+    monkeypatch.chdir(d)
+    refused(d, [f.base, "-c", WRITE], f.base, f.other)
+
+
 def test_link_to_an_overlay(d):
     """The image is elsewhere, its name is here: its words are meant from
     there, or from here."""
