@@ -84,6 +84,25 @@ static bool was_cut(const struct file *f, uint64_t end)
 	return !f->block_device && end < f->size;
 }
 
+/* Did another program cut off what was there? No flush makes that durable, and
+ * what is written behind it would hide it in a hole. The size that is known is
+ * never longer than the host's, before and behind the look at that. */
+static bool lost_its_end(const struct file *f)
+{
+	uint64_t known = f->size;
+	struct stat st;
+
+	return !f->block_device && !fstat(f->fd, &st) &&
+	       known > (uint64_t)st.st_size && f->size > (uint64_t)st.st_size;
+}
+
+/* Asked before what may bring the host's file to the length that is known,
+ * by making it end at @end: a hole in what was cut would never be missed. */
+static int check_end(const struct file *f, uint64_t end)
+{
+	return end >= f->size && lost_its_end(f) ? -EIO : 0;
+}
+
 static int file_read_all(struct file *f, uint64_t off, uint8_t *buf, size_t len)
 {
 	while (len) {
@@ -225,6 +244,8 @@ int file_write(struct file *f, uint64_t off, const void *buf, size_t len)
 {
 	int rc = file_hooked(f, FILE_OP_WRITE, off, len, buf);
 
+	if (!rc && len)
+		rc = check_end(f, off + len);
 	if (rc || !len)
 		return rc;
 	f->writes++;
@@ -236,18 +257,6 @@ int file_write(struct file *f, uint64_t off, const void *buf, size_t len)
 	rc = write_any(f, off, buf, len);
 	direct_drop(f);
 	return rc;
-}
-
-/* Did another program cut off what was there? No flush makes that durable, and
- * what is written behind it would hide it in a hole. The size that is known is
- * never longer than the host's, before and behind the look at that. */
-static bool lost_its_end(const struct file *f)
-{
-	uint64_t known = f->size;
-	struct stat st;
-
-	return !f->block_device && !fstat(f->fd, &st) &&
-	       known > (uint64_t)st.st_size && f->size > (uint64_t)st.st_size;
 }
 
 static int sync_host(struct file *f)
@@ -286,6 +295,8 @@ int file_truncate(struct file *f, uint64_t size)
 	int rc = file_hooked(f, FILE_OP_TRUNCATE, size, 0, NULL);
 	uint64_t old;
 
+	if (!rc)
+		rc = check_end(f, size);
 	if (rc)
 		return rc;
 	direct_take(f);
@@ -354,6 +365,8 @@ int file_zero(struct file *f, uint64_t off, uint64_t len)
 {
 	int rc = file_hooked(f, FILE_OP_ZERO, off, len, NULL);
 
+	if (!rc && len)
+		rc = check_end(f, off + len);
 	if (rc || !len)
 		return rc;
 	direct_take(f);
@@ -411,6 +424,8 @@ int file_clone(struct file *dst, uint64_t dst_off, struct file *src,
 {
 	int rc = file_hooked(dst, FILE_OP_CLONE, dst_off, len, NULL);
 
+	if (!rc && len)
+		rc = check_end(dst, dst_off + len);
 	if (rc || !len)
 		return rc;
 	if (!dst->can_clone)

@@ -56,6 +56,40 @@ def test_a_commit_over_what_was_cut(pair, d):
     assert blk.img_info(over)["backing-filename"] == top
 
 
+@pytest.mark.parametrize("how, fmt", [
+    ("guest", "raw"), ("resize", "raw"), ("guest", "qcow2"),
+    ("resize", "qcow2"), ("stream", "qcow2"), ("snapshot", "qcow2")])
+def test_what_makes_a_cut_file_long_again(d, how, fmt):
+    """Behind what was cut is no place to write: it would be a hole then, and
+    read as zeroes for good."""
+    base, top = os.path.join(d, "base"), os.path.join(d, "top")
+    blk.create(base, 4 * MIB)
+    blk.qemu_io(base, "write -P 7 0 4M")
+    if fmt == "raw":
+        blk.create(top, 4 * MIB, fmt="raw")
+    else:
+        blk.create(top, None, base)
+    blk.qemu_io(top, "write -P 9 0 1M", "write -P 9 3M 1M", fmt=fmt)
+    link = blk.img_info(top, fmt=fmt).get("backing-filename")
+    with blk.Session("--drive", "id=disk0,file=%s,format=%s" % (top, fmt)) \
+            as s:
+        s.io("read -P 9 3M 1M")
+        os.truncate(top, os.path.getsize(top) - 512 * KIB)
+        line = {"stream": "block_stream disk0",
+                "guest": "qemu-io disk0 \"write -P 1 %s\"" % (
+                    "4032k 64k" if fmt == "raw" else "1M 64k"),
+                "resize": "block_resize disk0 8M",
+                "snapshot": "snapshot_blkdev_internal disk0 s"}[how]
+        reply = s.cmd(line)
+        if how == "stream":
+            reply += s.cmd("wait disk0 done 60")
+        assert "Input/output error" in "\n".join(reply), reply
+        assert s.cmd('qemu-io disk0 "read -P 0 3648k 64k"') == \
+            ["read failed: Input/output error"]
+        s.quit()
+    assert blk.img_info(top, fmt=fmt).get("backing-filename") == link
+
+
 def test_guest(pair):
     base, top = pair
     with blk.Session("disk0=" + top) as s:
