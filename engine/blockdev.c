@@ -74,6 +74,8 @@ static void protocol_add(struct engine *e, const char *name,
 	p->driver = constant_name(driver);
 	p->path = mem_dup(user->file->path);
 	p->read_only = user->file_read_only;
+	p->no_discard = user->file_no_discard;
+	p->no_lock = user->file->role == LOCKS_NONE;
 	p->cache = user->file->cache;
 	p->nested = nested;
 	list_add(&e->protocols, &p->link);
@@ -198,7 +200,7 @@ static int open_on_bytes(struct engine *e, const struct blockdev_options *o,
 	char name[NODE_NAME_MAX];
 	const char *driver;
 	struct file *file;
-	bool hard;
+	bool hard, no_discard;
 	int rc;
 
 	if (!bytes)
@@ -206,6 +208,7 @@ static int open_on_bytes(struct engine *e, const struct blockdev_options *o,
 	memcpy(name, bytes->name, sizeof(name));
 	driver = bytes->protocol;
 	hard = !bytes->monitor_writable;
+	no_discard = bytes->no_discard;
 	file = take_bytes(e, bytes, o->read_only, err);
 	if (!file)
 		return -1;
@@ -215,6 +218,7 @@ static int open_on_bytes(struct engine *e, const struct blockdev_options *o,
 	if (rc)
 		return -1;
 	(*out)->file_read_only = hard;
+	(*out)->file_no_discard = no_discard;
 	protocol_add(e, name, driver, *out, false);
 	return 0;
 }
@@ -281,8 +285,10 @@ static int open_file(struct engine *e, const struct blockdev_options *o,
 		options.read_only = true;
 		rc = node_open(out, &options, err);
 	}
-	if (!rc)
+	if (!rc) {
 		(*out)->file_read_only = o->file_read_only;
+		(*out)->file_no_discard = o->file_no_discard;
+	}
 out:
 	graph_resume(&e->graph);
 	return rc;
@@ -412,7 +418,8 @@ static struct node *open_again(struct engine *e, const struct protocol *p)
 {
 	struct node_options o = {
 		.path = p->path, .format = "raw", .node_name = p->name,
-		.read_only = p->read_only, .cache = p->cache,
+		.read_only = p->read_only, .no_lock = p->no_lock,
+		.cache = p->cache,
 	};
 	struct err err = ERR_INIT;
 	struct node *node;
@@ -444,6 +451,7 @@ static void revive_bytes(struct engine *e)
 			node->protocol = p->driver;
 			node->monitor = true;
 			node->monitor_writable = !p->read_only;
+			node->no_discard = p->no_discard;
 			make_disk(e, node);
 		}
 		protocol_free(p);

@@ -18,9 +18,9 @@ struct undo {
 	struct node *node;
 	struct node *backing;		/* counted, or NULL */
 	bool read_only, monitor_writable, file_read_only, no_discard;
-	bool forced, look_first;
+	bool file_no_discard, forced, look_first;
 	struct protocol *part;		/* or NULL */
-	bool part_read_only;
+	bool part_read_only, part_no_discard;
 };
 
 struct reopening {
@@ -51,8 +51,10 @@ static void reopen_remember(struct reopening *r, struct node *node)
 		.monitor_writable = node->monitor_writable,
 		.file_read_only = node->file_read_only,
 		.no_discard = node->no_discard,
+		.file_no_discard = node->file_no_discard,
 		.forced = node->forced, .look_first = node->look_first,
 		.part = p, .part_read_only = p && p->read_only,
+		.part_no_discard = p && p->no_discard,
 	};
 }
 
@@ -72,10 +74,13 @@ static void reopen_take_back(struct reopening *r, const struct undo *u)
 	node->monitor_writable = u->monitor_writable;
 	node->file_read_only = u->file_read_only;
 	node->no_discard = u->no_discard;
+	node->file_no_discard = u->file_no_discard;
 	node->forced = u->forced;
 	node->look_first = u->look_first;
-	if (u->part)
-		u->part->read_only = u->part_read_only;
+	if (!u->part)
+		return;
+	u->part->read_only = u->part_read_only;
+	u->part->no_discard = u->part_no_discard;
 }
 
 static void finish(struct reopening *r, bool failed)
@@ -263,6 +268,16 @@ static int reopen_writable(struct reopening *r, struct node *node,
 
 /* --- one node --- */
 
+static void reopen_discard(struct reopening *r, struct node *node,
+			   const struct blockdev_options *o)
+{
+	const struct protocol *part = protocol_of(r->engine, node);
+
+	node->no_discard = o->no_discard;
+	node->file_no_discard = o->file_node ? part && part->no_discard :
+					       o->file_no_discard;
+}
+
 static int reopen_node(struct reopening *r, struct node *node,
 		       const struct blockdev_options *o, struct err *err)
 {
@@ -272,7 +287,7 @@ static int reopen_node(struct reopening *r, struct node *node,
 	if (reopen_backing(r, node, o, err) ||
 	    reopen_writable(r, node, o, err))
 		return -1;
-	node->no_discard = o->no_discard;
+	reopen_discard(r, node, o);
 	if (o->force) {
 		node->forced = true;
 		node->look_first = false;
@@ -300,6 +315,8 @@ static int reopen_part(struct reopening *r, struct protocol *p,
 	reopen_remember(r, user);
 	p->read_only = o->read_only;
 	user->file_read_only = o->read_only;
+	p->no_discard = o->no_discard;
+	user->file_no_discard = o->no_discard;
 	return 0;
 }
 

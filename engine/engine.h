@@ -78,7 +78,8 @@ struct blockdev_options {
 	bool auto_read_only;		/* so if the file can't be written */
 	bool file_read_only;		/* nobody may write to it */
 	bool force_share;		/* read-only: beside one who writes */
-	bool no_discard;		/* a guest's discards change nothing */
+	bool no_discard;		/* a guest's discards change nothing: */
+	bool file_no_discard;		/* said of the image, or of its file */
 	bool force;			/* as in drive_options; what is not
 					   forced is refused to those who want
 					   to write, not when it is opened:
@@ -95,8 +96,8 @@ int engine_blockdev_add(struct engine *e, const struct blockdev_options *o,
 int engine_blockdev_del(struct engine *e, const char *node_name,
 			struct err *err);
 /* Makes @n nodes, each by its node_name, what their options say: all of them,
- * or none. What can be changed are read_only, file_read_only, no_discard and,
- * where no job runs, the backing image. "Cannot change the option 'driver'",
+ * or none. What can be changed are read_only, no_discard, those of the
+ * file, and, where no job runs, the backing image. "Cannot change the option 'driver'",
  * "Cannot change frozen 'backing' link from 'x' to 'y'"... */
 int engine_blockdev_reopen(struct engine *e,
 			   const struct blockdev_options *const *o, size_t n,

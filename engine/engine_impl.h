@@ -160,6 +160,7 @@ struct protocol {
 	const char *driver;
 	char *path;
 	bool read_only;			/* as it was asked for */
+	bool no_discard, no_lock;
 	enum file_cache cache;
 	char user[NODE_NAME_MAX];	/* the node it is part of ... */
 	bool nested;			/* ... and goes away with */

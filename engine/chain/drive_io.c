@@ -46,18 +46,23 @@ static int check_change(const struct drive *d, uint64_t off, uint64_t len)
 
 /* --- changes --- */
 
+static bool takes_discards(const struct node *node)
+{
+	return !node->no_discard && !node->file_no_discard;
+}
+
 static int change_held(struct node *node, const struct request *r)
 {
 	return r->data ? node_write_held(node, r->off, r->len, r->data) :
 			 node_zero_held(node, r->off, r->len,
-					r->unmap && !node->no_discard);
+					r->unmap && takes_discards(node));
 }
 
 static int change_node(struct node *node, const struct request *r)
 {
 	return r->data ? node_write(node, r->off, r->len, r->data) :
 			 node_zero(node, r->off, r->len,
-				   r->unmap && !node->no_discard);
+				   r->unmap && takes_discards(node));
 }
 
 /* The range keeps other writes, and whoever has the tap, away from it from
@@ -146,7 +151,7 @@ static int act_discard(struct drive *d, const struct request *r)
 {
 	int rc = check_change(d, r->off, r->len);
 
-	if (rc || !r->len || d->root.node->no_discard)
+	if (rc || !r->len || !takes_discards(d->root.node))
 		return rc;
 	return d->tap ? change_tapped(d, r) :
 			node_discard(d->root.node, r->off, r->len);

@@ -100,7 +100,8 @@ struct node {
 	bool monitor_writable;		/* and meant to be written */
 	bool file_read_only;		/* its file is not to be written,
 					   whoever wants to */
-	bool no_discard;		/* a guest's discards change nothing */
+	bool no_discard;		/* a guest's discards change nothing: */
+	bool file_no_discard;		/* said of the image, or of its file */
 	bool look_first;		/* before it is written: who else reads
 					   from it (siblings.h) */
 	bool forced;			/* never look: the operator's word */

@@ -138,7 +138,7 @@ static int parse_file(const json_t *args, const char *prefix,
 		return err_set(err, ERR_GENERIC, "Block node is read-only");
 	o->auto_read_only &= args_bool(file, "auto-read-only", true);
 	o->force_share |= args_bool(file, "force-share", false);
-	o->no_discard |= ignores_discard(file);
+	o->file_no_discard = ignores_discard(file);
 	if (!json_object_get(args, "cache") &&
 	    parse_cache(file, inner.text, &o->cache, err))
 		return -1;

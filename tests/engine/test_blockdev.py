@@ -264,6 +264,63 @@ def test_discard_ignore(d, how):
     assert b"\x09" * 64 not in blk.cat(path)
 
 
+def test_discard_ignore_of_a_file_node(d):
+    """Said of a file before an image takes it, and anew while it has it; and
+    it is the file's when that is a node again."""
+    path = os.path.join(d, "raw")
+    with open(path, "wb") as out:
+        out.write(b"\1" * SIZE)
+    full = disk_bytes(path)
+    with Server(d) as s, s.client() as q:
+        def discard(name, off):
+            out = q.ask("human-monitor-command",
+                        command_line=f'qemu-io {name} "discard {off} 64k"')
+            assert "65536/65536" in out, out
+            os.sync()
+
+        def part(how):
+            return {"driver": "file", "node-name": "f", "filename": path,
+                    "discard": how}
+
+        q.ask("blockdev-add", **part("ignore"))
+        q.ask("blockdev-add", driver="raw", node_name="n", file="f",
+              discard="unmap")
+        discard("n", 0)
+        assert disk_bytes(path) == full
+        q.ask("blockdev-reopen", options=[part("unmap")])
+        discard("n", 0)
+        assert disk_bytes(path) == full - 65536
+        q.ask("blockdev-reopen", options=[part("ignore")])
+        q.ask("blockdev-reopen", options=[
+            {"driver": "raw", "node-name": "n", "file": "f",
+             "discard": "unmap"}])
+        discard("n", "64k")
+        got = q.request("blockdev-reopen", options=[
+            part("unmap"), {"driver": "qcow2", "node-name": "n", "file": "f"}])
+        assert "error" in got, got
+        discard("n", "64k")
+        q.ask("blockdev-del", node_name="n")
+        discard("f", "64k")
+        assert disk_bytes(path) == full - 65536
+        s.quit()
+
+
+def test_force_share_of_a_file_node(d):
+    """It is the file's when that is a node again, beside the writer."""
+    path = os.path.join(d, "raw")
+    blk.create(path, SIZE, fmt="raw")
+    with blk.held_by_qemu_io(path, fmt="raw"), Server(d) as s, \
+            s.client() as q:
+        q.ask("blockdev-add", driver="file", node_name="f", filename=path,
+              read_only=True, force_share=True)
+        q.ask("blockdev-add", driver="raw", node_name="n", file="f",
+              read_only=True)
+        q.ask("blockdev-del", node_name="n")
+        assert [n["node-name"] for n in q.ask("query-named-block-nodes")] \
+            == ["f"]
+        s.quit()
+
+
 class Links:
     """top over a, and b beside it."""
 
