@@ -96,9 +96,9 @@ int engine_blockdev_add(struct engine *e, const struct blockdev_options *o,
 int engine_blockdev_del(struct engine *e, const char *node_name,
 			struct err *err);
 /* Makes @n nodes, each by its node_name, what their options say: all of them,
- * or none. What can be changed are read_only, no_discard, those of the
- * file, and, where no job runs, the backing image. "Cannot change the option 'driver'",
- * "Cannot change frozen 'backing' link from 'x' to 'y'"... */
+ * or none. What can be changed are read_only, no_discard, those of the file,
+ * and, where no job runs, the backing image. "Cannot change the option
+ * 'driver'", "Cannot change frozen 'backing' link from 'x' to 'y'"... */
 int engine_blockdev_reopen(struct engine *e,
 			   const struct blockdev_options *const *o, size_t n,
 			   struct err *err);

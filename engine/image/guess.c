@@ -71,13 +71,19 @@ const char *guess_format(const void *head, size_t len)
 #define VPC_TYPE 60		/* of the disk, in its footer */
 #define VPC_FIXED 2
 
+static bool guess_is_footer(const uint8_t *b)
+{
+	return !memcmp(b, "conectix", 8) && get_be32(b + VPC_TYPE) == VPC_FIXED;
+}
+
+/* The footers of the first Virtual PC had a byte less. */
 const char *guess_by_end(const void *tail, size_t len)
 {
 	const uint8_t *b = tail;
 
 	if (len < GUESS_BYTES)
 		return "raw";
-	if (!memcmp(b, "conectix", 8) && get_be32(b + VPC_TYPE) == VPC_FIXED)
+	if (guess_is_footer(b) || guess_is_footer(b + 1))
 		return "vpc";
 	if (!memcmp(b, "koly", 4))
 		return "dmg";

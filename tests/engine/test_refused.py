@@ -263,6 +263,20 @@ def test_other_containers_are_no_raw_disks(d, fmt, kind):
                   "info block")
 
 
+@pytest.mark.parametrize("fmt, end", [
+    ("vpc", b"conectix".ljust(60, b"\0") + b"\0\0\0\2".ljust(452, b"\0")),
+    ("vpc", b"conectix".ljust(60, b"\0") + b"\0\0\0\2".ljust(451, b"\0")),
+    ("dmg", b"koly".ljust(512, b"\0"))], ids=["vpc", "vpc511", "dmg"])
+def test_containers_that_begin_as_the_disk(d, fmt, end):
+    """The footer of a fixed VHD has 512 bytes, or 511 as the first ones."""
+    path = os.path.join(d, "image")
+    with open(path, "wb") as out:
+        out.write(b"\1" * MIB + end)
+    words = ["looks like an image of format %s," % fmt, "format=raw"]
+    refused(path, words=words)
+    blk.blkmon_ok("--drive", "file=%s,format=raw" % path, "-c", "info block")
+
+
 def test_who_has_the_image_is_named(d):
     """In lines, also where a node is opened by an option; and the image itself
     is no other process."""
