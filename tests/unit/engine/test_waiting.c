@@ -136,6 +136,56 @@ static void test_open_again(void **state)
 	run("qemu-io -f qcow2 -c 'write 0 4k' " SLOW " > out");
 }
 
+#define SECOND "second"
+
+static int add_second(struct err *why)
+{
+	struct drive_options o = {
+		.id = SECOND, .node = { .path = SECOND, .format = "qcow2" },
+	};
+
+	return engine_add_drive(engine, &o, why);
+}
+
+static int write_second(struct err *why)
+{
+	return engine_write(engine, SECOND, 0, 4, "abcd", false, why);
+}
+
+static int del_second(struct err *why)
+{
+	return engine_drive_del(engine, SECOND, why);
+}
+
+/* Each command closes what it has removed, and nothing else: one that has two
+ * images to close stands still between them. */
+static void test_two_removed_at_once(void **state)
+{
+	struct act one, two;
+
+	(void)state;
+	run("qemu-img create -q -f qcow2 " SECOND " 1M");
+	run("qemu-img create -q -f qcow2 -b " SLOW " -F qcow2 above");
+	must_do(add_above_slow);
+	must_do(write_slow);
+	must_do(add_second);
+	must_do(write_second);
+	stall_next("above", FILE_OP_FLUSH);
+	act_begin(&one, del_slow);
+	assert_true(await(&stall.reached));
+	act_begin(&two, del_second);
+	must_do(guest_works);
+	must_do(look_around);
+	sem_post(&stall.go_on);
+	act_end(&one);
+	act_end(&two);
+	run("qemu-io -f qcow2 -c 'read -P 1 0 1' -c 'write 0 4k' above > out");
+	run("qemu-io -f qcow2 -c 'read -P 97 0 1' -c 'write 0 4k' " SECOND
+	    " > out");
+	run("qemu-img check -q above");
+	run("qemu-img check -q " SECOND);
+}
+
 static bool was_told(struct event_listener *ear, const char *text)
 {
 	struct event ev;
@@ -381,6 +431,7 @@ int main(void)
 		TEST(test_opening_below),
 		TEST(test_on_file),
 		TEST(test_closing),
+		TEST(test_two_removed_at_once),
 		TEST(test_open_again),
 		TEST(test_failing_close),
 		TEST(test_internal_snapshots),
