@@ -96,11 +96,11 @@ static bool lost_its_end(const struct file *f)
 	       known > (uint64_t)st.st_size && f->size > (uint64_t)st.st_size;
 }
 
-/* Asked before what may bring the host's file to the length that is known,
- * by making it end at @end: a hole in what was cut would never be missed. */
-static int check_end(const struct file *f, uint64_t end)
+/* Asked before each change: what is written behind the new end makes a hole of
+ * what was cut, and that reads as zeroes. */
+static int check_end(const struct file *f)
 {
-	return end >= f->size && lost_its_end(f) ? -EIO : 0;
+	return lost_its_end(f) ? -EIO : 0;
 }
 
 static int file_read_all(struct file *f, uint64_t off, uint8_t *buf, size_t len)
@@ -245,7 +245,7 @@ int file_write(struct file *f, uint64_t off, const void *buf, size_t len)
 	int rc = file_hooked(f, FILE_OP_WRITE, off, len, buf);
 
 	if (!rc && len)
-		rc = check_end(f, off + len);
+		rc = check_end(f);
 	if (rc || !len)
 		return rc;
 	f->writes++;
@@ -296,7 +296,7 @@ int file_truncate(struct file *f, uint64_t size)
 	uint64_t old;
 
 	if (!rc)
-		rc = check_end(f, size);
+		rc = check_end(f);
 	if (rc)
 		return rc;
 	direct_take(f);
@@ -366,7 +366,7 @@ int file_zero(struct file *f, uint64_t off, uint64_t len)
 	int rc = file_hooked(f, FILE_OP_ZERO, off, len, NULL);
 
 	if (!rc && len)
-		rc = check_end(f, off + len);
+		rc = check_end(f);
 	if (rc || !len)
 		return rc;
 	direct_take(f);
@@ -425,7 +425,7 @@ int file_clone(struct file *dst, uint64_t dst_off, struct file *src,
 	int rc = file_hooked(dst, FILE_OP_CLONE, dst_off, len, NULL);
 
 	if (!rc && len)
-		rc = check_end(dst, dst_off + len);
+		rc = check_end(dst);
 	if (rc || !len)
 		return rc;
 	if (!dst->can_clone)

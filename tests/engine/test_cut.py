@@ -90,6 +90,25 @@ def test_what_makes_a_cut_file_long_again(d, how, fmt):
     assert blk.img_info(top, fmt=fmt).get("backing-filename") == link
 
 
+@pytest.mark.parametrize("fmt", ["raw", "qcow2"])
+@pytest.mark.parametrize("command", ["write -P 1 3M 64k", "write -z 3M 64k"])
+def test_no_hole_in_what_was_cut(d, fmt, command):
+    """Between the new end and what a guest writes behind it, neither."""
+    path = blk.create(os.path.join(d, "a"), 4 * MIB, fmt=fmt)
+    blk.qemu_io(path, "write -P 7 0 4M", fmt=fmt)
+    with blk.Session("--drive", "id=disk0,file=%s,format=%s" % (path, fmt)) \
+            as s:
+        s.io("read -P 7 0 4M")
+        os.truncate(path, 2 * MIB)
+        reply = s.cmd('qemu-io disk0 "%s"' % command)
+        reply += s.cmd("qemu-io disk0 flush")
+        assert "Input/output error" in "\n".join(reply), reply
+        assert s.cmd('qemu-io disk0 "read -P 0 2560k 64k"') == \
+            ["read failed: Input/output error"]
+        s.io("read -P 7 0 1M")
+        s.quit()
+
+
 def test_guest(pair):
     base, top = pair
     with blk.Session("disk0=" + top) as s:
