@@ -295,6 +295,7 @@ class Run(judge.Judge):
             return None
         self.axes.meet("words for a link")
         order.words, kind = self.words(over, order.base)
+        order.words = self.by_file(order.words)
         return kind
 
     def words(self, over, base):
@@ -303,6 +304,15 @@ class Run(judge.Judge):
             return base.path, "absolute"
         return os.path.relpath(base.path, os.path.dirname(over.path)), \
             "relative"
+
+    def by_file(self, text):
+        """With a word in front by which QEMU would look for a relative name
+        in its working directory, were it written."""
+        if text.startswith("/") or text != names.for_qemu(text) or \
+                self.rng.random() < 0.7:
+            return text
+        self.axes.meet("file: in front of words for a link")
+        return "file:" + text
 
     # -- other links
 
@@ -334,6 +344,8 @@ class Run(judge.Judge):
         order.words, layer.link = self.words(layer, said)
         if force:
             order.words = names.for_qemu(order.words)
+        else:
+            order.words = self.by_file(order.words)
         self.say(order, force)
         layer.said = said.path
         self.axes.meet("change-backing-file: %s" % (
