@@ -34,6 +34,14 @@ const char *chain_local_name(const char *name)
 	return str_has_prefix(name, "file:") ? name + strlen("file:") : name;
 }
 
+/* QEMU looks for "file:a" in the working directory, wherever the header is. */
+static bool is_from_here(const char *name)
+{
+	const char *local = chain_local_name(name);
+
+	return local != name && *local != '/';
+}
+
 char *chain_resolve(const char *overlay_path, const char *backing_name)
 {
 	const char *slash = strrchr(overlay_path, '/');
@@ -134,7 +142,11 @@ static struct hit find_beside(struct node *top, const char *name)
 {
 	struct hit hit = { 0 };
 	char *last = NULL;
+	struct file id;
 
+	/* what QEMU would take is looked for next, and is all that is meant */
+	if (is_from_here(name) && chain_identify(chain_local_name(name), &id))
+		return hit;
 	for (struct node *n = top; n; n = n->backing) {
 		char *path = chain_resolve(n->file->path, name);
 
@@ -151,7 +163,7 @@ static struct hit find_from_here(struct node *top, const char *name)
 {
 	struct hit hit = { 0 };
 
-	find_file(top, name, &hit);
+	find_file(top, chain_local_name(name), &hit);
 	return hit;
 }
 
@@ -236,14 +248,6 @@ static char *computed_name(const char *overlay_path, const char *base_path,
 	free(from);
 	free(to);
 	return name;
-}
-
-/* QEMU looks for "file:a" in the working directory, wherever the header is. */
-static bool is_from_here(const char *name)
-{
-	const char *local = chain_local_name(name);
-
-	return local != name && *local != '/';
 }
 
 char *chain_name_from(const char *overlay_path, const struct node *base,

@@ -270,6 +270,11 @@ static void test_find(void **state)
 	assert_non_null(getcwd(here, sizeof(here)));
 	path = mem_printf("%s/imgs/sn1", here);
 	assert_ptr_equal(find(sn3, path), sn1);
+	assert_ptr_equal(find(sn3, "file:base"), base);
+	assert_ptr_equal(find(sn3, "file:imgs/base"), base);
+	fake_create("base", "", "");
+	assert_ptr_equal(find(sn3, "base"), base);
+	assert_null(find(sn3, "file:base"));
 	assert_null(find(sn3, "nosuch"));
 	assert_null(find(sn3, "sub"));
 	assert_null(find(sn2, "sn3"));
