@@ -63,22 +63,20 @@ struct protocol *protocol_of(struct engine *e, const struct node *node)
 	return NULL;
 }
 
-static void protocol_add(struct engine *e, const char *name,
-			 const char *driver, const struct node *user,
-			 bool nested)
+/* Whose part it is, is not known yet. */
+static struct protocol *protocol_add(struct engine *e, const char *name,
+				     const char *driver,
+				     const struct file *file)
 {
 	struct protocol *p = mem_alloc(sizeof(*p));
 
 	strncpy(p->name, name, sizeof(p->name) - 1);
-	memcpy(p->user, user->name, sizeof(p->user));
 	p->driver = constant_name(driver);
-	p->path = mem_dup(user->file->path);
-	p->read_only = user->file_read_only;
-	p->no_discard = user->file_no_discard;
-	p->no_lock = user->file->role == LOCKS_NONE;
-	p->cache = user->file->cache;
-	p->nested = nested;
+	p->path = mem_dup(file->path);
+	p->no_lock = file->role == LOCKS_NONE;
+	p->cache = file->cache;
 	list_add(&e->protocols, &p->link);
+	return p;
 }
 
 static void protocol_free(struct protocol *p)
@@ -192,34 +190,33 @@ static struct file *take_bytes(struct engine *e, struct node *node,
 	return file;
 }
 
+/* Where it fails the node comes back with the others that have no user. */
 static int open_on_bytes(struct engine *e, const struct blockdev_options *o,
 			 struct node **out, struct err *err)
 {
 	struct node_options options = node_options(o);
 	struct node *bytes = find_bytes(e, o, err);
-	char name[NODE_NAME_MAX];
-	const char *driver;
+	struct protocol *p;
 	struct file *file;
-	bool hard, no_discard;
 	int rc;
 
 	if (!bytes)
 		return -1;
-	memcpy(name, bytes->name, sizeof(name));
-	driver = bytes->protocol;
-	hard = !bytes->monitor_writable;
-	no_discard = bytes->no_discard;
+	p = protocol_add(e, bytes->name, bytes->protocol, bytes->file);
+	p->read_only = !bytes->monitor_writable;
+	p->no_discard = bytes->no_discard;
 	file = take_bytes(e, bytes, o->read_only, err);
-	if (!file)
+	if (!file) {
+		protocol_free(p);
 		return -1;
+	}
 	graph_pause(&e->graph);
 	rc = node_open_file(out, file, &options, err);
 	graph_resume(&e->graph);
 	if (rc)
 		return -1;
-	(*out)->file_read_only = hard;
-	(*out)->file_no_discard = no_discard;
-	protocol_add(e, name, driver, *out, false);
+	(*out)->file_read_only = p->read_only;
+	(*out)->file_no_discard = p->no_discard;
 	return 0;
 }
 
@@ -294,15 +291,25 @@ out:
 	return rc;
 }
 
+static void add_nested(struct engine *e, const struct blockdev_options *o,
+		       const struct node *user)
+{
+	struct protocol *p = protocol_add(e, o->file_name, o->file_driver,
+					  user->file);
+
+	p->read_only = user->file_read_only;
+	p->no_discard = user->file_no_discard;
+	p->nested = true;
+}
+
 static int open_node(struct engine *e, const struct blockdev_options *o,
 		     struct node **out, struct err *err)
 {
-	if (check_new_name(e, o->file_name, err))
+	if (check_new_name(e, o->file_name, err) ||
+	    check_new_name(e, o->node_name, err))
 		return -1;
 	if (o->file_node)
 		return open_on_bytes(e, o, out, err);
-	if (check_new_name(e, o->node_name, err))
-		return -1;
 	if (!strcmp(o->driver, "null-co"))
 		return open_null(o, out, err);
 	if (open_file(e, o, out, err))
@@ -310,7 +317,7 @@ static int open_node(struct engine *e, const struct blockdev_options *o,
 	if (is_bytes(o->driver))
 		(*out)->protocol = constant_name(o->driver);
 	else if (o->file_name)
-		protocol_add(e, o->file_name, o->file_driver, *out, true);
+		add_nested(e, o, *out);
 	return 0;
 }
 

@@ -305,6 +305,35 @@ def test_discard_ignore_of_a_file_node(d):
         s.quit()
 
 
+def test_a_file_node_that_no_image_could_take(d):
+    """It is what it was, whatever was wrong; a name is given once."""
+    raw = blk.create(os.path.join(d, "raw"), SIZE, fmt="raw")
+    path = blk.create(os.path.join(d, "a"), SIZE)
+    blk.qemu_io(raw, "write -P 7 0 64k", fmt="raw")
+    with Server(d) as s, s.client() as q:
+        q.ask("blockdev-add", driver="null-co", node_name="other", size=SIZE)
+        for name, wrong, said in (
+                (raw, {}, "is not a qcow2 image"),
+                (path, {"node_name": "f"}, "node-name='f'"),
+                (path, {"node_name": "other"}, "node-name='other'"),
+                (path, {"node_name": "9x"}, "Invalid node-name"),
+                (path, {"backing": "f"}, "node-name='f'"),
+                (path, {"data_file": {"driver": "file", "filename": raw}},
+                 "no external data file")):
+            q.ask("blockdev-add", driver="file", node_name="f", filename=name,
+                  read_only=True)
+            got = q.request("blockdev-add", driver="qcow2", file="f",
+                            **{"node-name": "n", "read-only": True, **{
+                                k.replace("_", "-"): v
+                                for k, v in wrong.items()}})
+            assert said in got["error"]["desc"], got
+            assert sorted((n["node-name"], n["drv"], n["ro"]) for n in
+                          q.ask("query-named-block-nodes")) == [
+                ("f", "file", True), ("other", "null-co", False)]
+            q.ask("blockdev-del", node_name="f")
+        s.quit()
+
+
 def test_force_share_of_a_file_node(d):
     """It is the file's when that is a node again, beside the writer."""
     path = os.path.join(d, "raw")
