@@ -128,16 +128,30 @@ static bool lead_by_json(const struct lead *l, const char *json)
 	return false;
 }
 
+/* What follows a word that is QEMU's for a local file; or NULL. */
+static const char *lead_local(const char *name)
+{
+	static const char *const words[] = {
+		"file:", "host_device:", "host_cdrom:",
+	};
+
+	for (size_t i = 0; i < sizeof(words) / sizeof(*words); i++)
+		if (str_has_prefix(name, words[i]))
+			return name + strlen(words[i]);
+	return NULL;
+}
+
 bool lead_each(const char *holder, bool link, const char *name,
 	       bool (*fn)(void *arg, const char *path), void *arg)
 {
 	const struct lead l = { .holder = holder, .fn = fn, .arg = arg };
+	const char *local = lead_local(name);
 
 	if (str_has_prefix(name, "json:"))
 		return lead_by_json(&l, name);
-	if (str_has_prefix(name, "file:"))
-		return lead_by_file(&l, name) ||
-		       (link && lead_from_elsewhere(&l, name));
+	if (local)
+		return lead_by_file(&l, local) ||
+		       (link && lead_from_elsewhere(&l, local));
 	if (!*name || chain_is_remote(name))
 		return false;
 	return lead_from(&l, holder, name) ||
