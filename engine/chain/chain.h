@@ -62,6 +62,11 @@ void chain_explain_missing(const struct node *overlay, const char *path,
 
 /* --- graph read-held --- */
 
+/* Is all below @top open that the headers of its chain name, or are about to
+ * name, and nothing else in its place? A link that only the graph has is none
+ * to look for. Graph read-held or past a gate. */
+bool chain_is_as_written(const struct node *top);
+
 /* The image of the chain of @top that an operator calls @name: the same
  * string as on the command line, or in a header if it leads to what is open
  * below that; else by device and inode of

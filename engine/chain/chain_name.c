@@ -113,6 +113,18 @@ static bool is_linked_as(const struct node *overlay, const char *name)
 	       resolves_to(overlay->file->path, name, overlay->backing->file);
 }
 
+bool chain_is_as_written(const struct node *top)
+{
+	if (top->to_hide)
+		return false;
+	for (const struct node *n = top; n; n = n->backing)
+		if (n->backing_name && !(n->backing &&
+		    resolves_to(n->file->path, n->backing_name,
+				n->backing->file)))
+			return false;
+	return true;
+}
+
 static struct hit find_same_words(struct node *top, const char *name)
 {
 	struct hit hit = { 0 };

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "engine/chain/chain.h"
 #include "engine/chain/graph.h"
 #include "engine/chain/index.h"
 #include "engine/util/bytes.h"
@@ -313,6 +314,41 @@ static bool reads_as_zero(const struct node *node, const struct run *run)
 	       (run->kind == RUN_HOLE && !node_hides(node));
 }
 
+/* Do bytes [off, end), a hole of this layer, show zeroes? What can't be read
+ * does not. */
+static bool below_shows_zeroes(struct node *node, uint64_t off, uint64_t end)
+{
+	char *buf = mem_try(SHOWN_MAX, 1);
+	bool zeroes = buf;
+
+	for (uint64_t n; off < end && zeroes; off += n) {
+		n = min_u64(end - off, SHOWN_MAX);
+		zeroes = !read_below(node, off, n, buf) &&
+			 bytes_are_zero(buf, n);
+	}
+	free(buf);
+	return zeroes;
+}
+
+bool node_hole_will_do(struct node *node, uint64_t off, uint64_t *len)
+{
+	uint64_t end = off + min_u64(*len, ZEROES_MAX), at = off;
+	bool will_do = false, next = false;
+
+	while (at < end && next == will_do) {
+		uint64_t stop = min_u64(align_down(at, node->cluster) +
+					node->cluster, end);
+
+		next = below_shows_zeroes(node, at, stop);
+		if (at == off)
+			will_do = next;
+		if (next == will_do)
+			at = stop;
+	}
+	*len = at - off;
+	return will_do && !node->data && chain_is_as_written(node);
+}
+
 /* Writes zeroes over one run unless they are there; *len is cut to what was
  * dealt with. *zeroes is made when it is needed first. */
 static int write_zero_run(struct node *node, uint64_t off, uint64_t *len,
@@ -325,7 +361,8 @@ static int write_zero_run(struct node *node, uint64_t off, uint64_t *len,
 	if (rc)
 		return rc;
 	*len = run.len;
-	if (reads_as_zero(node, &run))
+	if (reads_as_zero(node, &run) ||
+	    (run.kind == RUN_HOLE && node_hole_will_do(node, off, len)))
 		return 0;
 	*len = min_u64(*len, ZEROES_MAX);
 	if (!*zeroes)

@@ -42,6 +42,11 @@ int node_zero_held(struct node *node, uint64_t off, uint64_t len, bool unmap);
 /* Reads bytes that map() put into this layer (any kind but RUN_HOLE). */
 int node_read_run(struct node *node, const struct run *run, uint64_t off,
 		  uint64_t len, void *buf);
+/* Zeroes are to be written over bytes [off, off + *len), a hole of this layer,
+ * in an image that knows zeroes only as data. Can it stay one, because zeroes
+ * show there, and will when the chain is opened as its headers say? *len, not
+ * 0, is cut to what the answer holds for. The hole may lie behind the end. */
+bool node_hole_will_do(struct node *node, uint64_t off, uint64_t *len);
 /* Fills head and tail of a write_op with the old content. */
 int node_fill_edges(struct node *node, const struct write_op *op);
 

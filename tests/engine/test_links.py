@@ -201,22 +201,26 @@ def test_commit_into_a_base_whose_link_is_not_open(d, shape, job):
     "write -z 0 4k", "write -z 60k 8k", "write -z -u 100k 512",
     "write -z 130k 300k", "write -z 1023k 1k"])
 @pytest.mark.parametrize("base", ["holes", "zeroes", "data of zeroes",
-                                  "short", "data around"])
-def test_small_zeroes_need_no_data(d, command, base):
+                                  "short", "data around", "deep"])
+@pytest.mark.parametrize("compat", ["1.1", "0.10"])
+def test_small_zeroes_need_no_data(d, command, base, compat):
     """Where the rest of a cluster shows zeroes, zeroes in it are an entry of
-    a table, as in QEMU, and no cluster of data."""
+    a table, as in QEMU, and no cluster of data. Version 2 has no such entry,
+    and needs none."""
     low = blk.create(os.path.join(d, "low"), 64 * KIB if base == "short"
                      else MIB)
     top = os.path.join(d, "top")
     offset = int(command.split()[-2].rstrip("k")) * KIB
     if base == "zeroes":
         blk.qemu_io(low, "write -z 0 1M")
-    elif base == "data of zeroes":
+    elif base in ("data of zeroes", "deep"):
         blk.qemu_io(low, "write -P 0 0 1M")
-    elif base == "data around":
+    elif base == "data around" and compat != "0.10":
         # Only the bytes written over: the rest is zeroes all the same.
         blk.qemu_io(low, "write -P 7 %d 512" % offset)
-    blk.create(top, None if base != "short" else MIB, low)
+    if base == "deep":
+        low = blk.create(os.path.join(d, "mid"), None, low)
+    blk.create(top, None if base != "short" else MIB, low, compat=compat)
     with blk.Session("top=" + top) as s:
         s.io(command, "top")
         assert s.quit() == 0
@@ -224,6 +228,65 @@ def test_small_zeroes_need_no_data(d, command, base):
     blk.check(top)
     layers = json.loads(blk.qemu_img("map", "--output=json", top).out)
     assert not [x for x in layers if x["depth"] == 0 and x["data"]], layers
+
+
+def test_zeroes_of_version_2_only_where_there_are_none(d):
+    """Of a large write, the clusters alone below which data shows; of a small
+    one that the rest of the cluster is hidden by, nothing is lost."""
+    low = blk.create(os.path.join(d, "low"), 4 * MIB)
+    blk.qemu_io(low, "write -P 7 1000k 100k", "write -P 7 3M 1k")
+    top = blk.create(os.path.join(d, "top"), None, low, compat="0.10")
+    with blk.Session("top=" + top) as s:
+        s.io("write -z -u 512k 3000k", "top")
+        s.io("discard 0 4M", "top")
+        assert s.quit() == 0
+    assert blk.guest(top) == bytes(4 * MIB)
+    blk.check(top)
+    layers = json.loads(blk.qemu_img("map", "--output=json", top).out)
+    assert [(x["start"] // KIB, x["length"] // KIB) for x in layers
+            if x["depth"] == 0 and x["data"]] == [(960, 192), (3072, 64)]
+
+
+@pytest.mark.parametrize("open_as", ["none", "other"])
+def test_zeroes_of_version_2_over_what_is_not_open(d, open_as):
+    """What shows tomorrow, as the header says, is hidden, though zeroes show
+    today."""
+    low = filled(d, "low", MIB, 0xaa)
+    top = blk.create(os.path.join(d, "top"), MIB, low, compat="0.10")
+    blk.create(os.path.join(d, "empty"), MIB)
+    with blk.Session() as s:
+        if open_as == "other":
+            add(s, "empty", os.path.join(d, "empty"), None, read_only=True)
+        add(s, "top", top, "empty" if open_as == "other" else None)
+        for command in ZEROES:
+            s.io(command, "top")
+        assert s.quit() == 0
+    assert_zero(blk.guest(top), ZERO_AT)
+    blk.check(top)
+
+
+@pytest.mark.parametrize("job", ["commit", "active"])
+def test_zeroes_of_version_2_stay_after_a_job(d, job):
+    """They showed because the image below was short; what a job puts in its
+    place is longer."""
+    base, mid, top = (os.path.join(d, n) for n in ("base", "mid", "top"))
+    filled(d, "base", MIB, 0xaa)
+    blk.create(mid, MIB // 2, base, compat="0.10")
+    blk.create(top, MIB, mid, compat="0.10")
+    with blk.Session("top=" + top) as s:
+        s.io("write -z 700k 8k", "top")
+        s.io("write -z 896k 128k", "top")
+        qmp(s, "block-commit", device="top", base=base, job_id="j",
+            **({"top": mid} if job == "commit" else {}))
+        if job == "active":
+            s.wait("j", "ready")
+            s.io("write -z 600k 8k", "top")
+            qmp(s, "job-complete", id="j")
+        s.wait("j")
+        assert s.quit() == 0
+    image = base if job == "active" else top
+    assert blk.guest(image) == with_zeroes(MIB, 0xaa, [(512, 512)])
+    blk.check(image)
 
 
 def test_small_zeroes_beside_data(d):
