@@ -337,6 +337,8 @@ nbd_server_add
 nbd_server_remove
 nbd_server_start
 nbd_server_stop
+object-add
+object-del
 plan
 q
 qemu-io

@@ -100,23 +100,19 @@ static int take_export(struct daemon_options *o, const struct row *row,
 	return args ? take_command(o, row, value, err) : -1;
 }
 
-/* Of QEMU's objects only iothread is harmless to leave out: it says which
- * threads work. Secrets, TLS and limits must not be left out silently. */
 static int take_object(struct daemon_options *o, const struct row *row,
 		       const char *value, struct err *err)
 {
-	json_t *object = keyval_parse(value, row->implied, err);
-	const char *type = args_str(object, "qom-type");
-	int rc = -1;
+	json_t *args = parse_command(row->command, value, row->implied, err);
+	const char *type = args_str(args, "qom-type");
 
-	(void)o;
-	if (object && type && !strcmp(type, "iothread"))
-		rc = 0;
-	else if (object)
+	if (args && type && !strcmp(type, "iothread"))
+		return daemon_add_command(o, row->name, row->command, args);
+	if (args)
 		err_set(err, ERR_GENERIC, "objects of type '%s' are not "
 			"known here", type ? type : "");
-	json_decref(object);
-	return rc;
+	json_decref(args);
+	return -1;
 }
 
 static int take_qmp(struct daemon_options *o, const struct row *row,
@@ -186,7 +182,7 @@ const struct option_row daemon_option_rows[] = {
 	  .help = "addr.type=unix,addr.path=PATH or addr.type=inet,..." },
 	{ "object", DAEMON_OPTION, "iothread,id=ID",
 	  .words = "iothread,id=",
-	  .help = "accepted; threads are blkmon's own affair" },
+	  .help = "its name; threads are blkmon's own affair" },
 	{ "pidfile", DAEMON_OPTION, "PATH", .takes = OPTION_FILE,
 	  .help = "write the number of the process there" },
 	{ "daemonize", DAEMON_OPTION,
@@ -206,7 +202,8 @@ static const struct row rows[] = {
 	{ "nbd", take_nbd, .command = "nbd-server-start", .console = true },
 	{ "export", take_export, .command = "block-export-add",
 	  .implied = "type", .console = true },
-	{ "object", take_object, .implied = "qom-type" },
+	{ "object", take_object, .command = "object-add",
+	  .implied = "qom-type" },
 	{ "pidfile", take_pidfile, .command = NULL },
 	{ "daemonize", take_daemonize, .command = NULL },
 };

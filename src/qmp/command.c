@@ -28,6 +28,7 @@ static const struct qmp_command *const tables[] = {
 	qmp_client_commands,
 	qmp_history_commands,
 	qmp_file_commands,
+	qmp_object_commands,
 };
 
 #define TABLES (sizeof(tables) / sizeof(*tables))

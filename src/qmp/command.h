@@ -56,6 +56,7 @@ extern const struct qmp_command qmp_export_commands[];
 extern const struct qmp_command qmp_client_commands[];
 extern const struct qmp_command qmp_history_commands[];
 extern const struct qmp_command qmp_file_commands[];
+extern const struct qmp_command qmp_object_commands[];
 
 void qmp_context_init(struct qmp_context *ctx, struct machine *machine);
 void qmp_context_release(struct qmp_context *ctx);

@@ -13,6 +13,7 @@ struct machine *machine_new(void)
 	json_memory_init();
 	m->engine = engine_new();
 	m->nbd = nbd_server_new(m->engine);
+	m->iothreads = iothreads_new();
 	return m;
 }
 
@@ -26,5 +27,6 @@ void machine_free(struct machine *m)
 {
 	nbd_server_free(m->nbd);
 	engine_free(m->engine);
+	iothreads_free(m->iothreads);
 	free(m);
 }

@@ -6,10 +6,12 @@
 
 #include "engine/engine.h"
 #include "engine/nbd/nbd_server.h"
+#include "src/qmp/iothreads.h"
 
 struct machine {
 	struct engine *engine;
 	struct nbd_server *nbd;
+	struct iothreads *iothreads;
 };
 
 struct machine *machine_new(void);

@@ -66,6 +66,7 @@ static int check_args(json_t *args, const char *prefix, struct err *err)
 	return 0;
 }
 
+/* What is not said of the cache here is as *@cache. */
 static int parse_cache(const json_t *args, const char *prefix,
 		       enum file_cache *cache, struct err *err)
 {
@@ -77,8 +78,8 @@ static int parse_cache(const json_t *args, const char *prefix,
 	if (args_check("*direct:b,*no-flush:b", given,
 		       qmp_bdev_prefix_add(prefix, "cache").text, err))
 		return -1;
-	direct = args_bool(given, "direct", false);
-	no_flush = args_bool(given, "no-flush", false);
+	direct = args_bool(given, "direct", *cache == FILE_CACHE_NONE);
+	no_flush = args_bool(given, "no-flush", *cache == FILE_CACHE_UNSAFE);
 	if (direct && no_flush)
 		return err_set(err, ERR_GENERIC, "cache.direct=on and "
 			       "cache.no-flush=on are not possible together");
@@ -139,8 +140,7 @@ static int parse_file(const json_t *args, const char *prefix,
 	o->auto_read_only &= args_bool(file, "auto-read-only", true);
 	o->force_share |= args_bool(file, "force-share", false);
 	o->file_no_discard = ignores_discard(file);
-	if (!json_object_get(args, "cache") &&
-	    parse_cache(file, inner.text, &o->cache, err))
+	if (parse_cache(file, inner.text, &o->cache, err))
 		return -1;
 	return check_aio(file, o, err);
 }

@@ -78,11 +78,12 @@ static json_t *qmp_export_add(struct qmp_context *ctx, json_t *args,
 	return qmp_done(nbd_export_add(ctx->machine->nbd, &o, err));
 }
 
-/* What QEMU's lines say of threads is accepted and left to blkmon; clients are
- * always told the depth of what they read. */
+/* What QEMU's lines say of threads that there are is left to blkmon; clients
+ * are always told the depth of what they read. */
 static json_t *export_add(struct qmp_context *ctx, json_t *args,
 			  struct err *err)
 {
+	const char *iothread = args_str(args, "iothread");
 	struct export_options o = {
 		.id = args_str(args, "id"),
 		.node_name = args_str(args, "node-name"),
@@ -92,6 +93,11 @@ static json_t *export_add(struct qmp_context *ctx, json_t *args,
 		.force = args_bool(args, "x-blkmon-force", false),
 	};
 
+	if (iothread && !iothreads_have(ctx->machine->iothreads, iothread)) {
+		err_set(err, ERR_GENERIC, "iothread \"%s\" not found",
+			iothread);
+		return NULL;
+	}
 	if (args_bool(args, "writethrough", false)) {
 		err_set(err, ERR_NOT_SUPPORTED, "'writethrough' is not "
 			"supported: what a client flushes, or writes with "

@@ -271,18 +271,23 @@ BOOLEANS = ("writable", "fixed-iothread", "writethrough", "allocation-depth")
 YES_AND_NO = ("on", "off", "yes", "no", "true", "false", "y", "n")
 
 
-def export_words(d, program, option):
-    """What is said of an export with that option; "" if it is taken."""
-    path = blk.simple(d, "x.img")
-    argv = [program, "--blockdev", "driver=qcow2,node-name=n,file.driver=file,"
-            "file.filename=%s" % path, "--nbd-server",
-            "addr.type=unix,addr.path=%s/nbd" % d, "--export",
-            "type=nbd,id=e,node-name=n,%s" % option,
-            # ends both, once all was taken
-            "--pidfile", d + "/no/such/folder"]
-    out = blk.run(*argv)
+def said_of(d, program, *options):
+    """What is said of these options; "" if they are taken."""
+    out = blk.run(program, *options, cwd=d,
+                  # ends both, once all was taken
+                  *("--pidfile", d + "/no/such/folder"))
     assert out.rc
     return "" if "no/such/folder" in out.text else out.text
+
+
+def export_words(d, program, option):
+    """The same of an export with that option."""
+    path = blk.simple(d, "x.img")
+    return said_of(d, program, "--blockdev", "driver=qcow2,node-name=n,"
+                   "file.driver=file,file.filename=%s" % path, "--nbd-server",
+                   "addr.type=unix,addr.path=%s/nbd" % d, "--object",
+                   "iothread,id=t", "--export",
+                   "type=nbd,id=e,node-name=n,%s" % option)
 
 
 @pytest.mark.parametrize("name", BOOLEANS)
@@ -300,3 +305,100 @@ def test_booleans_of_an_export(d, name):
             assert not ours, (option, ours)
         else:
             assert "'writethrough' is not supported" in ours
+
+
+@pytest.mark.parametrize("name", ["t", "u", "on"])
+def test_thread_of_an_export(d, name):
+    """Which it is nobody notices; that there is none is an error."""
+    qemu = export_words(d, QSD, "iothread=" + name)
+    ours = export_words(d, blk.BLKMON, "iothread=" + name)
+    want = 'iothread "%s" not found' % name
+    assert [bool(t) for t in (qemu, ours)] == [name != "t"] * 2, (qemu, ours)
+    assert name == "t" or (want in qemu and want in ours), (qemu, ours)
+
+
+@pytest.mark.parametrize("option, words", [
+    (["iothread,id=a"], None), (["iothread,id=a,poll-max-ns=5"], None),
+    (["iothread,id=a,aio-max-batch=5"], None),
+    (["iothread,id=a", "iothread,id=b"], None),
+    (["iothread,id=a", "iothread,id=a"], "attempt to add duplicate property "
+     "'a' to object (type 'container')"),
+    (["iothread"], "Parameter 'id' is missing"),
+    (["iothread,id="], "Parameter 'id' expects an identifier"),
+    (["iothread,id=1a"], "Parameter 'id' expects an identifier"),
+    (["iothread,id=a,poll-max-ns=-1"], ""),
+    (["iothread,id=a,poll-max-ns=many"], "poll-max-ns"),
+    (["iothread,id=a,colour=1"], "Parameter 'colour' is unexpected"),
+    (["wheel,id=a"], "'wheel'")])
+def test_objects(d, option, words):
+    argv = [word for one in option for word in ("--object", one)]
+    for program in (QSD, blk.BLKMON):
+        said = said_of(d, program, *argv)
+        assert bool(said) == (words is not None), said
+        assert not words or words in said, said
+
+
+def test_objects_come_and_go(d):
+    def story(t, d):
+        t.ask("block-export-add", type="nbd", id="e", node_name="top",
+              iothread="t1")
+        t.ask("object-add", qom_type="iothread", id="t1")
+        t.ask("object-add", qom_type="iothread", id="t1")
+        t.ask("object-add", qom_type="iothread", id="t2", poll_max_ns=-1)
+        t.ask("block-export-add", type="nbd", id="e", node_name="top",
+              iothread="t1")
+        t.ask("object-del", id="t2")
+        t.ask("object-add", qom_type="iothread", id="t2")
+        t.ask("object-del", id="t2")
+        t.ask("block-export-add", type="nbd", id="e2", node_name="top",
+              iothread="t2")
+        t.quit()
+
+    same(both(d, story, "--blockdev", TOP, *SERVER)[0])
+
+
+# What the storage daemon carries out and blkmon does not, it refuses.
+REFUSED = {("detect-zeroes", "on"), ("file.detect-zeroes", "on"),
+           ("file.detect-zeroes", "unmap"),
+           ("locking", "off"), ("file.locking", "off"),
+           ("overlap-check", "none"), ("pass-discard-request", "on"),
+           ("pass-discard-request", "off"), ("file.read-only", "on"),
+           ("file.drop-cache", "on"), ("file.drop-cache", "off"),
+           ("drop-cache", "on"), ("drop-cache", "off")}
+NODES = {
+    "qcow2": "driver=qcow2,node-name=n,file.driver=file,file.filename=top",
+    "raw": "driver=raw,node-name=n,file.driver=file,file.filename=raw",
+    "file": "driver=file,node-name=n,filename=raw",
+    "null-co": "driver=null-co,node-name=n,size=1048576,read-zeroes=on"}
+WORDS = ("on", "off", "foo", "", "none", "unmap", "threads")
+
+
+@pytest.mark.parametrize("name", [
+    "read-only", "auto-read-only", "force-share", "discard", "detect-zeroes",
+    "cache.direct", "cache.no-flush", "cache.foo", "cache", "locking", "aio",
+    "lazy-refcounts", "pass-discard-request", "overlap-check", "drop-cache",
+    "foo", "backing", "file.cache.direct", "file.cache.no-flush",
+    "file.discard", "file.read-only", "file.aio", "file.locking", "file.foo",
+    "file.detect-zeroes", "file.auto-read-only", "file.force-share",
+    "backing.cache.direct", "backing.discard", "backing.foo",
+    "backing.file.cache.no-flush", "backing.force-share",
+    "cache.direct=on,file.cache.direct",
+    "cache.no-flush=on,file.cache.no-flush"])
+def test_options_of_a_node(d, name):
+    """What the storage daemon refuses is refused; what it takes is taken, or
+    refused: never taken and left."""
+    chain(d)
+    blk.run("truncate", "-s", "1M", os.path.join(d, "raw"))
+    for driver, node in NODES.items():
+        if "backing." in name and driver != "qcow2" or \
+                "file." in name and driver not in ("qcow2", "raw"):
+            continue
+        if "backing." in name:
+            node += ",backing.driver=qcow2,backing.file.driver=file," \
+                "backing.file.filename=mid"
+        for value in WORDS:
+            option = "%s,%s=%s" % (node, name, value)
+            qemu = said_of(d, QSD, "--blockdev", option)
+            ours = said_of(d, blk.BLKMON, "--blockdev", option)
+            assert bool(qemu) == bool(ours) or (
+                not qemu and (name, value) in REFUSED), (option, qemu, ours)
