@@ -3,6 +3,7 @@
 #include <inttypes.h>
 #include <string.h>
 
+#include "engine/chain/chain.h"
 #include "engine/engine_impl.h"
 #include "engine/job/pairs.h"
 #include "engine/tool.h"
@@ -87,6 +88,26 @@ static int compare_pairs(const struct compare_options *o, struct pairs *pairs,
 	return rc < 0 ? rc : 0;
 }
 
+/* The second image takes what data files the first has left. */
+static int compare_open(const struct compare_options *o, struct tool *tool,
+			struct compare_result *out, struct err *err)
+{
+	struct node_options image[2] = { o->image[0], o->image[1] };
+
+	image[1].data_files = image[0].data_files;
+	image[1].data_file_count = image[0].data_file_count;
+	image[1].data_beside = &tool[0].graph;
+	for (unsigned i = 0; i < 2; i++) {
+		image[i].data_files_shared = true;
+		out->failed = i;
+		if (tool_open(&tool[i], &image[i], err))
+			return -1;
+		out->size[i] = tool[i].top->size;
+	}
+	return chain_check_data_files(&tool[0].graph, &tool[1].graph, image,
+				      err);
+}
+
 static int compare_disks(struct engine *e, const struct compare_options *o,
 			 struct node *const *top, struct compare_result *out,
 			 struct err *err)
@@ -116,22 +137,16 @@ int engine_compare(struct engine *e, const struct compare_options *o,
 		   struct compare_result *out, struct err *err)
 {
 	struct tool tool[2];
-	struct node *top[2];
-	int rc = 0;
+	int rc;
 
 	*out = (struct compare_result){ .stage = COMPARE_OPEN };
-	for (unsigned i = 0; i < 2; i++) {
-		tool_init(&tool[i]);
-		if (!rc) {
-			out->failed = i;
-			rc = tool_open(&tool[i], &o->image[i], err);
-		}
-		top[i] = tool[i].top;
-		out->size[i] = top[i] ? top[i]->size : 0;
-	}
+	tool_init(&tool[0]);
+	tool_init(&tool[1]);
+	rc = compare_open(o, tool, out, err);
 	if (!rc) {
 		out->stage = COMPARE_MAP;
-		rc = compare_disks(e, o, top, out, err);
+		rc = compare_disks(e, o, (struct node *[]){
+				   tool[0].top, tool[1].top }, out, err);
 	}
 	tool_close(&tool[1]);
 	tool_close(&tool[0]);

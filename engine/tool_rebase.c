@@ -51,6 +51,9 @@ static int rebase_open_base(struct rebasing *r, struct err *err)
 		.backing_format = image->backing_format,
 		.probe_backing = image->probe_backing,
 		.metadata_max = image->metadata_max,
+		.data_files = image->data_files,
+		.data_file_count = image->data_file_count,
+		.data_files_shared = true,
 	};
 	char *path;
 	int rc;
@@ -78,7 +81,12 @@ static int rebase_open_image(struct rebasing *r, struct err *err)
 
 	o.read_only = r->dry;
 	o.no_backing = r->o->unsafe;
+	o.data_beside = &r->below.graph;
+	o.data_files_shared = true;
 	if (tool_open(&r->image, &o, err) ||
+	    (!o.no_backing &&
+	     chain_check_data_files(&r->below.graph, &r->image.graph, &o,
+				    err)) ||
 	    node_check_writable(r->image.top, err))
 		return -1;
 	if (!r->image.top->drv->has_backing)

@@ -37,7 +37,8 @@ int engine_map(const struct node_options *image, uint64_t off, uint64_t len,
 /* --- compare --- */
 
 struct compare_options {
-	struct node_options image[2];
+	struct node_options image[2];	/* the data files of the first are
+					   offered to both, in this order */
 	bool strict;		/* also their sizes and what is allocated */
 	tools_progress *progress;
 	void *arg;
@@ -92,7 +93,8 @@ int engine_measure(const struct measure_options *o,
 
 struct rebase_options {
 	struct node_options image;	/* its backing_format, probe_backing
-					   and cache also for the base */
+					   and cache also for the base, and its
+					   data_files for that first */
 	const char *base;	/* words for the header, which lead from the
 				   folder of the image; NULL or "": none */
 	const char *format;	/* of the base */

@@ -121,17 +121,40 @@ static bool is_data_of_one(const struct opening *op, const char *path)
 	return false;
 }
 
+static bool graph_has_data(const struct graph *g, const char *path)
+{
+	list_for_each(link, &g->nodes) {
+		struct node *node = container_of(link, struct node, link);
+
+		if (node->data && !strcmp(node->data->path, path))
+			return true;
+	}
+	return false;
+}
+
+/* What the image at @path has where it is open beside this chain. */
+static const char *data_file_beside(struct graph *g, const char *path)
+{
+	const struct node *same = g ? open_already(g, path) : NULL;
+
+	return same && same->data ? same->data->path : NULL;
+}
+
 /* Of the data files that are named for the whole chain: the one to which the
- * header of the image at @path leads, or the first that no image above has. */
+ * header of the image at @path leads, or the first that no image above, and
+ * none beside, has. */
 static const char *data_file_for(const struct opening *op, const char *path)
 {
 	const struct node_options *top = op->top;
-	const char *first = NULL;
+	const char *first = data_file_beside(top->data_beside, path);
 	struct file want, id;
 	bool known = false;
 	struct peek peek;
 	struct stat st;
 	char *named;
+
+	if (first)
+		return first;
 
 	if (top->data_file_count > 1 && sibling_peek(path, &st, &peek) &&
 	    *peek.data) {
@@ -145,7 +168,9 @@ static const char *data_file_for(const struct opening *op, const char *path)
 		if (known && chain_identify(file, &id) &&
 		    file_is_same(&id, &want))
 			return file;
-		if (!first && !is_data_of_one(op, file))
+		if (!first && !is_data_of_one(op, file) &&
+		    !(top->data_beside &&
+		      graph_has_data(top->data_beside, file)))
 			first = file;
 	}
 	return first;
@@ -301,11 +326,25 @@ static int check_data_files(const struct opening *op, struct err *err)
 				       "data file for an image that the chain "
 				       "of '%s' has not", o->below[i].data_file,
 				       o->path);
-	if (op->data_files == o->data_file_count || shares_data_file(op))
+	if (op->data_files == o->data_file_count || shares_data_file(op) ||
+	    o->data_files_shared)
 		return 0;
 	return err_set(err, ERR_GENERIC, "No image of the chain of '%s' has an "
 		       "external data file, but one is named ('%s')", o->path,
 		       o->data_files[op->data_files]);
+}
+
+int chain_check_data_files(const struct graph *a, const struct graph *b,
+			   const struct node_options *o, struct err *err)
+{
+	for (size_t i = 0; i < o->data_file_count; i++)
+		if (!graph_has_data(a, o->data_files[i]) &&
+		    !graph_has_data(b, o->data_files[i]))
+			return err_set(err, ERR_GENERIC, "No image of the two "
+				       "chains has '%s' for its external data "
+				       "file, but it is named",
+				       o->data_files[i]);
+	return 0;
 }
 
 static int chain_open_all(struct opening *op, const struct node_options *o,

@@ -27,6 +27,11 @@ int chain_open(struct graph *g, const struct node_options *o,
  * it asks for one; NULL: none is named. Looks at headers. */
 const char *chain_data_file(const struct node_options *o);
 
+/* Two chains took of the data_files_shared of @o: is none left over? 0, or -1
+ * and err. */
+int chain_check_data_files(const struct graph *a, const struct graph *b,
+			   const struct node_options *o, struct err *err);
+
 /* Absolute or relative to the folder of @overlay_path; caller frees. */
 char *chain_resolve(const char *overlay_path, const char *backing_name);
 /* Would QEMU take what stands before a colon for a protocol? Such a name is

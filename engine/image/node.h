@@ -39,6 +39,10 @@ struct node_options {
 	bool data_file_offered;		/* taken if the image asks for one */
 	const char *const *data_files;	/* of a chain: each is taken by the */
 	size_t data_file_count;		/* next image that asks for one */
+	bool data_files_shared;		/* another chain takes of them as well;
+					   chain_check_data_files() */
+	struct graph *data_beside;	/* where that is open already: who is in
+					   both takes the same; or NULL */
 	bool read_only;
 	bool probe_backing;		/* --probe: links without a format */
 	bool no_backing;		/* open this image alone */

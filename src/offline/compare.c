@@ -61,11 +61,8 @@ int compare_run(struct offline *o)
 	struct err err = ERR_INIT;
 	int rc;
 
-	/* data files are taken by the first chain */
 	c.image[1].path = o->image[1];
 	c.image[1].format = o->format;
-	c.image[1].data_files = NULL;
-	c.image[1].data_file_count = 0;
 	o->bar = o->bar && !o->quiet;
 	rc = engine_compare(o->machine->engine, &c, &r, &err);
 	offline_progress_end(o);

@@ -556,3 +556,81 @@ def test_map_of_a_huge_disk_reads_tables_alone(tmp_path):
     blk.create(path, 16 << 40, cluster_size=2 * MIB)
     blk.qemu_io(path, "write 8T 1M")
     assert len(json.loads(blk.blkmon_ok("map", "--json", path).out)) == 3
+
+
+# ------------------------------------------------- compare and rebase of two
+
+def outside(d, name, place, byte, backing=None):
+    """An image whose data lie in a file of their own; that file."""
+    data = os.path.join(d, {"beside": name + ".data", "below":
+                            "data/%s.data" % name}[place])
+    os.makedirs(os.path.dirname(data), exist_ok=True)
+    path = blk.create(os.path.join(d, name), None if backing else 4 * MIB,
+                      backing, data_file=data)
+    blk.qemu_io(path, "write -P %d %dk 64k" % (byte, byte * 64))
+    return path, data
+
+
+@pytest.fixture(params=["beside", "below"])
+def outsiders(request, d):
+    """base, top on it, and another one that reads as top does: the image and
+    the data file of each."""
+    base = outside(d, "base", request.param, 1)
+    top = outside(d, "top", request.param, 2, base[0])
+    other = outside(d, "other", request.param, 1)
+    blk.qemu_io(other[0], "write -P 2 128k 64k")
+    return base, top, other
+
+
+def named(*images):
+    return [w for _, data in images for w in ("--data-file", data)]
+
+
+@pytest.mark.parametrize("order", [(0, 1, 2), (2, 1, 0), (1, 2, 0)])
+def test_compare_with_data_files(outsiders, order):
+    base, top, other = outsiders
+    words = named(*(outsiders[n] for n in order))
+    blk.blkmon_ok("compare", *words, "-f", "qcow2", "-F", "qcow2", top[0],
+                  other[0])
+    out = blk.blkmon("compare", *named(base, top), "-f", "qcow2", "-F",
+                     "qcow2", base[0], top[0])
+    assert out.rc == 1 and "offset 131072" in out.out, out
+    out = blk.blkmon("compare", *named(base), "-f", "qcow2", "-F", "qcow2",
+                     base[0], other[0])
+    assert out.rc == 2 and "has to be named" in out.err, out
+    out = blk.blkmon("compare", *words, "-f", "qcow2", "-F", "qcow2", base[0],
+                     top[0])
+    assert out.rc == 2 and "No image of the two chains has" in out.err, out
+
+
+def test_compare_of_moved_data_files(outsiders, d):
+    """Their headers lead nowhere: in the order in which they are asked for."""
+    moved = []
+    for path, data in outsiders:
+        os.rename(data, data + ".moved")
+        moved.append((path, data + ".moved"))
+    base, top, other = moved
+    blk.blkmon_ok("compare", *named(top, base, other), "-f", "qcow2", "-F",
+                  "qcow2", top[0], other[0])
+    # What is in both chains has one data file.
+    out = blk.blkmon("compare", *named(top, base), "-f", "qcow2", "-F",
+                     "qcow2", top[0], base[0])
+    assert out.rc == 1 and "offset 131072" in out.out, out
+
+
+@pytest.mark.parametrize("to", ["other", "base", "none"])
+def test_rebase_with_data_files(outsiders, d, to):
+    base, top, other = outsiders
+    mid, data = outside(d, "mid", "beside", 3, top[0])
+    want = blk.guest(mid)
+    images = [base, top, (mid, data)] + [other] * (to == "other")
+    blk.blkmon_ok("rebase", *named(*images), "-f", "qcow2", "-b",
+                  "" if to == "none" else to, "-F", "qcow2", mid)
+    assert blk.guest(mid) == want
+    blk.check(mid)
+    assert [os.path.basename(f) for f in blk.files_of_chain(mid)] == \
+        ["mid"] + [to] * (to != "none")
+    out = blk.blkmon("rebase", *named(base, top, other, (mid, data)),
+                     "--data-file", os.path.join(d, "x"), "-f", "qcow2", "-b",
+                     "base", "-F", "qcow2", mid)
+    assert out.rc == 1, out
