@@ -130,7 +130,8 @@ static int engine_add_drive_held(struct engine *e, const char *id,
 	drive->only_plans = o->only_plans;
 	if (!vm_runs(&e->vm))
 		drive_stop(drive);
-	tell_guesses(e, node);
+	if (!o->guess_unsaid)
+		tell_guesses(e, node);
 	engine_tell_marks(e, id, node);
 	return 0;
 }

@@ -53,6 +53,8 @@ struct drive_options {
 					   opened read-only, refused where it
 					   could not be written, and planned as
 					   if it could */
+	bool guess_unsaid;		/* a format that was guessed is not
+					   published */
 };
 
 int engine_add_drive(struct engine *e, const struct drive_options *o,

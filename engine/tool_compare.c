@@ -89,8 +89,9 @@ static int compare_pairs(const struct compare_options *o, struct pairs *pairs,
 }
 
 /* The second image takes what data files the first has left. */
-static int compare_open(const struct compare_options *o, struct tool *tool,
-			struct compare_result *out, struct err *err)
+static int compare_open(struct engine *e, const struct compare_options *o,
+			struct tool *tool, struct compare_result *out,
+			struct err *err)
 {
 	struct node_options image[2] = { o->image[0], o->image[1] };
 
@@ -99,6 +100,7 @@ static int compare_open(const struct compare_options *o, struct tool *tool,
 	image[1].data_beside = &tool[0].graph;
 	for (unsigned i = 0; i < 2; i++) {
 		image[i].data_files_shared = true;
+		tool[i].graph.events = &e->events;
 		out->failed = i;
 		if (tool_open(&tool[i], &image[i], err))
 			return -1;
@@ -142,7 +144,7 @@ int engine_compare(struct engine *e, const struct compare_options *o,
 	*out = (struct compare_result){ .stage = COMPARE_OPEN };
 	tool_init(&tool[0]);
 	tool_init(&tool[1]);
-	rc = compare_open(o, tool, out, err);
+	rc = compare_open(e, o, tool, out, err);
 	if (!rc) {
 		out->stage = COMPARE_MAP;
 		rc = compare_disks(e, o, (struct node *[]){

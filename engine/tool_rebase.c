@@ -222,7 +222,7 @@ void rebase_init(struct rebasing *r, struct engine *e,
 	};
 	tool_init(&r->below);
 	tool_init(&r->image);
-	r->image.graph.events = &e->events;
+	r->below.graph.events = r->image.graph.events = &e->events;
 }
 
 void rebase_close(struct rebasing *r)

@@ -255,6 +255,19 @@ int graph_announce(struct graph *g, struct node *node, struct err *err)
 	return 0;
 }
 
+/* One that is read as raw is not opened at all then. */
+static void graph_tell_cut(const struct node *node)
+{
+	const struct graph *g = node->graph;
+
+	if (g->events && node->data && node->data->size < node->size)
+		event_notice(g->events, "'%s' has a disk of %llu bytes, but "
+			     "its data file '%s' ends after %llu: what it held "
+			     "behind that reads as zeroes", node->file->path,
+			     (unsigned long long)node->size, node->data->path,
+			     (unsigned long long)node->data->size);
+}
+
 void graph_enter(struct node *node)
 {
 	struct list *at = &node->graph->nodes;
@@ -265,6 +278,7 @@ void graph_enter(struct node *node)
 	       node_of(at->next)->born > node->born)
 		at = at->next;
 	list_add(at, &node->link);
+	graph_tell_cut(node);
 }
 
 int graph_add(struct graph *g, struct node *node, struct err *err)

@@ -38,8 +38,8 @@ struct offline {
 					   shows it, and its disk has it for
 					   id */
 	struct progress progress;
-	struct event_listener notices;	/* these two: while it is at work */
-	struct after *after;
+	struct event_listener notices;
+	struct after *after;		/* while it is at work */
 };
 
 /* Says what is wrong; 1, the exit status of most. */

@@ -55,7 +55,7 @@ static int offline_add_image(struct offline *o, struct err *err)
 {
 	/* The image itself will show what it showed before. */
 	struct drive_options drive = { .id = o->what, .node = o->node,
-				       .force = true };
+				       .force = true, .guess_unsaid = true };
 
 	return engine_add_drive(o->machine->engine, &drive, err);
 }
@@ -157,28 +157,26 @@ void offline_progress_end(struct offline *o)
 int offline_begin(struct offline *o, struct err *err)
 {
 	const struct after_options after = { .no_history = o->no_history };
-	struct engine *e = o->machine->engine;
-	int rc = event_listen(engine_events(e), &o->notices);
 
-	if (rc)
-		return err_sys(err, rc, "Could not start");
-	o->after = after_start(e, &after, err);
-	if (o->after)
-		return 0;
-	event_unlisten(&o->notices);
-	return -1;
+	o->after = after_start(o->machine->engine, &after, err);
+	return o->after ? 0 : -1;
 }
 
-void offline_end(struct offline *o)
+/* What the engine had to tell of its own accord. */
+static void offline_put_notices(struct offline *o)
 {
 	struct event ev;
 	uint64_t lost;
 
-	after_stop(o->after);
 	while (event_next(&o->notices, &ev, 0, &lost))
 		if (ev.type == EVENT_NOTICE)
 			fprintf(stderr, "blkmon: %s\n", ev.text);
-	event_unlisten(&o->notices);
+}
+
+void offline_end(struct offline *o)
+{
+	after_stop(o->after);
+	offline_put_notices(o);
 }
 
 static int commit_image(struct offline *o, struct err *err)
@@ -540,7 +538,7 @@ static int offline_parse(struct offline *o, const struct subcommand *sub,
 static int run_parsed(struct offline *o, const struct subcommand *sub)
 {
 	struct err err = ERR_INIT;
-	int status;
+	int status, rc;
 
 	if (signals_start(o->signals, &err))
 		return offline_fail(&err);
@@ -549,7 +547,15 @@ static int run_parsed(struct offline *o, const struct subcommand *sub)
 	o->what = sub->name;
 	o->machine = machine_new();
 	signals_attach(o->signals, o->machine->engine);
-	status = sub->run(o);
+	rc = event_listen(engine_events(o->machine->engine), &o->notices);
+	if (rc) {
+		err_sys(&err, rc, "Could not start");
+		status = offline_fail(&err);
+	} else {
+		status = sub->run(o);
+		offline_put_notices(o);
+		event_unlisten(&o->notices);
+	}
 	if (machine_sync(o->machine, &err))
 		status = offline_fail(&err);
 	signals_detach(o->signals);

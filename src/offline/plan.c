@@ -133,7 +133,8 @@ int plan_run(struct offline *o)
 {
 	const struct plan_verb *verb = plan_verb_of(o);
 	struct drive_options drive = { .id = PLAN_DEVICE, .node = o->node,
-				       .only_plans = true };
+				       .only_plans = true,
+				       .guess_unsaid = true };
 	struct err err = ERR_INIT;
 	json_t *request;
 

@@ -136,6 +136,65 @@ def test_a_file_that_is_all_hole(d):
         s.quit()
 
 
+def outside(d, raw):
+    """An image with a data file, and that."""
+    path, data = os.path.join(d, "image"), os.path.join(d, "data")
+    blk.create(path, MIB, data_file=data, data_file_raw=raw)
+    blk.qemu_io(path, "write -P 7 0 1M")
+    return path, data
+
+
+@pytest.mark.parametrize("raw", ["on", "off"])
+def test_data_file_cut_while_open(d, raw):
+    path, data = outside(d, raw)
+    with blk.Session("--drive", "id=disk0,format=qcow2,file=%s,data-file=%s"
+                     % (path, data)) as s:
+        s.io("read -P 7 0 1M")
+        os.truncate(data, 512 * KIB)
+        s.io("read -P 7 0 512k")
+        reply = s.cmd('qemu-io disk0 "read 512k 64k"')
+        assert reply == ["read failed: Input/output error"], reply
+        s.io("write -P 9 512k 64k")
+        s.io("read -P 9 512k 64k")
+        s.quit()
+
+
+@pytest.mark.parametrize("command", [
+    "cat", "info", "compare", "rebase", "commit", "drive", "node"])
+def test_data_file_that_was_cut(d, command):
+    """What is not read as raw need not have all of it, and is opened; that it
+    has not is said."""
+    path, data = outside(d, "off")
+    top = blk.create(os.path.join(d, "top"), None, path)
+    os.truncate(data, MIB - 512)
+    argv = {"compare": ["compare", "-f", "qcow2", "-F", "qcow2"],
+            "rebase": ["rebase", "-b", ""]}.get(command, [command])
+    if command == "drive":
+        out = blk.blkmon("--drive", "format=qcow2,file=%s,data-file=%s"
+                         % (top, data), "-c", "info block")
+    elif command == "node":
+        out = blk.blkmon(
+            "--blockdev", "driver=qcow2,node-name=n,file.driver=file,"
+            "file.filename=%s,data-file.driver=file,data-file.filename=%s"
+            % (path, data), "-c", "info block")
+    else:
+        out = blk.blkmon(*argv, "--data-file", data, top,
+                         *[top] * (command == "compare"))
+    assert out.rc == 0 and out.err.count("ends after 1048064") == (
+        2 if command == "compare" else 1), out
+
+
+@pytest.mark.parametrize("raw", ["on", "off"])
+def test_a_disk_and_its_data_file_grow(d, raw):
+    path, data = outside(d, raw)
+    drive = "id=disk0,format=qcow2,file=%s,data-file=%s" % (path, data)
+    blk.blkmon_ok("--drive", drive, "-c", "block_resize disk0 2M")
+    assert os.path.getsize(data) == 2 * MIB
+    out = blk.blkmon_ok("cat", "--data-file", data, path)
+    assert out.raw == b"\7" * MIB + bytes(MIB) and not out.err, out
+    blk.check(path)
+
+
 def test_data_file_shorter_than_the_disk(d):
     """One that is read as raw holds all of it, or some was lost."""
     path, data = os.path.join(d, "image"), os.path.join(d, "data")

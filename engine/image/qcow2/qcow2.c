@@ -264,7 +264,8 @@ static int qcow2_grow_begin(struct node *node, uint64_t size, struct err *err)
 	uint64_t l1 = l1_entries_for(q, size);
 	int rc = qcow2_first_change(q);
 
-	if (!rc && q->h.autoclear & QCOW2_AUTOCLEAR_RAW_DATA)
+	if (!rc && (q->h.autoclear & QCOW2_AUTOCLEAR_RAW_DATA ||
+		    (q->external && q->data->size < size)))
 		rc = file_truncate(q->data, size);
 	if (!rc && l1 > q->l1.count)
 		rc = qcow2_l1_grow(q, (uint32_t)l1);
