@@ -17,6 +17,7 @@
 #include "src/console/front/script.h"
 #include "src/console/front/serve.h"
 #include "src/console/hmp/hmp.h"
+#include "src/console/line/console_run.h"
 #include "src/offline/offline.h"
 #include "src/options/dump.h"
 #include "src/options/images.h"
@@ -240,6 +241,8 @@ static int main_run_line(struct program *p)
 	main_show_progress(p, STDOUT_FILENO);
 	if (main_open_all(p))
 		return EXIT_FAILED;
+	for (size_t i = 0; i < p->options.first_count; i++)
+		console_run(&p->console, p->options.first[i]);
 	line_run();
 	return EXIT_WELL;
 }
@@ -262,22 +265,50 @@ static int run_screen(struct program *p)
 	return rc ? EXIT_FAILED : EXIT_WELL;
 }
 
-/* At a terminal that can show it the screen, at another one the line. */
+static bool main_at_terminal(void)
+{
+	return isatty(STDIN_FILENO) && isatty(STDOUT_FILENO);
+}
+
+/* Is what is typed at a terminal, or by a script of keys, what is run? */
+static bool has_prompt(const struct options *o)
+{
+	if (o->screen.script)
+		return true;
+	return !o->input_count && !o->daemon.daemonize &&
+	       !monitors_use_stdio(&o->daemon.monitors) &&
+	       (o->line || main_at_terminal());
+}
+
+/* At a terminal that can show it; at another one the prompt is alone. */
+static bool has_screen(const struct options *o)
+{
+	return o->screen.script ||
+	       (has_prompt(o) && !o->line && screen_possible());
+}
+
+/* The option that has nothing to work on, or NULL. */
+static const char *main_idle_option(const struct options *o)
+{
+	if (o->first_count && !has_prompt(o))
+		return "--first is for a prompt";
+	if (o->screen.log_file && !has_screen(o))
+		return "--log is for the screen";
+	return NULL;
+}
+
 static int run_front_end(struct program *p)
 {
 	const struct options *o = &p->options;
-	bool terminal = isatty(STDIN_FILENO) && isatty(STDOUT_FILENO);
 
-	if (o->screen.script)
+	if (has_screen(o))
 		return run_screen(p);
 	if (o->input_count)
 		return run_batch(p);
 	if (o->daemon.daemonize || monitors_use_stdio(&o->daemon.monitors))
 		return run_daemon(p);
-	if (o->line)
+	if (o->line || main_at_terminal())
 		return main_run_line(p);
-	if (terminal)
-		return screen_possible() ? run_screen(p) : main_run_line(p);
 	return o->daemon.headless ? run_daemon(p) : run_batch(p);
 }
 
@@ -301,9 +332,14 @@ static void main_tell_rest(struct program *p)
 
 static int run_console(struct program *p)
 {
+	const char *idle = main_idle_option(&p->options);
 	struct err err = ERR_INIT;
 	int status;
 
+	if (idle) {
+		fprintf(stderr, "blkmon: %s, and there is none\n", idle);
+		return EXIT_USAGE;
+	}
 	if (p->options.daemon.daemonize && daemon_begin(&err))
 		return main_complain(&err);
 	if (signals_start(&p->signals, &err))

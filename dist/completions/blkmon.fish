@@ -62,7 +62,7 @@ complete -c blkmon -n '__blkmon_console' -l no-mouse -d 'leave the mouse to the 
 complete -c blkmon -n '__blkmon_console' -l no-bell -d 'be silent when a job ends'
 complete -c blkmon -n '__blkmon_console' -l notify -d 'tell the terminal (OSC 9) when a job ends'
 complete -c blkmon -n '__blkmon_console' -l log -r -F -d 'append what the screens log shows, as JSON lines'
-complete -c blkmon -n '__blkmon_console' -l first -x -a '(__blkmon_lines)' -d 'run CMD once the screen is there'
+complete -c blkmon -n '__blkmon_console' -l first -x -a '(__blkmon_lines)' -d 'run CMD once the screen, or the prompt, is there'
 complete -c blkmon -n '__blkmon_console' -l tour -d 'a guided first minute'
 complete -c blkmon -n '__blkmon_console' -l ui-script -r -F -d 'keys for a screen without a display'
 complete -c blkmon -n '__blkmon_console' -l ui-size -r -d 'its size (80x24)'

@@ -68,7 +68,8 @@ static const struct option_row console_rows[] = {
 	{ "log", OPT_LOG, "FILE", .takes = OPTION_FILE,
 	  .help = "append what the screen's log shows, as JSON lines" },
 	{ "first", OPT_FIRST, "CMD", .takes = OPTION_LINE,
-	  .help = "run CMD once the screen is there; may be repeated" },
+	  .help = "run CMD once the screen, or the prompt, is there; may\n"
+		"be repeated" },
 	{ "tour", OPT_TOUR, .help = "a guided first minute",
 	  .brief = "a guided first minute" },
 	{ "ui-script", OPT_UI_SCRIPT, "FILE", .takes = OPTION_FILE,
@@ -458,6 +459,12 @@ static enum options_result options_check(const struct options *o)
 	if (o->line && o->input_count)
 		return options_usage("%s and -c or -f exclude each other",
 				     "--line");
+	if (o->screen.script && o->input_count)
+		return options_usage("%s and -c or -f exclude each other",
+				     "--ui-script");
+	if (o->screen.screenshot && !o->screen.script)
+		return options_usage("%s is saved at the end of --ui-script, "
+				     "and there is none", "--screenshot");
 	if (daemon_options_check(&o->daemon, o->line || o->input_count, &err))
 		return wrong(&err);
 	return OPTIONS_RUN;

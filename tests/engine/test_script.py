@@ -49,10 +49,34 @@ def test_on_error(pair, mode, lines, rc):
     assert out.rc == rc, out
 
 
+@pytest.mark.parametrize("option", [
+    ["--log", "log"], ["--first", "info block"]])
+@pytest.mark.parametrize("front", [
+    [], ["-c", "info block"], ["--line"], ["--qmp", "stdio"],
+    ["--daemonize"]])
+def test_options_of_the_screen(d, option, front):
+    """Where there is none they are refused, before anything is opened."""
+    out = blk.blkmon(*option, *front, os.path.join(d, "none"), cwd=d)
+    if (option[0], front) == ("--first", ["--line"]):
+        assert out.rc == 1 and "Could not open" in out.err, out
+        return
+    assert out.rc == 2 and "and there is none" in out.err, out
+    assert option[0] in out.err and "none'" not in out.err, out
+    assert os.listdir(d) == []
+
+
+def test_first_lines_of_a_prompt(d):
+    out = blk.blkmon("--line", "--first", "info block", blk.simple(d),
+                     stdin="quit\n")
+    assert out.rc == 0 and "a.img" in out.out, out
+
+
 @pytest.mark.parametrize("argv", [
     ["--nosuch"], ["--on-error=maybe"], ["--drive"],
     ["--drive", "file=x,colour=blue"], ["--drive", "file=x,format=vmdk"],
-    ["cat"], ["info"], ["commit", "a", "b"]])
+    ["cat"], ["info"], ["commit", "a", "b"],
+    ["--ui-script", "keys", "-c", "info block"],
+    ["--screenshot", "shot"], ["--screenshot", "shot", "--line"]])
 def test_usage_errors(argv):
     out = blk.blkmon(*argv)
     assert out.rc == 2 and out.err, out

@@ -48,7 +48,7 @@ class Screen:
         self.wrote = open(folder / "wrote", "w+b")
         self.child = pexpect.spawn(
             BLKMON, [*args, "--qmp", "unix:qmp,server=on,wait=off",
-                     "--log", "log"],
+                     *(["--log", "log"] if "--line" not in args else [])],
             cwd=str(folder), env=env, timeout=PATIENCE, dimensions=(50, 160))
         self.child.logfile_read = self.wrote
         self.qmp = None
