@@ -47,11 +47,16 @@ void copy_free(struct copy *c)
 
 /* --- segments --- */
 
-static bool can_clone(const struct segment *s, const struct file *to)
+/* Into clusters smaller than a block of the host it would be chance: whether
+ * one lies at the begin of a block depends on the tables that are made
+ * meanwhile. */
+static bool can_clone(const struct copy *c, const struct segment *s,
+		      const struct file *to)
 {
 	const struct file *from = s->run.file;
 
-	return s->way == SEGMENT_FILE && to->can_clone && from->can_clone &&
+	return (!c->o.to->drv->growth || c->o.to->cluster >= CLONE_ALIGN) &&
+	       s->way == SEGMENT_FILE && to->can_clone && from->can_clone &&
 	       from->dev == to->dev &&
 	       is_aligned(s->run.host + (s->off - s->run.off), CLONE_ALIGN) &&
 	       is_aligned(s->host, CLONE_ALIGN) &&
@@ -81,7 +86,7 @@ static void add_segments(struct copy *c, size_t number, enum segment_way way,
 			.off = off, .len = min_u64(len, most),
 			.host = op->host + (off - op->off),
 		};
-		s->clone = op->file && can_clone(s, op->file);
+		s->clone = op->file && can_clone(c, s, op->file);
 		off += s->len;
 		len -= s->len;
 	}

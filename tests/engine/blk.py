@@ -107,10 +107,15 @@ def qemu_io(path, *commands, fmt="qcow2", share=False, opts=None, **how):
     return out
 
 
+# Options for all images that are made, where a test sets some.
+ALWAYS = {}
+
+
 def create(path, size=None, backing=None, backing_fmt="qcow2", fmt="qcow2",
            cwd=None, **opts):
     """qemu-img create; a backing name is recorded as it is given."""
     argv = ["create", "-q", "-f", fmt]
+    opts = {**ALWAYS, **opts}
     if opts:
         argv += ["-o", ",".join("%s=%s" % (k, doubled(str(v)))
                                 for k, v in sorted(opts.items()))]

@@ -109,8 +109,10 @@ WAYS = ("copied", "overwritten", "cloned", "zeroed")
 class Run:
     """One seed: a chain, one request, its plan, and the request itself."""
 
-    def __init__(self, seed, where):
-        self.rng, self.where = random.Random(seed), where
+    def __init__(self, seed, where, used=None):
+        """used(): how much of the file system is, where the blocks of a file
+        do not say it: some are shared, and some kept for what may come."""
+        self.rng, self.where, self.used = random.Random(seed), where, used
         axes = maker.Axes(self.rng)
         axes.graph = False
         self.world = maker.Maker(self.rng, where, axes).world()
@@ -153,6 +155,7 @@ class Run:
         name, arguments = self.request()
         arguments.update(device="disk0", job_id=JOB, auto_dismiss=False)
         self.trace += [name, arguments]
+        self.space, was = None, self.used and self.used()
         with blk.Session(*self.args(), cwd=self.where) as s:
             self.chain = chain_of(s)
             before = {f: blk.content(f) for f in self.chain}
@@ -164,6 +167,8 @@ class Run:
                 self.refused(s, name, arguments, plan["error"])
                 return
             self.done(s, name, arguments, plan["return"])
+            assert s.quit() == 0
+        self.judge_space(*self.space, self.used and self.used() - was)
 
     def refused(self, s, name, arguments, said):
         reply = qmp(s, name, **arguments)
@@ -216,7 +221,8 @@ class Run:
             used.update(chain_of(s, "disk1"))
         assert files(plan["unused"]) == [f for f in self.chain
                                          if f not in used], plan
-        self.judge_space(plan["space"]["needs"], grown, target, raw, near)
+        self.space = plan["space"]["needs"], grown, target, raw, near, \
+            done["cloned"]
 
     def near(self, info, raw):
         """How far the plan may be off: not at all, but for a target that has
@@ -231,12 +237,18 @@ class Run:
         return 4 * cluster if data.get("extended-l2") else \
             cluster if grows else 0
 
-    def judge_space(self, needs, grown, target, raw, near):
+    def judge_space(self, needs, grown, target, raw, near, cloned, lost):
         cluster = 4096 if raw else max(
             4096, blk.img_info(target)["cluster-size"])
+        if lost is not None:
+            # The host has tables as well.
+            grown, cluster = lost, cluster + 64 * blk.KIB
+        self.trace += [lost]
         assert grown <= needs + cluster, (needs, grown, cluster)
-        # What is zeroed in a raw image goes back to the host.
-        assert raw or grown >= needs - cluster - near - self.untold, \
+        # What is zeroed in a raw image goes back to the host, and the place
+        # that something had which is a clone now.
+        assert raw or \
+            grown >= needs - cluster - near - self.untold - cloned, \
             (needs, grown, cluster, self.untold)
 
 

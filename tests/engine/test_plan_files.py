@@ -5,14 +5,15 @@ undo. It says what is then done, and what is refused in the same words."""
 import json
 import os
 import random
+import shutil
 import time
 
 import pytest
 
 import blk
 from blk import KIB, MIB
-from test_plan import ask, chain_of, files, plan_of, qmp
-from test_undo import cloning_fs
+from test_plan import Run, ask, chain_of, files, job, plan_of, qmp
+from test_undo import cloning_fs, used_there
 
 
 def test_delete(d):
@@ -193,3 +194,41 @@ def test_lines_in_json(d):
             plans[-1]["space"].pop("free")      # others write there, too
         assert plans[0] == plans[1]
         assert os.path.exists(side) and s.jobs() == {}
+
+
+def test_jobs_on_a_host_that_clones(d, seed):
+    """Random chains and requests, as in test_plan.py: the bytes that are
+    cloned there are those that were said to be, and what the file system
+    lost is what was needed."""
+    cloned = 0
+    with cloning_fs(d) as place:
+        for n in range(seed, seed + 40):
+            where = os.path.join(place, str(n))
+            os.mkdir(where)
+            run = Run(n, where, lambda: used_there(place))
+            try:
+                run.go()
+            except AssertionError as wrong:
+                raise AssertionError("seed %d: %s\n%s" % (
+                    n, wrong, run.trace)) from wrong
+            cloned += sum(said["cloned"] for said in run.trace
+                          if isinstance(said, dict) and "cloned" in said)
+            shutil.rmtree(where)
+    assert cloned
+
+
+def test_small_clusters_are_not_cloned(d):
+    """Smaller than the host's blocks: it would be chance which of them."""
+    with cloning_fs(d) as place:
+        low = blk.create(os.path.join(place, "low"), 16 * MIB,
+                         cluster_size=512)
+        top = blk.create(os.path.join(place, "top"), None, low)
+        blk.qemu_io(top, "write 1M 4M")
+        with blk.Session(top) as s:
+            plan = plan_of(s, "block-commit", device="disk0")
+            s.ok("block_commit disk0")
+            s.wait("disk0", "ready")
+            done = job(s, "disk0")
+            for way in ("cloned", "copied"):
+                assert plan["bytes"][way] == done[way], done
+            assert done["copied"] == 4 * MIB

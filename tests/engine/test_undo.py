@@ -14,20 +14,33 @@ from qmpsock import Server
 
 @contextlib.contextmanager
 def cloning_fs(d):
-    """A file system with reflinks."""
+    """A file system with reflinks. Neither it nor QEMU, which asks for extents
+    of 1 MiB there, takes more for a file than what is written to it."""
     image, place = os.path.join(d, "xfs.disk"), os.path.join(d, "xfs")
     with open(image, "wb") as file:
         file.truncate(400 * MIB)
     os.mkdir(place)
     for argv in (["mkfs.xfs", "-q", "-m", "reflink=1", image],
-                 ["mount", "-o", "loop", image, place]):
+                 ["mount", "-o", "loop,allocsize=4k", image, place]):
         out = blk.run(*argv)
         if out.rc:
             pytest.skip("no XFS: " + out.err.strip())
+    blk.ALWAYS["extent_size_hint"] = 0
     try:
         yield place
     finally:
+        blk.ALWAYS.clear()
         blk.run("umount", place)
+
+
+def used_there(place):
+    """How much of it is used, for good: what it keeps for files that may grow
+    or be written goes back. Nobody may have a file there open to write."""
+    for how in ("remount,ro", "remount,rw"):
+        out = blk.run("mount", "-o", how, place)
+        assert not out.rc, out.err
+    now = os.statvfs(place)
+    return (now.f_blocks - now.f_bfree) * now.f_frsize
 
 
 @pytest.fixture(name="fs")
