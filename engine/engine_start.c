@@ -8,17 +8,6 @@
 #include "engine/engine_impl.h"
 #include "engine/job/work.h"
 
-static uint64_t sum_reserved(struct jobs *jobs, dev_t dev)
-{
-	uint64_t sum = 0;
-
-	lock_take(&jobs->lock);
-	list_for_each(link, &jobs->list)
-		sum += job_reserved(container_of(link, struct job, link), dev);
-	lock_drop(&jobs->lock);
-	return sum;
-}
-
 /* Control. The host may take its time to answer. */
 static bool has_ample_room(struct engine *e, const struct work *w)
 {
@@ -27,7 +16,7 @@ static bool has_ample_room(struct engine *e, const struct work *w)
 
 	graph_pause(&e->graph);
 	has = file_space(work_file(w));
-	kept = sum_reserved(&e->jobs, need->dev);
+	kept = jobs_reserved(&e->jobs, need->dev, NULL, NULL);
 	graph_resume(&e->graph);
 	return has == UINT64_MAX ||
 	       (kept <= has && need->bytes <= has - kept);

@@ -45,6 +45,7 @@ struct forecast {
 					   that runs */
 	struct {
 		char *folder;		/* of the file that grows; or NULL */
+		dev_t dev;		/* that it is on */
 		uint64_t needs;		/* bytes */
 		uint64_t has;		/* UINT64_MAX: not known */
 		uint64_t reserved;	/* for jobs that run */

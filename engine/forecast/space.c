@@ -36,22 +36,26 @@ static uint64_t measured(struct jobs *jobs, uint64_t limit)
 	return rate && limit ? min_u64(rate, limit) : rate;
 }
 
+struct space_jobs {
+	struct forecast_names *names;
+	int rc;
+};
+
+static void space_add_job(const char *id, void *arg)
+{
+	struct space_jobs *to = arg;
+
+	if (!to->rc)
+		to->rc = forecast_add_name(to->names, id);
+}
+
 static int find_reserved(struct forecast *f, struct jobs *jobs, dev_t dev)
 {
-	int rc = 0;
+	struct space_jobs to = { .names = &f->jobs };
 
-	f->space.reserved = 0;
-	lock_take(&jobs->lock);
-	list_for_each(link, &jobs->list) {
-		struct job *job = container_of(link, struct job, link);
-		uint64_t left = job_reserved(job, dev);
-
-		f->space.reserved += left;
-		if (left && !rc)
-			rc = forecast_add_name(&f->jobs, job->id);
-	}
-	lock_drop(&jobs->lock);
-	return rc;
+	f->space.dev = dev;
+	f->space.reserved = jobs_reserved(jobs, dev, space_add_job, &to);
+	return to.rc;
 }
 
 int forecast_space(struct forecast *f, struct jobs *jobs,

@@ -225,8 +225,10 @@ int job_complete(struct job *job, struct err *err);
 int job_finalize(struct job *job, struct err *err);
 int job_dismiss(struct job *job, struct err *err);
 void job_describe(struct job *job, struct job_info *info);
-/* What it still needs of the file system @dev, in bytes. jobs->lock held. */
-uint64_t job_reserved(struct job *job, dev_t dev);
+/* What jobs at work still need of the file system @dev, in bytes; @each (may be
+ * NULL) is called for each of them, with jobs->lock held. */
+uint64_t jobs_reserved(struct jobs *jobs, dev_t dev,
+		       void (*each)(const char *id, void *arg), void *arg);
 /* A reference to a job at work of which only the most is known, or NULL. */
 struct job *job_uncounted(struct jobs *jobs, dev_t dev);
 /* What it needs from now on was counted, or with NULL could not be. */

@@ -261,7 +261,7 @@ static bool needs_of(const struct job *job, dev_t dev)
 	return job->options.need.dev == dev && (AT_WORK & BIT(job->status));
 }
 
-uint64_t job_reserved(struct job *job, dev_t dev)
+static uint64_t job_reserved(struct job *job, dev_t dev)
 {
 	const struct job_need *need = &job->options.need;
 	uint64_t bytes = 0, all;
@@ -276,6 +276,24 @@ uint64_t job_reserved(struct job *job, dev_t dev)
 				   (double)all);
 	lock_drop(&job->lock);
 	return bytes;
+}
+
+uint64_t jobs_reserved(struct jobs *jobs, dev_t dev,
+		       void (*each)(const char *id, void *arg), void *arg)
+{
+	uint64_t sum = 0;
+
+	lock_take(&jobs->lock);
+	list_for_each(link, &jobs->list) {
+		struct job *job = container_of(link, struct job, link);
+		uint64_t left = job_reserved(job, dev);
+
+		sum += left;
+		if (left && each)
+			each(job->id, arg);
+	}
+	lock_drop(&jobs->lock);
+	return sum;
 }
 
 struct job *job_uncounted(struct jobs *jobs, dev_t dev)
