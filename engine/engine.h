@@ -193,8 +193,9 @@ int engine_plan_commit(struct engine *e, const struct commit_options *o,
 		       struct forecast *f, struct err *err);
 int engine_plan_commit_sync(struct engine *e, const struct sync_options *o,
 			    struct forecast *f, struct err *err);
-int engine_plan_snapshot(struct engine *e, const struct snapshot_options *o,
-			 struct forecast *f, struct err *err);
+/* Of several at one moment: @f has @n places, all set on 0. */
+int engine_plan_snapshots(struct engine *e, const struct snapshot_options *o,
+			  size_t n, struct forecast *f, struct err *err);
 int engine_plan_complete(struct engine *e, const char *id, struct forecast *f,
 			 struct err *err);
 int engine_plan_cancel(struct engine *e, const char *id, bool force,

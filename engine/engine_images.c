@@ -169,18 +169,23 @@ static bool snapshot_find(struct node *node, const char *id, const char *name,
 	return found;
 }
 
-int internal_take(struct node *node, const char *device, const char *name,
-		  struct err *err)
+int internal_there(const char *device, const char *name, struct err *err)
 {
-	struct snapshot_wish wish = { .name = name,
+	return err_set(err, ERR_GENERIC, "Snapshot with name '%s' already "
+		       "exists on device '%s'", name, device);
+}
+
+int internal_take(struct node *node, const char *device, const char *name,
+		  bool dry, struct err *err)
+{
+	struct snapshot_wish wish = { .name = name, .dry = dry,
 				      .wall_us = clock_wall_us() };
 	struct snapshot_info other;
 
 	if (!snapshot_find(node, NULL, name, &other))
 		return node->drv->snapshot_create(node, &wish, err);
 	snapshot_info_release(&other);
-	return err_set(err, ERR_GENERIC, "Snapshot with name '%s' already "
-		       "exists on device '%s'", name, device);
+	return internal_there(device, name, err);
 }
 
 int internal_take_back(struct node *node, const char *name, struct err *err)

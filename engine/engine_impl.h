@@ -61,9 +61,12 @@ void engine_tell_marks_of(struct engine *e, const struct node *node);
 struct node *internal_node(struct engine *e, const char *device,
 			   struct drive **drive, struct err *err);
 /* No request of the node's disk is under way. "Snapshot with name 'i1' already
- * exists on device 'd'"; a refused one leaves the image as it was. */
+ * exists on device 'd'"; a refused one leaves the image as it was. @dry: only
+ * whether it is refused. */
 int internal_take(struct node *node, const char *device, const char *name,
-		  struct err *err);
+		  bool dry, struct err *err);
+/* Refuses one, for there is one of that name. */
+int internal_there(const char *device, const char *name, struct err *err);
 /* Undoes that, before anything was written. */
 int internal_take_back(struct node *node, const char *name, struct err *err);
 /* --- engine_folder.c --- */

@@ -97,6 +97,12 @@ static int snapshot_check_name(const struct snapshot *s, struct err *err)
 	return 0;
 }
 
+int snapshot_file_held(const struct snapshot *s, struct err *err)
+{
+	return err_set(err, ERR_GENERIC, "Failed to get \"write\" lock\n"
+		       "Is another process using the image [%s]?", s->path);
+}
+
 /* The file must be none that is open here. */
 static int snapshot_check_file(const struct snapshot *s, struct err *err)
 {
@@ -115,8 +121,7 @@ static int snapshot_check_file(const struct snapshot *s, struct err *err)
 		return err_set(err, ERR_GENERIC, "Error: Trying to create an "
 			       "image with the same filename as the backing "
 			       "file");
-	return err_set(err, ERR_GENERIC, "Failed to get \"write\" lock\n"
-		       "Is another process using the image [%s]?", s->path);
+	return snapshot_file_held(s, err);
 }
 
 static int check_depth(const struct snapshot *s, struct err *err)
@@ -343,7 +348,8 @@ static int take_inside(const struct snapshot *all, struct snapshot *s,
 		if (other->drive == s->drive && other->overlay)
 			node = other->overlay;
 	graph_pause(&s->engine->graph);
-	rc = internal_take(node, s->o->device, s->o->internal, err);
+	rc = internal_take(node, s->o->device, s->o->internal, false,
+			   err);
 	graph_resume(&s->engine->graph);
 	if (!rc)
 		s->inside = node;

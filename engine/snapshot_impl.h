@@ -32,6 +32,8 @@ struct snapshot {
  * examined. Graph not held. In any case it has to be let go and released. */
 int snapshot_examine(struct snapshot *all, struct snapshot *s,
 		     struct err *err);
+/* Refuses its file because it is open. */
+int snapshot_file_held(const struct snapshot *s, struct err *err);
 /* As what the new image is opened. */
 struct node_options snapshot_node(const struct snapshot *s);
 /* What the new image is to be; its words are kept in @s. */

@@ -1,9 +1,14 @@
 /* snapshot_plan.c - what a snapshot would be; nothing is made. */
 #include "engine/snapshot_impl.h"
 
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
 #include "engine/chain/graph.h"
 #include "engine/chain/node_open.h"
 #include "engine/forecast/forecast.h"
+#include "engine/util/mem.h"
 
 /* The file is there: it is only looked at. */
 static int plan_existing(struct snapshot *s, struct err *err)
@@ -18,13 +23,26 @@ static int plan_existing(struct snapshot *s, struct err *err)
 	return 0;
 }
 
+/* One of the same transaction holds it by then. */
+static bool is_held_before(const struct snapshot *all,
+			   const struct snapshot *s)
+{
+	for (const struct snapshot *other = all; other < s; other++)
+		if (other->path && !strcmp(other->path, s->path))
+			return true;
+	return false;
+}
+
 /* Would the file be refused, and how large is it? */
-static int plan_file(struct snapshot *s, uint64_t *bytes, struct err *err)
+static int plan_file(const struct snapshot *all, struct snapshot *s,
+		     uint64_t *bytes, struct err *err)
 {
 	struct qcow2_create create;
 	int rc;
 
 	*bytes = 0;
+	if (is_held_before(all, s))
+		return snapshot_file_held(s, err);
 	if (s->o->existing)
 		return plan_existing(s, err);
 	if (!s->o->overwrite && file_check_create(s->path, true, err))
@@ -35,53 +53,120 @@ static int plan_file(struct snapshot *s, uint64_t *bytes, struct err *err)
 	return rc ? err_sys(err, rc, "Could not create '%s'", s->path) : 0;
 }
 
-/* The chain with the new image on top. Graph read-held. */
+static bool is_same_name(const char *a, const char *b)
+{
+	return a && b && !strcmp(a, b);
+}
+
+/* In the image that is the active layer by then. */
+static int plan_inside(const struct snapshot *all, struct snapshot *s,
+		       struct err *err)
+{
+	bool covered = false, taken = false;
+
+	for (const struct snapshot *o = all; o < s; o++) {
+		if (o->drive != s->drive)
+			continue;
+		covered |= !o->o->internal;
+		taken = o->o->internal &&
+			(taken || is_same_name(o->o->internal,
+					       s->o->internal));
+	}
+	if (taken)
+		return internal_there(s->o->device, s->o->internal, err);
+	return covered ? 0 : internal_take(s->old, s->o->device,
+					   s->o->internal, true, err);
+}
+
+/* What the switch would find because of those before. Graph begun. */
+static int plan_switch(const struct snapshot *all, struct snapshot *s,
+		       struct err *err)
+{
+	for (const struct snapshot *o = all; o < s; o++)
+		if (is_same_name(o->o->snapshot_node_name,
+				 s->o->snapshot_node_name))
+			return err_set(err, ERR_GENERIC, "New overlay "
+				       "node-name already in use");
+	return s->o->internal ? plan_inside(all, s, err) : 0;
+}
+
+/* The chain, with the new image on top if there is one. Graph begun. */
 static int plan_chain(struct forecast *f, const struct snapshot *s)
 {
-	const char *path = s->path ? s->path : s->overlay->file->path;
+	const char *path = s->path || !s->overlay ? s->path :
+			   s->overlay->file->path;
 	int rc = forecast_top(f, s->old);
 
-	if (!rc)
+	if (!rc && path)
 		rc = forecast_add(&f->layers, s->overlay, path, "overlay",
 				  true);
-	if (!rc)
+	if (!rc && path)
 		rc = forecast_add(&f->after, s->overlay, path, NULL, true);
 	return rc;
 }
 
-static int plan_snapshot(struct snapshot *s, struct forecast *f,
-			 struct err *err)
+/* All that is refused before the first file, or because of it. */
+static int plan_prepare(struct snapshot *all, struct snapshot *s,
+			struct forecast *f, struct err *err)
 {
-	struct engine *e = s->engine;
-	int rc = s->o->overlay ? 0 : plan_file(s, &f->space.needs, err);
-
-	if (rc)
-		return rc;
-	rwlock_read(&e->graph.lock);
-	rc = plan_chain(f, s);
-	rwlock_drop(&e->graph.lock);
-	if (!rc && s->path)
-		rc = forecast_space_at(f, &e->jobs, s->path);
-	return rc ? err_sys(err, rc, "No plan") : 0;
-}
-
-int engine_plan_snapshot(struct engine *e, const struct snapshot_options *o,
-			 struct forecast *f, struct err *err)
-{
-	struct snapshot s = { .engine = e, .o = o };
-	int rc = snapshot_examine(&s, &s, err);
-
 	*f = (struct forecast){
 		.kind = "snapshot",
-		.cancel = "a commit of the new image takes it back",
+		.cancel = s->o->internal ?
+			  "snapshot_delete_blkdev_internal takes it back" :
+			  "a commit of the new image takes it back",
 	};
-	if (!rc)
-		rc = plan_snapshot(&s, f, err);
+	if (snapshot_examine(all, s, err))
+		return -1;
+	return s->path ? plan_file(all, s, &f->space.needs, err) : 0;
+}
+
+/* The same of the switch; then the rest of the plan. */
+static int plan_snapshot(struct snapshot *all, struct snapshot *s,
+			 struct forecast *f, struct err *err)
+{
+	struct engine *e = s->engine;
+	int rc;
+
 	graph_begin(&e->graph);
-	snapshot_let_go(&s);
+	rc = plan_switch(all, s, err);
+	if (!rc && plan_chain(f, s))
+		rc = err_sys(err, ENOMEM, "No plan");
 	graph_end(&e->graph);
-	snapshot_release(&s, true);
-	if (rc)
-		forecast_release(f);
+	if (!rc && s->path && forecast_space_at(f, &e->jobs, s->path))
+		rc = err_sys(err, ENOMEM, "No plan");
+	return rc;
+}
+
+static void plan_let_go(struct engine *e, struct snapshot *s, size_t n)
+{
+	graph_begin(&e->graph);
+	for (size_t i = 0; i < n; i++)
+		snapshot_let_go(&s[i]);
+	graph_end(&e->graph);
+	for (size_t i = 0; i < n; i++)
+		snapshot_release(&s[i], true);
+	free(s);
+}
+
+int engine_plan_snapshots(struct engine *e, const struct snapshot_options *o,
+			  size_t n, struct forecast *f, struct err *err)
+{
+	struct snapshot *s = mem_try(n + 1, sizeof(*s));
+	size_t ready = 0;
+	int rc = 0;
+
+	if (!s)
+		return err_sys(err, ENOMEM, "No plan");
+	for (size_t i = 0; i < n; i++) {
+		s[i].engine = e;
+		s[i].o = &o[i];
+	}
+	for (; ready < n && !rc; ready++)
+		rc = plan_prepare(s, &s[ready], &f[ready], err);
+	for (size_t i = 0; i < n && !rc; i++)
+		rc = plan_snapshot(s, &s[i], &f[i], err);
+	plan_let_go(e, s, n);
+	for (size_t i = 0; i < ready && rc; i++)
+		forecast_release(&f[i]);
 	return rc;
 }

@@ -89,6 +89,10 @@ int forecast_space(struct forecast *f, struct jobs *jobs,
 		   const struct file *file, uint64_t speed);
 /* The same for a file that is not there yet. */
 int forecast_space_at(struct forecast *f, struct jobs *jobs, const char *path);
+/* Of the file systems of @n plans the one that is left with the least, by what
+ * all of them need there, is that of @f. 0 or -ENOMEM. */
+int forecast_join_space(struct forecast *f, const struct forecast *list,
+			size_t n);
 /* Refuses what does not fit: "The commit needs 30.0M, /var/lib has 7.90M ...",
  * ERR_GENERIC. */
 int forecast_check_space(const struct forecast *f, struct err *err);

@@ -1,4 +1,5 @@
 /* space.c - whether it fits, and how long it takes; see forecast.h. */
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -80,6 +81,51 @@ int forecast_space_at(struct forecast *f, struct jobs *jobs, const char *path)
 	f->space.has = file_space_at(f->space.folder, &dev);
 	f->rated = true;
 	return find_reserved(f, jobs, dev);
+}
+
+static uint64_t space_sum(const struct forecast *list, size_t n, dev_t dev)
+{
+	uint64_t sum = 0;
+
+	for (size_t i = 0; i < n; i++)
+		if (list[i].space.folder && list[i].space.dev == dev)
+			sum += list[i].space.needs;
+	return sum;
+}
+
+/* Less than nothing where it does not fit. */
+static int64_t space_after(const struct forecast *f, uint64_t needs)
+{
+	if (f->space.has == UINT64_MAX)
+		return INT64_MAX;
+	return (int64_t)f->space.has - (int64_t)f->space.reserved -
+	       (int64_t)needs;
+}
+
+int forecast_join_space(struct forecast *f, const struct forecast *list,
+			size_t n)
+{
+	int64_t least = 0;
+
+	for (size_t i = 0; i < n; i++) {
+		uint64_t needs = space_sum(list, n, list[i].space.dev);
+		int64_t after = space_after(&list[i], needs);
+		char *folder;
+
+		if (!list[i].space.folder ||
+		    (f->space.folder && after >= least))
+			continue;
+		folder = mem_try_dup(list[i].space.folder,
+				     strlen(list[i].space.folder));
+		if (!folder)
+			return -ENOMEM;
+		free(f->space.folder);
+		f->space = list[i].space;
+		f->space.folder = folder;
+		f->space.needs = needs;
+		least = after;
+	}
+	return 0;
 }
 
 int forecast_check_space(const struct forecast *f, struct err *err)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include "src/console/plan_ask.h"
 
+#include <ctype.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -8,42 +9,25 @@
 #include "engine/util/size.h"
 #include "src/console/console.h"
 #include "src/console/fields.h"
+#include "src/qmp/command.h"
 
 /* --- which requests --- */
-
-/* Old spellings have underscores. */
-static bool plan_ask_is(const char *name, const char *known)
-{
-	while (*known && (*name == *known || (*name == '_' && *known == '-')))
-		name++, known++;
-	return !*name && !*known;
-}
-
-static bool plan_ask_is_one(const char *name, const char *const *list)
-{
-	for (; *list; list++)
-		if (plan_ask_is(name, *list))
-			return true;
-	return false;
-}
-
-/* Of these it is asked without -f, too: a commit changes its base, what was
- * cancelled begins at its beginning again, and what is deleted is gone. */
-static const char *const asked_always[] = {
-	"block-commit", "--com.redhat-block-commit", "x-blkmon-commit",
-	"block-job-cancel", "job-cancel", "x-blkmon-delete",
-	"x-blkmon-undo", NULL,
-};
 
 static bool plan_ask_is_dry(const json_t *request)
 {
 	return field_bool(json_object_get(request, "arguments"), "dry-run");
 }
 
+bool plan_may_ask(const char *name)
+{
+	return qmp_plans(name) || !strcmp(name, "quit") ||
+		qmp_same_name(name, "human-monitor-command");
+}
+
 const char *plan_ask_hmp(const json_t *request)
 {
-	if (!plan_ask_is(field_str(request, "execute"),
-			 "human-monitor-command"))
+	if (!qmp_same_name(field_str(request, "execute"),
+			   "human-monitor-command"))
 		return NULL;
 	return field_str(json_object_get(request, "arguments"),
 			 "command-line");
@@ -58,13 +42,14 @@ static void keep(struct console *c, const json_t *request, json_t *reply)
 json_t *plan_ask_keep(struct console *c, json_t *request)
 {
 	const char *name = field_str(request, "execute");
+	enum qmp_plans plans = qmp_plans(name);
 	json_t *reply = NULL;
 
-	if (c->plan == PLAN_ALL || (plan_ask_is_one(name, asked_always) &&
-				    !plan_ask_is_dry(request)))
+	if (plans && (c->plan == PLAN_ALL || (plans == QMP_PLAN_ASKED &&
+					      !plan_ask_is_dry(request))))
 		reply = channel_call(c->channel, "x-blkmon-plan",
 				     json_pack("{s:O}", "request", request));
-	if (reply || plan_ask_is(name, "quit") || plan_ask_hmp(request))
+	if (reply || !strcmp(name, "quit") || plan_ask_hmp(request))
 		keep(c, request, reply);
 	json_decref(request);
 	if (channel_error(reply) && !plan_is_unknown(reply))
@@ -239,18 +224,23 @@ static void title_of_snapshot(const json_t *plan,
 
 	str_add(out, "Snapshot of ");
 	str_add_safe(out, field_str(plan, "device"));
-	str_add(out, ": ");
-	plan_name_add(names, overlay ? overlay : "", out);
-	str_add(out, " on ");
+	str_add(out, overlay ? ": " : ", inside ");
+	if (overlay) {
+		plan_name_add(names, overlay, out);
+		str_add(out, " on ");
+	}
 	plan_name_add(names, top ? top : "", out);
 }
 
-static void title_of_job(const json_t *plan, const char *verb,
-			 const struct plan_names *names, struct str *out)
+/* "Cancel job disk0: sn2, base" */
+static void title_of_job(const json_t *plan, const struct plan_names *names,
+			 struct str *out)
 {
+	const char *kind = field_str(plan, "kind");
 	const json_t *layers = json_object_get(plan, "layers");
 
-	str_addf(out, "%s job ", verb);
+	str_add_char(out, (char)toupper((unsigned char)*kind));
+	str_addf(out, "%s job ", kind + 1);
 	str_add_safe(out, field_str(plan, "job-id"));
 	if (!json_array_size(layers))
 		return;
@@ -258,30 +248,69 @@ static void title_of_job(const json_t *plan, const char *verb,
 	names_of(names, layers, out);
 }
 
+static void title_of_delete(const json_t *plan, const struct plan_names *names,
+			    struct str *out)
+{
+	str_add(out, "Delete ");
+	names_of(names, json_object_get(plan, "layers"), out);
+}
+
+static void title_of_all(const json_t *plan, const struct plan_names *names,
+			 struct str *out)
+{
+	const json_t *actions = json_object_get(plan, "actions");
+	size_t n = json_array_size(actions);
+
+	if (n == 1) {
+		plan_title(json_array_get(actions, 0), names, out);
+		return;
+	}
+	str_addf(out, "%zu snapshots at one moment: ", n);
+	names_of(names, json_object_get(plan, "layers"), out);
+}
+
+/* "rebase: side on mid"; a resize has a drive. */
+static void title_of_other(const json_t *plan, const struct plan_names *names,
+			   struct str *out)
+{
+	const char *kind = field_str(plan, "kind");
+	const char *device = field_str(plan, "device");
+
+	str_addf(out, "%s of ", kind);
+	if (*device)
+		str_add_safe(out, device);
+	else
+		names_of(names, json_object_get(plan, "layers"), out);
+}
+
+static const struct plan_kind {
+	const char *kind;
+	void (*title)(const json_t *plan, const struct plan_names *names,
+		      struct str *out);
+} plan_kinds[] = {
+	{ "commit", title_of_commit },
+	{ "active-commit", title_of_commit },
+	{ "commit-now", title_of_commit },
+	{ "stream", title_of_stream },
+	{ "snapshot", title_of_snapshot },
+	{ "transaction", title_of_all },
+	{ "cancel", title_of_job },
+	{ "complete", title_of_job },
+	{ "undo", title_of_job },
+	{ "delete", title_of_delete },
+};
+
 void plan_title(const json_t *plan, const struct plan_names *names,
 		struct str *out)
 {
 	const char *kind = field_str(plan, "kind");
 
-	if (strstr(kind, "commit")) {
-		title_of_commit(plan, names, out);
-	} else if (!strcmp(kind, "stream")) {
-		title_of_stream(plan, names, out);
-	} else if (!strcmp(kind, "cancel")) {
-		title_of_job(plan, "Cancel", names, out);
-	} else if (!strcmp(kind, "complete")) {
-		title_of_job(plan, "Complete", names, out);
-	} else if (!strcmp(kind, "snapshot")) {
-		title_of_snapshot(plan, names, out);
-	} else if (!strcmp(kind, "delete")) {
-		str_add(out, "Delete ");
-		names_of(names, json_object_get(plan, "layers"), out);
-	} else if (!strcmp(kind, "undo")) {
-		title_of_job(plan, "Undo", names, out);
-	} else {
-		str_addf(out, "%s of ", kind);
-		str_add_safe(out, field_str(plan, "device"));
-	}
+	for (size_t i = 0; i < sizeof(plan_kinds) / sizeof(*plan_kinds); i++)
+		if (!strcmp(plan_kinds[i].kind, kind)) {
+			plan_kinds[i].title(plan, names, out);
+			return;
+		}
+	title_of_other(plan, names, out);
 }
 
 static void commit_what(const json_t *plan, const struct plan_names *names,

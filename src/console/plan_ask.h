@@ -17,6 +17,9 @@ struct console;
 /* Keeps a request (takes it) in c->asked with its plan, if one asks about such
  * ones. The reply to give in its place, the caller's. */
 json_t *plan_ask_keep(struct console *c, json_t *request);
+/* A request with this name (old spellings, too) may be kept: it has a plan,
+ * ends the program, or hands on a line of HMP. */
+bool plan_may_ask(const char *name);
 /* The line of HMP that a request hands on; NULL: it is none of these. */
 const char *plan_ask_hmp(const json_t *request);
 

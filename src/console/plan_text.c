@@ -170,19 +170,50 @@ static void plan_hits(const json_t *plan, const struct plan_names *names,
 		     out);
 }
 
-static void plan_text(const json_t *plan, const struct plan_names *names,
-		      struct str *out)
+static void plan_head(const json_t *plan, const struct plan_names *names,
+		      bool deletes, struct str *out)
 {
-	const json_t *cancel = json_object_get(plan, "cancel");
-	bool deletes = !strcmp(field_str(plan, "kind"), "delete");
-
 	str_addf(out, "%s", field_str(plan, "kind"));
-	if (*field_str(plan, "device"))
-		str_addf(out, " of %s", field_str(plan, "device"));
+	if (*field_str(plan, "device")) {
+		str_add(out, " of ");
+		str_add_safe(out, field_str(plan, "device"));
+	}
 	str_add(out, ": ");
 	plan_list(json_object_get(plan, "layers"), deletes ? ", " : " on ",
 		  names, out);
 	str_add_char(out, '\n');
+}
+
+static void plan_cancel(const json_t *plan, struct str *out)
+{
+	plan_label(out, "cancel");
+	str_addf(out, "%s\n", field_str(json_object_get(plan, "cancel"),
+					"says"));
+}
+
+/* What is true of all of a transaction, and what becomes of each chain. */
+static void plan_text_of_all(const json_t *plan, const json_t *actions,
+			     const struct plan_names *names, struct str *out)
+{
+	size_t i, n = json_array_size(actions);
+	json_t *action;
+
+	str_addf(out, "transaction: %zu action%s at one moment, or none\n",
+		 n, n == 1 ? "" : "s");
+	plan_room(plan, out);
+	plan_hits(plan, names, out);
+	json_array_foreach(actions, i, action)
+		plan_line_of(json_object_get(action, "chain"), "then", " on ",
+			     names, out);
+	plan_cancel(plan, out);
+}
+
+static void plan_text(const json_t *plan, const struct plan_names *names,
+		      struct str *out)
+{
+	bool deletes = !strcmp(field_str(plan, "kind"), "delete");
+
+	plan_head(plan, names, deletes, out);
 	if (!deletes)
 		plan_moves(plan, out);
 	plan_room(plan, out);
@@ -191,14 +222,17 @@ static void plan_text(const json_t *plan, const struct plan_names *names,
 	plan_line_of(json_object_get(plan, "chain"), "then", " on ", names,
 		     out);
 	plan_unused(plan, names, out);
-	plan_label(out, "cancel");
-	str_addf(out, "%s\n", field_str(cancel, "says"));
+	plan_cancel(plan, out);
 }
 
 char *plan_text_of(const json_t *plan, const struct plan_names *names)
 {
+	const json_t *actions = json_object_get(plan, "actions");
 	struct str out = STR_INIT;
 
-	plan_text(plan, names, &out);
+	if (actions)
+		plan_text_of_all(plan, actions, names, &out);
+	else
+		plan_text(plan, names, &out);
 	return str_detach(&out);
 }

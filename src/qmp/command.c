@@ -61,7 +61,7 @@ void qmp_each(void (*fn)(const struct qmp_command *cmd, void *arg),
 			fn(cmd, arg);
 }
 
-static bool same_but_hyphens(const char *a, const char *b)
+bool qmp_same_name(const char *a, const char *b)
 {
 	for (; *a && *b; a++, b++)
 		if (*a != *b && !(strchr("-_", *a) && strchr("-_", *b)))
@@ -80,7 +80,7 @@ static void match(const struct qmp_command *cmd, void *arg)
 
 	if (!strcmp(cmd->name, s->name) ||
 	    (!s->found && cmd->any_hyphen &&
-	     same_but_hyphens(cmd->name, s->name)))
+	     qmp_same_name(cmd->name, s->name)))
 		s->found = cmd;
 }
 

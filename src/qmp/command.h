@@ -69,6 +69,16 @@ const struct qmp_command *qmp_find(const char *name);
 void qmp_each(void (*fn)(const struct qmp_command *cmd, void *arg),
 	      void *arg);
 
+/* The same but for hyphens, which old spellings have as underscores. */
+bool qmp_same_name(const char *a, const char *b);
+/* Is there a plan of requests with this name (old spellings, too)? It is asked
+ * about those that take something away even where nobody said "force": a commit
+ * changes its base, what was cancelled begins at its beginning, and what is
+ * deleted is gone. */
+enum qmp_plans {
+	QMP_PLAN_NONE, QMP_PLAN_THERE, QMP_PLAN_ASKED,
+} qmp_plans(const char *name);
+
 /* Is @request an object with the members of a request? 0, or -1 and QEMU's
  * words. */
 int qmp_check(const json_t *request, struct err *err);

@@ -17,6 +17,12 @@ int options_commit(const json_t *args, bool rhel6, struct commit_options *o,
 void options_snapshot(const json_t *args, struct snapshot_options *o);
 void options_overlay(const json_t *args, struct snapshot_options *o);
 
+/* Of the actions of a transaction; *o is the caller's to free. */
+int options_transaction(const json_t *args, struct snapshot_options **o,
+			size_t *n, struct err *err);
+/* Of a snapshot inside an image. */
+void options_internal(const json_t *args, struct snapshot_options *o);
+
 /* The job behind "device" of block-job-*, or "id" of job-*. */
 const char *options_job(const json_t *args);
 /* @rc is how it went: job-* says of a missing job what QEMU says there.

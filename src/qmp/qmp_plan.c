@@ -2,6 +2,7 @@
 /*
  * x-blkmon-plan: what a request would do, without doing it.
  */
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -9,6 +10,7 @@
 #include "engine/forecast/forecast.h"
 #include "engine/tools.h"
 #include "engine/undo.h"
+#include "engine/util/mem.h"
 #include "src/qmp/command.h"
 #include "src/qmp/json/text.h"
 #include "src/qmp/options.h"
@@ -61,7 +63,7 @@ static int plan_of_snapshot(struct engine *e, const json_t *args,
 	struct snapshot_options o;
 
 	options_snapshot(args, &o);
-	return engine_plan_snapshot(e, &o, f, err);
+	return engine_plan_snapshots(e, &o, 1, f, err);
 }
 
 static int plan_of_overlay(struct engine *e, const json_t *args,
@@ -70,7 +72,16 @@ static int plan_of_overlay(struct engine *e, const json_t *args,
 	struct snapshot_options o;
 
 	options_overlay(args, &o);
-	return engine_plan_snapshot(e, &o, f, err);
+	return engine_plan_snapshots(e, &o, 1, f, err);
+}
+
+static int plan_of_inside(struct engine *e, const json_t *args,
+			  struct forecast *f, struct err *err)
+{
+	struct snapshot_options o;
+
+	options_internal(args, &o);
+	return engine_plan_snapshots(e, &o, 1, f, err);
 }
 
 static int plan_of_complete(struct engine *e, const json_t *args,
@@ -132,23 +143,27 @@ static int plan_of_rebase(struct engine *e, const json_t *args,
 
 static const struct planned {
 	const char *name;
+	enum qmp_plans plans;
+	/* NULL: it is a transaction. */
 	int (*plan)(struct engine *e, const json_t *args, struct forecast *f,
 		    struct err *err);
 } planned[] = {
-	{ "block-stream", plan_of_stream },
-	{ "block-commit", plan_of_commit },
-	{ "__com.redhat_block-commit", plan_of_redhat },
-	{ "x-blkmon-commit", plan_of_now },
-	{ "blockdev-snapshot-sync", plan_of_snapshot },
-	{ "blockdev-snapshot", plan_of_overlay },
-	{ "block-job-complete", plan_of_complete },
-	{ "job-complete", plan_of_complete },
-	{ "block-job-cancel", plan_of_cancel },
-	{ "job-cancel", plan_of_cancel },
-	{ "block_resize", plan_of_resize },
-	{ "x-blkmon-delete", plan_of_delete },
-	{ "x-blkmon-undo", plan_of_undo },
-	{ "x-blkmon-rebase", plan_of_rebase },
+	{ "block-stream", QMP_PLAN_THERE, plan_of_stream },
+	{ "block-commit", QMP_PLAN_ASKED, plan_of_commit },
+	{ "__com.redhat_block-commit", QMP_PLAN_ASKED, plan_of_redhat },
+	{ "x-blkmon-commit", QMP_PLAN_ASKED, plan_of_now },
+	{ "blockdev-snapshot-sync", QMP_PLAN_THERE, plan_of_snapshot },
+	{ "blockdev-snapshot", QMP_PLAN_THERE, plan_of_overlay },
+	{ "blockdev-snapshot-internal-sync", QMP_PLAN_THERE, plan_of_inside },
+	{ "transaction", QMP_PLAN_THERE, NULL },
+	{ "block-job-complete", QMP_PLAN_THERE, plan_of_complete },
+	{ "job-complete", QMP_PLAN_THERE, plan_of_complete },
+	{ "block-job-cancel", QMP_PLAN_ASKED, plan_of_cancel },
+	{ "job-cancel", QMP_PLAN_ASKED, plan_of_cancel },
+	{ "block_resize", QMP_PLAN_THERE, plan_of_resize },
+	{ "x-blkmon-delete", QMP_PLAN_ASKED, plan_of_delete },
+	{ "x-blkmon-undo", QMP_PLAN_ASKED, plan_of_undo },
+	{ "x-blkmon-rebase", QMP_PLAN_THERE, plan_of_rebase },
 };
 
 #define PLANNED (sizeof(planned) / sizeof(*planned))
@@ -156,9 +171,16 @@ static const struct planned {
 static const struct planned *plan_find(const char *name)
 {
 	for (size_t i = 0; i < PLANNED; i++)
-		if (!strcmp(planned[i].name, name))
+		if (qmp_same_name(name, planned[i].name))
 			return &planned[i];
 	return NULL;
+}
+
+enum qmp_plans qmp_plans(const char *name)
+{
+	const struct planned *p = plan_find(name);
+
+	return p ? p->plans : QMP_PLAN_NONE;
 }
 
 /* --- the answer --- */
@@ -294,27 +316,106 @@ static json_t *plan_reply(struct qmp_context *ctx, const struct forecast *f)
 	return answer;
 }
 
+static json_t *plan_of_one(struct qmp_context *ctx, const struct planned *p,
+			   const json_t *args, struct err *err)
+{
+	struct forecast f;
+	json_t *answer;
+
+	if (p->plan(ctx->engine, args, &f, err))
+		return NULL;
+	answer = plan_reply(ctx, &f);
+	forecast_release(&f);
+	return answer;
+}
+
+/* --- of a transaction --- */
+
+/* What its actions concern, behind what @all does. */
+static void plan_extend(json_t *all, const json_t *action)
+{
+	json_t *value = json_object_get(action, "layers"), *to;
+	const char *key;
+
+	json_array_extend(json_object_get(all, "layers"), value);
+	to = json_object_get(all, "hits");
+	json_object_foreach(json_object_get(action, "hits"), key, value)
+		json_array_extend(json_object_get(to, key), value);
+}
+
+/* The sum of all, and each of them. Takes nothing. */
+static json_t *plan_sum(struct qmp_context *ctx, const struct forecast *f,
+			size_t n, struct err *err)
+{
+	struct forecast sum = {
+		.kind = "transaction", .rated = true,
+		.cancel = "it is done as a whole or not at all; afterwards "
+			"each is taken back on its own",
+	};
+	json_t *all, *actions = json_array();
+
+	if (forecast_join_space(&sum, f, n)) {
+		err_sys(err, ENOMEM, "No plan");
+		json_decref(actions);
+		return NULL;
+	}
+	all = plan_reply(ctx, &sum);
+	forecast_release(&sum);
+	for (size_t i = 0; i < n; i++) {
+		json_t *action = plan_reply(ctx, &f[i]);
+
+		plan_extend(all, action);
+		json_array_append_new(actions, action);
+	}
+	json_object_set_new(all, "actions", actions);
+	return all;
+}
+
+static json_t *plan_of_all(struct qmp_context *ctx, const json_t *args,
+			   struct err *err)
+{
+	struct snapshot_options *o;
+	struct forecast *f;
+	json_t *answer = NULL;
+	size_t n;
+
+	if (options_transaction(args, &o, &n, err))
+		return NULL;
+	f = mem_try(n + 1, sizeof(*f));
+	if (!f)
+		err_sys(err, ENOMEM, "No plan");
+	if (f && !engine_plan_snapshots(ctx->engine, o, n, f, err)) {
+		answer = plan_sum(ctx, f, n, err);
+		for (size_t i = 0; i < n; i++)
+			forecast_release(&f[i]);
+	}
+	free(f);
+	free(o);
+	return answer;
+}
+
+/* --- the command --- */
+
 static json_t *x_plan(struct qmp_context *ctx, json_t *given, struct err *err)
 {
-	json_t *request = json_object_get(given, "request"), *args, *answer;
+	json_t *request = json_object_get(given, "request"), *args;
 	const struct qmp_command *cmd = qmp_resolve(request, &args, err);
 	const struct planned *p = cmd ? plan_find(cmd->name) : NULL;
-	struct forecast f;
-	int rc = -1;
+	json_t *answer = NULL;
 
 	if (!cmd)
 		return NULL;
-	if (p)
-		rc = p->plan(ctx->engine, args, &f, err);
+	if (p && p->plan)
+		answer = plan_of_one(ctx, p, args, err);
+	else if (p)
+		answer = plan_of_all(ctx, args, err);
 	else
 		err_set(err, ERR_GENERIC, "There is no plan for '%s': it "
 			"starts, completes and undoes nothing", cmd->name);
-	if (rc) {
+	if (!answer) {
 		json_decref(args);
 		return NULL;
 	}
-	answer = plan_reply(ctx, &f);
-	forecast_release(&f);
 	json_object_set_new(answer, "hmp", plan_line(cmd->name, args));
 	json_object_set_new(answer, "qmp", json_pack("{s:s, s:o}", "execute",
 						     cmd->name, "arguments",

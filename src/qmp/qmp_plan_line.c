@@ -21,6 +21,8 @@ static const struct plan_words {
 	{ "x-blkmon-commit", "commit", { "device" } },
 	{ "blockdev-snapshot-sync", "snapshot_blkdev",
 	  { "device", "snapshot-file", "format" } },
+	{ "blockdev-snapshot-internal-sync", "snapshot_blkdev_internal",
+	  { "device", "name" } },
 	{ "block-job-complete", "block_job_complete", { "device" } },
 	{ "job-complete", "block_job_complete", { "id" } },
 	{ "block-job-cancel", "block_job_cancel", { "device" } },

@@ -40,8 +40,9 @@ void options_overlay(const json_t *args, struct snapshot_options *o)
 	o->force = args_bool(args, "x-blkmon-force", false);
 }
 
-static void internal_options(const json_t *args, struct snapshot_options *o)
+void options_internal(const json_t *args, struct snapshot_options *o)
 {
+	*o = (struct snapshot_options){ 0 };
 	o->device = args_str(args, "device");
 	o->internal = args_str(args, "name");
 }
@@ -58,7 +59,7 @@ static const struct action {
 } actions[] = {
 	{ "blockdev-snapshot-sync", SYNC_ARGS, options_snapshot },
 	{ "blockdev-snapshot", OVERLAY_ARGS, options_overlay },
-	{ "blockdev-snapshot-internal-sync", INTERNAL_ARGS, internal_options },
+	{ "blockdev-snapshot-internal-sync", INTERNAL_ARGS, options_internal },
 	{ "abort", "", abort_options },
 };
 
@@ -153,28 +154,41 @@ static int check_properties(const json_t *args, const json_t *list,
 		       args_str(json_array_get(list, 0), "type"));
 }
 
+int options_transaction(const json_t *args, struct snapshot_options **o,
+			size_t *n, struct err *err)
+{
+	json_t *list = json_object_get(args, "actions"), *entry;
+	int rc = 0;
+	size_t i;
+
+	*n = json_array_size(list);
+	if (*n > ACTIONS_MAX)
+		return err_set(err, ERR_INVALID_PARAMETER, "Parameter "
+			       "'actions' expects at most %d elements",
+			       ACTIONS_MAX);
+	*o = mem_try(*n + 1, sizeof(**o));
+	if (!*o)
+		return err_sys(err, ENOMEM, "No transaction");
+	json_array_foreach(list, i, entry)
+		if (!rc)
+			rc = parse_action(entry, i, &(*o)[i], err);
+	if (!rc)
+		rc = check_properties(args, list, err);
+	if (rc)
+		free(*o);
+	return rc;
+}
+
 static json_t *transaction(struct qmp_context *ctx, json_t *args,
 			   struct err *err)
 {
-	json_t *list = json_object_get(args, "actions"), *entry;
-	json_t *value = NULL;
 	struct snapshot_options *o;
-	size_t i, n = json_array_size(list);
-	int rc = 0;
+	json_t *value;
+	size_t n;
 
-	if (n > ACTIONS_MAX) {
-		err_set(err, ERR_INVALID_PARAMETER, "Parameter 'actions' "
-			"expects at most %d elements", ACTIONS_MAX);
+	if (options_transaction(args, &o, &n, err))
 		return NULL;
-	}
-	o = mem_try(n + 1, sizeof(*o));
-	if (!o)
-		rc = err_sys(err, ENOMEM, "No transaction");
-	json_array_foreach(list, i, entry)
-		if (!rc)
-			rc = parse_action(entry, i, &o[i], err);
-	if (!rc && !check_properties(args, list, err))
-		value = qmp_transaction_run(ctx, o, n, err);
+	value = qmp_transaction_run(ctx, o, n, err);
 	free(o);
 	return value;
 }

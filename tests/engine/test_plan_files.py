@@ -12,7 +12,7 @@ import pytest
 
 import blk
 from blk import KIB, MIB
-from test_plan import Run, ask, chain_of, files, job, plan_of, qmp
+from planned import Run, ask, chain_of, files, job, plan_of, qmp
 from test_undo import cloning_fs, used_there
 
 

@@ -8,7 +8,7 @@ import shlex
 import pytest
 
 import blk
-from test_plan import ask, qmp
+from planned import ask, qmp
 
 
 def family(d, name="side"):

@@ -377,6 +377,8 @@ int qcow2_snapshot_create(struct node *node, const struct snapshot_wish *wish,
 
 	if (check_can(q, wish, err))
 		return -1;
+	if (wish->dry)
+		return 0;
 	rc = change_begin(&c, q, ENTRY_HEAD + ENTRY_EXTRA + 32 +
 			  strlen(wish->name), err);
 	if (!rc && c.bytes + ENTRY_HEAD + ENTRY_EXTRA + 32 +

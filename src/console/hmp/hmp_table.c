@@ -52,6 +52,7 @@ const struct hmp_command hmp_commands[] = {
 		.help = "keep the disk as it is now under a name inside its "
 			"active\n\t\t\tlayer, which has to be qcow2",
 		.qmp = "blockdev-snapshot-internal-sync",
+		.plans = true,
 	}, {
 		.name = "snapshot_delete_blkdev_internal",
 		.params = "device name [id]", .args = "device:B,name:s,id:s?",

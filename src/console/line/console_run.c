@@ -265,19 +265,25 @@ json_t *console_ask_lines(struct channel *channel, const char *lines,
 	return asked;
 }
 
+/* Whatever language it is in: in none of them it is run if its command is not
+ * known in one. The body of JSON is for console_ask() to parse. */
 bool console_may_ask(const char *line)
 {
-	static const char *const words[] = {
-		"commit", "cancel", "delete", "undo", "quit", "human",
-		"transaction",
-	};
+	const struct hmp_command *row;
+	char *word;
+	bool may;
 
-	line += strspn(line, " \t\n\v\f\r");
-	for (size_t i = 0; i < sizeof(words) / sizeof(*words); i++)
-		if (strstr(line, words[i]))
-			return true;
-	return (*line && strchr("{[", *line)) ||
-		(word_len(line) == 1 && *line == 'q');
+	while (isspace((unsigned char)*line))
+		line++;
+	if (*line == '{' || *line == '[')
+		return true;
+	word = mem_printf("%.*s", (int)strcspn(line, " \t\n\v\f\r("), line);
+	may = plan_may_ask(word);
+	row = hmp_find(hmp_commands, line, word_len(line));
+	if (row)
+		may |= row->plans || (row->qmp && plan_may_ask(row->qmp));
+	free(word);
+	return may;
 }
 
 int console_run_hmp(struct console *c, const char *line)

@@ -7,7 +7,9 @@
 #include <cmocka.h>
 
 #include "engine/util/mem.h"
+#include "src/console/hmp/hmp.h"
 #include "src/console/plan_ask.h"
+#include "src/qmp/command.h"
 #include "tests/unit/console_channel.h"
 
 #define PLAN "'kind': 'active-commit', 'device': 'd0', 'job-id': 'd0', " \
@@ -197,6 +199,109 @@ static void what_is_the_same(void **state)
 	json_decref(one);
 }
 
+/* Values for the arguments of a row, one of each. */
+static void lay_arguments(const struct hmp_command *row, struct str *line)
+{
+	const char *args = row->args;
+	struct hmp_arg arg;
+
+	while (hmp_next_arg(&args, &arg))
+		if (arg.type != '-')
+			str_add(line, arg.type == 'o' ? " 1" : " d0");
+}
+
+static void expect_may(struct fake *f, const char *line)
+{
+	bool more;
+	json_t *asked = console_ask_lines(&f->channel, line, true, &f->out,
+					  &more);
+
+	if (json_array_size(asked) || more)
+		assert_true(console_may_ask(line));
+	json_decref(asked);
+}
+
+static void add_name(const struct qmp_command *cmd, void *arg)
+{
+	json_array_append_new(arg, json_pack("{s:s}", "name", cmd->name));
+}
+
+static void expect_shell(struct fake *f, const char *name)
+{
+	char *line = mem_printf(" %s device=d0", name);
+
+	expect_may(f, line);
+	for (char *s = line; *s; s++)
+		*s = *s == '-' ? '_' : *s;
+	expect_may(f, line);
+	free(line);
+}
+
+/* No line that there would be a plan of is run unasked, whatever it is. */
+static void none_is_missed(void **state)
+{
+	json_t *names = json_array(), *entry, *reply;
+	struct fake *f = *state;
+	char *text;
+	size_t i;
+
+	qmp_each(add_name, names);
+	reply = json_pack("{s:O}", "return", names);
+	text = json_dumps(reply, 0);
+	fake_reply(f, "query-commands", text);
+	lay_plan(f, "");
+	for (const struct hmp_command *row = hmp_commands; row->name; row++) {
+		struct str line = STR_INIT;
+
+		str_addf(&line, "\t %s", row->name);
+		lay_arguments(row, &line);
+		expect_may(f, str_get(&line));
+		str_release(&line);
+	}
+	json_array_foreach(names, i, entry)
+		expect_shell(f, json_string_value(json_object_get(entry,
+								  "name")));
+	assert_true(console_may_ask("delete x"));
+	assert_true(console_may_ask("x_blkmon_delete files=[]"));
+	assert_true(console_may_ask("\v[{}]"));
+	assert_true(console_may_ask("transaction("));
+	assert_false(console_may_ask("snapshot_x delete"));
+	assert_false(console_may_ask("wait commit"));
+	free(text);
+	json_decref(reply);
+	json_decref(names);
+}
+
+#define SNAPSHOT "{'kind': 'snapshot', 'device': '%s', 'layers': [" \
+	"{'filename': '/x/%s', 'role': 'overlay'}, " \
+	"{'filename': '/x/old', 'role': 'top'}]}"
+
+/* Of all drives at once: a plan, where all are to be seen. */
+static void of_a_transaction(void **state)
+{
+	const struct plan_names names = { .jobs = 0 };
+	struct fake *f = *state;
+	struct str title = STR_INIT;
+	char *text = mem_printf("{'return': {'kind': 'transaction', 'layers': "
+				"[{'filename': '/x/a'}, {'filename': '/x/b'}],"
+				"'actions': [" SNAPSHOT ", " SNAPSHOT "]}}",
+				"d0", "a", "d1", "b");
+	bool more;
+	json_t *asked;
+
+	fake_reply(f, "x-blkmon-plan", text);
+	asked = console_ask_lines(&f->channel, "{\"execute\": "
+				  "\"transaction\"}", true, &f->out, &more);
+	assert_int_equal(json_array_size(asked), 1);
+	plan_title(json_object_get(json_object_get(json_array_get(asked, 0),
+		"reply"), "return"), &names, &title);
+	assert_string_equal(str_get(&title),
+			    "2 snapshots at one moment: a, b");
+	json_decref(asked);
+	str_release(&title);
+	free(text);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -207,6 +312,8 @@ int main(void)
 		FAKE_TEST(older_end),
 		FAKE_TEST(goes_on),
 		FAKE_TEST(what_is_the_same),
+		FAKE_TEST(none_is_missed),
+		FAKE_TEST(of_a_transaction),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
