@@ -104,7 +104,6 @@ static void show_shape(struct watcher *w, struct shape *shape,
 
 	shape->running = !status || field_bool(status, "running");
 	lock_take(&w->c->lock);
-	view_jobs_left(&w->c->jobs, w->shape, shape);
 	shape_put(w->shape);
 	w->shape = shape;
 	old = w->c->shape;
@@ -252,7 +251,7 @@ static bool watcher_take_events(struct watcher *w, bool *reshape)
 
 	while ((event = channel_next_event(w->c->watch, 0))) {
 		lock_take(&w->c->lock);
-		view_jobs_event(&w->c->jobs, event);
+		view_jobs_event(&w->c->jobs, event, w->shape);
 		lock_drop(&w->c->lock);
 		*reshape |= !keeps_shape(event);
 		w->files_moved |= !strcmp(field_str(event, "event"),

@@ -93,14 +93,26 @@ static void add_ready_words(const struct sheet *s, const struct view_job *job,
 	str_add(out, ", x stays here");
 }
 
-/* "done in 0.19 s, 440M/s": by the hour, seconds have no parts. */
-static void add_done_words(const struct view_job *job, struct str *out)
+/* Shorter where there is little room. */
+static const char *row_size(const struct sheet *s, uint64_t bytes, char *buf,
+			    size_t len)
+{
+	return s->canvas.w < WIDE ? size_brief(bytes, buf, len) :
+				    size_short(bytes, buf, len);
+}
+
+/* "done 84M in 0.19 s, 440M/s": by the hour, seconds have no parts. */
+static void add_done_words(const struct sheet *s, const struct view_job *job,
+			    struct str *out)
 {
 	double seconds = (double)job->elapsed_ns / NS_PER_SEC;
 	uint64_t rate = view_job_mean(job);
 	char buf[16];
 
 	str_add(out, "done");
+	if (job->told)
+		str_addf(out, " %s", row_size(s, job->moved, buf,
+					      sizeof(buf)));
 	if (job->elapsed_ns && seconds < 60)
 		str_addf(out, " in %.*f s", seconds < 10 ? 2 : 1, seconds);
 	else if (job->elapsed_ns)
@@ -108,13 +120,16 @@ static void add_done_words(const struct view_job *job, struct str *out)
 						     sizeof(buf)));
 	if (rate)
 		str_addf(out, ", %s/s", size_short(rate, buf, sizeof(buf)));
+	if (job->freed)
+		str_addf(out, ", %s given back",
+			 row_size(s, job->freed, buf, sizeof(buf)));
 }
 
 /* "; web-03 unused, 44.3M": what it leaves behind. */
 static void add_left_words(const struct sheet *s, const struct view_job *job,
 			   struct str *out)
 {
-	unsigned room = s->canvas.w < WIDE ? 10 : s->canvas.w / 4;
+	unsigned room = s->canvas.w < WIDE ? 8 : s->canvas.w / 4;
 	char left[16];
 
 	if (!job->left)
@@ -125,8 +140,8 @@ static void add_left_words(const struct sheet *s, const struct view_job *job,
 	else
 		names_fit(out, job->left_first, job->first_cut, room,
 			  s->canvas.ascii);
-	str_addf(out, " unused, %s", size_short(job->left_bytes, left,
-						sizeof(left)));
+	str_addf(out, " unused, %s", row_size(s, job->left_bytes, left,
+					      sizeof(left)));
 }
 
 /* How it stands, in words; "" where it just runs. */
@@ -135,7 +150,7 @@ static enum style state_words(const struct sheet *s,
 {
 	switch (job->end) {
 	case JOB_DONE:
-		add_done_words(job, out);
+		add_done_words(s, job, out);
 		add_left_words(s, job, out);
 		return STYLE_GOOD;
 	case JOB_CANCELLED:

@@ -118,10 +118,13 @@ struct view_job {
 	uint64_t elapsed_ns;
 	uint64_t began_us;		/* clock_wall_us(); 0 not known */
 	bool waited;			/* it was paused or ready */
-	unsigned left;			/* files that its drive uses no more */
+	bool told;			/* its end says what follows, */
+	uint64_t moved, freed, rate;	/* bytes; bytes given back; bytes/s
+					   while it did not stand still, or 0 */
+	unsigned left;			/* and files that no drive uses */
 	uint64_t left_bytes;		/* of them on the host */
-	char left_first[256], left_last[256];	/* of them, safe to show */
-	struct name_cut first_cut, last_cut;
+	char left_first[256];		/* of them, safe to show */
+	struct name_cut first_cut;
 	bool paused, ready;
 	bool failed_io;			/* stands still after an error */
 	bool listed;			/* in the last reply */
@@ -150,12 +153,10 @@ bool view_jobs_update(struct view_jobs *jobs, const json_t *reply,
 		      const struct shape *shape);
 /* after all events that came before the reply, the rest of them ends here. */
 void view_jobs_settle(struct view_jobs *jobs);
-/* An event as on the wire; those of other things are passed over. */
-void view_jobs_event(struct view_jobs *jobs, const json_t *event);
-/* Images of @before whose drives are there in @after, but use their files no
- * more, are told to the jobs that did it. Either may be NULL. */
-void view_jobs_left(struct view_jobs *jobs, const struct shape *before,
-		    const struct shape *after);
+/* An event as on the wire; those of other things are passed over. @shape (may
+ * be NULL) names the images that it tells of. */
+void view_jobs_event(struct view_jobs *jobs, const json_t *event,
+		     const struct shape *shape);
 void view_jobs_dismiss(struct view_jobs *jobs);	/* all that are over */
 /* Copies @from over @to. */
 void view_jobs_copy(struct view_jobs *to, const struct view_jobs *from);
@@ -163,7 +164,8 @@ void view_jobs_copy(struct view_jobs *to, const struct view_jobs *from);
 /* Bytes a second over the last seconds, since its speed was changed or it
  * went on; 0 not known yet. */
 uint64_t view_job_rate(const struct view_job *job);
-/* Bytes a second from beginning to end; 0 not known, or it waited between. */
+/* Bytes a second from beginning to end; 0 not known, or it waited between and
+ * its end does not tell. */
 uint64_t view_job_mean(const struct view_job *job);
 /* Seconds to the end at that rate, or at its limit; false if nobody can say. */
 bool view_job_eta(const struct view_job *job, uint64_t *seconds);

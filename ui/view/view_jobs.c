@@ -250,7 +250,50 @@ static void set_end(struct view_job *job, const json_t *event)
 		job->elapsed_ns = (us - job->began_us) * NS_PER_US;
 }
 
-void view_jobs_event(struct view_jobs *jobs, const json_t *event)
+/* As the tree has called it. */
+static void name_left(struct view_job *job, const char *path,
+		      const struct shape *shape)
+{
+	const char *slash = strrchr(path, '/');
+	struct str safe = STR_INIT;
+
+	for (size_t i = 0; shape && i < shape->n; i++) {
+		const struct view_image *v = &shape->images[i];
+
+		if (strcmp(v->file, path) && strcmp(v->full, path))
+			continue;
+		COPY(job->left_first, v->name);
+		job->first_cut = v->cut;
+		return;
+	}
+	str_add_safe(&safe, slash && slash[1] ? slash + 1 : path);
+	COPY(job->left_first, str_get(&safe));
+	str_release(&safe);
+}
+
+/* What it says itself that it has done, and what it leaves behind. */
+static void take_told(struct view_job *job, const json_t *end,
+		     const struct shape *shape)
+{
+	const json_t *file;
+	size_t i;
+
+	if (!end)
+		return;
+	job->told = true;
+	job->elapsed_ns = field_u64(end, "time-ns");
+	job->moved = field_u64(end, "moved");
+	job->freed = field_u64(end, "freed");
+	job->rate = field_u64(end, "rate");
+	json_array_foreach(json_object_get(end, "unused"), i, file) {
+		if (!job->left++)
+			name_left(job, field_str(file, "file"), shape);
+		job->left_bytes += field_u64(file, "bytes");
+	}
+}
+
+void view_jobs_event(struct view_jobs *jobs, const json_t *event,
+		     const struct shape *shape)
 {
 	const char *name = field_str(event, "event");
 	const json_t *data = json_object_get(event, "data");
@@ -270,71 +313,7 @@ void view_jobs_event(struct view_jobs *jobs, const json_t *event)
 	}
 	set_end(job, event);
 	end_job(job, data, completed ? JOB_DONE : JOB_CANCELLED);
-}
-
-/* Neighbours stay neighbours: the file is looked for from @near on. */
-static bool uses_file(const struct shape *shape, const char *file,
-			   size_t near)
-{
-	for (size_t i = 0; i < shape->n; i++)
-		if (!strcmp(shape->images[(near + i) % shape->n].file, file))
-			return true;
-	return false;
-}
-
-static bool has_drive(const struct shape *shape, const char *drive)
-{
-	for (size_t i = shape->n; i--; )
-		if (shape->images[i].drive &&
-		    !strcmp(shape->images[i].drive, drive))
-			return true;
-	return false;
-}
-
-static void add_left(struct view_job *job, const struct view_image *v)
-{
-	if (!job->left++) {
-		COPY(job->left_first, v->name);
-		job->first_cut = v->cut;
-	}
-	COPY(job->left_last, v->name);
-	job->last_cut = v->cut;
-	job->left_bytes += v->disk;
-}
-
-/* The newest on the drive. */
-static struct view_job *job_of_drive(const struct view_jobs *jobs,
-				     const char *drive)
-{
-	for (size_t i = jobs->n; i--; ) {
-		struct view_job *job = &jobs->list[i];
-
-		if (!strcmp(*job->drive ? job->drive : job->id, drive))
-			return job;
-	}
-	return NULL;
-}
-
-void view_jobs_left(struct view_jobs *jobs, const struct shape *before,
-		    const struct shape *after)
-{
-	size_t gone = 0;
-
-	for (size_t i = 0; before && after && i < before->n; i++) {
-		const struct view_image *v = &before->images[i];
-		struct view_job *job;
-		const char *drive;
-
-		/* Those behind one that has gone stand nearer by one. */
-		if (v->top < 0 || v->missing ||
-		    uses_file(after, v->file, i - gone))
-			continue;
-		gone++;
-		drive = before->images[v->top].drive;
-		job = job_of_drive(jobs, drive);
-		if (job && has_drive(after, drive))
-			add_left(job, v);
-	}
+	take_told(job, json_object_get(data, "x-blkmon-end"), shape);
 }
 
 void view_jobs_dismiss(struct view_jobs *jobs)
@@ -375,6 +354,8 @@ uint64_t view_job_rate(const struct view_job *job)
 
 uint64_t view_job_mean(const struct view_job *job)
 {
+	if (job->told)
+		return job->rate;
 	if (job->waited || !job->elapsed_ns)
 		return 0;
 	return (uint64_t)((double)job->done * (double)NS_PER_SEC /
