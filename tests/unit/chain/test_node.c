@@ -127,7 +127,7 @@ static void test_zero(void **state)
 	assert_int_equal(fake_of(top)->kind[5], RUN_DATA);
 	/* what reads as zero is not written */
 	assert_int_equal(node_zero(top, 16 * 512, 512, false), 0);
-	assert_int_equal(fake_of(top)->kind[16], RUN_DATA);
+	assert_int_equal(fake_of(top)->kind[16], RUN_HOLE);
 	assert_int_equal(node_zero(top->backing, 20 * 512, 512, false), 0);
 	fake_of(top->backing)->no_zero = true;
 	assert_int_equal(node_zero(top->backing, 21 * 512 + 7, 99, false), 0);
