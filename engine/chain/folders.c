@@ -2,9 +2,12 @@
 #include "engine/chain/folders.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
+#include "engine/chain/chain.h"
 #include "engine/util/mem.h"
 
 void folders_release(struct folders *f)
@@ -75,11 +78,20 @@ bool folders_have(const struct folders *f, const char *path)
 	return have;
 }
 
-char *folders_behind_link(const char *path)
+char *folders_behind_link(char *path)
 {
+	char to[PATH_MAX], *folder = folder_of(path), *next = NULL;
+	ssize_t n = readlink(path, to, sizeof(to) - 1);
 	struct stat st;
 
-	if (lstat(path, &st) || !S_ISLNK(st.st_mode))
-		return NULL;
-	return realpath(path, NULL);
+	if (n > 0 && !stat(path, &st)) {
+		to[n] = '\0';
+		next = mem_printf("%s%s", *to == '/' ? "" : folder, to);
+		free(path);
+		path = next;
+		next = chain_whole_path(path);
+	}
+	free(folder);
+	free(path);
+	return next;
 }

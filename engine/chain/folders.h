@@ -30,8 +30,8 @@ void folders_release(struct folders *f);
 struct folder *folders_enter(struct folders *f, const char *path);
 /* Was the folder of the file @path looked through? */
 bool folders_have(const struct folders *f, const char *path);
-/* Where the file really is if @path is a symbolic link, else NULL; the caller
- * frees. */
-char *folders_behind_link(const char *path);
+/* Where the symbolic link @path leads, which may be another one; NULL if it is
+ * none, or ends nowhere. Frees @path; the caller frees what it returns. */
+char *folders_behind_link(char *path);
 
 #endif

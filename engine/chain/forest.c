@@ -272,12 +272,8 @@ static void forest_beside(struct forester *w, const char *path)
 
 static void forest_beside_file(struct forester *w, const char *path)
 {
-	char *real = folders_behind_link(path);
-
-	forest_beside(w, path);
-	if (real)
-		forest_beside(w, real);
-	free(real);
+	for (char *at = mem_dup(path); at; at = folders_behind_link(at))
+		forest_beside(w, at);
 }
 
 /* --- the links --- */

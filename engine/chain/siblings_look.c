@@ -195,16 +195,12 @@ static void look_beside(struct look *l, struct graph *g, const char *path)
 	folder_close(l->folder);
 }
 
-/* Beside the name, and beside the file where the name is a link to it. */
+/* Beside the name, and where that is a link beside all on its way. */
 static void look_beside_layer(struct look *l, struct graph *g,
 			      const char *path)
 {
-	char *real = folders_behind_link(path);
-
-	look_beside(l, g, path);
-	if (real)
-		look_beside(l, g, real);
-	free(real);
+	for (char *at = mem_dup(path); at; at = folders_behind_link(at))
+		look_beside(l, g, at);
 }
 
 /* --- the way down --- */

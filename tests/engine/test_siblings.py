@@ -165,6 +165,22 @@ def test_layer_by_a_link(d):
     refused(d, [path, "-c", WRITE], path, f.top)
 
 
+def test_layer_by_a_link_to_a_link(d):
+    """The folder of each counts."""
+    path = blk.simple(d)
+    for at, to in ("one", os.path.relpath(path, os.path.join(d, "one"))), \
+            ("two", "../one/link"), ("three", os.path.join(d, "two", "link")):
+        os.mkdir(os.path.join(d, at))
+        os.symlink(to, os.path.join(d, at, "link"))
+    opened = os.path.join(d, "three", "link")
+    for at in "one", "two", "three", ".":
+        other = os.path.normpath(os.path.join(d, at, "other.img"))
+        blk.create(other, None, path)
+        refused(d, [opened, "-c", WRITE], opened, other)
+        os.unlink(other)
+    blk.blkmon_ok(opened, "-c", WRITE)
+
+
 @pytest.mark.parametrize("fmt", ["qcow", "qed"])
 def test_older_formats(d, fmt):
     base = blk.create(os.path.join(d, "base.img"), MIB, fmt="raw")
