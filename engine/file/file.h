@@ -115,7 +115,7 @@ int file_set_writable(struct file *f, bool writable, enum lock_role role,
 int file_check_writable(struct file *f, struct err *err);
 
 /* Data path: 0 or -errno. Reading beyond the end gives zeroes; where the file
- * was cut behind our back, -EIO, and so is every change of such a file. */
+ * was cut behind our back, -EIO, and so is a change behind the new end. */
 int file_read(struct file *f, uint64_t off, void *buf, size_t len);
 int file_write(struct file *f, uint64_t off, const void *buf, size_t len);
 int file_flush(struct file *f);			/* fdatasync, latched */

@@ -87,20 +87,24 @@ static bool was_cut(const struct file *f, uint64_t end)
 /* Did another program cut off what was there? No flush makes that durable, and
  * what is written behind it would hide it in a hole. The size that is known is
  * never longer than the host's, before and behind the look at that. */
-static bool lost_its_end(const struct file *f)
+static bool lost_its_end(const struct file *f, uint64_t *end)
 {
 	uint64_t known = f->size;
 	struct stat st;
 
-	return !f->block_device && !fstat(f->fd, &st) &&
-	       known > (uint64_t)st.st_size && f->size > (uint64_t)st.st_size;
+	if (f->block_device || fstat(f->fd, &st))
+		return false;
+	*end = (uint64_t)st.st_size;
+	return known > *end && f->size > *end;
 }
 
-/* Asked before each change: what is written behind the new end makes a hole of
- * what was cut, and that reads as zeroes. */
-static int check_end(const struct file *f)
+/* Asked before each change from @off on: what is written behind the new end
+ * makes a hole of what was cut, and that reads as zeroes. */
+static int check_no_hole(const struct file *f, uint64_t off)
 {
-	return lost_its_end(f) ? -EIO : 0;
+	uint64_t end;
+
+	return lost_its_end(f, &end) && off > end ? -EIO : 0;
 }
 
 static int file_read_all(struct file *f, uint64_t off, uint8_t *buf, size_t len)
@@ -245,7 +249,7 @@ int file_write(struct file *f, uint64_t off, const void *buf, size_t len)
 	int rc = file_hooked(f, FILE_OP_WRITE, off, len, buf);
 
 	if (!rc && len)
-		rc = check_end(f);
+		rc = check_no_hole(f, off);
 	if (rc || !len)
 		return rc;
 	f->writes++;
@@ -262,8 +266,9 @@ int file_write(struct file *f, uint64_t off, const void *buf, size_t len)
 static int sync_host(struct file *f)
 {
 	int rc = file_hooked(f, FILE_OP_FLUSH, 0, 0, NULL);
+	uint64_t end;
 
-	if (!rc && lost_its_end(f))
+	if (!rc && lost_its_end(f, &end))
 		return -EIO;
 	while (!rc && fdatasync(f->fd))
 		if (errno != EINTR)
@@ -296,7 +301,7 @@ int file_truncate(struct file *f, uint64_t size)
 	uint64_t old;
 
 	if (!rc)
-		rc = check_end(f);
+		rc = check_no_hole(f, size);
 	if (rc)
 		return rc;
 	direct_take(f);
@@ -366,7 +371,7 @@ int file_zero(struct file *f, uint64_t off, uint64_t len)
 	int rc = file_hooked(f, FILE_OP_ZERO, off, len, NULL);
 
 	if (!rc && len)
-		rc = check_end(f);
+		rc = check_no_hole(f, off);
 	if (rc || !len)
 		return rc;
 	direct_take(f);
@@ -425,7 +430,7 @@ int file_clone(struct file *dst, uint64_t dst_off, struct file *src,
 	int rc = file_hooked(dst, FILE_OP_CLONE, dst_off, len, NULL);
 
 	if (!rc && len)
-		rc = check_end(dst);
+		rc = check_no_hole(dst, dst_off);
 	if (rc || !len)
 		return rc;
 	if (!dst->can_clone)
