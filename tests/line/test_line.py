@@ -313,6 +313,19 @@ def test_a_line_is_bounded(line):
     line.send("info status", "VM status: running")
 
 
+@pytest.mark.parametrize("typed", ["x", "\u00e9"])
+def test_a_long_line_is_typed(line, typed):
+    """Not as a paste in brackets; drawn behind each character, 64K of them
+    take minutes."""
+    line.pour(typed.encode() * (200000 // len(typed.encode())))
+    line.child.send("\r")
+    line.expect("a line is text of at most 64K bytes; nothing was done")
+    line.pour(b"info " + typed.encode() * 20000)
+    line.child.send("\r")
+    line.expect("\\(blkmon\\) $")
+    line.send("info status", "VM status: running")
+
+
 def test_history_is_kept(line):
     line.send("info status", "running")
     assert line.leave() == 0

@@ -100,6 +100,14 @@ bool editor_has(void)
 	return editor.used < editor.bytes.len || editor.ended;
 }
 
+bool editor_goes_on(void)
+{
+	unsigned char next = editor.used < editor.bytes.len ?
+		(unsigned char)editor.bytes.s[editor.used] : 0;
+
+	return next >= ' ' && next != RUBOUT;
+}
+
 /* Asked by readline, which would take all that is there at once. Esc may be
  * the beginning of a key. */
 static int has_byte(void)
@@ -275,43 +283,50 @@ static void clean(void)
 	}
 }
 
-/* Did the key only put itself in, and between two characters? All of a long
- * paste does, and needs no look at all of the line each time. */
-static bool is_insertion(int key, int end)
+/* Did the @n bytes of the key @s only put themselves in, and between two
+ * characters? All of a long paste does, and needs no look at all of the line
+ * each time. */
+static bool is_insertion(const char *s, int n, int end)
 {
 	const char *at = rl_line_buffer + rl_point;
 
-	return key >= ' ' && key < 0x7f && rl_end == end + 1 &&
-		rl_point > 0 && at[-1] == key &&
+	return n > 0 && char_len(s, (size_t)n) == n &&
+		(unsigned char)*s >= ' ' && *s != RUBOUT &&
+		rl_end == end + n && rl_point >= n &&
+		!memcmp(at - n, s, (size_t)n) &&
 		(rl_point == rl_end ||
 		 char_len(at, (size_t)(rl_end - rl_point)) > 0);
 }
 
-/* The character that is read next: its first byte, or EOF. */
-static int next_key(void)
+/* The character that is read next: its bytes in @key, and how many; 0 at the
+ * end. */
+static int next_key(char key[static MB_LEN_MAX])
 {
 	const char *s = str_get(&editor.bytes) + editor.used;
 	size_t n = editor.bytes.len - editor.used;
 	int len;
 
 	if (!n)
-		return EOF;
+		return 0;
 	len = char_len(s, n);
+	len = len > 0 ? len : 1;
 	editor.key_end = *s == ESC ? editor.bytes.len :
-		editor.used + (len > 0 ? (size_t)len : 1);
-	return *s;
+		editor.used + (size_t)len;
+	memcpy(key, s, (size_t)len);
+	return len;
 }
 
 void editor_read(void)
 {
 	bool ends = editor.used == editor.bytes.len;
-	int key = next_key(), end = rl_end;
+	char key[MB_LEN_MAX];
+	int len = next_key(key), end = rl_end;
 
 	rl_callback_read_char();
 	rl_free_undo_list();
 	if (ends)
 		editor.ended = false;
-	if (!is_insertion(key, end) && !editor_is_text(rl_line_buffer))
+	if (!is_insertion(key, len, end) && !editor_is_text(rl_line_buffer))
 		clean();
 	if (rl_end > (int)EDITOR_LINE_MAX)
 		editor_cut();

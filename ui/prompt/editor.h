@@ -29,6 +29,9 @@ void editor_add(const char *bytes, size_t len);
 void editor_end(void);
 /* A character, or the end of the input, can be read. */
 bool editor_has(void);
+/* The next one is there already and is text: it need not be shown what the line
+ * looks like before it. */
+bool editor_goes_on(void);
 /* Has readline take one. The line is then text of the locale and no longer
  * than it may be. */
 void editor_read(void);

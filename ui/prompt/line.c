@@ -26,6 +26,7 @@
 
 #define PROMPT "(blkmon) "
 #define PROMPT_MORE "> "
+#define LONG_LINE 1024		/* bytes */
 /* Ends the bracketed paste that readline begins, and the line. */
 #define PUT_RIGHT "\033[?2004l\r\n"
 
@@ -376,6 +377,15 @@ static void line_run_line(const char *text)
 	line_ask();
 }
 
+/* Of a long line, what comes faster than it can be shown is shown where it
+ * pauses: to draw all of it behind each of its characters would take
+ * minutes. */
+static void line_redisplay(void)
+{
+	if (rl_end < LONG_LINE || !editor_goes_on())
+		rl_redisplay();
+}
+
 void line_init(struct console *console, bool yes)
 {
 	line.console = console;
@@ -385,6 +395,7 @@ void line_init(struct console *console, bool yes)
 	/* ~/.inputrc may say otherwise. */
 	rl_variable_bind("show-all-if-ambiguous", "on");
 	editor_set_wait(wait_for_keys);
+	rl_redisplay_function = line_redisplay;
 	editor_init(line_complete);
 }
 
