@@ -7,6 +7,7 @@
 #include "engine/chain/chain_walk.h"
 #include "engine/engine_impl.h"
 #include "engine/file/mark.h"
+#include "engine/tool.h"
 #include "engine/util/str.h"
 
 static void marks_add_time(struct str *s, int64_t seconds)
@@ -31,8 +32,44 @@ static const struct node *marks_find(const struct node *top,
 	return NULL;
 }
 
-/* Where the layer is gone others have carried the commit to its end. @whole:
- * also where it is not @top itself. */
+/* Have the layers from @top down to @base nothing that it has not? */
+static bool marks_all_holes(const struct node *top, const struct node *base)
+{
+	struct run run;
+
+	for (const struct node *n = top; n != base; n = n->backing)
+		for (uint64_t off = 0; off < n->size; off += run.len)
+			if (node_map((struct node *)n, off, n->size - off,
+				     &run) || run.kind != RUN_HOLE)
+				return false;
+	return true;
+}
+
+/* The same of an image that is not in the chain: it also has nothing for @base
+ * if it does not lie on it any more. What can't be opened may have. */
+static bool marks_is_over(const char *path, const struct node *base)
+{
+	struct node_options o = { .path = path, .read_only = true,
+				  .no_lock = true };
+	struct err err = ERR_INIT;
+	const struct node *below;
+	struct tool tool;
+	bool over = false;
+
+	tool_init(&tool);
+	if (!tool_open(&tool, &o, &err)) {
+		below = tool.top;
+		while (below && !file_is_same(below->file, base->file))
+			below = below->backing;
+		over = !below || marks_all_holes(tool.top, below);
+	}
+	tool_close(&tool);
+	return over;
+}
+
+/* Where the layer is gone, empty, or on another image, others have carried the
+ * commit to its end, or begun anew. @whole: also where it is not @top
+ * itself. */
 static void tell_committing(struct engine *e, const char *id,
 			    const struct node *top, const struct node *base,
 			    const struct mark *m, bool whole)
@@ -46,6 +83,13 @@ static void tell_committing(struct engine *e, const char *id,
 	from = marks_find(top, base, &there);
 	if (!whole && from != top)
 		return;
+	if (from ? marks_all_holes(from, base) :
+		   marks_is_over(m->other, base)) {
+		/* Whoever only looks beside others leaves it. */
+		if (base->file->role != LOCKS_NONE)
+			mark_clear(base->file);
+		return;
+	}
 	str_addf(&s, "A commit of '%s' into '%s', begun ", m->other,
 		 base->file->path);
 	marks_add_time(&s, m->since);

@@ -19,7 +19,8 @@
 enum mark_kind {
 	MARK_NONE,
 	MARK_COMMITTING,	/* it takes in what @other holds, until the
-				   mark is taken away */
+				   mark is taken away; gone when another file
+				   is made in its place */
 	MARK_MERGED,		/* @other took in all of it; gone with the
 				   first write */
 };

@@ -109,6 +109,31 @@ def test_a_cancelled_commit_is_half_done(chain):
     line_of(told(top))
 
 
+@pytest.mark.parametrize("how", ["anew", "over", "commit", "rebase", "gone"])
+def test_others_end_it(d, chain, how):
+    """Nothing is told of a commit that there is nothing left to do of."""
+    base, mid, top = chain
+    die_within(d, top, "block-commit", top=mid, base=base)
+    assert told(top) and told(base)
+    os.unlink(top)
+    if how in ("anew", "gone"):
+        os.unlink(mid)
+    if how in ("anew", "over"):
+        blk.create(mid, None, base)
+    elif how == "commit":
+        blk.qemu_img("commit", "-q", mid)
+    elif how == "rebase":
+        low = blk.create(os.path.join(d, "low"), 64 * MIB)
+        blk.qemu_img("rebase", "-u", "-b", low, "-F", "qcow2", mid)
+    assert told(base) == []
+    if how != "gone":
+        blk.create(top, None, mid)
+        assert told(mid) == told(top) == []
+        blk.qemu_io(mid, "write -P 7 0 1M")
+    # Nor is what is written there afterwards.
+    assert told(base) == []
+
+
 def test_nodes_by_name(d, chain):
     base, mid, top = chain
     die_within(d, top, "block-commit", top=mid, base=base)
