@@ -6,9 +6,10 @@
  *
  * A disk whose format was guessed must not be made to look like another one:
  * the next guess would let whoever wrote it read any file of the host (hazard
- * H1). So whatever is to be written to the beginning of such a disk, by whom
- * and in however many pieces, goes to a place in memory first; write_end()
- * looks at what the disk would begin with, and copies it or refuses.
+ * H1), or nobody open it. So whatever is to be written to the beginning or the
+ * end of such a disk, by whom and in however many pieces, goes to a place in
+ * memory first; write_end() looks at what the disk would begin and end with,
+ * and copies it or refuses.
  */
 #include <errno.h>
 #include <string.h>
@@ -20,8 +21,9 @@
 #include "engine/util/bytes.h"
 
 #define SECTOR 512
-#define HEAD_BYTES 4096u	/* of a guessed disk; what is cloned is aligned
+#define EDGE_BYTES 4096u	/* of a guessed disk; what is cloned is aligned
 				   to no more */
+#define EDGE_MAX (2 * EDGE_BYTES)	/* its end, cut where that is aligned */
 
 static int raw_open(struct node *node, const struct node_options *o,
 		    struct err *err)
@@ -39,27 +41,38 @@ static int raw_open(struct node *node, const struct node_options *o,
 	return 0;
 }
 
-/* Where the beginning of a guessed disk is written to, else NULL. */
-static struct file *head_of(const struct node *node)
+/* Where both ends of a guessed disk are written to, else NULL: the beginning,
+ * and from EDGE_BYTES on the end. */
+static struct file *edges_of(const struct node *node)
 {
 	return node->opaque;
 }
 
+/* From here on the end of the disk is looked at. The file may be shorter than
+ * the disk by a part of a sector. */
+static uint64_t edge_of_end(const struct node *node)
+{
+	uint64_t seen = GUESS_BYTES + SECTOR;
+
+	return max_u64(align_down(max_u64(node->size, seen) - seen,
+				  EDGE_BYTES), EDGE_BYTES);
+}
+
 static void raw_close(struct node *node)
 {
-	file_close(head_of(node));
+	file_close(edges_of(node));
 	node->opaque = NULL;
 }
 
 static int raw_make_writable(struct node *node, struct err *err)
 {
-	struct file *head;
+	struct file *edges;
 
 	if (!node->probed || node->opaque)
 		return 0;
-	if (file_open_memory(&head, HEAD_BYTES, err))
+	if (file_open_memory(&edges, EDGE_BYTES + EDGE_MAX, err))
 		return -1;
-	node->opaque = head;
+	node->opaque = edges;
 	return 0;
 }
 
@@ -97,6 +110,25 @@ static int raw_places(struct node *node, uint64_t off, uint64_t len,
 	return rc;
 }
 
+/* Sends a write that meets an end of the disk to its place in memory, and ends
+ * another one where the edge begins. */
+static void raw_edge_begin(const struct node *node, struct write_op *op)
+{
+	uint64_t end = edge_of_end(node);
+
+	if (op->off < EDGE_BYTES) {
+		op->len = min_u64(op->len, EDGE_BYTES - op->off);
+	} else if (op->off < end) {
+		op->len = min_u64(op->len, end - op->off);
+		return;
+	} else if (op->off >= node->size) {
+		return;
+	} else {
+		op->host = EDGE_BYTES + (op->off - end);
+	}
+	op->file = edges_of(node);
+}
+
 static int raw_write_begin(struct node *node, uint64_t off, uint64_t len,
 			   unsigned flags, struct write_op *op)
 {
@@ -108,37 +140,63 @@ static int raw_write_begin(struct node *node, uint64_t off, uint64_t len,
 		.host = off,
 		.in_place = true,
 	};
-	if (node->opaque && off < HEAD_BYTES) {
-		op->file = head_of(node);
-		op->len = min_u64(len, HEAD_BYTES - off);
-	}
+	if (node->opaque)
+		raw_edge_begin(node, op);
 	return 0;
 }
 
-/* What came to the place in memory goes to the disk, unless that would look
- * like something else then: -EPERM. One at a time, or two halves would pass. */
-static int put_head(struct node *node, const struct write_op *op)
+/* GUESS_BYTES of the file from @at on, as they will be once @new is written
+ * as @op says. */
+static int edge_read(const struct node *node, const struct write_op *op,
+		     const uint8_t *new, uint64_t at, uint8_t *buf)
 {
-	uint8_t head[GUESS_BYTES], new[HEAD_BYTES];
-	int rc = file_read(head_of(node), op->host, new, op->len);
+	uint64_t from = max_u64(at, op->off);
+	uint64_t to = min_u64(at + GUESS_BYTES, op->off + op->len);
+	int rc = file_read(node->file, at, buf, GUESS_BYTES);
+
+	if (!rc && from < to)
+		memcpy(buf + (from - at), new + (from - op->off), to - from);
+	return rc;
+}
+
+/* -EPERM if the disk would look like something else then. */
+static int edge_check(const struct node *node, const struct write_op *op,
+		      const uint8_t *new)
+{
+	uint64_t size = max_u64(atomic_load(&node->file->size),
+				op->off + op->len);
+	uint8_t buf[GUESS_BYTES];
+	int rc = edge_read(node, op, new, 0, buf);
+
+	if (!rc && strcmp(guess_format(buf, sizeof(buf)), "raw"))
+		rc = -EPERM;
+	if (rc || size < sizeof(buf))
+		return rc;
+	rc = edge_read(node, op, new, size - sizeof(buf), buf);
+	if (!rc && strcmp(guess_by_end(buf, sizeof(buf)), "raw"))
+		rc = -EPERM;
+	return rc;
+}
+
+/* What came to the place in memory goes to the disk, or is refused. One at a
+ * time, or two halves would pass. */
+static int put_edge(struct node *node, const struct write_op *op)
+{
+	uint8_t new[EDGE_MAX];
+	int rc = file_read(edges_of(node), op->host, new, op->len);
 
 	lock_take(&node->meta);
 	if (!rc)
-		rc = file_read(node->file, 0, head, sizeof(head));
-	if (!rc && op->host < sizeof(head))
-		memcpy(head + op->host, new,
-		       min_u64(op->len, sizeof(head) - op->host));
-	if (!rc && strcmp(guess_format(head, sizeof(head)), "raw"))
-		rc = -EPERM;
+		rc = edge_check(node, op, new);
 	if (!rc)
-		rc = file_write(node->file, op->host, new, op->len);
+		rc = file_write(node->file, op->off, new, op->len);
 	lock_drop(&node->meta);
 	return rc;
 }
 
 static int raw_write_end(struct node *node, struct write_op *op, int rc)
 {
-	return rc || op->file == node->file ? rc : put_head(node, op);
+	return rc || op->file == node->file ? rc : put_edge(node, op);
 }
 
 /* What is a hole already, or has become one, is left alone: to zero it would

@@ -130,6 +130,43 @@ def test_by_hand(d, order):
     assert head(base) != MAGIC
 
 
+FOOTER = 4 * MIB - 512      # of a fixed VHD: what it begins with, its type
+VHD = [(FOOTER + i, c) for i, c in enumerate(b"conectix")] + [
+    (FOOTER + 60 + i, c) for i, c in enumerate((0, 0, 0, 2))]
+
+
+def footer(path):
+    with open(path, "rb") as stream:
+        stream.seek(FOOTER)
+        return stream.read(64)
+
+
+@pytest.mark.parametrize("last", (0, 7, 11))
+def test_the_end_by_hand(d, last):
+    """A disk that looks like a VHD could not be opened any more."""
+    base = raw(d)
+    order = VHD[:last] + VHD[last + 1:]
+    with blk.Session("--drive", "file=%s,id=disk0" % base) as s:
+        s.io("write -P 255 %d 512" % FOOTER)
+        for at, c in order:
+            s.io("write -P %d %d 1" % (c, at))
+        at, c = VHD[last]
+        assert s.cmd('qemu-io disk0 "write -P %d %d 1"' % (c, at)) == \
+            ["write failed: Operation not permitted"]
+        s.quit()
+    assert blk.blkmon("info", base).rc == 0
+
+
+def test_the_end_by_commit(d, covered):
+    covered.io("write -P 255 %d 512" % FOOTER)
+    for at, c in VHD:
+        covered.io("write -P %d %d 1" % (c, at))
+    failed_job(covered, "block_commit disk0", "ready")
+    assert covered.quit() == 1
+    assert footer(covered.base)[:8] != b"conectix"
+    assert blk.blkmon("info", covered.base).rc == 0
+
+
 def test_a_named_format_is_no_guess(d):
     """What the operator says is raw is, and may hold anything."""
     base = raw(d)

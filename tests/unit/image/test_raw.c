@@ -246,6 +246,49 @@ static void halves_do_not_pass(void **state)
 	image_free(node);
 }
 
+/* A fixed VHD is told by the last sector of its file, wherever that ends and
+ * in whatever pieces it comes. */
+static void footer(void **state)
+{
+	static const uint64_t lost[] = { 0, 1, 24, 511 };
+	const uint8_t fixed[4] = { 0, 0, 0, 2 };
+	uint8_t got[8], none[8] = { 0 };
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(lost) / sizeof(*lost); i++) {
+		struct node *node = guessed_new();
+		uint64_t at = BLOCK - lost[i] - 512;
+
+		assert_int_equal(file_truncate(node->file, at + 512), 0);
+		assert_int_equal(guessed_put(node, at, "conecti", 7), 0);
+		assert_int_equal(guessed_put(node, at + 60, fixed, 4), 0);
+		assert_int_equal(guessed_put(node, at + 7, "x", 1), -EPERM);
+		assert_int_equal(guessed_put(node, at + 59, none, 5), 0);
+		assert_int_equal(guessed_put(node, at + 7, "x", 1), 0);
+		assert_int_equal(guessed_put(node, at + 60, fixed, 4), -EPERM);
+		assert_int_equal(guessed_put(node, at, "kol", 3), 0);
+		assert_int_equal(guessed_put(node, at + 3, "y", 1), -EPERM);
+		assert_int_equal(file_read(node->file, at, got, 8), 0);
+		assert_memory_equal(got, "kolectix", 8);
+		assert_int_equal(node->file->size, at + 512);
+		image_free(node);
+	}
+}
+
+/* The part of a sector that the file has not makes another one the last. */
+static void footer_of_a_longer_file(void **state)
+{
+	struct node *node = guessed_new();
+	uint64_t at = BLOCK - 512;
+
+	(void)state;
+	assert_int_equal(file_truncate(node->file, BLOCK - 24), 0);
+	assert_int_equal(guessed_put(node, at, "koly", 4), 0);
+	assert_int_equal(guessed_put(node, BLOCK - 1, "1", 1), -EPERM);
+	assert_int_equal(node->file->size, BLOCK - 24);
+	image_free(node);
+}
+
 static void growing(void **state)
 {
 	struct node *node = image_new(BLOCK);
@@ -305,6 +348,8 @@ int main(void)
 		cmocka_unit_test(zeroes),
 		cmocka_unit_test(zeroes_are_sparse),
 		cmocka_unit_test(guessed_disk),
+		cmocka_unit_test(footer),
+		cmocka_unit_test(footer_of_a_longer_file),
 		cmocka_unit_test(halves_do_not_pass),
 		cmocka_unit_test(growing),
 		cmocka_unit_test(what_raw_has_not),
