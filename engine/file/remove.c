@@ -6,11 +6,12 @@
  */
 #include "engine/file/remove.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/fiemap.h>
 #include <linux/fs.h>
-#include <glob.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -98,31 +99,64 @@ static int open_name(struct removal *r, struct err *err)
 			"file has taken its place", r->path);
 }
 
-/* A loop device takes no lock. */
+/* The file that the loop device of this name shows, as a line; "" if it shows
+ * none. 0 or -errno. */
+static int loop_file(int dir, const char *name, char line[PATH_MAX])
+{
+	char at[NAME_MAX + sizeof("/loop/backing_file")];
+	ssize_t n;
+	int fd, rc;
+
+	snprintf(at, sizeof(at), "%s/loop/backing_file", name);
+	fd = openat(dir, at, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return *line = '\0', errno == ENOENT ? 0 : -errno;
+	n = read(fd, line, PATH_MAX - 1);
+	rc = n < 0 && errno != ENXIO ? -errno : 0;
+	line[n > 0 ? n : 0] = '\0';
+	line[strcspn(line, "\n")] = '\0';
+	close(fd);
+	return rc;
+}
+
+/* 1, 0 or -errno. Not by glob(), which frees twice what it had no memory
+ * for. */
+static int is_in_a_loop(const struct removal *r, DIR *devices)
+{
+	const struct dirent *d;
+	char line[PATH_MAX];
+	struct stat st;
+	int rc = 0;
+
+	while (!rc && (errno = 0, d = readdir(devices))) {
+		if (strncmp(d->d_name, "loop", 4) != 0)
+			continue;
+		rc = loop_file(dirfd(devices), d->d_name, line);
+		if (!rc && *line && !stat(line, &st))
+			rc = st.st_dev == r->st.st_dev &&
+			     st.st_ino == r->st.st_ino;
+	}
+	return rc ? rc : -errno;
+}
+
+/* A loop device takes no lock. What can't be looked at may be one. */
 static int check_loops(const struct removal *r, struct err *err)
 {
-	glob_t found = { 0 };
-	char line[4096];
-	bool used = false;
+	DIR *devices = opendir("/sys/block");
+	int rc;
 
-	if (glob("/sys/block/loop*/loop/backing_file", 0, NULL, &found))
-		return 0;
-	for (size_t i = 0; i < found.gl_pathc && !used; i++) {
-		FILE *file = fopen(found.gl_pathv[i], "re");
-		struct stat st;
-
-		if (file && fgets(line, sizeof(line), file)) {
-			line[strcspn(line, "\n")] = '\0';
-			used = !stat(line, &st) &&
-			       st.st_dev == r->st.st_dev &&
-			       st.st_ino == r->st.st_ino;
-		}
-		if (file)
-			fclose(file);
-	}
-	globfree(&found);
-	return used ? err_set(err, ERR_GENERIC, "Could not delete '%s': a "
-			      "loop device shows it", r->path) : 0;
+	if (devices)
+		rc = is_in_a_loop(r, devices);
+	else
+		rc = errno == ENOENT ? 0 : -errno;
+	if (devices)
+		closedir(devices);
+	if (rc < 0)
+		return err_sys(err, rc, "Could not delete '%s': whether a "
+			       "loop device shows it can't be looked up",
+			       r->path);
+	return rc ? err_set(err, ERR_GENERIC, "Could not delete '%s': a "
+			    "loop device shows it", r->path) : 0;
 }
 
 int removal_open(struct removal **out, const char *path, struct err *err)

@@ -47,6 +47,11 @@ int offline_fail(const struct err *err);
 /* Where to look, after what is wrong with the command line; 2, its status. */
 int offline_usage(void);
 
+/* What a request (takes @args; NULL for none) returns, the caller's; or NULL
+ * and err. */
+json_t *offline_ask(struct machine *machine, const char *name, json_t *args,
+		    struct err *err);
+
 /* To stdout; in whole lines, so that names cannot play with the terminal. */
 void offline_put_text(const char *text);
 void offline_put_json(const json_t *value);

@@ -6,12 +6,10 @@
 
 #include <getopt.h>
 #include <stdio.h>
-#include <stdlib.h>
 
 #include "engine/util/mem.h"
 #include "src/console/files_text.h"
 #include "src/offline/command.h"
-#include "src/qmp/channel.h"
 
 #define DELETE_USAGE 2
 
@@ -32,15 +30,15 @@ const struct option_row delete_rows[] = {
 
 static const struct option_row *const tables[] = { delete_rows, NULL };
 
-static void delete_show(const struct delete_command *c, const json_t *reply)
+static void delete_show(const struct delete_command *c, const json_t *report)
 {
 	struct str text = STR_INIT;
 
 	if (c->json) {
-		offline_put_json(reply);
+		offline_put_json(report);
 		return;
 	}
-	deletion_text(reply, c->dry_run, &text);
+	deletion_text(report, c->dry_run, &text);
 	offline_put_text(str_get(&text));
 	str_release(&text);
 }
@@ -67,25 +65,18 @@ static json_t *delete_request(const struct delete_command *c, struct err *err)
 static int delete_files(const struct delete_command *c)
 {
 	struct err err = ERR_INIT;
-	json_t *request = delete_request(c, &err), *reply;
+	json_t *request = delete_request(c, &err), *report;
 	struct machine *machine;
-	struct channel *channel;
-	const char *error;
 
 	if (!request)
 		return offline_fail(&err);
 	machine = machine_new();
-	channel = channel_local_new(machine);
-	reply = channel_call(channel, "x-blkmon-delete", request);
-	error = channel_error(reply);
-	if (error)
-		err_set(&err, ERR_GENERIC, "%s", error);
-	else
-		delete_show(c, json_object_get(reply, "return"));
-	json_decref(reply);
-	channel_free(channel);
+	report = offline_ask(machine, "x-blkmon-delete", request, &err);
+	if (report)
+		delete_show(c, report);
+	json_decref(report);
 	machine_free(machine);
-	if (error)
+	if (!report)
 		return offline_fail(&err);
 	return fflush(stdout) ? 1 : 0;
 }

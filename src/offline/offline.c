@@ -62,17 +62,15 @@ static int offline_add_image(struct offline *o, struct err *err)
 
 /* --- info --- */
 
-static json_t *first_image(struct offline *o)
+/* NULL: it could not be told, and err says why. */
+static json_t *first_image(struct offline *o, struct err *err)
 {
-	struct channel *channel = channel_local_new(o->machine);
-	json_t *reply = channel_call(channel, "query-block", NULL);
-	json_t *entry = json_array_get(json_object_get(reply, "return"), 0);
-	json_t *image = json_object_get(json_object_get(entry, "inserted"),
-					"image");
+	json_t *disks = offline_ask(o->machine, "query-block", NULL, err);
+	json_t *image = json_object_get(json_object_get(json_array_get(disks,
+					0), "inserted"), "image");
 
 	json_incref(image);
-	json_decref(reply);
-	channel_free(channel);
+	json_decref(disks);
 	return image;
 }
 
@@ -112,6 +110,7 @@ static void print_text(json_t *image)
 static int run_info(struct offline *o)
 {
 	struct err err = ERR_INIT, alone = ERR_INIT;
+	json_t *image;
 	int rc = 0;
 
 	o->node.no_lock = true;
@@ -121,7 +120,10 @@ static int run_info(struct offline *o)
 			return offline_fail(&err);
 		rc = offline_fail(&err);
 	}
-	(o->json ? print_json : print_text)(first_image(o));
+	image = first_image(o, &alone);
+	if (!image)
+		return offline_fail(&alone);
+	(o->json ? print_json : print_text)(image);
 	return rc;
 }
 

@@ -8,10 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "src/console/fields.h"
 #include "src/console/plan_text.h"
 #include "src/offline/command.h"
-#include "src/qmp/channel.h"
 
 #define PLAN_DEVICE "disk0"	/* so do lines of a plan fit `blkmon IMAGE` */
 
@@ -92,41 +90,15 @@ static void plan_show(const struct offline *o, const json_t *plan)
 	free(text);
 }
 
-/* As err.way. */
-static void plan_take_way(const json_t *reply, struct err *err)
-{
-	const json_t *way = json_object_get(json_object_get(reply, "error"),
-					    "x-blkmon-way-out");
-	const json_t *args = json_object_get(json_object_get(way, "qmp"),
-					     "arguments");
-
-	if (!args)
-		return;
-	snprintf(err->way.file, sizeof(err->way.file), "%s",
-		 field_str(args, "file"));
-	snprintf(err->way.base, sizeof(err->way.base), "%s",
-		 field_str(args, "base"));
-	err->way.format = !*field_str(args, "base-format") ? NULL :
-			  strcmp(field_str(args, "base-format"), "raw") ?
-			  "qcow2" : "raw";
-}
-
 static int plan_say(struct offline *o, json_t *request, struct err *err)
 {
-	struct channel *channel = channel_local_new(o->machine);
-	json_t *reply = channel_call(channel, "x-blkmon-plan", request);
-	const char *error = channel_error(reply);
-	int rc = 0;
+	json_t *plan = offline_ask(o->machine, "x-blkmon-plan", request, err);
 
-	if (error) {
-		rc = err_set(err, ERR_GENERIC, "%s", error);
-		plan_take_way(reply, err);
-	} else {
-		plan_show(o, json_object_get(reply, "return"));
-	}
-	json_decref(reply);
-	channel_free(channel);
-	return rc;
+	if (!plan)
+		return -1;
+	plan_show(o, plan);
+	json_decref(plan);
+	return 0;
 }
 
 int plan_run(struct offline *o)
