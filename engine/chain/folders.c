@@ -33,9 +33,11 @@ static bool see_first(struct folders *f, const struct stat *st)
 	if (was_seen(f, st))
 		return false;
 	more = mem_try_more(f->seen, &f->cap, f->count + 1, sizeof(*more));
-	f->lost |= !more;
-	if (!more)
+	if (!more) {
+		f->lost = true;
+		folder_lack(ENOMEM);
 		return false;
+	}
 	f->seen = more;
 	f->seen[f->count++] = *st;
 	return true;

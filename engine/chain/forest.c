@@ -391,12 +391,14 @@ void forest_look(struct forest *f, struct graph *g, const char *const *files,
 
 	if (!f->files_max)
 		f->files_max = SIBLINGS_FILES_MAX;
+	folder_lacked();
 	for (size_t i = 0; i < n; i++)
 		forest_beside_file(&w, files[i]);
 	for (size_t i = 0; i < n && !forest_is_over(&w); i++)
 		forest_add_path(&w, files[i]);
 	forest_follow_all(&w);
 	forest_sort(f);
+	f->cut |= folder_lacked() != 0;
 	folders_release(&w.folders);
 	free(w.slot);
 }

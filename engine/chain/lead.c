@@ -1,12 +1,14 @@
 /* lead.c - see lead.h. */
 #include "engine/chain/lead.h"
 
+#include <errno.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "engine/chain/chain.h"
 #include "engine/chain/peek.h"
+#include "engine/file/folder.h"
 #include "engine/util/mem.h"
 #include "engine/util/str.h"
 
@@ -31,6 +33,8 @@ static bool lead_from_elsewhere(const struct lead *l, const char *name)
 	char *real = realpath(l->holder, NULL);
 	bool done = real && lead_from(l, real, name);
 
+	if (!real)
+		folder_lack(errno);
 	free(real);
 	return done;
 }

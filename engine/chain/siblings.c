@@ -3,6 +3,7 @@
  */
 #include "engine/chain/sibling.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -93,7 +94,7 @@ static void siblings_add(struct siblings *s, const struct sibling_id *id,
 	more = mem_try_more(s->layer, &s->layers_cap, s->layers + 1,
 			    sizeof(*more));
 	if (!more) {
-		s->cut = true;
+		s->lost = ENOMEM;
 		return;
 	}
 	s->layer = more;
@@ -163,7 +164,9 @@ void siblings_note_path(struct siblings *s, const char *path)
 	char *at = mem_dup(path), *below;
 	struct peek peek;
 	struct stat st;
+	int lack;
 
+	folder_lacked();
 	while (s->layers < CHAIN_DEPTH_MAX && note_new(s, at) &&
 	       sibling_peek(at, &st, &peek)) {
 		s->external |= s->layers == 1 && peek.external;
@@ -174,6 +177,8 @@ void siblings_note_path(struct siblings *s, const char *path)
 		free(at);
 		at = below;
 	}
+	lack = folder_lacked();
+	s->lost = lack ? lack : s->lost;
 	free(at);
 }
 
@@ -273,6 +278,9 @@ static int siblings_check_file(const struct siblings *s, struct graph *g,
 	const struct sibling *first = NULL;
 	size_t count = 0;
 
+	if (s->lost)
+		return err_sys(err, s->lost, "Could not look for overlays of "
+			       "'%s' that are not open here", path);
 	if (s->layers && !s->cut && !is_noted(s, id))
 		return err_set(err, ERR_GENERIC, "Image '%s' was not there a "
 			       "moment ago, and overlays of it were not "

@@ -32,6 +32,8 @@ struct siblings {
 	size_t count, count_cap;
 	uint64_t files, files_max;	/* looked at; 0: SIBLINGS_FILES_MAX */
 	bool cut;			/* not all of them */
+	int lost;			/* nor were they for want of this, an
+					   errno: nobody may write then */
 	bool external;			/* what siblings_note_path() was given
 					   has its data in another file */
 };

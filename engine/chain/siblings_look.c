@@ -36,11 +36,20 @@ static bool is_over(struct look *l)
 	return l->s->cut;
 }
 
+/* Without the memory for @p the look is over. */
+static void look_lacks(struct siblings *s, const void *p)
+{
+	if (p)
+		return;
+	s->cut = true;
+	s->lost = ENOMEM;
+}
+
 static char *look_dup(struct siblings *s, const char *text)
 {
 	char *copy = mem_try_dup(text, strlen(text));
 
-	s->cut |= !copy;
+	look_lacks(s, copy);
 	return copy;
 }
 
@@ -99,7 +108,7 @@ static struct sibling *sibling_add(struct look *l, struct sibling_id self,
 					    s->count + 1, sizeof(*more));
 	char *copy = look_dup(s, path);
 
-	s->cut |= !more;
+	look_lacks(s, more);
 	s->found = more ? more : s->found;
 	if (!more || !copy) {
 		free(copy);
@@ -242,7 +251,7 @@ static bool slots_make(struct look *l)
 	l->slots = l->slot ? want : 0;
 	for (size_t i = 0; l->slot && i < l->s->count; i++)
 		slot_put(l, i);
-	l->s->cut |= !l->slot;
+	look_lacks(l->s, l->slot);
 	return l->slot;
 }
 
@@ -353,7 +362,7 @@ static void keep_siblings(struct look *l)
 
 static void tell_cut(const struct siblings *s, struct graph *g)
 {
-	if (g->events && s->cut)
+	if (g->events && s->cut && !s->lost)
 		event_notice(g->events, "Not all files beside '%s' were looked "
 			     "at (%llu were): an overlay of it that is not "
 			     "open here may be among the others",
@@ -365,15 +374,20 @@ void siblings_look(struct siblings *s, struct graph *g)
 {
 	struct look l = { .s = s, .cache = g->peeked,
 			  .end_ns = clock_ns() + SIBLINGS_MS_MAX * NS_PER_MS };
+	int error;
 
 	if (!s->files_max)
 		s->files_max = SIBLINGS_FILES_MAX;
 	if (!s->layers)
 		return;
-	s->cut |= !siblings_sort(s);
+	folder_lacked();
+	if (!siblings_sort(s))
+		look_lacks(s, NULL);
 	for (size_t i = 0; i < s->layers; i++)
 		look_beside_layer(&l, g, s->layer[i].path);
 	look_down(&l);
+	error = folder_lacked();
+	s->lost = error ? error : s->lost;
 	keep_siblings(&l);
 	folders_release(&l.folders);
 	free(l.last_below);

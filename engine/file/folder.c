@@ -10,6 +10,22 @@
 
 #include "engine/util/mem.h"
 
+static _Thread_local int lack;
+
+void folder_lack(int error)
+{
+	if (error == ENOMEM || error == EMFILE || error == ENFILE)
+		lack = error;
+}
+
+int folder_lacked(void)
+{
+	int error = lack;
+
+	lack = 0;
+	return error;
+}
+
 struct folder {
 	DIR *dir;
 	struct stat st;
@@ -30,6 +46,7 @@ struct folder *folder_open(const char *path)
 		f->dir = opendir(path);
 	if (f && f->dir && !fstat(dirfd(f->dir), &f->st))
 		return f;
+	folder_lack(errno);
 	folder_close(f);
 	return NULL;
 }
@@ -43,8 +60,11 @@ bool folder_entry_stat(const struct folder *f, struct folder_entry *e)
 {
 	if (!e->ino)
 		return true;
-	if (fstatat(dirfd(f->dir), e->name, &e->st, 0) ||
-	    !S_ISREG(e->st.st_mode))
+	if (fstatat(dirfd(f->dir), e->name, &e->st, 0)) {
+		folder_lack(errno);
+		return false;
+	}
+	if (!S_ISREG(e->st.st_mode))
 		return false;
 	e->ino = 0;
 	return true;
@@ -54,10 +74,14 @@ bool folder_next(struct folder *f, struct folder_entry *e, uint64_t *seen,
 		 uint64_t most)
 {
 	while (*seen < most) {
-		const struct dirent *d = readdir(f->dir);
+		const struct dirent *d;
 
-		if (!d)
+		errno = 0;
+		d = readdir(f->dir);
+		if (!d) {
+			folder_lack(errno);
 			return false;
+		}
 		++*seen;
 		if (d->d_type != DT_REG && d->d_type != DT_LNK &&
 		    d->d_type != DT_UNKNOWN)
@@ -97,8 +121,10 @@ static int peek_open_at(int dir, const char *name, bool device,
 
 	if (fd < 0 && errno == EPERM)
 		fd = openat(dir, name, flags);
-	if (fd < 0)
+	if (fd < 0) {
+		folder_lack(errno);
 		return -errno;
+	}
 	if (!fstat(fd, st) && peek_may(st->st_mode, device))
 		return fd;
 	close(fd);
@@ -125,6 +151,8 @@ int folder_peek(int fd, uint64_t off, void *buf, size_t len)
 	do
 		n = pread(fd, buf, len, (off_t)off);
 	while (n < 0 && errno == EINTR);
+	if (n < 0)
+		folder_lack(errno);
 	return n < 0 ? -errno : (int)n;
 }
 

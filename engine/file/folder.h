@@ -13,6 +13,13 @@
 #include <stdint.h>
 #include <sys/stat.h>
 
+/* What a look lacks for a moment, memory or descriptors, is no reason to
+ * believe that nothing is there. Notes @error for the calling thread if it is
+ * such a lack; the functions below do so themselves. */
+void folder_lack(int error);
+/* The last one noted since the last call, or 0. */
+int folder_lacked(void);
+
 struct folder;
 
 struct folder_entry {

@@ -232,7 +232,7 @@ static const struct {
 int forecast_work(struct forecast *f, const struct work *w,
 		  const struct siblings *found)
 {
-	int rc = find_layers(f, w);
+	int rc = found->lost ? -found->lost : find_layers(f, w);
 
 	f->kind = kinds[w->kind].kind;
 	f->cancel = kinds[w->kind].cancel;
