@@ -330,6 +330,28 @@ static void main_tell_rest(struct program *p)
 	console_events(&p->console, 0);
 }
 
+/* With the engine, until it has come to rest again. */
+static int run_on_machine(struct program *p)
+{
+	struct err err = ERR_INIT;
+	int status;
+
+	p->channel = channel_local_new(p->machine);
+	if (!p->channel) {
+		err_sys(&err, EMFILE, "Could not start");
+		return main_complain(&err);
+	}
+	console_init(&p->console, p->channel);
+	p->console.interrupt = &p->signals.interrupt;
+	p->console.pretty = p->options.pretty;
+	status = run_front_end(p);
+	tell_starter("STOPPING=1");
+	close_monitors(p);
+	if (machine_sync(p->machine, &err))
+		status = main_complain(&err);
+	return status;
+}
+
 static int run_console(struct program *p)
 {
 	const char *idle = main_idle_option(&p->options);
@@ -348,20 +370,13 @@ static int run_console(struct program *p)
 	p->machine = machine_new();
 	signals_attach(&p->signals, p->machine->engine);
 	main_start_after(p);
-	p->channel = channel_local_new(p->machine);
-	BUG_ON(!p->channel);
-	console_init(&p->console, p->channel);
-	p->console.interrupt = &p->signals.interrupt;
-	p->console.pretty = p->options.pretty;
-	status = run_front_end(p);
-	tell_starter("STOPPING=1");
-	close_monitors(p);
-	if (machine_sync(p->machine, &err))
-		status = main_complain(&err);
+	status = run_on_machine(p);
 	after_stop(p->after);
-	main_tell_rest(p);
-	console_release(&p->console);
-	channel_free(p->channel);
+	if (p->channel) {
+		main_tell_rest(p);
+		console_release(&p->console);
+		channel_free(p->channel);
+	}
 	signals_detach(&p->signals);
 	machine_free(p->machine);
 	pidfile_remove(&p->pidfile);

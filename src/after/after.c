@@ -93,7 +93,9 @@ static bool after_wait(struct after *a, bool stops, uint64_t deadline)
 			(int)((deadline - now) / NS_PER_MS) + 1 : 0;
 		timeout = timeout < 0 || left < timeout ? left : timeout;
 	}
-	poll(fds, HOOK_FDS + 2, timeout);
+	/* More than the process may have open can't be waited for at once. */
+	if (poll(fds, HOOK_FDS + 2, timeout) < 0 && errno == EINVAL)
+		poll(fds + HOOK_FDS, 2, timeout);
 	return fds[HOOK_FDS + 1].revents;
 }
 
