@@ -1,4 +1,5 @@
 /* engine_check.c - the facade's part on images compared with themselves. */
+#include "engine/chain/chain.h"
 #include "engine/chain/format.h"
 #include "engine/chain/graph.h"
 #include "engine/engine_impl.h"
@@ -54,6 +55,8 @@ int engine_check_file(const struct check_file *f,
 	if (file_open(&file, &fo, err))
 		return -1;
 	rc = find_format(file, f->format, &drv, err);
+	if (!rc)
+		rc = chain_check_data(file, err);
 	if (!rc)
 		rc = live_check_file(file, drv, o, out, err);
 	if (!rc)

@@ -59,6 +59,9 @@ bool chain_is_missing(const char *path);
  * missing? By headers alone; nothing is locked. *overlay (the caller's) is
  * whose it is, *at where it was looked for. */
 bool chain_find_missing(const char *path, char **overlay, char **at);
+/* Is the data file there that the header of the image behind @file names, if it
+ * names one? 0, or -1 and which it is. */
+int chain_check_data(const struct file *file, struct err *err);
 
 /* If @err is that there is no @path, where the header of @overlay leads: whose
  * link that is, where it was looked for, and what mends it. */

@@ -205,6 +205,27 @@ bool chain_find_missing(const char *path, char **overlay, char **at)
 	return false;
 }
 
+int chain_check_data(const struct file *file, struct err *err)
+{
+	struct peek said;
+	struct stat st;
+	char *path;
+	int rc = 0;
+
+	if (peek_read(file->fd, &said) || !*said.data ||
+	    chain_is_remote(chain_local_name(said.data)))
+		return 0;
+	path = chain_resolve(file->path, said.data);
+	if (stat(path, &st))
+		rc = err_sys(err, errno, "Could not open '%s', the data file "
+			     "of '%s'", path, file->path);
+	else if (!S_ISREG(st.st_mode) && !S_ISBLK(st.st_mode))
+		rc = err_set(err, ERR_GENERIC, "'%s', the data file of '%s', "
+			     "is not a regular file", path, file->path);
+	free(path);
+	return rc;
+}
+
 /* --- what it says --- */
 
 /* As the graph has it, whatever the header says. */

@@ -11,6 +11,7 @@ import os
 import struct
 import zlib
 
+BITMAPS = 0x23852875
 OFFSET = 0x00FFFFFFFFFFFE00
 COPIED, COMPRESSED, ZERO = 1 << 63, 1 << 62, 1
 LONG = 64 << 20
@@ -154,7 +155,43 @@ class Image:
         spots["snapshot"] = [(at + k, fmt) for at, _, _ in self.snapshots()
                              for k, fmt in ((0, ">Q"), (8, ">I"), (12, ">H"),
                                             (14, ">H"), (36, ">I"))]
+        spots["snapshot"] += [(at + k, ">Q") for at, _, _ in self.snapshots()
+                              for k in (16, 24, 40, 48, 56)]
+        spots["name"] = [(8, ">Q"), (16, ">I")]
+        spots["extension"], spots["bitmap"] = [], []
+        for at, kind, length in self.extensions():
+            spots["extension"] += [(at, ">I"), (at + 4, ">I")]
+            spots["extension"] += [(at + 8 + k, ">I")
+                                   for k in range(0, min(length, 64), 4)]
+            if kind == BITMAPS and length >= 24:
+                spots["bitmap"] += self.bitmap_spots(at + 8)
         return {kind: found for kind, found in spots.items() if found}
+
+    def extensions(self):
+        """(place, type, length) of each, whatever they say."""
+        at, found = self.num(100, ">I") if self.version > 2 else 72, []
+        while len(found) < 20:
+            kind, length = self.num(at, ">I"), self.num(at + 4, ">I")
+            if not kind or length > self.cluster:
+                break
+            found.append((at, kind, length))
+            at += 8 + ((length + 7) & ~7)
+        return found
+
+    def bitmap_spots(self, at):
+        """The directory of the bitmaps, and their tables."""
+        spots = [(at, ">I"), (at + 4, ">I"), (at + 8, ">Q"), (at + 16, ">Q")]
+        entry = self.num(at + 16)
+        for _ in range(min(self.num(at, ">I"), 5)):
+            table, length = self.num(entry), self.num(entry + 8, ">I")
+            name, extra = self.num(entry + 18, ">H"), self.num(entry + 20,
+                                                               ">I")
+            spots += [(entry + k, fmt) for k, fmt in (
+                (0, ">Q"), (8, ">I"), (12, ">I"), (16, ">B"), (17, ">B"),
+                (18, ">H"), (20, ">I"), (24, ">B"))]
+            spots += [(table + 8 * k, ">Q") for k in range(min(length, 64))]
+            entry += (24 + name + extra + 7) & ~7
+        return spots
 
     def values(self, rng, old, fmt):
         """A number that is likely to hurt."""

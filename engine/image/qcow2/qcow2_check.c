@@ -118,6 +118,20 @@ static int mend_no_table(struct check *c)
 	return check_write_header(c, c->h.incompatible, 0, lost);
 }
 
+/* More than anybody can read are none. */
+static int mend_many_snapshots(struct check *c)
+{
+	uint32_t n = c->h.nb_snapshots;
+
+	if (n <= CHECK_SNAPSHOTS_MAX || c->o->fix != CHECK_FIX_ALL)
+		return 0;
+	n -= CHECK_SNAPSHOTS_MAX;
+	check_say(c, "Discarding %u overhanging snapshots", n);
+	c->others_fixed += n;
+	return check_write_header(c, c->h.incompatible, CHECK_SNAPSHOTS_MAX,
+				  false);
+}
+
 static int mend_zeroes(struct check *c)
 {
 	if (!c->odd_zeroes)
@@ -193,7 +207,8 @@ static int mend(struct check *c)
 
 static int check_and_mend(struct check *c)
 {
-	if ((c->o->fix && mend_no_table(c)) || check_look(c))
+	if ((c->o->fix && mend_no_table(c)) || mend_many_snapshots(c) ||
+	    check_look(c))
 		return -1;
 	if (!c->o->fix)
 		return 0;
@@ -248,6 +263,11 @@ int qcow2_check(struct file *file, const struct check_options *o,
 	if (qcow2_header_read_damaged(file, &c.h, err))
 		return -1;
 	check_set_geometry(&c);
+	if (c.external && !c.h.data_file_name) {
+		qcow2_header_release(&c.h);
+		return err_set(err, ERR_GENERIC, "'data-file' is required for "
+			       "this image ('%s')", file->path);
+	}
 	c.l1_buf = buf_new(c.cluster);
 	c.l2_buf = buf_new(c.cluster);
 	if (c.l1_buf && c.l2_buf)

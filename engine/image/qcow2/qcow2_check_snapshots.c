@@ -8,7 +8,6 @@
 #include "engine/util/bytes.h"
 #include "engine/util/mem.h"
 
-#define SNAPSHOTS_MAX 65536u
 #define TABLE_MAX (64ull << 20)
 #define HEAD 40u		/* bytes of an entry in front of extra data */
 #define EXTRA_MIN 16u		/* in version 3 */
@@ -49,9 +48,20 @@ static int check_extra(struct check *c, struct check_snapshot *s, uint32_t i)
 	return 0;
 }
 
+/* What an entry takes once it is complete, and no longer than it may be. */
+static uint64_t mended_bytes(const struct check_snapshot *s)
+{
+	uint32_t extra = (uint32_t)min_u64(EXTRA_MAX, max_u64(s->extra,
+							      EXTRA_WRITTEN));
+
+	return (uint64_t)HEAD + extra + s->id + s->name;
+}
+
+/* Where all is mended it counts what the table is going to be. */
 static int read_entries(struct check *c)
 {
-	uint64_t start = c->h.snapshots_offset, at = start;
+	uint64_t start = c->h.snapshots_offset, at = start, mended = 0;
+	bool all = c->o->fix == CHECK_FIX_ALL;
 
 	for (uint32_t i = 0; i < c->h.nb_snapshots; i++) {
 		struct check_snapshot *s = &c->snap[i];
@@ -60,7 +70,9 @@ static int read_entries(struct check *c)
 		if (snaps_read_entry(c, s, at) || check_extra(c, s, i))
 			return -1;
 		at += (uint64_t)HEAD + s->extra + s->id + s->name;
-		if (at - start > TABLE_MAX)
+		mended = align_up(mended, 8) + mended_bytes(s);
+		if ((all ? mended : at - start) > TABLE_MAX ||
+		    at - start > INT32_MAX)
 			return check_fail(c, -EFBIG, "The snapshot table of "
 					  "'%s' is too large", c->file->path);
 	}
@@ -73,11 +85,11 @@ int check_snapshots_read(struct check *c)
 	uint32_t n = c->h.nb_snapshots;
 
 	c->snap_bytes = c->short_snapshots = c->long_snapshots = 0;
-	if (n > SNAPSHOTS_MAX)
+	if (n > CHECK_SNAPSHOTS_MAX)
 		return check_fail(c, -EFBIG, "'%s' has %u snapshots, which "
 				  "are too many", c->file->path, n);
 	if (!is_aligned(c->h.snapshots_offset, c->cluster) ||
-	    c->h.snapshots_offset > INT64_MAX - TABLE_MAX)
+	    c->h.snapshots_offset > INT64_MAX - 2 * (uint64_t)INT32_MAX)
 		return check_fail(c, -EINVAL, "'%s' has its snapshot table at "
 				  "offset %" PRIu64 ", which is not valid",
 				  c->file->path, c->h.snapshots_offset);
@@ -128,13 +140,14 @@ int check_snapshots_write(struct check *c, uint8_t *to, uint64_t *size)
 	*size = 0;
 	for (uint32_t i = 0; i < c->h.nb_snapshots && !rc; i++) {
 		const struct check_snapshot *s = &c->snap[i];
-		uint32_t extra = (uint32_t)min_u64(EXTRA_MAX,
-				max_u64(s->extra, EXTRA_WRITTEN));
+		uint64_t bytes = mended_bytes(s);
 
 		*size = align_up(*size, 8);
 		if (to)
-			rc = write_entry(c, s, to + *size, extra);
-		*size += (uint64_t)HEAD + extra + s->id + s->name;
+			rc = write_entry(c, s, to + *size,
+					 (uint32_t)(bytes - HEAD - s->id -
+						    s->name));
+		*size += bytes;
 	}
 	return rc;
 }

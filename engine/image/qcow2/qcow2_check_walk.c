@@ -176,6 +176,8 @@ int check_each_l1(struct check *c, uint64_t l1_offset, uint32_t l1_size,
 static int walk_l1(struct check *c, uint64_t offset, uint32_t size,
 		   bool active)
 {
+	if (!size)
+		return 0;
 	if (offset > INT64_MAX - size * 8ull)
 		return check_fail(c, -EIO, "Could not read an L1 table of '%s'",
 				  c->file->path);

@@ -141,7 +141,7 @@ static int read_backing_name(struct reader *r)
 	if (len > QCOW2_NAME_MAX || len > r->cluster - at)
 		return refuse(r, "has a backing file name of %u bytes, which "
 			      "is too long", len);
-	if (memchr(r->buf + at, 0, len))
+	if (!r->damaged && memchr(r->buf + at, 0, len))
 		return refuse(r, "has a backing file name with a zero byte "
 			      "inside");
 	r->limit = at;
@@ -350,10 +350,11 @@ static int read_snapshot_table(struct reader *r)
 
 /* --- extensions --- */
 
-/* The string of an extension, or NULL if it has a NUL inside. */
-static char *ext_string(const struct qcow2_ext *e)
+/* The string of an extension, or NULL if it has a NUL inside; of what may be
+ * damaged that is its end. */
+static char *ext_string(const struct reader *r, const struct qcow2_ext *e)
 {
-	if (memchr(e->data, 0, e->len))
+	if (!r->damaged && memchr(e->data, 0, e->len))
 		return NULL;
 	return mem_printf("%.*s", (int)e->len, e->data);
 }
@@ -369,7 +370,7 @@ static int take_format(struct reader *r, const struct qcow2_ext *e)
 	h->format_len = e->len;
 	if (!h->backing_name || !e->len)
 		return 0;
-	h->backing_format = ext_string(e);
+	h->backing_format = ext_string(r, e);
 	if (!h->backing_format)
 		return refuse(r, "has a backing format with a zero byte "
 			      "inside");
@@ -383,7 +384,7 @@ static int take_data_file(struct reader *r, const struct qcow2_ext *e)
 	if (e->len > DATA_FILE_MAX)
 		return refuse(r, "has a data file name of %u bytes, which is "
 			      "too long", e->len);
-	r->h->data_file_name = ext_string(e);
+	r->h->data_file_name = ext_string(r, e);
 	if (!r->h->data_file_name)
 		return refuse(r, "has a data file name with a zero byte "
 			      "inside");
