@@ -13,6 +13,7 @@
 
 #include "engine/nbd/nbd_server.h"
 #include "engine/util/bug.h"
+#include "engine/util/err.h"
 #include "src/console/front/human.h"
 #include "src/console/front/script.h"
 #include "src/console/front/serve.h"
@@ -188,8 +189,7 @@ static bool main_run_file(struct script *b, const char *name)
 		return script_read(b, STDIN_FILENO);
 	fd = open(name, O_RDONLY | O_CLOEXEC);
 	if (fd < 0) {
-		fprintf(stderr, "blkmon: Could not open '%s': %s\n", name,
-			strerror(errno));
+		err_say("Could not open '%s': %s", name, strerror(errno));
 		b->failed = true;
 		return false;
 	}

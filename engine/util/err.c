@@ -70,3 +70,17 @@ void err_add_text(struct str *out, const char *text)
 	}
 	str_add_safe(out, text);
 }
+
+void err_say(const char *fmt, ...)
+{
+	struct str raw = STR_INIT, text = STR_INIT;
+	va_list ap;
+
+	va_start(ap, fmt);
+	str_addv(&raw, fmt, ap);
+	va_end(ap);
+	err_add_text(&text, str_get(&raw));
+	fprintf(stderr, "blkmon: %s\n", str_get(&text));
+	str_release(&raw);
+	str_release(&text);
+}

@@ -63,5 +63,7 @@ void err_prefix(struct err *err, const char *fmt, ...)
 /* @text for a terminal: whatever names are in it, only the break in front of a
  * hint stays one. */
 void err_add_text(struct str *out, const char *text);
+/* "blkmon: TEXT" and a line's end to stderr, made fit in the same way. */
+void err_say(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 
 #endif

@@ -230,7 +230,7 @@ static int check_parse(struct check_command *c, int argc, char **argv)
 	struct option *longs = option_longs(tables);
 	char *letters = option_letters(tables);
 	char whole[] = "blkmon check";
-	int option, rc = 0;
+	int option, rc = option_check(argc, argv);
 
 	argv[0] = whole;	/* getopt() says who complains */
 	while (!rc && (option = getopt_long(argc, argv, letters, longs,

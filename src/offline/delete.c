@@ -106,7 +106,7 @@ static int delete_parse(struct delete_command *c, int argc, char **argv)
 	struct option *longs = option_longs(tables);
 	char *letters = option_letters(tables);
 	char whole[] = "blkmon delete";
-	int option, rc = 0;
+	int option, rc = option_check(argc, argv);
 
 	argv[0] = whole;	/* getopt() says who complains */
 	while (!rc && (option = getopt_long(argc, argv, letters, longs,

@@ -53,7 +53,7 @@ static int history_parse(struct history_options *o, int argc, char **argv)
 	const struct option_row *tables[] = { history_rows, NULL };
 	struct option *longs = option_longs(tables);
 	char *letters = option_letters(tables);
-	int option, rc = 0;
+	int option, rc = option_check(argc, argv);
 
 	*o = (struct history_options) { .most = HISTORY_USUAL };
 	argv[0] = (char *)"blkmon history";	/* getopt() says who */

@@ -22,7 +22,6 @@
 #include "src/offline/history.h"
 #include "src/offline/delete.h"
 #include "src/process/option.h"
-#include "src/qmp/machine.h"
 
 int offline_usage(void)
 {
@@ -66,10 +65,9 @@ static int offline_add_image(struct offline *o, struct err *err)
 static json_t *first_image(struct offline *o, struct err *err)
 {
 	json_t *disks = offline_ask(o->machine, "query-block", NULL, err);
-	json_t *image = json_object_get(json_object_get(json_array_get(disks,
-					0), "inserted"), "image");
+	json_t *disk = json_object_get(json_array_get(disks, 0), "inserted");
+	json_t *image = json_incref(json_object_get(disk, "image"));
 
-	json_incref(image);
 	json_decref(disks);
 	return image;
 }
@@ -172,7 +170,7 @@ static void offline_put_notices(struct offline *o)
 
 	while (event_next(&o->notices, &ev, 0, &lost))
 		if (ev.type == EVENT_NOTICE)
-			fprintf(stderr, "blkmon: %s\n", ev.text);
+			err_say("%s", ev.text);
 }
 
 void offline_end(struct offline *o)
@@ -264,7 +262,7 @@ static int offline_take_size(const char *value, uint64_t *out)
 
 	if (!size_parse(value, out, &end) && !*end)
 		return 0;
-	fprintf(stderr, "blkmon: '%s' is no size\n", value);
+	err_say("'%s' is no size", value);
 	return -1;
 }
 
@@ -522,7 +520,7 @@ static int offline_parse(struct offline *o, const struct subcommand *sub,
 	struct option *longs = option_longs(tables);
 	char *letters = option_letters(tables);
 	char *whole = mem_printf("blkmon %s", sub->name);
-	int option, rc = 0;
+	int option, rc = option_check(argc, argv);
 
 	argv[0] = whole;	/* getopt() says who complains */
 	while (!rc && (option = getopt_long(argc, argv, letters, longs,

@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "engine/util/err.h"
 #include "engine/util/mem.h"
 #include "engine/util/str.h"
 #include "src/offline/offline.h"
@@ -245,8 +246,8 @@ static enum options_result options_take_word(int code, const char *value,
 	*out = option_word(row->words, value);
 	if (*out >= 0)
 		return OPTIONS_RUN;
-	fprintf(stderr, "blkmon: --%s: '%s' is not possible\n"
-		"Try 'blkmon --help'.\n", row->name, value);
+	err_say("--%s: '%s' is not possible", row->name, value);
+	fputs("Try 'blkmon --help'.\n", stderr);
 	return OPTIONS_USAGE;
 }
 
@@ -266,8 +267,7 @@ static enum options_result add_hook(struct options *o, const char *path)
 	struct stat st;
 
 	if (!full || stat(full, &st) || access(full, X_OK)) {
-		fprintf(stderr, "blkmon: --on-event: '%s': %s\n", path,
-			strerror(errno));
+		err_say("--on-event: '%s': %s", path, strerror(errno));
 		free(full);
 		return OPTIONS_USAGE;
 	}
@@ -481,6 +481,10 @@ enum options_result options_parse(struct options *o, int argc, char **argv)
 				.screen = { .mouse = true, .bell = true,
 					    .columns = 80, .rows = 24 } };
 	take_color(o, "auto");
+	if (option_check(argc, argv)) {
+		fputs("Try 'blkmon --help'.\n", stderr);
+		rc = OPTIONS_USAGE;
+	}
 	while (rc == OPTIONS_RUN && (option = getopt_long(argc, argv,
 				letters, longs, &i)) != -1)
 		rc = option == DAEMON_OPTION

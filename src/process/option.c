@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "engine/util/err.h"
 #include "engine/util/mem.h"
 #include "engine/util/str.h"
 
@@ -93,7 +94,7 @@ int option_fd(const char *value, int *out)
 	fd = strtol(value, &end, 10);
 	if (errno || *end || end == value || fd < 0 || fd > 65535 ||
 	    fcntl((int)fd, F_GETFD) < 0) {
-		fprintf(stderr, "blkmon: '%s' is no descriptor\n", value);
+		err_say("'%s' is no descriptor", value);
 		return -1;
 	}
 	*out = (int)fd;
@@ -232,4 +233,29 @@ json_t *option_json(const struct option_row *const *tables)
 		     row++)
 			json_array_append_new(list, row_json(row));
 	return list;
+}
+
+/* What follows "--" up to a value, or the first letter. */
+static bool option_word_is_safe(const char *word)
+{
+	size_t len = word[1] == '-' ? strcspn(word, "=") : strnlen(word, 2);
+	char *name = mem_printf("%.*s", (int)len, word);
+	struct str safe = STR_INIT;
+	bool same;
+
+	str_add_safe(&safe, name);
+	same = !strcmp(str_get(&safe), name);
+	str_release(&safe);
+	free(name);
+	return same;
+}
+
+int option_check(int argc, char **argv)
+{
+	for (int i = 1; i < argc && strcmp(argv[i], "--") != 0; i++)
+		if (argv[i][0] == '-' && !option_word_is_safe(argv[i])) {
+			err_say("unrecognized option '%s'", argv[i]);
+			return -1;
+		}
+	return 0;
 }

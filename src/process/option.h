@@ -46,6 +46,10 @@ int option_word(const char *words, const char *value);
  * is none. */
 int option_fd(const char *value, int *out);
 
+/* Before getopt(), which says the name of an option that it does not know as it
+ * is: none that a terminal would not show. 0, or -1 after it was said. */
+int option_check(int argc, char **argv);
+
 /* All rows, as --help shows them. */
 void option_help(const struct option_row *table, FILE *out);
 /* Those that have it, with what is brief of them. */

@@ -146,3 +146,20 @@ def test_screen(tmp_path):
         screen.child.expect_exact("evil")
     screen.child.send("quit\r")
     judge(screen.end())
+
+
+@pytest.mark.parametrize("words", [
+    ["-f", EVIL], ["--on-error", EVIL], ["--on-event", EVIL], ["--" + EVIL],
+    ["-" + EVIL], ["--progress", EVIL], ["info", "--" + EVIL], [EVIL],
+    ["cat", "--offset", EVIL, "x"],
+    ["delete", "--" + EVIL], ["history", "-" + EVIL], ["info", EVIL],
+    ["--drive", "file=" + EVIL], ["--color", EVIL], ["--nbd", EVIL],
+])
+def test_words_of_the_command_line(tmp_path, words):
+    """As a shell makes them of the names in a folder."""
+    out = subprocess.run([BLKMON, *words], cwd=str(tmp_path), check=False,
+                         stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                         stderr=subprocess.STDOUT, timeout=PATIENCE)
+    assert out.returncode > 0 and b"evil" in out.stdout, out
+    assert not [raw for raw in RAW if raw in out.stdout], out.stdout
+    assert b"\x1b" not in out.stdout, out.stdout

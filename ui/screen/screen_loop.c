@@ -15,6 +15,7 @@
 
 #include "engine/util/bug.h"
 #include "engine/util/clock.h"
+#include "engine/util/err.h"
 #include "engine/util/mem.h"
 #include "engine/util/own_file.h"
 #include "ui/screen/replay.h"
@@ -257,7 +258,7 @@ static int open_log(struct screen *s)
 	}
 	if (fd != -EEXIST)
 		why = fd == -EINVAL ? "not a regular file" : strerror(-fd);
-	fprintf(stderr, "blkmon: Could not open '%s': %s\n", name, why);
+	err_say("Could not open '%s': %s", name, why);
 	return -1;
 }
 
