@@ -359,7 +359,6 @@ int engine_plan_cancel(struct engine *e, const char *id, bool force,
 int engine_plan_resize(struct engine *e, const char *device, uint64_t size,
 		       bool force, struct forecast *f, struct err *err)
 {
-	struct file_need need = { 0 };
 	struct node *node;
 	int rc = 0;
 
@@ -370,12 +369,11 @@ int engine_plan_resize(struct engine *e, const char *device, uint64_t size,
 	node = engine_resolve_resize(e, device, size, err);
 	if (node)
 		rc = forecast_top(f, node);
-	if (node && !rc && node->drv->growth)
-		rc = node->drv->growth(node, size, 0, &need);
-	if (node && !rc) {
-		f->space.needs = file_need(node->file, &need);
-		rc = forecast_space(f, &e->jobs, node->file, 0);
-	}
+	if (node && !rc)
+		rc = work_need_resize(node, size, &f->space.needs);
+	if (node && !rc)
+		rc = forecast_space(f, &e->jobs, node->data ? node->data :
+				    node->file, 0);
 	graph_end(&e->graph);
 	f->cancel = "a disk can't be made smaller again";
 	if (node && !rc)

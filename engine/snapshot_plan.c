@@ -63,6 +63,7 @@ static int plan_inside(const struct snapshot *all, struct snapshot *s,
 		       struct err *err)
 {
 	bool covered = false, taken = false;
+	int rc;
 
 	for (const struct snapshot *o = all; o < s; o++) {
 		if (o->drive != s->drive)
@@ -74,8 +75,12 @@ static int plan_inside(const struct snapshot *all, struct snapshot *s,
 	}
 	if (taken)
 		return internal_there(s->o->device, s->o->internal, err);
-	return covered ? 0 : internal_take(s->old, s->o->device,
-					   s->o->internal, true, err);
+	if (covered)
+		return 0;
+	graph_pause(&s->engine->graph);
+	rc = internal_take(s->old, s->o->device, s->o->internal, true, err);
+	graph_resume(&s->engine->graph);
+	return rc;
 }
 
 /* What the switch would find because of those before. Graph begun. */
@@ -90,18 +95,27 @@ static int plan_switch(const struct snapshot *all, struct snapshot *s,
 	return s->o->internal ? plan_inside(all, s, err) : 0;
 }
 
-/* The chain, with the new image on top if there is one. Graph begun. */
-static int plan_chain(struct forecast *f, const struct snapshot *s)
+static int plan_add_new(struct forecast *f, const struct snapshot *s)
 {
 	const char *path = s->path || !s->overlay ? s->path :
 			   s->overlay->file->path;
+	int rc = path ? forecast_add(&f->layers, s->overlay, path, "overlay",
+				     true) : 0;
+
+	return rc || !path ? rc : forecast_add(&f->after, s->overlay, path,
+					       NULL, true);
+}
+
+/* The chain, with the new image on top if there is one: of this action, or,
+ * inside of which this one is, of one before. Graph begun. */
+static int plan_chain(struct forecast *f, const struct snapshot *all,
+		      const struct snapshot *s)
+{
 	int rc = forecast_top(f, s->old);
 
-	if (!rc && path)
-		rc = forecast_add(&f->layers, s->overlay, path, "overlay",
-				  true);
-	if (!rc && path)
-		rc = forecast_add(&f->after, s->overlay, path, NULL, true);
+	for (const struct snapshot *o = all; o <= s && !rc; o++)
+		if (o->drive == s->drive)
+			rc = plan_add_new(f, o);
 	return rc;
 }
 
@@ -129,7 +143,7 @@ static int plan_snapshot(struct snapshot *all, struct snapshot *s,
 
 	graph_begin(&e->graph);
 	rc = plan_switch(all, s, err);
-	if (!rc && plan_chain(f, s))
+	if (!rc && plan_chain(f, all, s))
 		rc = err_sys(err, ENOMEM, "No plan");
 	graph_end(&e->graph);
 	if (!rc && s->path && forecast_space_at(f, &e->jobs, s->path))

@@ -65,8 +65,8 @@ struct write_op {
 struct snapshot_wish {
 	const char *name;
 	uint64_t wall_us, vm_clock_ns;
-	bool dry;		/* only what would be refused before anything
-				   is counted; nothing changes */
+	bool dry;		/* only what would be refused; what waits to
+				   be written is, nothing changes */
 };
 
 #define WRITE_IN_PLACE 1u	/* begin: -EAGAIN rather than allocate */

@@ -71,9 +71,9 @@ int copy_spans(struct copy *c, const struct span *span, size_t count,
 uint64_t copy_data_held(struct node *node, uint64_t off, uint64_t len);
 /* What the last batch did. */
 const struct copy_counts *copy_counted(const struct copy *c);
-/* Dry: counts what the target takes to be as long as `from` before anything is
+/* Dry: counts what the target takes to be @size bytes long before anything is
  * copied. 0 or -errno. */
-int copy_count_growth(struct copy *c);
+int copy_count_growth(struct copy *c, uint64_t size);
 /* From now on with or without a guest at work beside it: then less goes in one
  * request, for the host lets one write at a time into a file, and no more of
  * them side by side than there are processors. */

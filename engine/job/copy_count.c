@@ -198,10 +198,10 @@ int copy_count_zeroes(struct copy *c, uint64_t off, uint64_t len)
 }
 
 /* As node_grow() does: what lies below the new part must not show. */
-int copy_count_growth(struct copy *c)
+int copy_count_growth(struct copy *c, uint64_t size)
 {
 	struct node *to = c->o.to;
-	uint64_t end = c->o.from->size, off = to->size;
+	uint64_t end = size, off = to->size;
 	int rc = 0;
 
 	if (to->backing)

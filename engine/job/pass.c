@@ -535,7 +535,7 @@ static int pass_count_growth(struct pass *p, struct err *err)
 
 	rwlock_read(&p->graph->lock);
 	if (!pass_is_stale(p))
-		rc = copy_count_growth(p->copier);
+		rc = copy_count_growth(p->copier, p->copy.from->size);
 	rwlock_drop(&p->graph->lock);
 	copy_counts_add(&p->counts, copy_counted(p->copier));
 	if (rc)

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 
+#include "engine/job/copy.h"
 #include "engine/job/job_kinds.h"
 #include "engine/util/bug.h"
 #include "engine/util/bytes.h"
@@ -90,10 +91,10 @@ uint64_t work_need_most(const struct work *w)
 
 /* @own: what the image itself takes, with data where they are not in a file
  * of their own. */
-static uint64_t need_of(const struct work *w, const struct copy_counts *counts,
+static uint64_t need_of(const struct node *to, const struct copy_counts *counts,
 			const struct file_need *own)
 {
-	struct file *file = work_target(w)->file, *data = work_file(w);
+	struct file *file = to->file, *data = to->data ? to->data : file;
 	struct file_need all = counts->missing;
 	uint64_t bytes = 0;
 
@@ -119,8 +120,24 @@ int work_need(struct jobs *jobs, const struct work *w, uint64_t shape,
 		rc = -ESTALE;
 	else if (to->drv->growth)
 		rc = to->drv->growth(to, size, counts->clusters, &own);
-	*bytes = rc ? 0 : need_of(w, counts, &own);
+	*bytes = rc ? 0 : need_of(to, counts, &own);
 	rwlock_drop(&jobs->graph->lock);
+	return rc;
+}
+
+int work_need_resize(struct node *node, uint64_t size, uint64_t *bytes)
+{
+	struct copy *c = copy_new(&(struct copy_options){
+		.from = node, .to = node, .dry = true,
+	});
+	int rc = copy_count_growth(c, size);
+	struct copy_counts counts = *copy_counted(c);
+	struct file_need own = { 0 };
+
+	copy_free(c);
+	if (!rc && node->drv->growth)
+		rc = node->drv->growth(node, size, counts.clusters, &own);
+	*bytes = rc ? 0 : need_of(node, &counts, &own);
 	return rc;
 }
 

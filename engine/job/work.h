@@ -40,6 +40,10 @@ int work_count(struct jobs *jobs, const struct work *w, uint64_t shape,
  * -ESTALE as above. */
 int work_need(struct jobs *jobs, const struct work *w, uint64_t shape,
 	      const struct copy_counts *counts, uint64_t *bytes);
+/* What it takes of the file systems to make an image @size bytes long, on that
+ * of the file that its data go into, with all that hides what lies below. Graph
+ * held. 0 or -errno. */
+int work_need_resize(struct node *node, uint64_t size, uint64_t *bytes);
 /* The image that is written. */
 static inline struct node *work_target(const struct work *w)
 {

@@ -309,6 +309,32 @@ def test_a_transaction(d):
             "snapshot of disk0: x"
 
 
+@pytest.mark.parametrize("compat", ["0.10", "1.1"])
+def test_resize_over_a_longer_image(d, compat):
+    """What lies below the new part must not show: in version 2 it is written
+    over."""
+    low = blk.create(os.path.join(d, "low"), 8 * blk.MIB)
+    top = blk.create(os.path.join(d, "top"), blk.MIB, low, compat=compat,
+                     cluster_size=4096)
+    with blk.Session(top) as s:
+        plan = plan_of(s, "block_resize", device="disk0", size=6 * blk.MIB)
+        room = allocated(top)
+        s.ok("block_resize disk0 6M")
+        grown = allocated(top) - room
+        assert abs(plan["space"]["needs"] - grown) <= 4096 * 2, (plan, grown)
+        assert (grown > 5 * blk.MIB) == (compat == "0.10")
+
+
+def test_a_snapshot_that_cannot_be_counted(d):
+    """Refused as it is then, for reference counts of a bit."""
+    top = blk.create(os.path.join(d, "a"), blk.MIB, refcount_bits=1)
+    blk.qemu_io(top, "write 0 64k")
+    with blk.Session(top) as s:
+        line = "snapshot_blkdev_internal disk0 i"
+        said = s.fails("plan " + line, "too narrow")
+        assert said == s.fails(line, "too narrow")
+
+
 def test_commit_at_once(d, pair):
     """HMP's commit: the overlay stays, and is emptied."""
     with blk.Session(pair[1]) as s:

@@ -377,8 +377,11 @@ int qcow2_snapshot_create(struct node *node, const struct snapshot_wish *wish,
 
 	if (check_can(q, wish, err))
 		return -1;
-	if (wish->dry)
-		return 0;
+	if (wish->dry) {
+		if (qcow2_check_room(q) == -EOVERFLOW)
+			say_crowded(q, wish, err);
+		return err->class ? -1 : 0;
+	}
 	rc = change_begin(&c, q, ENTRY_HEAD + ENTRY_EXTRA + 32 +
 			  strlen(wish->name), err);
 	if (!rc && c.bytes + ENTRY_HEAD + ENTRY_EXTRA + 32 +
