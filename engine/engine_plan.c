@@ -157,6 +157,8 @@ static int plan_once(struct engine *e, const struct request *r,
 	if (look_begin(e, r, &l, f, err))
 		return -1;
 	rc = look_count(e, &l, f, err);
+	f->cancel_restores = !copy_counts_any(&f->bytes) &&
+			     work_target(&l.w)->size >= l.w.top->size;
 	*need = (struct job_need){ .bytes = f->space.needs,
 				   .dev = work_file(&l.w)->dev };
 	look_put(e, &l);
@@ -177,7 +179,6 @@ static int plan_request(struct engine *e, const struct request *r,
 	if (rc)
 		return -1;
 	f->left = f->bytes.data;
-	f->cancel_restores = !f->left && !f->bytes.zeroed;
 	return 0;
 }
 
@@ -350,7 +351,7 @@ int engine_plan_cancel(struct engine *e, const char *id, bool force,
 		    "both images end equal, and the drive stays on its own" :
 		    "what was copied stays where it is; the chain stays as "
 		    "it is";
-	f->cancel_restores = !info.done;
+	f->cancel_restores = !info.changed;
 	return 0;
 }
 

@@ -218,3 +218,9 @@ int copy_count_growth(struct copy *c, uint64_t size)
 	c->look.last = c->look.table;
 	return rc;
 }
+
+void copy_counted_growth(const struct copy *c, uint64_t *off, uint64_t *end)
+{
+	*off = c->look.grown;
+	*end = c->look.grown_end;
+}

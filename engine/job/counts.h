@@ -2,6 +2,7 @@
 #ifndef BLKMON_COUNTS_H
 #define BLKMON_COUNTS_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "engine/file/file.h"
@@ -25,6 +26,12 @@ struct copy_counts {
 	struct file_need missing; /* for what is written to a place that the
 				   image has already */
 };
+
+/* Something of the target is changed. */
+static inline bool copy_counts_any(const struct copy_counts *c)
+{
+	return c->copied || c->overwritten || c->cloned || c->zeroed;
+}
 
 void copy_counts_add(struct copy_counts *to, const struct copy_counts *more);
 

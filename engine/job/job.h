@@ -111,6 +111,8 @@ struct job {
 	char *id;
 	char top[32], base[32];		/* node names, for those who look;
 					   constant from job_start() */
+	bool grew;			/* what it writes was made longer; the
+					   same */
 	void *opaque;			/* the kind's; freed by release() */
 	struct job_options options;	/* .id points to id */
 	pthread_t thread;
@@ -155,6 +157,7 @@ struct job_info {
 	uint64_t work_ns;		/* of these it did not stand still */
 	uint64_t unused, unused_bytes;	/* files left by one that is over */
 	bool busy, paused, ready, auto_finalize, auto_dismiss;
+	bool changed;			/* what it writes is not as it was */
 	char error[ERR_TEXT_MAX];	/* short; "" if none, or not ended */
 };
 

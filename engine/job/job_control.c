@@ -202,6 +202,8 @@ void job_describe(struct job *job, struct job_info *info)
 			 job->status == JOB_STANDBY,
 		.auto_finalize = !job->options.manual_finalize,
 		.auto_dismiss = !job->options.manual_dismiss,
+		.changed = job->grew || job->done ||
+			   copy_counts_any(&job->counts),
 	};
 	snprintf(info->id, sizeof(info->id), "%s", job->id);
 	memcpy(info->top, job->top, sizeof(info->top));

@@ -39,6 +39,12 @@ int job_images_check(struct job_images *im, uint64_t size, struct err *err)
 	return node_check_grow(im->to, size, err);
 }
 
+/* @owner is part of the job. */
+static struct job *job_of_images(const struct job_images *im)
+{
+	return (struct job *)((char *)im->owner - offsetof(struct job, claim));
+}
+
 int job_images_prepare(struct job_images *im, uint64_t size, struct err *err)
 {
 	struct node *to = im->to;
@@ -49,14 +55,9 @@ int job_images_prepare(struct job_images *im, uint64_t size, struct err *err)
 		return 0;
 	if (node_grow(to, size, err) < 0)
 		return -1;
+	job_of_images(im)->grew = true;
 	graph_forget_maps(to->graph);
 	return 0;
-}
-
-/* @owner is part of the job. */
-static struct job *job_of_images(const struct job_images *im)
-{
-	return (struct job *)((char *)im->owner - offsetof(struct job, claim));
 }
 
 void job_images_leave(struct job_images *im, struct node *top,

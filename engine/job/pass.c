@@ -52,6 +52,23 @@ static bool holes_hide(const struct node *node)
 	return node_hides(node);
 }
 
+/* What of @b, below the target, is to be seen through it, as far as zeroes have
+ * to be written over it: [*off, *end). */
+static bool shows_below(const struct pass *p, const struct span *b, bool holes,
+			uint64_t *off, uint64_t *end)
+{
+	*off = b->off;
+	*end = b->off + b->len;
+	if (b->kind != RUN_ZERO && (b->kind != RUN_HOLE || holes))
+		return true;
+	if (!p->copy.dry)
+		return false;
+	copy_counted_growth(p->copier, off, end);
+	*off = max_u64(*off, b->off);
+	*end = min_u64(*end, b->off + b->len);
+	return *off < *end;
+}
+
 /* Zeroes of @s matter only where something below shows through; that is found
  * out in whole clusters of the target. */
 static int trim_span(struct pass *p, const struct span *s, struct plan *out,
@@ -68,12 +85,13 @@ static int trim_span(struct pass *p, const struct span *s, struct plan *out,
 		return rc;
 	for (size_t i = 0; i < below.count && !rc; i++) {
 		const struct span *b = &below.span[i];
-		uint64_t first = max_u64(align_down(b->off, cluster), at);
-		uint64_t last = min_u64(align_up(b->off + b->len, cluster),
-					end);
+		uint64_t first, last;
 
-		if (b->kind == RUN_ZERO || (b->kind == RUN_HOLE && !holes) ||
-		    first >= last)
+		if (!shows_below(p, b, holes, &first, &last))
+			continue;
+		first = max_u64(align_down(first, cluster), at);
+		last = min_u64(align_up(last, cluster), end);
+		if (first >= last)
 			continue;
 		rc = pass_append(out, at, first, NULL, RUN_HOLE);
 		if (!rc)
