@@ -209,12 +209,14 @@ static int find_siblings(struct forecast *f, const struct work *w,
 
 	if (w->kind == WORK_STREAM)
 		return 0;
-	for (struct node *n = w->base; n != w->top && !rc;
-	     n = chain_above(w->top, n))
+	for (struct node *n = w->top->backing; n && !rc; n = n->backing) {
 		for (size_t at = 0; !rc &&
 		     (path = siblings_next(found, n, &at));)
 			rc = forecast_add(&f->siblings, NULL, path, NULL,
-					  false);
+					  true);
+		if (n == w->base)
+			break;
+	}
 	return rc;
 }
 

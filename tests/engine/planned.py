@@ -136,8 +136,9 @@ class Run:
                 self.chain_made))
 
     def overlay(self, name, layer):
-        """An image that nobody opens; (its path, the layer it lies on)."""
-        path = os.path.join(self.where, name)
+        """An image that nobody opens, where it is looked for: beside the
+        layer that it lies on. (Its path, that layer)"""
+        path = os.path.join(os.path.dirname(layer.path), name)
         blk.create(path, None, layer.path, layer.fmt)
         return path, layer
 
