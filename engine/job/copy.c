@@ -33,6 +33,7 @@ void copy_free(struct copy *c)
 	free(c->part);
 	free(c->segment);
 	free(c->group);
+	free(c->look.grown);
 	free(c);
 }
 
