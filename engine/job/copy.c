@@ -33,7 +33,6 @@ void copy_free(struct copy *c)
 	free(c->part);
 	free(c->segment);
 	free(c->group);
-	free(c->look.grown);
 	free(c);
 }
 

@@ -74,9 +74,9 @@ const struct copy_counts *copy_counted(const struct copy *c);
 /* Dry: counts what the target takes to be @size bytes long before anything is
  * copied. 0 or -errno. */
 int copy_count_growth(struct copy *c, uint64_t size);
-/* Dry: cuts [*off, *end) to the first of what holds data by then, zeroes,
- * because the target has grown. False: nothing there does. */
-bool copy_counted_growth(const struct copy *c, uint64_t *off, uint64_t *end);
+/* Dry: [*off, *end) of the target holds data by then, zeroes, because it has
+ * grown; empty where the format has another way to say so. */
+void copy_counted_growth(const struct copy *c, uint64_t *off, uint64_t *end);
 /* From now on with or without a guest at work beside it: then less goes in one
  * request, for the host lets one write at a time into a file, and no more of
  * them side by side than there are processors. */

@@ -6,7 +6,6 @@
 #include "engine/chain/node_io.h"
 #include "engine/job/copy_impl.h"
 #include "engine/util/bytes.h"
-#include "engine/util/mem.h"
 
 void copy_counts_add(struct copy_counts *to, const struct copy_counts *more)
 {
@@ -76,69 +75,21 @@ static void count_new(struct copy *c, const struct write_op *op)
 	c->counts.clusters++;
 }
 
-/* The first run that ends behind @off, or NULL. */
-static const struct copy_grown *find_grown(const struct copy_look *look,
-					   uint64_t off)
-{
-	size_t low = 0, high = look->grown_count;
-
-	while (low < high) {
-		size_t mid = low + (high - low) / 2;
-
-		if (look->grown[mid].end <= off)
-			low = mid + 1;
-		else
-			high = mid;
-	}
-	return low < look->grown_count ? &look->grown[low] : NULL;
-}
-
-bool copy_counted_growth(const struct copy *c, uint64_t *off, uint64_t *end)
-{
-	const struct copy_grown *g = find_grown(&c->look, *off);
-
-	if (!g || max_u64(*off, g->off) >= *end)
-		return false;
-	*off = max_u64(*off, g->off);
-	*end = min_u64(*end, g->end);
-	return true;
-}
-
-static int add_grown(struct copy *c, uint64_t off, uint64_t len)
-{
-	struct copy_look *look = &c->look;
-	uint64_t end = align_up(off + len, c->o.to->cluster);
-	void *p;
-
-	off = align_down(off, c->o.to->cluster);
-	if (look->grown_count &&
-	    look->grown[look->grown_count - 1].end >= off) {
-		look->grown[look->grown_count - 1].end = end;
-		return 0;
-	}
-	p = mem_try_more(look->grown, &look->grown_cap, look->grown_count + 1,
-			 sizeof(*look->grown));
-	if (!p)
-		return -ENOMEM;
-	look->grown = p;
-	look->grown[look->grown_count++] = (struct copy_grown){ off, end };
-	return 0;
-}
-
 int copy_count_begin(struct copy *c, uint64_t off, uint64_t len,
 		     struct write_op *op)
 {
-	uint64_t first = off, end = off + len;
+	const struct copy_look *look = &c->look;
 
-	if (!copy_counted_growth(c, &first, &end))
-		return c->o.to->drv->write_begin(c->o.to, off, len, WRITE_DRY,
-						 op);
-	if (first > off)
-		return c->o.to->drv->write_begin(c->o.to, off, first - off,
-						 WRITE_DRY, op);
-	*op = (struct write_op){ .off = off, .len = end - off,
-				 .in_place = true };
-	return 0;
+	if (off >= look->grown && off < look->grown_end) {
+		*op = (struct write_op){
+			.off = off, .len = min_u64(len, look->grown_end - off),
+			.in_place = true,
+		};
+		return 0;
+	}
+	if (off < look->grown)
+		len = min_u64(len, look->grown - off);
+	return c->o.to->drv->write_begin(c->o.to, off, len, WRITE_DRY, op);
 }
 
 /* A block of the host that two neighbours share is found once. */
@@ -242,9 +193,6 @@ int copy_count_zeroes(struct copy *c, uint64_t off, uint64_t len)
 			copy_count_place(c, op.file, op.host, op.len);
 		op.clusters = as_data ? op.clusters : 0;
 		count_new(c, &op);
-		if (as_data && c->look.growing &&
-		    add_grown(c, off, op.len))
-			return -ENOMEM;
 	}
 	return 0;
 }
@@ -259,9 +207,20 @@ int copy_count_growth(struct copy *c, uint64_t size)
 	if (to->backing)
 		end = min_u64(end, to->backing->size);
 	c->look.growing = true;
-	if (off < end && node_hides(to))
+	if (off < end && node_hides(to)) {
 		rc = copy_count_zeroes(c, off, end - off);
+		if (zeroes_are_data(to)) {
+			c->look.grown = align_down(off, to->cluster);
+			c->look.grown_end = align_up(end, to->cluster);
+		}
+	}
 	c->look.growing = false;
 	c->look.last = c->look.table;
 	return rc;
+}
+
+void copy_counted_growth(const struct copy *c, uint64_t *off, uint64_t *end)
+{
+	*off = c->look.grown;
+	*end = c->look.grown_end;
 }

@@ -60,11 +60,8 @@ struct copy_look {
 	uint64_t table;			/* the last that has to be made ... */
 	bool growing;
 	uint64_t first, last;		/* ... and those of the growth */
-	struct copy_grown {
-		uint64_t off, end;
-	} *grown;			/* what of the disk the growth has
-					   written as data: sorted, apart */
-	size_t grown_count, grown_cap;
+	uint64_t grown, grown_end;	/* bytes of the disk that the growth
+					   has written as data */
 	const struct file *file;
 	uint64_t placed;		/* end of the last block in it */
 };

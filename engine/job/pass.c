@@ -52,26 +52,21 @@ static bool holes_hide(const struct node *node)
 	return node_hides(node);
 }
 
-/* Cuts [*off, *end), a part of @b below the target, to the first of it that is
- * to be seen through it, so that zeroes have to be written over it. */
+/* What of @b, below the target, is to be seen through it, as far as zeroes have
+ * to be written over it: [*off, *end). */
 static bool shows_below(const struct pass *p, const struct span *b, bool holes,
 			uint64_t *off, uint64_t *end)
 {
+	*off = b->off;
 	*end = b->off + b->len;
 	if (b->kind != RUN_ZERO && (b->kind != RUN_HOLE || holes))
-		return *off < *end;
-	return p->copy.dry && copy_counted_growth(p->copier, off, end);
-}
-
-/* Cut to whole clusters of the target in [at, end). */
-static bool trim_to_clusters(const struct pass *p, uint64_t at, uint64_t end,
-			     uint64_t *first, uint64_t *last)
-{
-	uint64_t cluster = p->copy.to->cluster;
-
-	*first = max_u64(align_down(*first, cluster), at);
-	*last = min_u64(align_up(*last, cluster), end);
-	return *first < *last;
+		return true;
+	if (!p->copy.dry)
+		return false;
+	copy_counted_growth(p->copier, off, end);
+	*off = max_u64(*off, b->off);
+	*end = min_u64(*end, b->off + b->len);
+	return *off < *end;
 }
 
 /* Zeroes of @s matter only where something below shows through; that is found
@@ -79,7 +74,8 @@ static bool trim_to_clusters(const struct pass *p, uint64_t at, uint64_t end,
 static int trim_span(struct pass *p, const struct span *s, struct plan *out,
 		     struct node **err_node)
 {
-	uint64_t at = s->off, end = s->off + s->len, seen, first, last;
+	uint64_t cluster = p->copy.to->cluster;
+	uint64_t at = s->off, end = s->off + s->len;
 	bool holes = holes_hide(p->copy.stop);
 	struct plan below;
 	int rc = plan_build(&below, p->copy.stop, NULL, s->off, s->len,
@@ -89,20 +85,18 @@ static int trim_span(struct pass *p, const struct span *s, struct plan *out,
 		return rc;
 	for (size_t i = 0; i < below.count && !rc; i++) {
 		const struct span *b = &below.span[i];
+		uint64_t first, last;
 
-		for (seen = b->off; !rc; ) {
-			first = seen;
-			if (!shows_below(p, b, holes, &first, &last))
-				break;
-			seen = last;
-			if (!trim_to_clusters(p, at, end, &first, &last))
-				continue;
-			rc = pass_append(out, at, first, NULL, RUN_HOLE);
-			if (!rc)
-				rc = pass_append(out, first, last, s->node,
-						 RUN_ZERO);
-			at = last;
-		}
+		if (!shows_below(p, b, holes, &first, &last))
+			continue;
+		first = max_u64(align_down(first, cluster), at);
+		last = min_u64(align_up(last, cluster), end);
+		if (first >= last)
+			continue;
+		rc = pass_append(out, at, first, NULL, RUN_HOLE);
+		if (!rc)
+			rc = pass_append(out, first, last, s->node, RUN_ZERO);
+		at = last;
 	}
 	plan_release(&below);
 	return rc ? rc : pass_append(out, at, end, NULL, RUN_HOLE);

@@ -127,11 +127,9 @@ def test_what_jobs_need_is_reserved(d):
             assert plan_of(s, "block-commit", device="b1")["space"]["fits"]
             assert qmp(s, "block-commit", device="a1",
                        speed=1) == {"return": {}}
-            # Its first batch may come in between.
-            said = [how(s, "block-commit", device="b1")["error"]["desc"]
-                    for how in (ask, qmp)]
-            assert "running jobs need" in said[0], said
-            assert said[0].split(" jobs")[0] == said[1].split(" jobs")[0]
+            said = ask(s, "block-commit", device="b1")
+            assert "running jobs need" in said["error"]["desc"], said
+            assert said == qmp(s, "block-commit", device="b1")
             plan = plan_of(s, "block-commit", device="b1",
                            x_blkmon_force=True)
             assert plan["hits"]["jobs"] == ["a1"]
@@ -335,32 +333,11 @@ def test_a_base_that_grows(d, compat, write):
                            device="disk0")["cancel"]["restores"]
 
 
-@pytest.mark.parametrize("write", ["write 1M 3M", "write -z 1M 3M"])
-def test_a_base_that_grows_over_holes(d, write):
-    """In version 2 only what would show is written over."""
-    low = blk.create(os.path.join(d, "low"), 4 * blk.MIB)
-    blk.qemu_io(low, "write 2M 64k", "write 3M 64k")
-    mid = blk.create(os.path.join(d, "mid"), blk.MIB, low, compat="0.10",
-                     cluster_size=4096)
-    top = blk.create(os.path.join(d, "top"), 4 * blk.MIB, mid)
-    blk.qemu_io(top, write)
-    with blk.Session(top) as s:
-        plan = plan_of(s, "block-commit", device="disk0", base=mid)
-        room = allocated(mid)
-        s.ok("block_commit disk0 " + mid)
-        s.wait("disk0", "ready")
-        done, grown = job(s, "disk0"), allocated(mid) - room
-        for way in ("copied", "overwritten", "zeroed"):
-            assert plan["bytes"][way] == done[way], (way, plan, done)
-        assert abs(plan["space"]["needs"] - grown) <= 3 * 4096, (plan, grown)
-
-
 @pytest.mark.parametrize("compat", ["0.10", "1.1"])
 def test_resize_over_a_longer_image(d, compat):
     """What lies below the new part must not show: in version 2 it is written
     over."""
     low = blk.create(os.path.join(d, "low"), 8 * blk.MIB)
-    blk.qemu_io(low, "write 0 8M")
     top = blk.create(os.path.join(d, "top"), blk.MIB, low, compat=compat,
                      cluster_size=4096)
     with blk.Session(top) as s:
