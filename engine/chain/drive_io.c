@@ -51,18 +51,23 @@ static bool takes_discards(const struct node *node)
 	return !node->no_discard && !node->file_no_discard;
 }
 
+static unsigned zero_how(const struct node *node, const struct request *r)
+{
+	return ZERO_AS_SHOWN |
+	       (r->unmap && takes_discards(node) ? ZERO_UNMAP : 0);
+}
+
 static int change_held(struct node *node, const struct request *r)
 {
 	return r->data ? node_write_held(node, r->off, r->len, r->data) :
 			 node_zero_held(node, r->off, r->len,
-					r->unmap && takes_discards(node));
+					zero_how(node, r));
 }
 
 static int change_node(struct node *node, const struct request *r)
 {
 	return r->data ? node_write(node, r->off, r->len, r->data) :
-			 node_zero(node, r->off, r->len,
-				   r->unmap && takes_discards(node));
+			 node_zero(node, r->off, r->len, zero_how(node, r));
 }
 
 /* The range keeps other writes, and whoever has the tap, away from it from

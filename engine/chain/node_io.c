@@ -330,7 +330,11 @@ static bool below_shows_zeroes(struct node *node, uint64_t off, uint64_t end)
 	return zeroes;
 }
 
-bool node_hole_will_do(struct node *node, uint64_t off, uint64_t *len)
+/* Zeroes are to be written over bytes [off, off + *len), a hole of this layer,
+ * in an image that knows zeroes only as data. Can it stay one, because zeroes
+ * show there, and will when the chain is opened as its headers say? *len, not
+ * 0, is cut to what the answer holds for. */
+static bool hole_will_do(struct node *node, uint64_t off, uint64_t *len)
 {
 	uint64_t end = off + min_u64(*len, ZEROES_MAX), at = off;
 	bool will_do = false, next = false;
@@ -352,7 +356,7 @@ bool node_hole_will_do(struct node *node, uint64_t off, uint64_t *len)
 /* Writes zeroes over one run unless they are there; *len is cut to what was
  * dealt with. *zeroes is made when it is needed first. */
 static int write_zero_run(struct node *node, uint64_t off, uint64_t *len,
-			  char **zeroes)
+			  unsigned how, char **zeroes)
 {
 	uint64_t done;
 	struct run run;
@@ -362,7 +366,8 @@ static int write_zero_run(struct node *node, uint64_t off, uint64_t *len,
 		return rc;
 	*len = run.len;
 	if (reads_as_zero(node, &run) ||
-	    (run.kind == RUN_HOLE && node_hole_will_do(node, off, len)))
+	    (run.kind == RUN_HOLE && (how & ZERO_AS_SHOWN) &&
+	     hole_will_do(node, off, len)))
 		return 0;
 	*len = min_u64(*len, ZEROES_MAX);
 	if (!*zeroes)
@@ -373,7 +378,8 @@ static int write_zero_run(struct node *node, uint64_t off, uint64_t *len,
 }
 
 /* Aligned exclusive range held. */
-static int node_write_zeroes(struct node *node, uint64_t off, uint64_t len)
+static int node_write_zeroes(struct node *node, uint64_t off, uint64_t len,
+			     unsigned how)
 {
 	char *zeroes = NULL;
 	int rc = 0;
@@ -381,7 +387,7 @@ static int node_write_zeroes(struct node *node, uint64_t off, uint64_t len)
 	while (len && !rc) {
 		uint64_t n = len;
 
-		rc = write_zero_run(node, off, &n, &zeroes);
+		rc = write_zero_run(node, off, &n, how, &zeroes);
 		off += n;
 		len -= n;
 	}
@@ -435,7 +441,8 @@ static int shows_zeroes(struct node *node, uint64_t off, uint64_t end)
 
 /* A part of one cluster. If the rest of it shows zeroes, too, an entry that
  * says so does for all of it, where data would need a place. */
-static int zero_part(struct node *node, uint64_t off, uint64_t len)
+static int zero_part(struct node *node, uint64_t off, uint64_t len,
+		     unsigned how)
 {
 	uint64_t start = align_down(off, node->cluster);
 	uint64_t end = min_u64(start + node->cluster, node->size);
@@ -451,38 +458,40 @@ static int zero_part(struct node *node, uint64_t off, uint64_t len)
 			return rc;
 		rc = 0;
 	}
-	return rc ? rc : node_write_zeroes(node, off, len);
+	return rc ? rc : node_write_zeroes(node, off, len, how);
 }
 
-static int zero_runs(struct node *node, uint64_t off, uint64_t len, bool unmap)
+static int zero_runs(struct node *node, uint64_t off, uint64_t len,
+		     unsigned how)
 {
 	uint64_t end = off + len, first, last;
 	int rc;
 
 	whole_clusters(node, off, end, &first, &last);
-	rc = zero_part(node, off, first - off);
+	rc = zero_part(node, off, first - off, how);
 	if (!rc && first < last) {
-		rc = node->drv->zero(node, first, last - first, unmap);
+		rc = node->drv->zero(node, first, last - first,
+				     how & ZERO_UNMAP);
 		if (rc == -EOPNOTSUPP)
-			rc = node_write_zeroes(node, first, last - first);
+			rc = node_write_zeroes(node, first, last - first, how);
 	}
 	if (!rc)
-		rc = zero_part(node, last, end - last);
+		rc = zero_part(node, last, end - last, how);
 	return rc;
 }
 
-int node_zero_held(struct node *node, uint64_t off, uint64_t len, bool unmap)
+int node_zero_held(struct node *node, uint64_t off, uint64_t len, unsigned how)
 {
 	uint64_t began = clock_ns();
 	int rc = check_write(node, off, len);
 
 	if (!rc)
-		rc = zero_runs(node, off, len, unmap);
+		rc = zero_runs(node, off, len, how);
 	node_stats_add(&node->stats, NODE_WR, len, began, rc);
 	return rc;
 }
 
-int node_zero(struct node *node, uint64_t off, uint64_t len, bool unmap)
+int node_zero(struct node *node, uint64_t off, uint64_t len, unsigned how)
 {
 	struct range_hold hold;
 	int rc = check_write(node, off, len);
@@ -490,7 +499,7 @@ int node_zero(struct node *node, uint64_t off, uint64_t len, bool unmap)
 	if (rc)
 		return rc;
 	take_aligned(node, &hold, off, len);
-	rc = node_zero_held(node, off, len, unmap);
+	rc = node_zero_held(node, off, len, how);
 	range_drop(&node->range, &hold);
 	return rc;
 }
@@ -548,9 +557,9 @@ static int zero_new_part(struct node *node, uint64_t old, uint64_t size)
 	else if (node_hides(node))
 		shown = size;
 	if (edge > old)
-		rc = node_zero_held(node, old, edge - old, false);
+		rc = node_zero_held(node, old, edge - old, 0);
 	if (!rc && shown > edge)
-		rc = node_zero_held(node, edge, shown - edge, true);
+		rc = node_zero_held(node, edge, shown - edge, ZERO_UNMAP);
 	return rc;
 }
 

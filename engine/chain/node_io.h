@@ -11,13 +11,22 @@
 
 #include "engine/image/node.h"
 
+/* How zeroes are written. */
+enum {
+	ZERO_UNMAP = 1 << 0,	/* what lay there may be given back */
+	/* A guest's, which sees the chain: where zeroes show, an image that
+	 * knows zeroes only as data may keep its holes. Not for a job, which
+	 * may be about to put something else below. */
+	ZERO_AS_SHOWN = 1 << 1,
+};
+
 /* --- requests; graph held or past a gate; 0 or -errno --- */
 
 /* What a guest sees of the disk whose active layer is @node. */
 int node_read(struct node *node, uint64_t off, uint64_t len, void *buf);
 int node_write(struct node *node, uint64_t off, uint64_t len,
 	       const void *buf);
-int node_zero(struct node *node, uint64_t off, uint64_t len, bool unmap);
+int node_zero(struct node *node, uint64_t off, uint64_t len, unsigned how);
 int node_discard(struct node *node, uint64_t off, uint64_t len);
 int node_flush(struct node *node);
 /* Grows the disk to @size bytes (rounded up to a sector); the new part reads
@@ -38,15 +47,10 @@ void node_wrote(struct node *node, uint64_t end);
 int node_read_held(struct node *node, uint64_t off, uint64_t len, void *buf);
 int node_write_held(struct node *node, uint64_t off, uint64_t len,
 		    const void *buf);
-int node_zero_held(struct node *node, uint64_t off, uint64_t len, bool unmap);
+int node_zero_held(struct node *node, uint64_t off, uint64_t len, unsigned how);
 /* Reads bytes that map() put into this layer (any kind but RUN_HOLE). */
 int node_read_run(struct node *node, const struct run *run, uint64_t off,
 		  uint64_t len, void *buf);
-/* Zeroes are to be written over bytes [off, off + *len), a hole of this layer,
- * in an image that knows zeroes only as data. Can it stay one, because zeroes
- * show there, and will when the chain is opened as its headers say? *len, not
- * 0, is cut to what the answer holds for. The hole may lie behind the end. */
-bool node_hole_will_do(struct node *node, uint64_t off, uint64_t *len);
 /* Fills head and tail of a write_op with the old content. */
 int node_fill_edges(struct node *node, const struct write_op *op);
 

@@ -188,7 +188,7 @@ static int add_zeroes(struct copy *c, uint64_t off, uint64_t len,
 		      struct copy_error *error)
 {
 	int rc = c->o.dry ? copy_count_zeroes(c, off, len) :
-		 node_zero_held(c->o.to, off, len, true);
+		 node_zero_held(c->o.to, off, len, ZERO_UNMAP);
 
 	if (!rc)
 		c->counts.zeroed += len;

@@ -3,7 +3,6 @@
  */
 #include <errno.h>
 
-#include "engine/chain/node_io.h"
 #include "engine/job/copy_impl.h"
 #include "engine/util/bytes.h"
 
@@ -159,19 +158,6 @@ static bool zeroes_are_data(struct node *node)
 	return node->drv->zeroes_fast && !node->drv->zeroes_fast(node);
 }
 
-/* Does nothing have to be written for zeroes at @off? *len is cut to what the
- * answer holds for. */
-static bool zeroes_are_there(struct copy *c, uint64_t off, uint64_t *len)
-{
-	struct node *to = c->o.to;
-	struct run run = { .kind = RUN_HOLE, .len = *len };
-
-	if (off < to->size && node_map(to, off, *len, &run))
-		return false;
-	*len = run.len;
-	return run.kind == RUN_HOLE && node_hole_will_do(to, off, len);
-}
-
 /* The tables that name what is written as zeroes, or as data of zeroes where
  * the format has no other way. */
 int copy_count_zeroes(struct copy *c, uint64_t off, uint64_t len)
@@ -181,12 +167,8 @@ int copy_count_zeroes(struct copy *c, uint64_t off, uint64_t len)
 	struct write_op op;
 
 	for (; off < end && c->o.to->drv->zeroes_fast; off += op.len) {
-		int rc;
+		int rc = copy_count_begin(c, off, end - off, &op);
 
-		op.len = end - off;
-		if (as_data && zeroes_are_there(c, off, &op.len))
-			continue;
-		rc = copy_count_begin(c, off, op.len, &op);
 		if (rc)
 			return rc;
 		if (as_data && op.in_place && op.file)

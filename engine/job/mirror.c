@@ -42,7 +42,8 @@ static bool is_behind(const struct mirror *m, const struct change *c)
 static int repeat_change(struct mirror *m, const struct change *c)
 {
 	return c->data ? node_write(m->target, c->off, c->len, c->data) :
-			 node_zero(m->target, c->off, c->len, c->unmap);
+			 node_zero(m->target, c->off, c->len,
+				   c->unmap ? ZERO_UNMAP : 0);
 }
 
 /* The target gets what the drive shows now, for the job will not look there

@@ -33,6 +33,9 @@ class Axes:
 SHORT = 180
 # The longest of both folder and file, with the slashes.
 LONGEST_ODD = 95
+# A link and its format come into a header by one write of its first sector,
+# which has the name of the data file as well.
+LONGEST_DATA = 360
 
 
 def random_options(rng, size, overlay, roomy=False, old=0.2):
@@ -183,6 +186,8 @@ class Maker:
     def give_data_file(self, layer, opts):
         self.tag += 1
         layer.extern = self.fresh_path("data-%d" % self.tag)
+        if len(os.fsencode(layer.extern)) > LONGEST_DATA:
+            layer.extern = os.path.join(self.where, "data-%d" % self.tag)
         layer.flat = layer.parent is None and self.rng.random() < 0.85
         self.axes.meet("data file" + (", raw" if layer.flat else ""))
         if layer.parent:

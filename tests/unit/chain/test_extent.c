@@ -47,7 +47,7 @@ static void test_depths(void **state)
 	fake_fill(top->backing, 2, 2, 2);
 	fake_fill(top, 3, 2, 3);
 	assert_int_equal(node_zero(top, 6 * FAKE_CLUSTER, FAKE_CLUSTER,
-				   true), 0);
+				   ZERO_UNMAP), 0);
 	assert_extents(0, 64, 64, "2/3 1/2 2/1 1/3 1-1 1/3 56-0 ");
 	assert_extents(1, 3, 64, "1/3 1/2 1/1 ");
 	assert_extents(63, 1, 64, "1-0 ");

@@ -98,7 +98,7 @@ static void test_write_is_checked(void **state)
 	top = fake_chain(&graph, 1);
 	assert_int_equal(node_write(top, FAKE_SIZE - 1, 2, "ab"), -EINVAL);
 	assert_int_equal(node_write(top, UINT64_MAX, 2, "ab"), -EINVAL);
-	assert_int_equal(node_zero(top, FAKE_SIZE + 1, 1, false), -EINVAL);
+	assert_int_equal(node_zero(top, FAKE_SIZE + 1, 1, 0), -EINVAL);
 	top->read_only = true;
 	assert_int_equal(node_write(top, 0, 2, "ab"), -EROFS);
 	assert_int_equal(node_discard(top, 0, 512), -EROFS);
@@ -114,23 +114,26 @@ static void test_zero(void **state)
 	start();
 	top = fake_chain(&graph, 2);
 	fake_fill(top->backing, 0, 16, 0x31);
-	assert_int_equal(node_zero(top, 100, 2000, false), 0);
+	assert_int_equal(node_zero(top, 100, 2000, 0), 0);
 	assert_reads(top, 0, 100, 0x31);
 	assert_reads(top, 100, 2000, 0);
 	assert_reads(top, 2100, 3000, 0x31);
 	assert_int_equal(fake_of(top)->kind[1], RUN_ZERO);
 	assert_int_equal(fake_of(top)->kind[4], RUN_DATA);
 	fake_of(top)->no_zero = true;
-	assert_int_equal(node_zero(top, 2048, 4096, false), 0);
+	assert_int_equal(node_zero(top, 2048, 4096, 0), 0);
 	assert_reads(top, 2048, 4096, 0);
 	assert_int_equal(fake_of(top)->kind[1], RUN_ZERO);
 	assert_int_equal(fake_of(top)->kind[5], RUN_DATA);
-	/* what reads as zero is not written */
-	assert_int_equal(node_zero(top, 16 * 512, 512, false), 0);
-	assert_int_equal(fake_of(top)->kind[16], RUN_HOLE);
-	assert_int_equal(node_zero(top->backing, 20 * 512, 512, false), 0);
+	/* what shows zeroes is not written for who sees the chain */
+	assert_int_equal(node_zero(top, 17 * 512, 512, ZERO_AS_SHOWN), 0);
+	assert_int_equal(fake_of(top)->kind[17], RUN_HOLE);
+	assert_int_equal(node_zero(top, 16 * 512, 512, 0), 0);
+	assert_int_equal(fake_of(top)->kind[16], RUN_DATA);
+	/* nor where there is nothing below */
+	assert_int_equal(node_zero(top->backing, 20 * 512, 512, 0), 0);
 	fake_of(top->backing)->no_zero = true;
-	assert_int_equal(node_zero(top->backing, 21 * 512 + 7, 99, false), 0);
+	assert_int_equal(node_zero(top->backing, 21 * 512 + 7, 99, 0), 0);
 	assert_int_equal(fake_of(top->backing)->kind[21], RUN_HOLE);
 	stop(top);
 }

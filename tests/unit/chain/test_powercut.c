@@ -90,7 +90,7 @@ static void do_zero(struct world *w, uint64_t off, uint64_t len)
 	size_t op = history_write(h, guest_disk(&w->cut), off, len, NULL);
 
 	assert_int_equal(node_zero(w->top, off, len,
-				   cut_random(&w->cut, 2)), 0);
+				   (unsigned)cut_random(&w->cut, 4)), 0);
 	history_end(h, op);
 }
 
@@ -527,7 +527,7 @@ static void guest_request(struct guest *g, unsigned n)
 	buf[0] = buf[SECTOR] = buf[2 * SECTOR] = (uint8_t)g->id;
 	op = history_write(h, guest_disk(&w->cut), first * SECTOR, len,
 			   zero ? NULL : buf);
-	rc = zero ? node_zero(w->top, first * SECTOR, len, n & 1) :
+	rc = zero ? node_zero(w->top, first * SECTOR, len, n & 3) :
 		    node_write(w->top, first * SECTOR, len, buf);
 	if (rc)
 		abort();

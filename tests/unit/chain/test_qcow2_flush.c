@@ -105,7 +105,7 @@ static void zeroes(void **state)
 	struct node *node = top_with_many_tables();
 
 	(void)state;
-	assert_int_equal(node_zero(node, 0, node->size, true), 0);
+	assert_int_equal(node_zero(node, 0, node->size, ZERO_UNMAP), 0);
 	assert_int_equal(node_flush(node), 0);
 	assert_in_range(most, MIB, MAY_WAIT);
 	top_close(node);
@@ -142,7 +142,7 @@ static void a_settled_image(void **state)
 	(void)state;
 	assert_int_equal(node_write(node, 0, 5, "gone"), 0);
 	assert_int_equal(node_flush(node), 0);
-	assert_int_equal(node_zero(node, 0, TABLE_SPAN, true), 0);
+	assert_int_equal(node_zero(node, 0, TABLE_SPAN, ZERO_UNMAP), 0);
 	assert_int_equal(node_settle(node), 0);
 	assert_no_leaks(node);
 	top_close(node);

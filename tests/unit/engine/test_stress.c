@@ -311,7 +311,7 @@ static int on_zero(void *disk, uint64_t off, uint64_t len, bool unmap)
 	int rc;
 
 	rwlock_read(&node->graph->lock);
-	rc = node_zero(node, off, len, unmap);
+	rc = node_zero(node, off, len, unmap ? ZERO_UNMAP : 0);
 	rwlock_drop(&node->graph->lock);
 	return rc;
 }
