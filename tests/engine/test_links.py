@@ -289,6 +289,28 @@ def test_zeroes_of_version_2_stay_after_a_job(d, job):
     blk.check(image)
 
 
+@pytest.mark.parametrize("when", ["before", "meanwhile"])
+def test_zeroes_of_version_2_after_a_stream(d, when):
+    """They showed because of an image that a stream takes away."""
+    base = filled(d, "base", MIB, 0xaa)
+    mid, top = os.path.join(d, "mid"), os.path.join(d, "top")
+    blk.create(mid, None, base)
+    blk.qemu_io(mid, "write -z 256k 512k")
+    blk.create(top, None, mid, compat="0.10")
+    with blk.Session("top=" + top) as s:
+        if when == "before":
+            s.io("write -z 300k 8k", "top")
+        qmp(s, "block-stream", device="top", base=base, job_id="j",
+            speed=64 * KIB if when == "meanwhile" else 0)
+        if when == "meanwhile":
+            s.io("write -z 300k 8k", "top")
+            qmp(s, "block-job-set-speed", device="j", speed=0)
+        s.wait("j")
+        assert s.quit() == 0
+    assert blk.guest(top) == with_zeroes(MIB, 0xaa, [(256, 512)])
+    blk.check(top)
+
+
 def test_small_zeroes_beside_data(d):
     """The rest of the cluster does not show zeroes: it is copied."""
     low = filled(d, "low", MIB, 3)

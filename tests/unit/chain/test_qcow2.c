@@ -117,7 +117,8 @@ static void one_request(struct world *w, uint64_t cluster)
 	len = min_u64(len, w->size - off);
 	switch (rnd(8)) {
 	case 0:
-		assert_int_equal(node_zero(w->top, off, len, (unsigned)rnd(4)), 0);
+		assert_int_equal(node_zero(w->top, off, len,
+					   (unsigned)rnd(4)), 0);
 		memset(w->model + off, 0, len);
 		break;
 	case 1:
