@@ -37,6 +37,7 @@ LIBS_engine/image/qcow2 = $(call lib,zlib libzstd,-lz -lzstd)
 LIBS_src/qmp/json = $(call lib,jansson,-ljansson)
 LIBS_ui/tty = $(call lib,ncursesw,-lncursesw -ltinfo)
 LIBS_ui/prompt = $(call lib,readline,-lreadline)
+LIBS_src/options = $(call lib,inih,-linih)
 LIBS_cmocka = $(call lib,cmocka,-lcmocka)
 
 # A room is a folder and an archive. From the ground up: what is built in a

@@ -29,7 +29,7 @@ export UBSAN_OPTIONS="${UBSAN_OPTIONS:-print_stacktrace=1}"
 export TSAN_OPTIONS="${TSAN_OPTIONS:-exitcode=99}"
 export CMOCKA_MESSAGE_OUTPUT=TAP
 # The home of whoever runs the tests is left alone.
-export XDG_STATE_HOME="$log.state"
+export XDG_STATE_HOME="$log.state" XDG_CONFIG_HOME="$log.state"
 
 # What a sanitizer looks for does not depend on the disk, and it is slow: it
 # gets memory for a disk, few of the random chains, and more patience.

@@ -32,7 +32,7 @@ make_chain()
 # says what, and which keys to press.
 on_the_screen()
 {
-	"$BLKMON" --tour --drive file=sn2,id=disk0,format=qcow2 \
+	"$BLKMON" --no-config --tour --drive file=sn2,id=disk0,format=qcow2 \
 		--first 'block_commit disk0 base sn2 1M' "$@"
 }
 

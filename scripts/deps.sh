@@ -20,6 +20,7 @@ build	libreadline-dev		pc readline
 build	zlib1g-dev		pc zlib
 build	libzstd-dev		pc libzstd
 build	libjansson-dev		pc jansson
+build	libinih-dev		pc inih
 demo	qemu-utils		cmd qemu-img
 test	libcmocka-dev		pc cmocka
 test	qemu-utils		cmd qemu-io

@@ -20,6 +20,7 @@
 #include "src/console/hmp/hmp.h"
 #include "src/console/line/console_run.h"
 #include "src/offline/offline.h"
+#include "src/options/config.h"
 #include "src/options/dump.h"
 #include "src/options/images.h"
 #include "src/options/options.h"
@@ -232,10 +233,22 @@ static int run_batch(struct program *p)
 
 /* --- line mode --- */
 
+/* Who sits at a terminal has it as is wanted there; scripts do not. */
+static void main_configure(struct options *o, struct str *told)
+{
+	if (!o->no_config)
+		config_read(&o->screen, o->theme_said, told);
+}
+
 static int main_run_line(struct program *p)
 {
+	struct str told = STR_INIT;
+
 	p->signals.soft_int = true;
 	p->lenient = true;
+	main_configure(&p->options, &told);
+	fputs(str_get(&told), stderr);
+	str_release(&told);
 	/* Lines from a program are a script's, and not asked about. */
 	line_init(&p->console, p->options.screen.yes || !isatty(STDIN_FILENO));
 	main_show_progress(p, STDOUT_FILENO);
@@ -252,16 +265,20 @@ static int main_run_line(struct program *p)
 static int run_screen(struct program *p)
 {
 	struct channel *watch = channel_local_new(p->machine);
+	struct str told = STR_INIT;
 	int rc = -1;
 
 	BUG_ON(!watch);
 	p->signals.soft_int = true;
 	p->lenient = true;
+	main_configure(&p->options, &told);
+	p->options.screen.told = str_get(&told);
 	p->options.screen.first = p->options.first;
 	p->options.screen.first_count = p->options.first_count;
 	if (!main_open_all(p))
 		rc = screen_run(&p->options.screen, &p->console, watch);
 	channel_free(watch);
+	str_release(&told);
 	return rc ? EXIT_FAILED : EXIT_WELL;
 }
 

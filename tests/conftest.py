@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What all tests have in common: where random ones begin, one number for all
-who run them side by side; and none writes into the home of whoever runs them.
+who run them side by side; and none writes into the home of whoever runs them,
+or reads what is wanted there.
 """
 
 import atexit
@@ -17,6 +18,7 @@ def pytest_configure():
                           str(int.from_bytes(os.urandom(3), "big")))
     state = tempfile.mkdtemp(prefix="blkmon-state-")
     os.environ["XDG_STATE_HOME"] = state
+    os.environ["XDG_CONFIG_HOME"] = state
     atexit.register(shutil.rmtree, state, True)
 
 

@@ -413,6 +413,7 @@ _blkmon_options='--drive
 --no-mouse
 --no-bell
 --notify
+--no-config
 --log
 --first
 --tour

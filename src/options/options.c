@@ -20,11 +20,9 @@ enum { OPT_DRIVE = 256, OPT_PROBE, OPT_LINE, OPT_ECHO, OPT_ON_ERROR,
        OPT_CLASSES, OPT_PRETTY, OPT_DUMP, OPT_ON_EVENT, OPT_NO_HISTORY,
        OPT_PROGRESS, OPT_HELP_ALL,
        OPT_COLOR, OPT_THEME, OPT_ASCII, OPT_NO_MOUSE, OPT_NO_BELL,
-       OPT_NOTIFY, OPT_TOUR, OPT_LOG, OPT_FIRST, OPT_UI_SCRIPT, OPT_UI_SIZE,
-       OPT_UI_TIME, OPT_SCREENSHOT };
+       OPT_NOTIFY, OPT_NO_CONFIG, OPT_TOUR, OPT_LOG, OPT_FIRST,
+       OPT_UI_SCRIPT, OPT_UI_SIZE, OPT_UI_TIME, OPT_SCREENSHOT };
 
-/* In the order of enum theme_name. */
-#define THEME_WORDS "auto|dark|light|mono"
 #define COLOR_WORDS "auto|always|never"
 
 static const struct option_row console_rows[] = {
@@ -66,6 +64,8 @@ static const struct option_row console_rows[] = {
 	  .help = "be silent when a job ends" },
 	{ "notify", OPT_NOTIFY,
 	  .help = "tell the terminal (OSC 9) when a job ends" },
+	{ "no-config", OPT_NO_CONFIG,
+	  .help = "without the configuration of the screen" },
 	{ "log", OPT_LOG, "FILE", .takes = OPTION_FILE,
 	  .help = "append what the screen's log shows, as JSON lines" },
 	{ "first", OPT_FIRST, "CMD", .takes = OPTION_LINE,
@@ -300,6 +300,7 @@ static enum options_result take_theme(struct options *o, const char *value)
 	rc = options_take_word(OPT_THEME, value, &theme);
 	if (rc == OPTIONS_RUN)
 		o->screen.theme = (enum theme_name)theme;
+	o->theme_said = true;
 	return rc;
 }
 
@@ -407,6 +408,9 @@ static enum options_result options_take(struct options *o, int option,
 		return OPTIONS_RUN;
 	case 'y':
 		o->screen.yes = true;
+		return OPTIONS_RUN;
+	case OPT_NO_CONFIG:
+		o->no_config = true;
 		return OPTIONS_RUN;
 	case OPT_ECHO:
 		o->echo = true;

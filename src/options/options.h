@@ -41,6 +41,7 @@ struct options {
 	size_t first_count;
 	int progress_fd;	/* -1: none */
 	bool probe, line, echo, go_on, classes_72, pretty;
+	bool theme_said, no_config;
 	enum options_dump dump;
 };
 

@@ -42,6 +42,7 @@ enum style {
 
 /* auto: as the terminal is; without one, dark. */
 enum theme_name { THEME_AUTO, THEME_DARK, THEME_LIGHT, THEME_MONO };
+#define THEME_WORDS "auto|dark|light|mono"	/* in that order */
 
 #define LOOK_BOLD 1u
 #define LOOK_DIM 2u

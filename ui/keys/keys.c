@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include "ui/keys/keys.h"
 
+#include <string.h>
+
 #include "ui/keys/input.h"
 
-const struct key_row key_rows[] = {
+static struct key_row keys_table[] = {
 	{ ACTION_HELP, { '?', KEY_F1 }, IN_PANES, "? F1", "Help", IN_PANES,
 	  "show or leave this help" },
 	{ ACTION_SNAPSHOT, { 's' }, IN_PANES, "s", "Snapshot", IN_CHAINS,
@@ -99,7 +101,8 @@ const struct key_row key_rows[] = {
 	{ ACTION_HELP, { KEY_F1 }, IN_PROMPT, "F1", "Help", IN_PROMPT, NULL },
 };
 
-const unsigned key_row_count = sizeof(key_rows) / sizeof(*key_rows);
+const struct key_row *const key_rows = keys_table;
+const unsigned key_row_count = sizeof(keys_table) / sizeof(*keys_table);
 
 enum action key_action(int code, enum pane pane)
 {
@@ -112,6 +115,151 @@ enum action key_action(int code, enum pane pane)
 	}
 	return ACTION_NONE;
 }
+
+/* --- keys of one's own --- */
+
+static const struct {
+	enum action action;
+	const char *word;
+} keys_words[] = {
+	{ ACTION_HELP, "help" }, { ACTION_SNAPSHOT, "snapshot" },
+	{ ACTION_STREAM, "stream" }, { ACTION_COMMIT, "commit" },
+	{ ACTION_CANCEL, "cancel" }, { ACTION_PAUSE, "pause" },
+	{ ACTION_COMPLETE, "complete" }, { ACTION_FASTER, "faster" },
+	{ ACTION_SLOWER, "slower" }, { ACTION_UNLIMITED, "unlimited" },
+	{ ACTION_DISMISS, "dismiss" }, { ACTION_DELETE, "delete" },
+	{ ACTION_MENU, "menu" }, { ACTION_ALL, "all" },
+	{ ACTION_DETAILS, "details" }, { ACTION_COPY, "copy" },
+	{ ACTION_NEXT_PANE, "next-pane" }, { ACTION_PROMPT, "prompt" },
+	{ ACTION_UP, "up" }, { ACTION_DOWN, "down" }, { ACTION_LEFT, "left" },
+	{ ACTION_RIGHT, "right" }, { ACTION_FIRST, "first" },
+	{ ACTION_LAST, "last" }, { ACTION_SEARCH, "find" },
+	{ ACTION_AGAIN, "next-match" }, { ACTION_BACK, "previous-match" },
+	{ ACTION_FOLD, "fold" }, { ACTION_SORT, "sort" },
+	{ ACTION_MAP, "map" }, { ACTION_FILTER, "filter" },
+	{ ACTION_FOLLOW, "follow" }, { ACTION_HISTORY, "history" },
+	{ ACTION_ZOOM, "zoom" }, { ACTION_QUIT, "quit" },
+};
+
+#define KEYS_WORDS (sizeof(keys_words) / sizeof(*keys_words))
+
+const char *keys_word(unsigned i)
+{
+	return i < KEYS_WORDS ? keys_words[i].word : NULL;
+}
+
+static const char *key_name(int code)
+{
+	static const struct {
+		int code;
+		const char *name;
+	} names[] = {
+		{ ' ', "Space" }, { KEY_RETURN, "Enter" }, { KEY_TAB, "Tab" },
+		{ KEY_UP, "Up" }, { KEY_DOWN, "Down" }, { KEY_LEFT, "Left" },
+		{ KEY_RIGHT, "Right" }, { KEY_HOME, "Home" },
+		{ KEY_END, "End" }, { KEY_F1, "F1" }, { KEY_F10, "F10" },
+	};
+	static char letters[KEY_BS][2];
+
+	for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++)
+		if (names[i].code == code)
+			return names[i].name;
+	letters[code % KEY_BS][0] = (char)code;
+	return letters[code % KEY_BS];
+}
+
+static bool key_is_letter(int code)
+{
+	return code >= ' ' && code < KEY_BS;
+}
+
+static void key_row_set(struct key_row *row, const int keys[KEYS_EACH],
+			size_t n)
+{
+	static char names[sizeof(keys_table) / sizeof(*keys_table)][24];
+	char *name = names[row - keys_table];
+	size_t used = 0;
+
+	memset(row->keys, 0, sizeof(row->keys));
+	name[0] = '\0';
+	for (size_t i = 0; i < n; i++) {
+		row->keys[i] = keys[i];
+		used += (size_t)snprintf(name + used, sizeof(names[0]) - used,
+					 "%s%s", i ? " " : "",
+					 key_name(keys[i]));
+	}
+	row->name = name;
+}
+
+/* What is to be another's key. */
+static void key_row_lose(struct key_row *row, int code)
+{
+	int keys[KEYS_EACH];
+	size_t n = 0;
+	bool lost = false;
+
+	for (size_t i = 0; i < KEYS_EACH && row->keys[i]; i++)
+		if (row->keys[i] == code)
+			lost = true;
+		else
+			keys[n++] = row->keys[i];
+	if (lost)
+		key_row_set(row, keys, n);
+}
+
+/* Its letters are @codes; other keys, which mean the same everywhere, stay. */
+static void key_row_bind(struct key_row *row, const int *codes, size_t n)
+{
+	int keys[KEYS_EACH];
+
+	memcpy(keys, codes, n * sizeof(*codes));
+	for (size_t i = 0; i < KEYS_EACH && row->keys[i] && n < KEYS_EACH; i++)
+		if (!key_is_letter(row->keys[i]))
+			keys[n++] = row->keys[i];
+	key_row_set(row, keys, n);
+}
+
+bool keys_bind(const char *word, const int *codes, size_t n)
+{
+	enum action action = ACTION_NONE;
+
+	for (size_t i = 0; i < KEYS_WORDS; i++)
+		if (!strcmp(keys_words[i].word, word))
+			action = keys_words[i].action;
+	for (unsigned i = 0; i < key_row_count && action; i++)
+		for (size_t k = 0; k < n; k++)
+			key_row_lose(&keys_table[i], codes[k]);
+	for (unsigned i = 0; i < key_row_count && action; i++)
+		if (keys_table[i].action == action &&
+		    !(keys_table[i].where & IN_PROMPT))
+			key_row_bind(&keys_table[i], codes, n);
+	return action != ACTION_NONE;
+}
+
+bool keys_word_has_key(const char *word)
+{
+	for (size_t i = 0; i < KEYS_WORDS; i++)
+		if (!strcmp(keys_words[i].word, word))
+			return keys_code(keys_words[i].action);
+	return false;
+}
+
+int keys_code(enum action action)
+{
+	for (unsigned i = 0; i < key_row_count; i++)
+		if (key_rows[i].action == action)
+			return key_rows[i].keys[0];
+	return 0;
+}
+
+const char *keys_name(enum action action)
+{
+	int code = keys_code(action);
+
+	return code ? key_name(code) : "no key";
+}
+
+/* --- the manual --- */
 
 void keys_manual(FILE *out)
 {

@@ -1,11 +1,14 @@
 /* keys.h - the one table of keys.
  *
  * Dispatch, the line of hints, the help overlay and the manual are made from
- * it. Keys of the prompt are readline's.
+ * it. Keys of the prompt are readline's. Who wants other letters binds them
+ * before the screen begins. One thread.
  */
 #ifndef BLKMON_UI_KEYS_H
 #define BLKMON_UI_KEYS_H
 
+#include <stdbool.h>
+#include <stddef.h>
 #include <stdio.h>
 
 enum pane { PANE_CHAINS, PANE_JOBS, PANE_LOG, PANE_PROMPT, PANE_COUNT };
@@ -33,9 +36,11 @@ enum action {
 	ACTION_INTERRUPT, ACTION_HELP, ACTION_HISTORY, ACTION_QUIT,
 };
 
+#define KEYS_EACH 3u
+
 struct key_row {
 	enum action action;
-	int keys[3];		/* codes of input.h; 0: no more */
+	int keys[KEYS_EACH];	/* codes of input.h; 0: no more */
 	unsigned where;		/* IN_... */
 	const char *name;	/* as people write the keys */
 	const char *hint;	/* a word for the last line; NULL: not there */
@@ -43,10 +48,24 @@ struct key_row {
 	const char *help;	/* NULL: not in the help */
 };
 
-extern const struct key_row key_rows[];
+extern const struct key_row *const key_rows;
 extern const unsigned key_row_count;
 
 enum action key_action(int code, enum pane pane);
+/* The first key of an action, and its name; 0 and "no key" if it has none. */
+int keys_code(enum action action);
+const char *keys_name(enum action action);
+
+/* How configurations call the actions whose letters may be others; NULL behind
+ * the last. */
+const char *keys_word(unsigned i);
+/* @n letters (ASCII, ' ' to '~'), at most KEYS_LETTERS, are the action's, in
+ * place of those that it had, and of whoever had them. False: no such
+ * action. */
+#define KEYS_LETTERS 2u
+bool keys_bind(const char *word, const int *codes, size_t n);
+/* An action may have lost all that it had. */
+bool keys_word_has_key(const char *word);
 /* man(7) source of the chapter on keys. */
 void keys_manual(FILE *out);
 

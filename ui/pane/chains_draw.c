@@ -62,27 +62,46 @@ static unsigned name_columns(const struct sheet *s, unsigned others)
 	return need > usual ? need : usual;
 }
 
+/* Is it wanted, and is there room for it and something to tell? */
+static bool has_column(const struct sheet *s, enum chain_column column)
+{
+	unsigned w = s->canvas.w;
+
+	if (s->chains.without >> column & 1)
+		return false;
+	switch (column) {
+	case COLUMN_FORMAT:
+		return w >= 72 && s->shape && s->shape->formats;
+	case COLUMN_SIZE:
+		return w >= 66 && s->shape && s->shape->sizes;
+	case COLUMN_AGE:
+		return w >= 66 && s->shape && s->shape->ages;
+	default:
+		return true;
+	}
+}
+
 static struct columns columns(const struct sheet *s)
 {
+	static const unsigned widths[COLUMN_COUNT] = {
+		[COLUMN_FORMAT] = 6, [COLUMN_SIZE] = 5, [COLUMN_DISK] = 5,
+		[COLUMN_DEAD] = 5, [COLUMN_AGE] = 4,
+	};
 	struct columns k = { 0 };
+	struct column *of[COLUMN_COUNT] = {
+		&k.format, &k.size, &k.disk, &k.dead, &k.age,
+	};
 	unsigned w = s->canvas.w, x = 1, marks = w < 80 ? 2 : 3;
-	bool formats = w >= 72 && s->shape && s->shape->formats;
-	bool sizes = w >= 66 && s->shape && s->shape->sizes;
-	bool ages = w >= 66 && s->shape && s->shape->ages;
 	/* All that stands between name and map, and the map's edges. */
-	unsigned others = 1 + 1 + marks + 1 + 12 + 3 + (formats ? 7 : 0) +
-		(sizes ? 6 : 0) + (ages ? 5 : 0);
+	unsigned others = 1 + 1 + marks + 1 + 3;
 
+	for (enum chain_column i = 0; i < COLUMN_COUNT; i++)
+		others += has_column(s, i) ? widths[i] + 1 : 0;
 	chains_take(&k.name, &x, name_columns(s, others));
 	chains_take(&k.marks, &x, marks);
-	if (formats)
-		chains_take(&k.format, &x, 6);
-	if (sizes)
-		chains_take(&k.size, &x, 5);
-	chains_take(&k.disk, &x, 5);
-	chains_take(&k.dead, &x, 5);
-	if (ages)
-		chains_take(&k.age, &x, 4);
+	for (enum chain_column i = 0; i < COLUMN_COUNT; i++)
+		if (has_column(s, i))
+			chains_take(of[i], &x, widths[i]);
 	k.strip = (struct column) { x + 1, w > x + 3 ? w - x - 3 : 1 };
 	if (k.strip.w > STRIP_CELLS)
 		k.strip.w = STRIP_CELLS;
@@ -415,7 +434,8 @@ static void legend_words(const struct sheet *s, const struct map_sum *sum,
 	} else {
 		str_addf(out, "map: %s of %s", shown, size);
 		if (text_columns(str_get(out)) + 28 <= room)
-			str_add(out, ", what somebody holds; m: all");
+			str_addf(out, ", what somebody holds; %s: all",
+				 keys_name(ACTION_MAP));
 		else if (text_columns(str_get(out)) + 6 <= room)
 			str_add(out, " held");
 		return;

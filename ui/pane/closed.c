@@ -66,14 +66,20 @@ void chains_role_words(const struct view_image *v, struct str *out)
 
 /* --- in the tree --- */
 
-static const char *closed_keys(const struct chain_row *row,
-			       const struct view_image *v, unsigned room)
+static void closed_keys(const struct chain_row *row,
+			const struct view_image *v, unsigned room,
+			struct str *out)
 {
-	if (row->count == 1)
-		return v->role == VIEW_UNUSED ? "D deletes" : "";
-	if (v->group != GROUP_UNUSED)
-		return "Space lists";
-	return room < 32 ? "Space, D deletes" : "Space lists, D deletes";
+	bool unused = row->count > 1 ? v->group == GROUP_UNUSED :
+		v->role == VIEW_UNUSED;
+
+	if (row->count > 1)
+		str_add(out, keys_name(ACTION_FOLD));
+	if (row->count > 1 && (!unused || room >= 32))
+		str_add(out, " lists");
+	if (unused)
+		str_addf(out, "%s%s deletes", out->len ? ", " : "",
+			 keys_name(ACTION_DELETE));
 }
 
 static void closed_words(const struct view_image *v, struct str *out)
@@ -92,10 +98,11 @@ static void closed_note(const struct sheet *s, const struct chain_row *row,
 			unsigned room, struct str *out)
 {
 	const struct view_image *v = &s->shape->images[row->image];
-	const char *keys = closed_keys(row, v, room);
-	unsigned used = text_columns(keys) + 2;
-	struct str names = STR_INIT;
+	struct str names = STR_INIT, keys = STR_INIT;
+	unsigned used;
 
+	closed_keys(row, v, room, &keys);
+	used = text_columns(str_get(&keys)) + 2;
 	if (row->count == 1)
 		closed_words(v, &names);
 	for (size_t i = 0; row->count > 1 && i < row->count &&
@@ -104,18 +111,19 @@ static void closed_note(const struct sheet *s, const struct chain_row *row,
 		names_fit(&names, v[i].name, v[i].cut, room / 2,
 			  s->canvas.ascii);
 	}
-	if (!*keys && v->role == VIEW_ORPHAN) {
+	if (!keys.len && v->role == VIEW_ORPHAN) {
 		text_fit_middle(out, str_get(&names), room, s->canvas.ascii);
-	} else if (!*keys) {
+	} else if (!keys.len) {
 		text_fit(out, str_get(&names), room, s->canvas.ascii);
 	} else if (room >= used + 8) {
 		text_fit(out, str_get(&names), room - used, s->canvas.ascii);
 		str_addf(out, "%*s%s", (int)(room - used + 2 -
-			 text_columns(str_get(out))), "", keys);
+			 text_columns(str_get(out))), "", str_get(&keys));
 	} else {
-		text_fit(out, keys, room, s->canvas.ascii);
+		text_fit(out, str_get(&keys), room, s->canvas.ascii);
 	}
 	str_release(&names);
+	str_release(&keys);
 }
 
 void closed_draw(struct sheet *s, const struct chain_row *row, unsigned x,

@@ -163,7 +163,8 @@ static void add_all(struct details *d)
 		str_addf(&d->text, "%s\n", str_get(&words));
 	str_release(&words);
 	add_age(d);
-	str_add(&d->text, "y copies the path; . tells what can be done\n");
+	str_addf(&d->text, "%s copies the path; %s tells what can be done\n",
+		 keys_name(ACTION_COPY), keys_name(ACTION_MENU));
 	add_chain(d);
 }
 
@@ -201,7 +202,8 @@ void details_draw(struct sheet *s)
 	if (d.v)
 		add_all(&d);
 	else if (s->chains.on_fold)
-		str_add(&d.text, "Several in one row: Space opens them.");
+		str_addf(&d.text, "Several in one row: %s opens them.",
+			 keys_name(ACTION_FOLD));
 	draw_text(s, area, str_get(&d.text));
 	str_release(&name);
 	str_release(&d.text);

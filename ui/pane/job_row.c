@@ -81,16 +81,17 @@ static void add_ready_words(const struct sheet *s, const struct view_job *job,
 			    struct str *out)
 {
 	if (s->canvas.w < WIDE) {
-		str_add(out, "READY: C goes over, x stays");
+		str_addf(out, "READY: %s goes over, %s stays",
+			 keys_name(ACTION_COMPLETE), keys_name(ACTION_CANCEL));
 		return;
 	}
-	str_add(out, "READY: C goes over to ");
+	str_addf(out, "READY: %s goes over to ", keys_name(ACTION_COMPLETE));
 	if (*job->to_name)
 		names_fit(out, job->to_name, job->to_cut, s->canvas.w / 3,
 			  s->canvas.ascii);
 	else
 		str_add(out, "the base");
-	str_add(out, ", x stays here");
+	str_addf(out, ", %s stays here", keys_name(ACTION_CANCEL));
 }
 
 /* Shorter where there is little room. */
@@ -166,11 +167,12 @@ static enum style state_words(const struct sheet *s,
 		break;
 	}
 	if (job->failed_io && job->paused) {
-		str_add(out, "STOPPED by an error: p tries again");
+		str_addf(out, "STOPPED by an error: %s tries again",
+			 keys_name(ACTION_PAUSE));
 		return STYLE_BAD;
 	}
 	if (job->paused) {
-		str_add(out, "PAUSED: p goes on");
+		str_addf(out, "PAUSED: %s goes on", keys_name(ACTION_PAUSE));
 		return STYLE_WARN;
 	}
 	if (job->ready) {
@@ -395,26 +397,30 @@ void job_row_draw_more(struct sheet *s, const struct view_job *job, unsigned y)
 /* --- in the tree --- */
 
 /* What is to be done with it, where it does not just run. */
-static const char *brief_words(const struct view_job *job)
+static void brief_words(const struct view_job *job, struct str *out)
 {
-	if (job->failed_io && job->paused)
-		return "STOPPED: p retries";
 	if (job->paused)
-		return "PAUSED: p goes on";
-	return job->ready ? "READY: C or x" : NULL;
+		str_addf(out, job->failed_io ? "STOPPED: %s retries" :
+			 "PAUSED: %s goes on", keys_name(ACTION_PAUSE));
+	else if (job->ready)
+		str_addf(out, "READY: %s or %s", keys_name(ACTION_COMPLETE),
+			 keys_name(ACTION_CANCEL));
 }
 
 void job_row_draw_brief(struct sheet *s, const struct view_job *job,
 			unsigned x, unsigned y, unsigned w)
 {
-	const char *words = brief_words(job);
+	struct str words = STR_INIT;
 	unsigned bar = w > 14 + 4 ? w - 14 : 4;
 	char buf[16];
 	uint64_t eta;
 
 	canvas_repeat(&s->canvas, x, y, w, STYLE_TEXT, " ");
-	if (words) {
-		canvas_put(&s->canvas, x + 1, y, w - 1, STYLE_WARN, words);
+	brief_words(job, &words);
+	if (words.len) {
+		canvas_put(&s->canvas, x + 1, y, w - 1, STYLE_WARN,
+			   str_get(&words));
+		str_release(&words);
 		return;
 	}
 	draw_bar(s, job, x + 1, y, bar);

@@ -58,22 +58,37 @@ static void help_signs(struct str *out, bool ascii, unsigned w)
 		 "overlays one below the other: %s data, filled as much as "
 		 "this layer holds; %s dead: no disk sees it any more; %s "
 		 "zeroes; %s compressed; %s nothing of its own. What no layer "
-		 "has data in is left out where it is most; m shows all.",
+		 "has data in is left out where it is most; %s shows all.",
 		 ascii ? ".:-=+*%#" : "▁▂▃▄▅▆▇█", ascii ? "x" : "░", "o 0",
-		 ascii ? "z Z" : "▒ ▓", ascii ? "blank" : "·");
+		 ascii ? "z Z" : "▒ ▓", ascii ? "blank" : "·",
+		 keys_name(ACTION_MAP));
 	help_add(out, str_get(&maps), 0, w);
 	str_release(&maps);
 }
 
-static void help_text(struct str *out, bool ascii, unsigned w)
+static void help_plans(struct str *out, unsigned w)
 {
-	help_add(out, "s, t, c, x and C show what they would do, before it is "
+	static const enum action plans[] = {
+		ACTION_SNAPSHOT, ACTION_STREAM, ACTION_COMMIT, ACTION_CANCEL,
+	};
+	struct str text = STR_INIT;
+
+	for (size_t i = 0; i < sizeof(plans) / sizeof(*plans); i++)
+		str_addf(&text, "%s%s", i ? ", " : "", keys_name(plans[i]));
+	str_addf(&text, " and %s show what they would do, before it is "
 		 "done: Enter runs it, Esc leaves it, e edits its line in the "
 		 "prompt, f forces what is refused, - and + give it a speed, y "
 		 "copies the line. Other keys write a command into the "
 		 "prompt; Enter runs it, Esc takes it back. Everything can be "
 		 "typed there as well: 'help' lists the commands, Tab "
-		 "completes them.", 0, w);
+		 "completes them.", keys_name(ACTION_COMPLETE));
+	help_add(out, str_get(&text), 0, w);
+	str_release(&text);
+}
+
+static void help_text(struct str *out, bool ascii, unsigned w)
+{
+	help_plans(out, w);
 	str_add(out, "\nKEYS\n");
 	for (unsigned i = 0; i < key_row_count; i++) {
 		if (!key_rows[i].help)

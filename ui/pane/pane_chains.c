@@ -135,7 +135,8 @@ static void chains_sort(struct sheet *s)
 static void chains_fold(struct sheet *s)
 {
 	if (s->chains.sort != SORT_TREE)
-		sheet_message(s, "only the tree folds: o goes on to it");
+		sheet_message(s, "only the tree folds: %s goes on to it",
+			      keys_name(ACTION_SORT));
 	else if (!rows_fold(s))
 		sheet_message(s, "nothing to fold here");
 }
@@ -145,7 +146,7 @@ static bool chains_act_here(struct sheet *s, enum action action)
 	const struct view_image *v = chains_selected(s);
 
 	switch (action) {
-case ACTION_LEFT:
+	case ACTION_LEFT:
 		if (v && v->backing >= 0)
 			chains_choose(s, (size_t)v->backing);
 		return true;
@@ -198,6 +199,7 @@ bool chains_act(struct sheet *s, enum action action)
 		return chains_act_here(s, action);
 	}
 }
+
 void chains_click(struct sheet *s, unsigned row)
 {
 	if (s->chains.first + row < s->chains.row_count)

@@ -68,12 +68,15 @@ static char *jobpane_head_note(const struct sheet *s)
 	size_t over = s->jobs.n - jobs_living(s);
 
 	if (!s->jobs.n)
-		return mem_dup("none; s, t, c on an image start one");
+		return mem_printf("none; %s, %s, %s on an image start one",
+				  keys_name(ACTION_SNAPSHOT),
+				  keys_name(ACTION_STREAM),
+				  keys_name(ACTION_COMMIT));
 	if (jobs_rows(s) > visible(s))
 		return mem_printf("%zu/%zu", s->jobs_pane.selected + 1,
 				  s->jobs.n);
-	return over ? mem_printf("%zu finished: d dismisses", over) :
-		mem_dup("");
+	return over ? mem_printf("%zu finished: %s dismisses", over,
+				 keys_name(ACTION_DISMISS)) : mem_dup("");
 }
 
 static void draw_cursor(struct sheet *s, unsigned y)

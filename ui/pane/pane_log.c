@@ -170,8 +170,8 @@ static char *logpane_head_note(const struct sheet *s)
 	if (s->log_pane.follow)
 		str_add(&note, "following");
 	else
-		str_addf(&note, "FROZEN, %llu more below: G follows",
-			 (unsigned long long)later);
+		str_addf(&note, "FROZEN, %llu more below: %s follows",
+			 (unsigned long long)later, keys_name(ACTION_LAST));
 	return str_detach(&note);
 }
 

@@ -35,6 +35,13 @@ struct layout {
 	struct area guests, details, tour, hints;
 };
 
+/* What may be left out of the tree, in the order of CHAIN_COLUMNS. */
+enum chain_column {
+	COLUMN_FORMAT, COLUMN_SIZE, COLUMN_DISK, COLUMN_DEAD, COLUMN_AGE,
+	COLUMN_COUNT
+};
+#define CHAIN_COLUMNS "format|size|disk|dead|age"
+
 enum chain_sort { SORT_TREE, SORT_DISK, SORT_DEAD, SORT_AGE, SORT_COUNT };
 
 /* Images [image, image + count): one, or those of a fold. */
@@ -56,6 +63,7 @@ struct chains_pane {
 	enum chain_sort sort;
 	json_t *folds;		/* by node: true: open, false: folded */
 	bool whole;		/* maps leave nothing of the disk out */
+	unsigned without;	/* these columns: bits of enum chain_column */
 };
 
 struct jobs_pane {

@@ -98,8 +98,9 @@ static void interrupt(struct sheet *s)
 	} else if (client_busy(s->client)) {
 		client_interrupt(s->client);
 	} else {
-		sheet_message(s, "nothing to interrupt; x cancels a job, q "
-			      "leaves");
+		sheet_message(s, "nothing to interrupt; %s cancels a job, %s "
+			      "leaves", keys_name(ACTION_CANCEL),
+			      keys_name(ACTION_QUIT));
 	}
 }
 

@@ -157,9 +157,10 @@ static void draw_prompt_hints(struct sheet *s)
 	struct str text = STR_INIT;
 
 	if (prompt_is_searching()) {
-		canvas_put(c, 1, y, c->w, STYLE_HINT,
-			   "Enter keeps the match, n and N go on; Esc goes "
-			   "back");
+		canvas_putf(c, 1, y, c->w, STYLE_HINT,
+			   "Enter keeps the match, %s and %s go on; Esc goes "
+			   "back", keys_name(ACTION_AGAIN),
+			   keys_name(ACTION_BACK));
 		return;
 	}
 	if (!*note)

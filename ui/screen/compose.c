@@ -55,8 +55,8 @@ static const struct view_image *image_meant(const struct sheet *s,
 	const struct view_image *v = chains_selected(s);
 
 	if (!v && s->chains.on_fold)
-		draft_refuse(d, "these are several images: Space opens the "
-			     "fold");
+		draft_refuse(d, "these are several images: %s opens the fold",
+			     keys_name(ACTION_FOLD));
 	else if (v && v->role != VIEW_OPEN)
 		draft_refuse(d, "%s is not open here", v->name);
 	else if (!v || v->top < 0)

@@ -52,8 +52,8 @@ static void delete_fold(struct draft *d, const struct view_image *v, size_t n)
 	struct files_meant m = { 0 };
 
 	if (v->group != GROUP_UNUSED) {
-		str_add(&d->note, "no file that nothing uses: Space opens the "
-			"fold");
+		str_addf(&d->note, "no file that nothing uses: %s opens the "
+			 "fold", keys_name(ACTION_FOLD));
 		return;
 	}
 	str_add(&d->line, "delete");
@@ -67,8 +67,8 @@ static void delete_fold(struct draft *d, const struct view_image *v, size_t n)
 		return;
 	}
 	str_clear(&d->line);
-	str_add(&d->note, "no job has left these: Space lists them, D deletes "
-		"one");
+	str_addf(&d->note, "no job has left these: %s lists them, %s deletes "
+		 "one", keys_name(ACTION_FOLD), keys_name(ACTION_DELETE));
 }
 
 static void delete_one(struct draft *d, const struct view_image *v)

@@ -11,34 +11,34 @@
 
 struct menu_row {
 	enum action action;
-	int code;
-	const char *key, *name, *note;	/* NULL: the draft's */
+	int code;			/* 0: the action's own key */
+	const char *key, *name, *note;	/* note NULL: the draft's */
 };
 
 static const struct menu_row image_rows[] = {
-	{ ACTION_SNAPSHOT, 's', "s", "Snapshot", NULL },
-	{ ACTION_STREAM, 't', "t", "Stream", NULL },
-	{ ACTION_COMMIT, 'c', "c", "Commit", NULL },
-	{ ACTION_CANCEL, 'x', "x", "Cancel", NULL },
-	{ ACTION_PAUSE, 'p', "p", "Pause", NULL },
-	{ ACTION_COMPLETE, 'C', "C", "Complete", NULL },
-	{ ACTION_SLOWER, '-', "-", "Slower", NULL },
-	{ ACTION_UNLIMITED, '0', "0", "No limit", NULL },
-	{ ACTION_DELETE, 'D', "D", "Delete", NULL },
-	{ ACTION_COPY, 'y', "y", "Copy", "its path, to the terminal's "
+	{ ACTION_SNAPSHOT, 0, NULL, "Snapshot", NULL },
+	{ ACTION_STREAM, 0, NULL, "Stream", NULL },
+	{ ACTION_COMMIT, 0, NULL, "Commit", NULL },
+	{ ACTION_CANCEL, 0, NULL, "Cancel", NULL },
+	{ ACTION_PAUSE, 0, NULL, "Pause", NULL },
+	{ ACTION_COMPLETE, 0, NULL, "Complete", NULL },
+	{ ACTION_SLOWER, 0, NULL, "Slower", NULL },
+	{ ACTION_UNLIMITED, 0, NULL, "No limit", NULL },
+	{ ACTION_DELETE, 0, NULL, "Delete", NULL },
+	{ ACTION_COPY, 0, NULL, "Copy", "its path, to the terminal's "
 	  "clipboard" },
-	{ ACTION_FOLD, ' ', "Space", "Fold", "the run of quiet layers here" },
+	{ ACTION_FOLD, 0, NULL, "Fold", "the run of quiet layers here" },
 };
 
 static const struct menu_row job_rows[] = {
-	{ ACTION_CANCEL, 'x', "x", "Cancel", NULL },
-	{ ACTION_PAUSE, 'p', "p", "Pause", NULL },
-	{ ACTION_COMPLETE, 'C', "C", "Complete", NULL },
-	{ ACTION_FASTER, '+', "+", "Faster", NULL },
-	{ ACTION_SLOWER, '-', "-", "Slower", NULL },
-	{ ACTION_UNLIMITED, '0', "0", "No limit", NULL },
-	{ ACTION_DISMISS, 'd', "d", "Dismiss", NULL },
-	{ ACTION_COPY, 'y', "y", "Copy", "the line that starts such a job" },
+	{ ACTION_CANCEL, 0, NULL, "Cancel", NULL },
+	{ ACTION_PAUSE, 0, NULL, "Pause", NULL },
+	{ ACTION_COMPLETE, 0, NULL, "Complete", NULL },
+	{ ACTION_FASTER, 0, NULL, "Faster", NULL },
+	{ ACTION_SLOWER, 0, NULL, "Slower", NULL },
+	{ ACTION_UNLIMITED, 0, NULL, "No limit", NULL },
+	{ ACTION_DISMISS, 0, NULL, "Dismiss", NULL },
+	{ ACTION_COPY, 0, NULL, "Copy", "the line that starts such a job" },
 };
 
 static const struct menu_row all_rows[] = {
@@ -60,6 +60,10 @@ static void menu_add(struct menu *m, const struct sheet *s,
 		.action = row->action, .key = row->key, .name = row->name,
 		.code = row->code, .can = true,
 	};
+	if (!e->code) {
+		e->code = keys_code(row->action);
+		e->key = e->code ? keys_name(row->action) : "";
+	}
 	if (row->note) {
 		e->note = mem_dup(row->note);
 		return;
@@ -148,7 +152,7 @@ static enum action menu_move(struct menu *m, struct sheet *s,
 enum action menu_key(struct menu *m, struct sheet *s, const struct key *key)
 {
 	for (size_t i = 0; i < m->n; i++)
-		if (m->entry[i].code == key->code)
+		if (m->entry[i].code && m->entry[i].code == key->code)
 			return menu_take(m, s, i);
 	if (key->code == KEY_ESC || key->code == KEY_MOUSE ||
 	    key->code == KEY_PASTE) {

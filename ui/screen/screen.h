@@ -19,6 +19,9 @@ struct screen_options {
 	bool color;			/* else mono */
 	bool ascii;
 	bool mouse, bell, notify;	/* OSC 9 when a job ends */
+	bool whole;			/* maps of all of the disk, at first */
+	unsigned without;		/* columns: bits of chain_column */
+	const char *told;		/* lines for the log, at first; NULL */
 	bool tour;			/* the guided first minute */
 	bool yes;			/* nothing is asked about */
 	const char *log_file;		/* JSON lines; NULL: no */

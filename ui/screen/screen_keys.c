@@ -77,6 +77,14 @@ static void open_prompt(struct screen *s)
 
 /* --- beginning and end --- */
 
+static void screen_tell(struct screen *s, const char *lines)
+{
+	for (size_t len; lines && *lines; lines += len + (lines[len] != '\0')) {
+		len = strcspn(lines, "\n");
+		sheet_say(&s->sheet, LOG_ERROR, "%.*s", (int)len, lines);
+	}
+}
+
 void screen_init(struct screen *s, const struct screen_options *o,
 		 struct console *console, struct channel *watch)
 {
@@ -84,6 +92,9 @@ void screen_init(struct screen *s, const struct screen_options *o,
 	sheet_init(&s->sheet, o->columns, o->rows, o->ascii);
 	s->sheet.fixed_time = o->fixed_time;
 	s->sheet.step = o->tour;
+	s->sheet.chains.whole = o->whole;
+	s->sheet.chains.without = o->without;
+	screen_tell(s, o->told);
 	s->client = s->sheet.client = client_new(console, watch);
 	open_prompt(s);
 }
@@ -252,8 +263,9 @@ static void pane_key(struct screen *s, const struct key *key)
 	else if (action != ACTION_NONE)
 		action_run(s, action);
 	else if (key->code < KEY_NAMED)
-		sheet_message(&s->sheet, "no such key here: ? lists the keys, "
-			      ": goes to the prompt");
+		sheet_message(&s->sheet, "no such key here: %s lists the keys, "
+			      "%s goes to the prompt", keys_name(ACTION_HELP),
+			      keys_name(ACTION_PROMPT));
 }
 
 static void keys_answer(struct screen *s, const struct key *key)
