@@ -22,10 +22,40 @@ static int not_both(const char *a, const char *b, const char *text,
 	return a && b ? err_set(err, ERR_GENERIC, "%s", text) : 0;
 }
 
-static int not_in_chain(const char *name, struct err *err)
+static int not_in_chain(const char *name, const struct node *top,
+			struct err *err)
 {
-	return err_set(err, ERR_GENERIC,
-		       "Can't find '%s' in the backing chain", name);
+	err_set(err, ERR_GENERIC, "Can't find '%s' in the backing chain", name);
+	chain_tell_images(top, err);
+	return -1;
+}
+
+static int no_such_top(const char *name, const struct node *active,
+		       struct err *err)
+{
+	err_set(err, ERR_GENERIC, "Top image file %s not found", name);
+	chain_tell_images(active, err);
+	return -1;
+}
+
+/* @base is an image of the chain, but not below top. */
+static int not_below(const struct commit_options *o, const struct drive *drive,
+		     const struct node *base, struct err *err)
+{
+	struct str line = STR_INIT;
+
+	err_set(err, ERR_GENERIC, "Can't find '%s' in the backing chain",
+		o->base);
+	str_add_word(&line, drive->root.id);
+	str_add_word(&line, o->top);
+	str_add_word(&line, o->base);
+	if (o->rhel6 && base == drive->root.node)
+		err_tip(err, "'%s' lies above '%s'", o->base, o->top);
+	else
+		err_tip(err, "'%s' lies above '%s'; the other way round: "
+			"block_commit%s", o->base, o->top, str_get(&line));
+	str_release(&line);
+	return -1;
 }
 
 static int not_in_this_chain(const char *node, struct err *err)
@@ -137,7 +167,7 @@ static int stream_base(struct engine *e, const struct stream_options *o,
 		if (chain_find(top, o->base, base, err) < 0)
 			return -1;
 		return *base && *base != top ? 0 :
-					       not_in_chain(o->base, err);
+			not_in_chain(o->base, top, err);
 	}
 	if (!name)
 		return 0;
@@ -234,8 +264,7 @@ static int commit_top(struct engine *e, const struct commit_options *o,
 		if (chain_find(active, o->top, top, err) < 0)
 			return -1;
 		if (!*top)
-			return err_set(err, ERR_GENERIC,
-				       "Top image file %s not found", o->top);
+			return no_such_top(o->top, active, err);
 	} else if (o->top_node) {
 		*top = node_named(e, o->top_node, err);
 		if (!*top)
@@ -255,7 +284,8 @@ static int refuse_same(const struct commit_options *o, struct err *err)
 		return err_set(err, ERR_GENERIC, "Invalid files for merge: "
 			       "top and base are the same");
 	if (o->base)
-		return not_in_chain(o->base, err);
+		return err_set(err, ERR_GENERIC, "Can't find '%s' in the "
+			       "backing chain", o->base);
 	return err_set(err, ERR_GENERIC, "cannot commit an image into itself");
 }
 
@@ -278,8 +308,10 @@ static int commit_base(struct engine *e, const struct commit_options *o,
 		return refuse_same(o, err);
 	if (*base && chain_has(top, *base))
 		return 0;
-	return o->base_node ? not_in_this_chain(name, err) :
-			      not_in_chain(name, err);
+	if (o->base_node)
+		return not_in_this_chain(name, err);
+	return *base && o->top ? not_below(o, drive, *base, err) :
+				 not_in_chain(name, drive->root.node, err);
 }
 
 static int resolve_commit(struct engine *e, const void *options,

@@ -121,7 +121,9 @@ static int snapshot_check_file(const struct snapshot *s, struct err *err)
 		return err_set(err, ERR_GENERIC, "Error: Trying to create an "
 			       "image with the same filename as the backing "
 			       "file");
-	return snapshot_file_held(s, err);
+	snapshot_file_held(s, err);
+	chain_tell_place(other, err);
+	return -1;
 }
 
 static int check_depth(const struct snapshot *s, struct err *err)

@@ -1,6 +1,11 @@
 /* chain_walk.c - up and down a chain; see chain_walk.h. */
 #include "engine/chain/chain_walk.h"
 
+#include <string.h>
+
+#include "engine/chain/drive.h"
+#include "engine/chain/graph.h"
+
 unsigned chain_depth(const struct node *top)
 {
 	unsigned depth = 0;
@@ -24,6 +29,40 @@ struct node *chain_above(struct node *top, const struct node *node)
 		if (n->backing == node)
 			return n;
 	return NULL;
+}
+
+void chain_tell_place(struct node *node, struct err *err)
+{
+	const struct drive *drive;
+	struct node *top = node;
+
+	while (graph_overlay(top, 0))
+		top = graph_overlay(top, 0);
+	drive = drive_of(top);
+	if (drive && *drive->root.id)
+		err_tip(err, "'%s' is %s of '%s'", node->file->path,
+			top == node ? "the active layer" : "in the chain",
+			drive->root.id);
+	else
+		err_tip(err, "'%s' is open here, as node '%s'",
+			node->file->path, node->name);
+}
+
+void chain_tell_images(const struct node *top, struct err *err)
+{
+	struct str names = STR_INIT;
+	unsigned left = chain_depth(top) + 1;
+
+	for (const struct node *n = top; n; n = n->backing, left--) {
+		if (names.len + strlen(n->file->path) > ERR_TIP_MAX / 2) {
+			str_addf(&names, " and %u more below", left);
+			break;
+		}
+		str_addf(&names, "%s%s", n == top ? "" : ", ", n->file->path);
+	}
+	err_tip(err, "its images are, from the active layer down: %s",
+		str_get(&names));
+	str_release(&names);
 }
 
 static int check_snapshots(struct node *node, const char *what,

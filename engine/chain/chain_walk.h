@@ -11,6 +11,10 @@ bool chain_has(const struct node *top, const struct node *node);
 /* The image of top's chain whose backing file is @node, or NULL. */
 struct node *chain_above(struct node *top, const struct node *node);
 
+/* As tips: where @node is open, and which images the chain of @top has. */
+void chain_tell_place(struct node *node, struct err *err);
+void chain_tell_images(const struct node *top, struct err *err);
+
 /* Refuses if an image from @top down to, not including, @stop has internal
  * snapshots: what these don't hold themselves they read from below, and @what
  * ("A commit") is about to change that. ERR_GENERIC, names the image and its

@@ -39,10 +39,11 @@ static int find_base(struct drive *drive, const char *name,
 	*base = top->backing;
 	if (name && chain_find(top, name, base, err) < 0)
 		return -1;
-	if (!*base || *base == top)
-		return err_set(err, ERR_GENERIC,
-			       "Can't find '%s' in the backing chain", name);
-	return 0;
+	if (*base && *base != top)
+		return 0;
+	err_set(err, ERR_GENERIC, "Can't find '%s' in the backing chain", name);
+	chain_tell_images(top, err);
+	return -1;
 }
 
 /* Graph write-held: who reads next finds the data in base. */

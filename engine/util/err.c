@@ -24,6 +24,23 @@ int err_set(struct err *err, enum err_class class, const char *fmt, ...)
 	err->class = class;
 	err->errnum = 0;
 	err->way.file[0] = '\0';
+	err->tip[0] = '\0';
+	return -1;
+}
+
+int err_tip(struct err *err, const char *fmt, ...)
+{
+	struct str text = STR_INIT, safe = STR_INIT;
+	va_list ap;
+
+	va_start(ap, fmt);
+	str_addv(&text, fmt, ap);
+	va_end(ap);
+	str_add_safe(&safe, str_get(&text));
+	if (safe.len < sizeof(err->tip))
+		strcpy(err->tip, str_get(&safe));
+	str_release(&text);
+	str_release(&safe);
 	return -1;
 }
 

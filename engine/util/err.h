@@ -29,6 +29,7 @@ enum err_class {
 
 #define ERR_TEXT_MAX 2048
 #define ERR_PATH_MAX 1024
+#define ERR_TIP_MAX 1024
 
 struct err {
 	enum err_class class;
@@ -41,6 +42,8 @@ struct err {
 		char base[ERR_PATH_MAX]; /* ... to lie on that; "": on none */
 		const char *format;	/* constant; of base */
 	} way;
+	char tip[ERR_TIP_MAX];	/* one more sentence, for people, where the
+				   first is QEMU's; "": none */
 };
 
 /* A fresh error: `struct err err = ERR_INIT;` */
@@ -55,6 +58,11 @@ int err_set(struct err *err, enum err_class class, const char *fmt, ...)
  * is accepted; its positive value is kept in errnum). Always returns -1. */
 int err_sys(struct err *err, int errnum, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
+
+/* Sets the tip, printable, behind a sentence that is already set. Too long a
+ * one is left out. Always returns -1. */
+int err_tip(struct err *err, const char *fmt, ...)
+	__attribute__((format(printf, 2, 3)));
 
 /* Puts text in front of a sentence that is already set. */
 void err_prefix(struct err *err, const char *fmt, ...)

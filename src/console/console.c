@@ -238,8 +238,7 @@ int console_request(struct console *c, json_t *request)
 	int rc = 0;
 
 	if (!c->plan || channel_error(reply)) {
-		json_incref(reply);
-		rc = console_reply(c, reply);
+		rc = console_reply(c, hint_without(reply));
 		hint_reply(c, reply, name);
 	}
 	json_decref(reply);

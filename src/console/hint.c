@@ -91,12 +91,30 @@ static void hint_way_out(struct console *c, const json_t *way)
 	str_release(&text);
 }
 
+json_t *hint_without(const json_t *reply)
+{
+	json_t *copy = json_copy((json_t *)reply);
+	json_t *error = json_copy(json_object_get(reply, "error"));
+
+	json_object_del(error, "x-blkmon-tip");
+	if (error)
+		json_object_set_new(copy, "error", error);
+	return copy;
+}
+
+static void hint_tip(struct console *c, const char *tip)
+{
+	if (*tip)
+		console_print(c, CONSOLE_HINT, tip);
+}
+
 void hint_reply(struct console *c, const json_t *reply, const char *name)
 {
 	const json_t *error = json_object_get(reply, "error");
 	const char *class = field_str(error, "class");
 	struct near near;
 
+	hint_tip(c, field_str(error, "x-blkmon-tip"));
 	hint_way_out(c, json_object_get(error, "x-blkmon-way-out"));
 	if (!strcmp(class, "DeviceNotFound")) {
 		hint_devices(c);

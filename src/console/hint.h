@@ -11,9 +11,11 @@
 void hint_devices(struct console *c);
 void hint_jobs(struct console *c);
 /* The one or the other, if @reply is an error of something that is not there;
- * the way out of one that has one;
+ * its tip, and the way out of one that has one;
  * of an unknown QMP command @name, what may have been meant. */
 void hint_reply(struct console *c, const json_t *reply, const char *name);
+/* @reply in QEMU's words, without the tip; the caller's. */
+json_t *hint_without(const json_t *reply);
 /* Adds all QMP commands to those that may have been meant. */
 void hint_try_qmp(struct console *c, struct near *near);
 /* "did you mean 'info block'?"; nothing, if nothing is near. */

@@ -44,6 +44,8 @@ json_t *offline_ask(struct machine *machine, const char *name, json_t *args,
 	if (channel_error(reply)) {
 		err_set(err, ERR_GENERIC, "%s", channel_error(reply));
 		ask_take_way(reply, err);
+		err_tip(err, "%s", field_str(json_object_get(reply, "error"),
+					     "x-blkmon-tip"));
 	} else {
 		value = json_incref(json_object_get(reply, "return"));
 	}

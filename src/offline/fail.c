@@ -42,6 +42,8 @@ int offline_fail(const struct err *err)
 	err_add_text(&text, err->text);
 	fprintf(stderr, "blkmon: %s\n", str_get(&text));
 	str_release(&text);
+	if (err->tip[0])
+		fprintf(stderr, "blkmon: %s\n", err->tip);
 	if (err->way.file[0])
 		offline_tell_way(err);
 	return 1;

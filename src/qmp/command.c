@@ -164,6 +164,8 @@ static json_t *command_error(const struct err *err)
 {
 	json_t *error = qmp_error(err), *args, *line;
 
+	if (err->tip[0])
+		json_object_set_new(error, "x-blkmon-tip", qmp_text(err->tip));
 	if (!err->way.file[0])
 		return error;
 	args = json_pack("{s:o, s:o}", "file", qmp_text(err->way.file), "base",

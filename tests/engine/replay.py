@@ -40,7 +40,8 @@ SETTLE = blk.PATIENCE
 NOTICE = re.compile(
     r"(Job|blkmon: job) '[^']*'(:| failed:) |"
     # What only people are told, behind an error.
-    r"blkmon: (did you mean|the (only )?(device|job)s? (is|are)|there is no )")
+    r"blkmon: (did you mean|the (only )?(device|job)s? (is|are)|there is no |"
+    r"its images are|'[^']*' (is in the chain|is the active|lies above) )")
 # Where a job stands still for a moment while somebody drains it.
 BRIEF = (("paused", "running"), ("standby", "ready"))
 
@@ -248,6 +249,8 @@ class Replay:
             return self.connect()
         self.wire.send(text + "\n")
         objects = [self.wire.reply() for _ in range(count)]
+        for reply in objects:
+            reply.get("error", {}).pop("x-blkmon-tip", None)
         objects = self.wire.events + objects
         self.wire.events = []
         return [json.dumps(o) for o in objects]
