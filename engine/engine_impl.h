@@ -88,6 +88,9 @@ void files_free_paths(char **paths, size_t n);
 
 /* --- engine_undo.c; graph write-held, begun --- */
 
+/* Would undo_keep() be refused? With the same words. Pauses the graph. */
+int undo_check_keep(struct engine *e, const char *id, struct node *base,
+		    struct err *err);
 /* Clones base before the job @id writes to it; @overlay is that of top, or top
  * itself. Pauses the graph. */
 int undo_keep(struct engine *e, const char *id, struct node *overlay,

@@ -57,6 +57,8 @@ static int look_begin(struct engine *e, const struct request *r,
 	rc = r->kind->resolve(e, r->o, r->no_look ? &none : &s, &l->w, err);
 	if (!rc)
 		rc = r->kind->check(&e->jobs, &l->w, err);
+	if (!rc && r->keep)
+		rc = undo_check_keep(e, l->w.job.id, l->w.base, err);
 	if (!rc)
 		rc = no_memory(forecast_work(f, &l->w, &s), err);
 	if (!rc)

@@ -163,6 +163,19 @@ static int undo_check_new(struct engine *e, const char *id,
 		       base->file->path);
 }
 
+int undo_check_keep(struct engine *e, const char *id, struct node *base,
+		    struct err *err)
+{
+	int rc;
+
+	if (undo_check_new(e, id, base, err))
+		return -1;
+	graph_pause(&e->graph);
+	rc = keep_check(base->file->path, err);
+	graph_resume(&e->graph);
+	return rc;
+}
+
 int undo_keep(struct engine *e, const char *id, struct node *overlay,
 	      struct node *top, struct node *base, struct err *err)
 {

@@ -68,17 +68,26 @@ static int keep_fail(const struct keep *k, int errnum, struct err *err)
 		       k->clone);
 }
 
+static int keep_check_file(const struct keep *k, int from, struct stat *st,
+			   struct err *err)
+{
+	if (fstat(from, st))
+		return keep_fail(k, errno, err);
+	if (S_ISREG(st->st_mode) && st->st_nlink == 1)
+		return 0;
+	return err_set(err, ERR_GENERIC, "'%s' can't be kept for an undo: it "
+		       "is %s", k->path, S_ISREG(st->st_mode) ?
+		       "a file with several names" : "not a regular file");
+}
+
 static int keep_fill(struct keep *k, int from, int to, struct err *err)
 {
 	struct stat st, clone;
 
-	if (fstat(from, &st) || fstat(to, &clone))
+	if (fstat(to, &clone))
 		return keep_fail(k, errno, err);
-	if (!S_ISREG(st.st_mode) || st.st_nlink != 1)
-		return err_set(err, ERR_GENERIC, "'%s' can't be kept for an "
-			       "undo: it is %s", k->path,
-			       S_ISREG(st.st_mode) ? "a file with several "
-			       "names" : "not a regular file");
+	if (keep_check_file(k, from, &st, err))
+		return -1;
 	if (ioctl(to, FICLONE, from) || keep_adopt(from, to, &st))
 		return keep_fail(k, errno, err);
 	k->dev = st.st_dev;
@@ -108,7 +117,41 @@ static int keep_create(struct keep *k, int from, struct err *err)
 	return rc ? -1 : 0;
 }
 
-int keep_make(struct keep *k, const char *path, struct err *err)
+/* Of the first bytes to a file without a name. Where there are none of these,
+ * keep_make() will tell. */
+static int keep_try(const struct keep *k, int from, struct err *err)
+{
+	struct file_clone_range range = { .src_fd = from };
+	char *folder = mem_dup(k->path);
+	int to, rc = 0;
+
+	*strrchr(folder, '/') = '\0';
+	to = open(*folder ? folder : "/", O_TMPFILE | O_WRONLY | O_CLOEXEC,
+		  0600);
+	free(folder);
+	if (to < 0 && errno != EOPNOTSUPP && errno != EISDIR)
+		return keep_fail(k, errno, err);
+	if (to < 0)
+		return 0;
+	if (ioctl(to, FICLONERANGE, &range))
+		rc = keep_fail(k, errno, err);
+	close(to);
+	return rc;
+}
+
+static int keep_could(struct keep *k, int from, struct err *err)
+{
+	struct stat st;
+
+	if (!lstat(k->clone, &st))
+		return keep_fail(k, EEXIST, err);
+	return keep_check_file(k, from, &st, err) ? -1 : keep_try(k, from, err);
+}
+
+/* Opens the file of @path for @what. */
+static int keep_with(struct keep *k, const char *path,
+		     int (*what)(struct keep *k, int from, struct err *err),
+		     struct err *err)
 {
 	int from, rc;
 
@@ -120,12 +163,27 @@ int keep_make(struct keep *k, const char *path, struct err *err)
 	if (from < 0)
 		rc = err_sys(err, errno, "Could not keep '%s'", path);
 	else
-		rc = keep_create(k, from, err);
+		rc = what(k, from, err);
 	if (from >= 0)
 		close(from);
 	if (rc)
 		keep_release(k);
 	return rc;
+}
+
+int keep_make(struct keep *k, const char *path, struct err *err)
+{
+	return keep_with(k, path, keep_create, err);
+}
+
+int keep_check(const char *path, struct err *err)
+{
+	struct keep k;
+
+	if (keep_with(&k, path, keep_could, err))
+		return -1;
+	keep_release(&k);
+	return 0;
 }
 
 /* --- for another process --- */

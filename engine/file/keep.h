@@ -28,6 +28,8 @@ void keep_release(struct keep *k);	/* the files stay */
  * file's), and makes that durable. 0, or -1 and why not: "the file system can't
  * clone". Nobody writes to it meanwhile. */
 int keep_make(struct keep *k, const char *path, struct err *err);
+/* Would that be refused? With the same words, and nothing is made. */
+int keep_check(const char *path, struct err *err);
 /* Puts the clone in the place of the file, durably and at once: a crash leaves
  * the one or the other. Who has the file open keeps what it was. Fails where
  * one of them is not what it was. */

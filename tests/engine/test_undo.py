@@ -69,6 +69,16 @@ def write(q, text):
     assert "failed" not in out, out
 
 
+def refused_like_its_plan(q, **args):
+    """The words, which the plan has said before."""
+    request = {"execute": "block-commit",
+               "arguments": {"device": "disk0", "x-blkmon-keep": True, **args}}
+    plan = q.refused({"execute": "x-blkmon-plan",
+                      "arguments": {"request": request}})
+    assert q.refused(request) == plan
+    return plan[1]
+
+
 @pytest.mark.parametrize("fmt", ["qcow2", "raw"])
 @pytest.mark.parametrize("deep", [1, 2])
 def test_a_commit_in_the_middle(fs, fmt, deep):
@@ -237,9 +247,7 @@ def test_who_cannot_clone_says_so(d):
         paths = blk.make_chain(place, 3)
         before = [blk.content(p) for p in paths]
         with Server(d, paths[-1]) as server, server.client() as q:
-            _, words = q.refused({"execute": "block-commit", "arguments": {
-                "device": "disk0", "base": paths[0], "top": paths[1],
-                "x-blkmon-keep": True}})
+            words = refused_like_its_plan(q, base=paths[0], top=paths[1])
             assert "the file system cannot clone" in words
             assert q.ask("query-jobs") == []
             assert q.ask("x-blkmon-query-undo") == []
@@ -258,14 +266,34 @@ def test_what_is_there_is_not_overwritten(fs):
     os.link(paths[0], os.path.join(fs, "twin"))
     with Server(fs, paths[-1]) as server, server.client() as q:
         for words in ("File exists", "several names"):
-            got = q.refused({"execute": "block-commit", "arguments": {
-                "device": "disk0", "base": paths[0], "top": paths[1],
-                "x-blkmon-keep": True}})[1]
-            assert words in got
+            assert words in refused_like_its_plan(q, base=paths[0],
+                                                  top=paths[1])
             if words == "File exists":
                 assert blk.content(kept) == b"mine"
                 os.unlink(kept)
     assert not os.path.exists(kept)
+
+
+def test_a_plan_keeps_nothing(fs):
+    paths = blk.make_chain(fs, 3)
+    before = [blk.content(p) for p in paths]
+    request = {"execute": "block-commit", "arguments": {
+        "device": "disk0", "job-id": "c", "base": paths[0], "top": paths[1],
+        "x-blkmon-keep": True}}
+    with Server(fs, paths[-1]) as server, server.client() as q:
+        files = sorted(os.listdir(fs))
+        assert q.ask("x-blkmon-plan", request=request)["kind"] == "commit"
+        assert sorted(os.listdir(fs)) == files
+        assert q.ask("x-blkmon-query-undo") == []
+        assert [blk.content(p) for p in paths] == before
+        commit(q, base=paths[0], top=paths[1])
+        finish(q)
+        # What is kept already is not kept again: so says the plan.
+        assert "There is something kept of a job 'c' already" in \
+            q.refused({"execute": "x-blkmon-plan", "arguments": {
+                "request": {"execute": "block-commit", "arguments": {
+                    "device": "disk0", "job-id": "c", "base": paths[0],
+                    "x-blkmon-keep": True}}}})[1]
 
 
 def test_at_the_prompt(fs):
