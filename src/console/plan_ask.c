@@ -269,7 +269,7 @@ static void title_of_all(const json_t *plan, const struct plan_names *names,
 	names_of(names, json_object_get(plan, "layers"), out);
 }
 
-/* "rebase: side on mid"; a resize has a drive. */
+/* A resize has a drive, or only an image. */
 static void title_of_other(const json_t *plan, const struct plan_names *names,
 			   struct str *out)
 {
@@ -281,6 +281,21 @@ static void title_of_other(const json_t *plan, const struct plan_names *names,
 		str_add_safe(out, device);
 	else
 		names_of(names, json_object_get(plan, "layers"), out);
+}
+
+static void title_of_rebase(const json_t *plan, const struct plan_names *names,
+			    struct str *out)
+{
+	const json_t *chain = json_object_get(plan, "chain");
+	const char *top = plan_role(plan, "top");
+
+	str_add(out, "Rebase ");
+	plan_name_add(names, top ? top : "", out);
+	str_add(out, " onto ");
+	if (json_array_size(chain) > 1)
+		plan_name_add(names, plan_file(json_array_get(chain, 1)), out);
+	else
+		str_add(out, "nothing");
 }
 
 static const struct plan_kind {
@@ -298,6 +313,7 @@ static const struct plan_kind {
 	{ "complete", title_of_job },
 	{ "undo", title_of_job },
 	{ "delete", title_of_delete },
+	{ "rebase", title_of_rebase },
 };
 
 void plan_title(const json_t *plan, const struct plan_names *names,

@@ -778,6 +778,67 @@ def test_deletes_what_a_job_left(start, tmp_path):
     assert images(tmp_path) == ["sn2", "base"]
 
 
+def raw(folder, name):
+    """What a guest reads of it, as QEMU sees it."""
+    subprocess.run(["qemu-img", "convert", "-U", "-O", "raw", name,
+                    "seen.raw"], cwd=folder, check=True)
+    data = (folder / "seen.raw").read_bytes()
+    (folder / "seen.raw").unlink()
+    return data
+
+
+def test_a_day_with_a_sibling(start, tmp_path):
+    """By keys: a snapshot, a commit that would spoil an overlay, its rebase,
+    the commit, the history, and what is left over; QEMU looks on."""
+    overlay(tmp_path, "clone", "sn1")
+    clone, disk = raw(tmp_path, "clone"), raw(tmp_path, "sn2")
+    t = start(rows=40)
+    t.wait(row("clone", "○ .* not open"))
+    plan(t, "s", "Snapshot of disk0: sn3 on sn2")
+    t.keys("Enter")
+    t.wait("└ sn3 ◀ disk0")
+    assert raw(tmp_path, "sn3") == disk
+    # sn2 into sn1 would spoil the clone: it is told, and nothing runs.
+    t.keys("k")
+    t.wait("sn2: read-only")
+    t.keys("c")
+    t.wait(row("clone", "IS SPOILT by this"))
+    t.wait("b plans this first: rebase clone onto base")
+    t.keys("Enter")
+    t.wait("refused; f forces it")
+    assert raw(tmp_path, "clone") == clone
+    # Its way out, and Enter for each.
+    plan(t, "b", "Rebase clone onto base")
+    t.keys("Enter")
+    t.wait("Plan: Commit sn2 down into sn1")
+    t.wait(lambda s: "Enter Run" in s and "refused" not in s)
+    assert raw(tmp_path, "clone") == clone
+    t.keys("Enter")
+    t.wait(row("sn2", "left by a job"))
+    assert raw(tmp_path, "sn3") == disk
+    assert raw(tmp_path, "clone") == clone
+    t.keys("H")
+    screen = t.wait("History: ")
+    assert re.search(r"commit sn2 → sn1 .*done", screen)
+    assert re.search(r"rebase .*done", screen)
+    leave(t)
+    t.keys("G")
+    t.wait("sn2: left by a job, nothing uses it")
+    t.keys("D")
+    t.wait("Plan: Delete sn2")
+    t.wait("Enter Run")
+    t.keys("Enter")
+    t.wait("given back")
+    t.keys("q")
+    assert t.wait_dead() == "0"
+    assert not (tmp_path / "sn2").exists()
+    assert raw(tmp_path, "sn3") == disk
+    assert raw(tmp_path, "clone") == clone
+    for name in "base", "sn1", "sn3", "clone":
+        subprocess.run(["qemu-img", "check", "-q", name], cwd=tmp_path,
+                       check=True)
+
+
 def test_a_fold_deletes_only_what_jobs_left(start, tmp_path):
     """A disk that nothing uses may be of a guest that is off."""
     for name in "spare", "other":

@@ -130,11 +130,17 @@ void closed_draw(struct sheet *s, const struct chain_row *row, unsigned x,
 		 unsigned w, unsigned y)
 {
 	const struct view_image *v = &s->shape->images[row->image];
+	bool spoils = false, orphan = v->role == VIEW_ORPHAN && row->count == 1;
 	struct str note = STR_INIT;
 
-	closed_note(s, row, w, &note);
-	canvas_put(&s->canvas, x, y, w,
-		   v->role == VIEW_ORPHAN && row->count == 1 ? STYLE_BAD :
+	for (size_t i = 0; i < row->count; i++)
+		spoils |= plan_spoils(s, &v[i]);
+	if (spoils)
+		text_fit(&note, row->count > 1 ? "SOME ARE SPOILT by this" :
+			 "IS SPOILT by this", w, s->canvas.ascii);
+	else
+		closed_note(s, row, w, &note);
+	canvas_put(&s->canvas, x, y, w, spoils || orphan ? STYLE_BAD :
 		   STYLE_DIM, str_get(&note));
 	str_release(&note);
 }

@@ -77,11 +77,12 @@ static void help_plans(struct str *out, unsigned w)
 		str_addf(&text, "%s%s", i ? ", " : "", keys_name(plans[i]));
 	str_addf(&text, " and %s show what they would do, before it is "
 		 "done: Enter runs it, Esc leaves it, e edits its line in the "
-		 "prompt, f forces what is refused, - and + give it a speed, y "
-		 "copies the line. Other keys write a command into the "
-		 "prompt; Enter runs it, Esc takes it back. Everything can be "
-		 "typed there as well: 'help' lists the commands, Tab "
-		 "completes them.", keys_name(ACTION_COMPLETE));
+		 "prompt, f forces what is refused, b plans what has to be "
+		 "rebased first, u keeps a way back of a commit, - and + give "
+		 "it a speed, y copies the line. Other keys write a command "
+		 "into the prompt; Enter runs it, Esc takes it back. "
+		 "Everything can be typed there as well: 'help' lists the "
+		 "commands, Tab completes them.", keys_name(ACTION_COMPLETE));
 	help_add(out, str_get(&text), 0, w);
 	str_release(&text);
 }

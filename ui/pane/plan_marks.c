@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "src/console/fields.h"
+#include "src/console/plan_text.h"
 #include "ui/pane/sheet.h"
 
 #define PLAN_SOURCES 16u	/* images whose maps are looked at */
@@ -28,6 +29,22 @@ const char *plan_mark(const struct sheet *s, const struct view_image *v)
 	if (!strcmp(role, "top"))
 		return "T";
 	return strcmp(role, "base") ? "" : "B";
+}
+
+bool plan_spoils(const struct sheet *s, const struct view_image *v)
+{
+	const json_t *hits = json_object_get(s->plan.shown, "hits");
+	json_t *path;
+	size_t i;
+
+	json_array_foreach(json_object_get(hits, "siblings"), i, path) {
+		const char *name = plan_file(path);
+
+		if (v->role != VIEW_OPEN && (!strcmp(name, v->path) ||
+					     !strcmp(name, v->full)))
+			return true;
+	}
+	return false;
 }
 
 /* Where what the plan moves is written. */

@@ -193,6 +193,8 @@ void closed_draw(struct sheet *s, const struct chain_row *row, unsigned x,
 /* plan_marks.c: of the plan that is shown. */
 /* "T", "B", or "". */
 const char *plan_mark(const struct sheet *s, const struct view_image *v);
+/* Would it spoil this file, which is not open? */
+bool plan_spoils(const struct sheet *s, const struct view_image *v);
 /* Into the map of an image, of @w cells from column @x on. */
 void plan_draw_cells(struct sheet *s, const struct view_image *v, unsigned x,
 		     unsigned y, unsigned w);

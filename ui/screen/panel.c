@@ -21,7 +21,8 @@ char *panel_line(const struct panel *p, bool force)
 	size_t word = strcspn(line, " "), at = p->draft.speed_at;
 	struct str out = STR_INIT;
 
-	str_addf(&out, "%.*s%s", (int)word, line, force ? " -f" : "");
+	str_addf(&out, "%.*s%s%s", (int)word, line, force ? " -f" : "",
+		 p->keep ? " -k" : "");
 	if (!p->speed || !at) {
 		str_add(&out, line + word);
 		return str_detach(&out);
@@ -49,6 +50,28 @@ const char *panel_refused(const struct panel *p)
 	const json_t *reply = first_reply(p->asked);
 
 	return plan_is_unknown(reply) ? NULL : channel_error(reply);
+}
+
+/* "x-blkmon-way-out"; a way out has none itself. */
+static const json_t *panel_way_out(const struct panel *p)
+{
+	const json_t *error = json_object_get(first_reply(p->asked), "error");
+
+	return p->after.line.len ? NULL :
+		json_object_get(error, "x-blkmon-way-out");
+}
+
+const json_t *panel_way(const struct panel *p)
+{
+	return json_object_get(json_object_get(panel_way_out(p), "qmp"),
+			       "arguments");
+}
+
+bool panel_can_keep(const struct panel *p)
+{
+	bool commit = str_has_prefix(str_get(&p->draft.line), "block_commit ");
+
+	return p->keep || (commit && panel_plan(p));
 }
 
 static void panel_show(struct panel *p, struct sheet *s, json_t *asked,
@@ -97,6 +120,7 @@ void panel_close(struct panel *p, struct sheet *s)
 	if (p->on)
 		s->focus = p->focus;
 	draft_release(&p->draft);
+	draft_release(&p->after);
 	json_decref(p->asked);
 	json_decref(p->forced);
 	s->plan.shown = NULL;
@@ -104,11 +128,37 @@ void panel_close(struct panel *p, struct sheet *s)
 	*p = (struct panel) { 0 };
 }
 
+/* Shows @d, which it takes, in place of what was shown. */
+static void panel_turn(struct panel *p, struct screen *s, struct draft d)
+{
+	struct draft after = p->after;
+	enum pane focus = p->focus;
+
+	p->after = (struct draft)DRAFT_INIT;
+	panel_close(p, &s->sheet);
+	*p = (struct panel) { .on = true, .draft = d, .after = after,
+			      .focus = focus };
+	panel_ask(p, s);
+}
+
+/* Back to what this was the way out of; false: it was none. */
+static bool panel_back(struct panel *p, struct screen *s)
+{
+	struct draft d = p->after;
+
+	if (!d.line.len)
+		return false;
+	p->after = (struct draft)DRAFT_INIT;
+	panel_turn(p, s, d);
+	return true;
+}
+
 static void panel_run(struct panel *p, struct screen *s)
 {
 	char *line = panel_line(p, p->force);
 
-	panel_close(p, &s->sheet);
+	if (!panel_back(p, s))
+		panel_close(p, &s->sheet);
 	screen_do(s, line);
 	free(line);
 }
@@ -180,6 +230,32 @@ static void panel_force(struct panel *p, struct screen *s)
 		return;
 	}
 	p->force = !p->force;
+	panel_ask(p, s);
+}
+
+static void panel_rebase(struct panel *p, struct screen *s)
+{
+	struct draft d = DRAFT_INIT;
+
+	if (!panel_way(p)) {
+		sheet_message(&s->sheet, "there is nothing to rebase first");
+		return;
+	}
+	str_add(&d.line, field_str(panel_way_out(p), "hmp"));
+	str_add(&d.note, "rebases the overlay that would be spoilt");
+	d.plans = true;
+	p->after = p->draft;
+	p->draft = (struct draft)DRAFT_INIT;
+	panel_turn(p, s, d);
+}
+
+static void panel_keep(struct panel *p, struct screen *s)
+{
+	if (!panel_can_keep(p)) {
+		sheet_message(&s->sheet, "only a commit can keep a way back");
+		return;
+	}
+	p->keep = !p->keep;
 	panel_ask(p, s);
 }
 
@@ -281,7 +357,7 @@ static int panel_code(const struct panel *p, struct screen *s,
 	if (key->mouse == MOUSE_WHEEL_UP || key->mouse == MOUSE_WHEEL_DOWN)
 		return key->mouse == MOUSE_WHEEL_UP ? KEY_UP : KEY_DOWN;
 	if (key->mouse == MOUSE_PRESS && key->y == s->sheet.layout.hints.y)
-		return panel_hint_at(p, key->x);
+		return panel_hint_at(p, &s->sheet, key->x);
 	return 0;
 }
 
@@ -295,13 +371,20 @@ void panel_key(struct panel *p, struct screen *s, const struct key *key)
 	case 0:
 		break;
 	case KEY_ESC:
-		panel_close(p, &s->sheet);
+		if (!panel_back(p, s))
+			panel_close(p, &s->sheet);
 		break;
 	case KEY_RETURN:
 		panel_enter(p, s);
 		break;
 	case 'f':
 		panel_force(p, s);
+		break;
+	case 'b':
+		panel_rebase(p, s);
+		break;
+	case 'u':
+		panel_keep(p, s);
 		break;
 	case 'e':
 		panel_edit(p, s);

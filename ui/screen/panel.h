@@ -16,7 +16,10 @@ struct screen;
 struct panel {
 	bool on;
 	struct draft draft;	/* the line, and what it is for */
+	struct draft after;	/* empty, or what comes when this, its way
+				   out, has been run or left */
 	bool force;
+	bool keep;		/* a way back, where it has one */
 	uint64_t speed;		/* bytes a second; 0: no limit */
 	bool asking;		/* what that would do */
 	bool sure;		/* Enter: it is run if it is the same */
@@ -43,12 +46,17 @@ void panel_shape(struct panel *p, struct screen *s,
 void panel_measure(struct panel *p, struct sheet *s);
 void panel_draw(struct panel *p, struct sheet *s);
 /* The key that the hint at column @at of the last line stands for; 0 none. */
-int panel_hint_at(const struct panel *p, unsigned at);
+int panel_hint_at(const struct panel *p, const struct sheet *s, unsigned at);
 
 /* The line as it stands, the caller's. */
 char *panel_line(const struct panel *p, bool force);
 /* The plan that is shown, borrowed; NULL: there is none. */
 const json_t *panel_plan(const struct panel *p);
+/* What a rebase would take after which it could be tried again, borrowed: file
+ * and base. NULL: there is no way out. */
+const json_t *panel_way(const struct panel *p);
+/* Can a way back be kept of it? */
+bool panel_can_keep(const struct panel *p);
 /* Why it is refused, borrowed; NULL: it is not. */
 const char *panel_refused(const struct panel *p);
 

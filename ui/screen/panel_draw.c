@@ -4,6 +4,7 @@
 
 #include "engine/util/mem.h"
 #include "engine/util/size.h"
+#include "src/console/fields.h"
 #include "src/console/plan_ask.h"
 #include "ui/draw/text.h"
 #include "ui/screen/called.h"
@@ -37,7 +38,31 @@ static void panel_add_plan(const struct panel *p, const struct sheet *s,
 	free(text);
 }
 
-static void panel_add_refusal(const struct panel *p, struct str *out)
+/* "b plans this first: rebase clone onto golden" */
+static void panel_add_way(const struct panel *p, const struct sheet *s,
+			  struct str *out)
+{
+	struct called called = { s, s->canvas.w / 3 };
+	struct plan_names names = called_names(&called);
+	const json_t *args = panel_way(p);
+	const char *base = field_str(args, "base");
+	struct str text = STR_INIT;
+
+	if (!args)
+		return;
+	plan_name_add(&names, field_str(args, "file"), &text);
+	str_add(&text, " onto ");
+	if (*base)
+		plan_name_add(&names, base, &text);
+	else
+		str_add(&text, "nothing");
+	panel_add(out, "way out", "b plans this first: rebase %s",
+		  str_get(&text));
+	str_release(&text);
+}
+
+static void panel_add_refusal(const struct panel *p, const struct sheet *s,
+			      struct str *out)
 {
 	const char *error = panel_refused(p);
 	struct str safe = STR_INIT;
@@ -46,6 +71,7 @@ static void panel_add_refusal(const struct panel *p, struct str *out)
 		return;
 	str_add_safe(&safe, error);
 	panel_add(out, "refused", "%s", str_get(&safe));
+	panel_add_way(p, s, out);
 	if (p->forced)
 		panel_add(out, "", "f does it nevertheless, and this would "
 			  "be:");
@@ -57,6 +83,14 @@ static void panel_add_line(const struct panel *p, struct str *out)
 	char *line = panel_line(p, p->force), *safe = text_safe(line);
 	char speed[16];
 
+	if (p->keep && panel_refused(p))
+		panel_add(out, "undo", "u goes on without");
+	else if (p->keep)
+		panel_add(out, "undo", "a clone of base is kept; undo takes "
+			  "it back, until somebody else writes to base");
+	else if (panel_can_keep(p))
+		panel_add(out, "undo", "none: base changes; u keeps a clone of "
+			  "it, if the file system can");
 	if (p->speed)
 		panel_add(out, "speed", "at most %s/s", size_short(p->speed,
 			  speed, sizeof(speed)));
@@ -72,7 +106,7 @@ static void panel_text(const struct panel *p, const struct sheet *s,
 	if (!p->asked) {
 		panel_add(out, "asking", "what that would do");
 	} else {
-		panel_add_refusal(p, out);
+		panel_add_refusal(p, s, out);
 		if (panel_plan(p))
 			panel_add_plan(p, s, out);
 		else if (!panel_refused(p))
@@ -192,7 +226,9 @@ static const struct panel_hint {
 	const char *key, *name;
 } panel_hints[] = {
 	{ KEY_RETURN, "Enter", "Run" },
+	{ 'b', "b", "Rebase it" },
 	{ 'f', "f", "Force" },
+	{ 'u', "u", "Undo" },
 	{ 'e', "e", "Edit line" },
 	{ '-', "- +", "Speed" },
 	{ 'y', "y", "Copy line" },
@@ -208,6 +244,10 @@ static bool hint_is_shown(const struct panel *p, const struct panel_hint *h)
 		return p->asked && !panel_refused(p);
 	case 'f':
 		return p->forced || p->force;
+	case 'b':
+		return panel_way(p);
+	case 'u':
+		return panel_can_keep(p);
 	case '-':
 		return p->draft.speed_at;
 	default:
@@ -220,16 +260,34 @@ static unsigned hint_columns(const struct panel_hint *h)
 	return (unsigned)(strlen(h->key) + strlen(h->name)) + 3;
 }
 
-int panel_hint_at(const struct panel *p, unsigned at)
+/* Where the hint from number *@i on, which is moved to it, stands; @x: behind
+ * the one before it. Who has no room is left out, and the last, that leads out,
+ * never. False: there are no more. */
+static bool next_hint(const struct panel *p, unsigned w, size_t *i,
+		      unsigned x)
+{
+	const struct panel_hint *out = &panel_hints[PANEL_HINTS - 1];
+
+	for (; *i < PANEL_HINTS; ++*i) {
+		const struct panel_hint *h = &panel_hints[*i];
+
+		if (hint_is_shown(p, h) && (h == out || x + hint_columns(h) +
+					    hint_columns(out) <= w + 2))
+			return true;
+	}
+	return false;
+}
+
+int panel_hint_at(const struct panel *p, const struct sheet *s, unsigned at)
 {
 	unsigned x = 1;
 
-	for (size_t i = 0; i < PANEL_HINTS; i++) {
-		if (!hint_is_shown(p, &panel_hints[i]))
-			continue;
-		if (at >= x && at < x + hint_columns(&panel_hints[i]))
+	for (size_t i = 0; next_hint(p, s->canvas.w, &i, x); i++) {
+		unsigned columns = hint_columns(&panel_hints[i]);
+
+		if (at >= x && at < x + columns)
 			return panel_hints[i].code;
-		x += hint_columns(&panel_hints[i]);
+		x += columns;
 	}
 	return 0;
 }
@@ -240,11 +298,9 @@ static void draw_panel_hints(const struct panel *p, struct sheet *s)
 	unsigned x = 1, y = s->layout.hints.y;
 
 	canvas_repeat(c, 0, y, c->w, STYLE_TEXT, " ");
-	for (size_t i = 0; i < PANEL_HINTS; i++) {
+	for (size_t i = 0; next_hint(p, c->w, &i, x); i++) {
 		const struct panel_hint *h = &panel_hints[i];
 
-		if (!hint_is_shown(p, h))
-			continue;
 		canvas_put(c, x, y, c->w, STYLE_KEY, h->key);
 		canvas_put(c, x + (unsigned)strlen(h->key) + 1, y, c->w,
 			   STYLE_HINT, p->force && h->code == 'f' ?

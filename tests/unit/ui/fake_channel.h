@@ -3,7 +3,8 @@
  *
  * A scene is {"replies": {COMMAND: VALUE}, "maps": {NODE: [[OFF, LEN, KIND],
  * ...]}, "events": [EVENT, ...], "next": COMMAND, "fails": [COMMAND, ...],
- * "plans": {COMMAND: REPLY}}, where "COMMAND -f" is one with force. It
+ * "plans": {COMMAND: REPLY}}, where "COMMAND -f" is one with force, and
+ * "COMMAND -k" one that keeps base. It
  * starts with the first of its scenes; when COMMAND is executed, the next one
  * begins and its events come. All channels of one play share it.
  */
@@ -181,9 +182,9 @@ static inline json_t *fake_plan(struct play *p, const json_t *args)
 {
 	const json_t *request = json_object_get(args, "request");
 	const json_t *given = json_object_get(request, "arguments");
-	bool force = field_bool(given, "x-blkmon-force");
-	char *name = mem_printf("%s%s", field_str(request, "execute"),
-				force ? " -f" : "");
+	char *name = mem_printf("%s%s%s", field_str(request, "execute"),
+		field_bool(given, "x-blkmon-force") ? " -f" : "",
+		field_bool(given, "x-blkmon-keep") ? " -k" : "");
 	json_t *plan = json_object_get(json_object_get(fake_scene(p), "plans"),
 				       name);
 
