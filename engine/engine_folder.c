@@ -319,6 +319,11 @@ static void watch_folder(void *arg, const char *folder)
 		w->all = false;
 }
 
+void engine_watch_folders(struct engine *e)
+{
+	folder_events_keep(&e->folders);
+}
+
 int engine_query_folder(struct engine *e, const char *path,
 			struct folder_report *out, struct err *err)
 {

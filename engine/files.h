@@ -71,6 +71,9 @@ struct folder_report {
  * read, and nothing is locked. -1 where there is no such folder. */
 int engine_query_folder(struct engine *e, const char *path,
 			struct folder_report *out, struct err *err);
+/* From now on EVENT_FOLDER tells of them as long as there is this engine: for
+ * who looks on all the time, and does nothing meanwhile. */
+void engine_watch_folders(struct engine *e);
 void folder_report_release(struct folder_report *r);
 
 /* --- what there is to open --- */

@@ -85,12 +85,19 @@ bool folder_events_want(struct folder_events *f, const char *path)
 	bool watched = false;
 
 	lock_take(&f->lock);
-	f->until = clock_ns() + FOLDER_EVENTS_NS;
+	f->until = f->always ? UINT64_MAX : clock_ns() + FOLDER_EVENTS_NS;
 	folder_events_start(f);
 	if (f->started && !f->over)
 		watched = folder_watch_add(&f->watch, path);
 	lock_drop(&f->lock);
 	return watched;
+}
+
+void folder_events_keep(struct folder_events *f)
+{
+	lock_take(&f->lock);
+	f->always = true;
+	lock_drop(&f->lock);
 }
 
 void folder_events_release(struct folder_events *f)

@@ -20,6 +20,7 @@ struct folder_events {
 	bool started;			/* to be joined */
 	bool over;			/* it is at its end */
 	bool ending;			/* it is to end */
+	bool always;			/* nobody who has asked is ever gone */
 	uint64_t until;			/* clock_ns() */
 };
 
@@ -29,5 +30,7 @@ void folder_events_release(struct folder_events *f);
  * once for all that happens within a fifth of a second. False: it can't be
  * watched. */
 bool folder_events_want(struct folder_events *f, const char *path);
+/* Who asks from now on is told to the end. */
+void folder_events_keep(struct folder_events *f);
 
 #endif

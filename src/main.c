@@ -11,6 +11,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "engine/files.h"
 #include "engine/nbd/nbd_server.h"
 #include "engine/util/bug.h"
 #include "engine/util/err.h"
@@ -273,6 +274,7 @@ static int run_screen(struct program *p)
 	p->lenient = true;
 	main_configure(&p->options, &told);
 	p->options.screen.told = str_get(&told);
+	engine_watch_folders(p->machine->engine);
 	p->options.screen.first = p->options.first;
 	p->options.screen.first_count = p->options.first_count;
 	if (!main_open_all(p))

@@ -5,6 +5,9 @@
 #include <fcntl.h>
 #include <sys/stat.h>
 
+#include "engine/files.h"
+#include "engine/util/clock.h"
+
 static char *snapshot(const char *file)
 {
 	struct snapshot_options o = { .device = "disk0", .file = file };
@@ -587,6 +590,25 @@ static void test_check(void **state)
 	assert_int_equal(report.leaks + report.corruptions, 0);
 }
 
+static uint64_t watched_until(void)
+{
+	struct folder_report report;
+
+	assert_int_equal(engine_query_folder(engine, NULL, &report, &err), 0);
+	assert_true(report.watched);
+	folder_report_release(&report);
+	return engine->folders.until;
+}
+
+/* Who asks once is told for some time; who looks on, to the end. */
+static void test_folders_are_watched(void **state)
+{
+	(void)state;
+	assert_true(watched_until() <= clock_ns() + FOLDER_EVENTS_NS);
+	engine_watch_folders(engine);
+	assert_true(watched_until() == UINT64_MAX);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -607,6 +629,7 @@ int main(void)
 		TEST(test_check),
 		TEST(test_block_status),
 		TEST(test_queries),
+		TEST(test_folders_are_watched),
 		TEST(test_stop_and_cont),
 		TEST(test_drives),
 		TEST(test_bytes_that_cant_be_locked),
