@@ -839,6 +839,30 @@ def test_a_day_with_a_sibling(start, tmp_path):
                        check=True)
 
 
+def test_a_second_job_on_a_chain(start, tmp_path):
+    """By keys there is no place for a name: it gets one."""
+    t = begin(start())
+    for name in "sn3", "sn4", "sn5":
+        plan(t, "s", f"Snapshot of disk0: {name}")
+        t.keys("Enter")
+        t.wait(f"└ {name} ◀ disk0")
+    command(t, "block_commit disk0 base sn1 1k")
+    t.wait("[y/N]")
+    t.keys("y")
+    t.wait(lambda s: re.search(r"commit disk0 +sn1 → base .*≤1.0K", s))
+    leave(t)
+    t.keys("k")
+    t.wait("sn4: read-only")
+    plan(t, "c", "Commit sn4 down into sn3")
+    t.keys("Enter")
+    t.wait(lambda s: re.search(r"commit disk0-2 sn4 → sn3 +done", s))
+    t.wait(lambda s: "└ sn5" in s and "├ sn4" not in s)
+    t.keys("q")
+    t.wait("[y/N]")
+    t.keys("y")
+    assert t.wait_dead() == "0"
+
+
 def test_a_fold_deletes_only_what_jobs_left(start, tmp_path):
     """A disk that nothing uses may be of a guest that is off."""
     for name in "spare", "other":

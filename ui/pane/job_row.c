@@ -59,7 +59,7 @@ static void add_from_to(const struct sheet *s, const struct from_to *p,
 	unsigned from = text_columns(p->from), to = text_columns(p->to), half;
 	bool ascii = s->canvas.ascii;
 
-	if (room < IMAGES_LEAST)
+	if (room < IMAGES_LEAST && room < from + to + (to ? p->width + 2 : 0))
 		return;
 	if (to) {
 		room -= p->width + 2;

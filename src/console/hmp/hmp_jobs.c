@@ -25,6 +25,36 @@ static void pass_force(json_t *to, const json_t *from)
 		json_object_set_new(to, "x-blkmon-force", json_true());
 }
 
+static bool has_job(const json_t *jobs, const char *id)
+{
+	json_t *job;
+	size_t i;
+
+	json_array_foreach(jobs, i, job)
+		if (!strcmp(field_str(job, "device"), id))
+			return true;
+	return false;
+}
+
+/* A job is called after its drive. A second one on it is NAME-2, or the next
+ * that is free: there is no place for a name in these lines. That is so in a
+ * plan, too, and who takes it meanwhile is told. */
+static void pass_free_id(struct console *c, json_t *to, const char *device)
+{
+	json_t *reply = channel_call(c->channel, "query-block-jobs", NULL);
+	const json_t *jobs = json_object_get(reply, "return");
+	char *id = mem_dup(device);
+
+	for (unsigned n = 2; has_job(jobs, id); n++) {
+		free(id);
+		id = mem_printf("%s-%u", device, n);
+	}
+	if (strcmp(id, device))
+		json_object_set_new(to, "job-id", json_string(id));
+	free(id);
+	json_decref(reply);
+}
+
 /* QMP's command of the same arguments, but for -f. */
 static int do_with_force(struct console *c, const char *command, json_t *args)
 {
@@ -59,6 +89,7 @@ int hmp_block_stream(struct console *c, json_t *args)
 		return -1;
 	}
 	json_object_del(args, "all");
+	pass_free_id(c, args, field_str(args, "device"));
 	return do_with_force(c, "block-stream", args);
 }
 
@@ -74,6 +105,7 @@ int hmp_block_commit(struct console *c, json_t *args)
 	if (field_bool(args, "keep"))
 		json_object_set_new(to, "x-blkmon-keep", json_true());
 	pass_force(to, args);
+	pass_free_id(c, to, field_str(args, "device"));
 	return console_do(c, "block-commit", to);
 }
 
