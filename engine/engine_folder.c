@@ -180,6 +180,8 @@ static void judge_closed(const struct judging *j, struct folder_image *to,
 	const struct open_file *below = first_open_below(j, from);
 
 	to->left = graph_was_left(&j->engine->graph, &id, &from->st.st_ctim);
+	to->spoilt = graph_is_spoilt(&j->engine->graph, &id,
+				     &from->st.st_ctim);
 	if (to->backing.missing || to->data.missing)
 		to->role = FILE_ORPHAN;
 	else if (below && !to->left)

@@ -123,6 +123,7 @@ struct request {
 	const void *o;		/* the options */
 	const char *device;
 	bool no_look;		/* nobody whom siblings.h finds is in the way */
+	bool spoils;		/* forced: whoever is found is spoilt by it */
 	bool force;		/* even if it does not fit */
 	bool keep;		/* what base holds, for an undo */
 };

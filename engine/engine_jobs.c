@@ -359,7 +359,8 @@ struct request engine_ask_commit(const struct commit_options *o)
 {
 	return (struct request){
 		.kind = &kind_of_commit, .o = o, .device = o->device,
-		.no_look = o->force, .force = o->force, .keep = o->keep,
+		.no_look = o->force, .spoils = o->force, .force = o->force,
+		.keep = o->keep,
 	};
 }
 
@@ -396,7 +397,7 @@ struct request engine_ask_commit_sync(const struct sync_options *o)
 {
 	return (struct request){
 		.kind = &kind_of_commit_sync, .o = o, .device = o->device,
-		.no_look = o->force, .force = o->force,
+		.no_look = o->force, .spoils = o->force, .force = o->force,
 	};
 }
 

@@ -43,14 +43,14 @@ static int start_once(struct engine *e, const struct request *r,
 		      const struct job_need *need, struct job **job,
 		      struct err *err)
 {
-	struct siblings s = SIBLINGS_INIT;
+	struct siblings s = SIBLINGS_INIT, none = SIBLINGS_INIT;
 	struct work w;
 	int rc;
 
-	if (!r->no_look)
+	if (!r->no_look || r->spoils)
 		engine_look(e, r->device, &s);
 	graph_begin(&e->graph);
-	rc = r->kind->resolve(e, r->o, &s, &w, err);
+	rc = r->kind->resolve(e, r->o, r->no_look ? &none : &s, &w, err);
 	if (!rc) {
 		w.job.need = need ? *need : (struct job_need){
 			.bytes = work_need_most(&w), .most = true,
@@ -61,6 +61,8 @@ static int start_once(struct engine *e, const struct request *r,
 	}
 	if (!rc)
 		rc = start_kept(e, r, &w, job, err);
+	if (!rc && r->spoils)
+		siblings_spoil(&s, w.top, w.base);
 	graph_end(&e->graph);
 	siblings_release(&s);
 	return rc;

@@ -51,6 +51,8 @@ struct folder_image {
 	char holder_name[64];
 	bool left;		/* a job took it out of a chain here, and it is
 				   as it was then */
+	bool spoilt;		/* a commit that was forced here changed what
+				   it reads, and it is as it was then */
 	char *merged_into;	/* what it held is part of this image too, as
 				   far as is known; or NULL */
 };

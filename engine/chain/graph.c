@@ -32,7 +32,8 @@ void graph_release(struct graph *g)
 	BUG_ON(!list_is_empty(&g->nodes) || !list_is_empty(&g->roots) ||
 	       !list_is_empty(&g->opening) || !list_is_empty(&g->closing) ||
 	       !list_is_empty(&g->gates));
-	free(g->left);
+	free(g->left.file);
+	free(g->spoilt.file);
 	peek_cache_free(g->peeked);
 	rwlock_release(&g->lock);
 	lock_release(&g->control);
@@ -75,20 +76,38 @@ static bool is_left(const struct left *l, const struct file *id)
 	return l->dev == id->dev && l->ino == id->ino && !id->block_device;
 }
 
-static size_t lefts(const struct graph *g)
+static size_t lefts_count(const struct lefts *l)
 {
-	return g->left_count < GRAPH_LEFT_MAX ? g->left_count : GRAPH_LEFT_MAX;
+	return l->count < GRAPH_LEFT_MAX ? l->count : GRAPH_LEFT_MAX;
 }
 
-/* The place of the one that was there before, or of the oldest, or NULL. */
-static struct left *left_place(struct graph *g, const struct file *id)
+/* In the place of the one that was there before, or of the oldest. */
+static void lefts_add(struct lefts *l, const struct file *id,
+		      const struct timespec *changed)
 {
-	if (!g->left)
-		g->left = mem_try(GRAPH_LEFT_MAX, sizeof(*g->left));
-	for (size_t i = 0; i < lefts(g); i++)
-		if (is_left(&g->left[i], id))
-			return &g->left[i];
-	return g->left ? &g->left[g->left_count++ % GRAPH_LEFT_MAX] : NULL;
+	size_t at = 0;
+
+	if (!l->file)
+		l->file = mem_try(GRAPH_LEFT_MAX, sizeof(*l->file));
+	if (!l->file)
+		return;
+	while (at < lefts_count(l) && !is_left(&l->file[at], id))
+		at++;
+	if (at == lefts_count(l))
+		at = l->count++ % GRAPH_LEFT_MAX;
+	l->file[at] = (struct left){ .dev = id->dev, .ino = id->ino,
+				     .changed = *changed };
+}
+
+static bool lefts_have(const struct lefts *l, const struct file *id,
+		       const struct timespec *changed)
+{
+	for (size_t i = 0; i < lefts_count(l); i++)
+		if (is_left(&l->file[i], id) &&
+		    l->file[i].changed.tv_sec == changed->tv_sec &&
+		    l->file[i].changed.tv_nsec == changed->tv_nsec)
+			return true;
+	return false;
 }
 
 /* What can't be remembered is asked about like any other overlay. */
@@ -96,7 +115,6 @@ static void close_left(struct graph *g, struct node *node)
 {
 	char *into = node->merged_into;
 	struct timespec changed;
-	struct left *place;
 	struct file *file;
 
 	node->merged_into = NULL;
@@ -104,13 +122,8 @@ static void close_left(struct graph *g, struct node *node)
 	if (into)
 		mark_set(file, MARK_MERGED, into);
 	free(into);
-	if (file_changed(file, &changed)) {
-		place = left_place(g, file);
-		if (place)
-			*place = (struct left){ .dev = file->dev,
-						.ino = file->ino,
-						.changed = changed };
-	}
+	if (file_changed(file, &changed))
+		lefts_add(&g->left, file, &changed);
 	file_close(file);
 }
 
@@ -330,12 +343,19 @@ void graph_leave_behind(struct node *top, struct node *base, const char *into)
 bool graph_was_left(struct graph *g, const struct file *id,
 		    const struct timespec *changed)
 {
-	for (size_t i = 0; i < lefts(g); i++)
-		if (is_left(&g->left[i], id) &&
-		    g->left[i].changed.tv_sec == changed->tv_sec &&
-		    g->left[i].changed.tv_nsec == changed->tv_nsec)
-			return true;
-	return false;
+	return lefts_have(&g->left, id, changed);
+}
+
+void graph_spoil(struct graph *g, const struct file *id,
+		 const struct timespec *changed)
+{
+	lefts_add(&g->spoilt, id, changed);
+}
+
+bool graph_is_spoilt(struct graph *g, const struct file *id,
+		     const struct timespec *changed)
+{
+	return lefts_have(&g->spoilt, id, changed);
 }
 
 /* Round by round, not by recursion: a chain may be long. */

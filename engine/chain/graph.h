@@ -44,13 +44,18 @@ struct claim {
 	const char *type;	/* "stream", "commit" */
 };
 
-/* A file that a job left behind, as it was when it was closed. Of more than
- * these the oldest are asked about again like any other overlay. */
+/* Files of which something is to be known as long as they are as they were
+ * then. Of more than these the oldest are forgotten. */
 #define GRAPH_LEFT_MAX 1024
 struct left {
 	dev_t dev;
 	ino_t ino;
 	struct timespec changed;
+};
+
+struct lefts {
+	struct left *file;	/* GRAPH_LEFT_MAX; NULL: none */
+	size_t count;		/* so many were there */
 };
 
 struct graph {
@@ -71,9 +76,10 @@ struct graph {
 	_Atomic uint64_t shape;	/* counts changes of what is seen; index.h */
 	struct event_ring *events;	/* where images and drives tell of
 					   trouble; NULL: nowhere. Constant */
-	struct left *left;	/* control: GRAPH_LEFT_MAX; what they hold is
-				   held by others now. NULL: none */
-	size_t left_count;	/* so many were there; the oldest are gone */
+	struct lefts left;	/* control: a job left them behind, and what
+				   they hold is held by others now */
+	struct lefts spoilt;	/* control: not open, and what they read from
+				   below was changed by force */
 	struct peek_cache *peeked;	/* siblings.h; has a lock of its own */
 	struct vm *vm;	/* who uses the drives; constant. NULL: nobody
 				   that could be stopped */
@@ -167,6 +173,12 @@ void graph_leave_behind(struct node *top, struct node *base,
 /* Is the file @id one of them, not changed since @changed? */
 bool graph_was_left(struct graph *g, const struct file *id,
 		    const struct timespec *changed);	/* begun; no lock */
+
+/* The same of files that are spoilt from now on. */
+void graph_spoil(struct graph *g, const struct file *id,
+		 const struct timespec *changed);
+bool graph_is_spoilt(struct graph *g, const struct file *id,
+		     const struct timespec *changed);	/* begun; no lock */
 
 /* Marks every image from @top down to and including @bottom as used by @who.
  * If one is used already: marks none, ERR_DEVICE_IN_USE, `Node 'N' is busy:

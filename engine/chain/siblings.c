@@ -367,6 +367,28 @@ int siblings_check_path(const struct siblings *s, struct graph *g,
 	return siblings_check_file(s, g, &id, path, NULL, what, err);
 }
 
+static void siblings_spoil_layer(const struct siblings *s,
+				 const struct node *node)
+{
+	for (size_t i = 0; i < s->count; i++) {
+		const struct sibling *f = &s->found[i];
+		const struct file self = { .dev = f->self.dev,
+					   .ino = f->self.ino };
+
+		if (sibling_is_file(&f->layer->id, node->file) &&
+		    is_stranger(node->graph, f) &&
+		    !graph_find_file(node->graph, &self))
+			graph_spoil(node->graph, &self, &f->changed);
+	}
+}
+
+void siblings_spoil(const struct siblings *s, struct node *top,
+		    struct node *base)
+{
+	for (struct node *n = base; n != top; n = chain_above(top, n))
+		siblings_spoil_layer(s, n);
+}
+
 const char *siblings_next(const struct siblings *s, const struct node *node,
 			  size_t *at)
 {

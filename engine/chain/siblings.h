@@ -67,6 +67,11 @@ int siblings_check_range(const struct siblings *s, struct node *top,
 int siblings_check_path(const struct siblings *s, struct graph *g,
 			const char *path, const char *what, struct err *err);
 
+/* Graph begun. Whoever was found is spoilt by a change of what it reads: of an
+ * image from @base up to, not including, @top. */
+void siblings_spoil(const struct siblings *s, struct node *top,
+		    struct node *base);
+
 /* Graph begun. Who was found that reads from @node and is not open here above
  * it: the name of the first from number *@at on, which is moved behind it; or
  * NULL. */

@@ -97,6 +97,9 @@ static void folder_add_image(const json_t *image, struct str *out)
 	str_add_char(out, '\n');
 	folder_add_link(image, "backing", "backing file", out);
 	folder_add_link(image, "data-file", "data file", out);
+	if (field_bool(image, "spoilt"))
+		str_add(out, "    SPOILT: what it reads from below was changed "
+			"by force\n");
 	if (*merged)
 		add_name(out, "    merged into ", merged, "\n");
 	else if (field_bool(image, "left"))

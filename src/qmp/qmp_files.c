@@ -45,7 +45,7 @@ static void files_set_holder(json_t *to, const struct folder_image *image)
 static json_t *folder_entry_json(const struct folder_image *image)
 {
 	json_t *entry = json_pack("{s:o, s:s, s:I, s:I, s:I, s:I, s:I, s:I, "
-				  "s:b, s:b, s:b}",
+				  "s:b, s:b, s:b, s:b}",
 				  "path", qmp_text(image->path),
 				  "role", file_role_name(image->role),
 				  "virtual-size",
@@ -57,6 +57,7 @@ static json_t *folder_entry_json(const struct folder_image *image)
 				  "overlays", (json_int_t)image->overlays,
 				  "held", (int)image->held,
 				  "left", (int)image->left,
+				  "spoilt", (int)image->spoilt,
 				  "outside", (int)image->outside);
 
 	files_set(entry, "format", image->format);

@@ -839,6 +839,25 @@ def test_a_day_with_a_sibling(start, tmp_path):
                        check=True)
 
 
+def test_what_was_forced_is_told_after_it(start, tmp_path):
+    overlay(tmp_path, "clone", "base")
+    t = start(rows=40)
+    t.wait(row("clone", "○ .* not open"))
+    t.keys("k")
+    t.wait("sn1: read-only")
+    t.keys("c")
+    t.wait("f does it nevertheless")
+    t.keys("f")
+    t.wait("FORCED: Commit sn1 down into base")
+    t.wait(row("clone", "IS SPOILT by this"))
+    t.wait("Enter Run")
+    t.keys("Enter")
+    t.wait(row("sn1", "left by a job"))
+    t.wait(row("clone", "SPOILT: a forced commit"))
+    t.keys("q")
+    assert t.wait_dead() == "0"
+
+
 def test_a_second_job_on_a_chain(start, tmp_path):
     """By keys there is no place for a name: it gets one."""
     t = begin(start())

@@ -52,7 +52,9 @@ static void role_missing(const struct view_image *v, struct str *out)
 
 void chains_role_words(const struct view_image *v, struct str *out)
 {
-	if (v->role == VIEW_ORPHAN)
+	if (field_bool(v->entry, "spoilt"))
+		str_add(out, "SPOILT: a forced commit changed what it reads");
+	else if (v->role == VIEW_ORPHAN)
 		role_missing(v, out);
 	else if (v->role == VIEW_UNUSED)
 		str_add(out, v->left ? "left by a job, nothing uses it" :
@@ -140,6 +142,7 @@ void closed_draw(struct sheet *s, const struct chain_row *row, unsigned x,
 			 "IS SPOILT by this", w, s->canvas.ascii);
 	else
 		closed_note(s, row, w, &note);
+	spoils |= row->count == 1 && field_bool(v->entry, "spoilt");
 	canvas_put(&s->canvas, x, y, w, spoils || orphan ? STYLE_BAD :
 		   STYLE_DIM, str_get(&note));
 	str_release(&note);
