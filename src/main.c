@@ -18,6 +18,7 @@
 #include "src/console/front/serve.h"
 #include "src/console/hmp/hmp.h"
 #include "src/console/line/console_run.h"
+#include "src/attach/places.h"
 #include "src/offline/offline.h"
 #include "src/options/dump.h"
 #include "src/options/images.h"
@@ -39,6 +40,7 @@ struct program {
 	struct signals signals;
 	struct machine *machine;
 	struct after *after;
+	struct places *places;
 	struct channel *channel;
 	struct console console;
 	struct progress progress;	/* of what a line waits for */
@@ -47,6 +49,8 @@ struct program {
 	bool served;			/* as a daemon, not as a console */
 	bool lenient;			/* somebody looks on: one image of many
 					   may fail */
+	bool waits;			/* for places that are not there */
+	bool unreached;			/* some were not */
 };
 
 /* An image must never be opened as descriptor 0, 1 or 2. */
@@ -112,6 +116,23 @@ static void tell_starter(const char *state)
 			"%s\n", state, strerror(-rc));
 }
 
+/* A script that can't reach one of its places does not begin, unless it goes
+ * on behind errors; somebody who looks waits for it. */
+static int main_connect_all(struct program *p)
+{
+	const struct options *o = &p->options;
+	struct err err = ERR_INIT;
+	int rc = 0;
+
+	for (size_t i = 0; i < o->connect_count; i++)
+		if (places_connect(p->places, o->connect[i],
+				   p->waits || o->go_on, &p->signals.interrupt,
+				   &err))
+			rc = main_complain(&err);
+	p->unreached = rc;
+	return p->waits || o->go_on ? 0 : rc;
+}
+
 /* Images first: who can connect finds them all. */
 static int main_open_all(struct program *p)
 {
@@ -129,7 +150,7 @@ static int main_open_all(struct program *p)
 	for (size_t i = 0; i < d->command_count; i++)
 		if (run_command(p, &d->commands[i]))
 			return EXIT_FAILED;
-	if (open_monitors(p))
+	if (open_monitors(p) || main_connect_all(p))
 		return EXIT_FAILED;
 	if (d->pidfile && pidfile_make(&p->pidfile, d->pidfile, &err))
 		return main_complain(&err);
@@ -220,6 +241,7 @@ static int run_batch(struct program *p)
 	batch.go_on = p->options.go_on;
 	if (main_open_all(p))
 		return EXIT_FAILED;
+	batch.failed |= p->unreached;
 	console_events(&p->console, 0);
 	if (!run_inputs(&batch, &p->options))
 		return batch.failed ? EXIT_FAILED : EXIT_WELL;
@@ -234,7 +256,7 @@ static int run_batch(struct program *p)
 
 static int main_run_line(struct program *p)
 {
-	p->signals.soft_int = true;
+	p->signals.soft_int = p->waits = true;
 	p->lenient = true;
 	/* Lines from a program are a script's, and not asked about. */
 	line_init(&p->console, p->options.screen.yes || !isatty(STDIN_FILENO));
@@ -251,11 +273,11 @@ static int main_run_line(struct program *p)
 
 static int run_screen(struct program *p)
 {
-	struct channel *watch = channel_local_new(p->machine);
+	struct channel *watch = places_channel_new(p->places);
 	int rc = -1;
 
 	BUG_ON(!watch);
-	p->signals.soft_int = true;
+	p->signals.soft_int = p->waits = true;
 	p->lenient = true;
 	p->options.screen.first = p->options.first;
 	p->options.screen.first_count = p->options.first_count;
@@ -348,7 +370,8 @@ static int run_console(struct program *p)
 	p->machine = machine_new();
 	signals_attach(&p->signals, p->machine->engine);
 	main_start_after(p);
-	p->channel = channel_local_new(p->machine);
+	p->places = places_new(p->machine, &p->options.places);
+	p->channel = places_channel_new(p->places);
 	BUG_ON(!p->channel);
 	console_init(&p->console, p->channel);
 	p->console.interrupt = &p->signals.interrupt;
@@ -362,6 +385,7 @@ static int run_console(struct program *p)
 	main_tell_rest(p);
 	console_release(&p->console);
 	channel_free(p->channel);
+	places_free(p->places);
 	signals_detach(&p->signals);
 	machine_free(p->machine);
 	pidfile_remove(&p->pidfile);

@@ -111,6 +111,7 @@ _blkmon_value()
 {
     case $sub$1 in
     --drive) _blkmon_keys "$2" ;;
+    --connect) : ;;
     -c|--command) _blkmon_line "$2" ;;
     -f|--file) _blkmon_files "$2" ;;
     --color) _blkmon_words_or_files "$2" 'auto
@@ -304,8 +305,10 @@ blockdev-snapshot-sync
 c
 change-backing-file
 commit
+connect
 cont
 delete
+disconnect
 drive_add
 drive_del
 drop_undo
@@ -339,6 +342,7 @@ nbd_server_start
 nbd_server_stop
 object-add
 object-del
+places
 plan
 q
 qemu-io
@@ -364,6 +368,7 @@ snapshot_delete_blkdev_internal
 stop
 transaction
 undo
+use
 wait
 x-blkmon-check
 x-blkmon-commit
@@ -400,6 +405,10 @@ force=
 if='
 _blkmon_options='--drive
 --probe
+--connect
+--look
+--force-attach
+--insecure-tcp
 -c
 --command
 -f

@@ -23,7 +23,7 @@ static void start_anew(struct json_stream *s)
 	struct str text = s->text;
 
 	str_clear(&text);
-	*s = (struct json_stream) { .text = text };
+	*s = (struct json_stream) { .text = text, .limits = s->limits };
 }
 
 void json_stream_release(struct json_stream *s)
@@ -178,11 +178,18 @@ static enum step take_mark(struct json_stream *s, char c, struct err *err)
 	case ':':
 		if (!s->depth)
 			return json_stream_fault(err, "expecting value");
+		if (s->limits && ++s->values > s->limits->values)
+			return fault_inside(s, err, "too many values");
 		str_add_char(&s->text, c);
 		return STEP_MORE;
 	default:
 		return fault_inside(s, err, "stray character");
 	}
+}
+
+static size_t json_stream_most(const struct json_stream *s)
+{
+	return s->limits ? s->limits->bytes : JSON_STREAM_MAX;
 }
 
 static enum step json_take(struct json_stream *s, char c, struct err *err)
@@ -193,9 +200,9 @@ static enum step json_take(struct json_stream *s, char c, struct err *err)
 	}
 	if (s->skip && skip(s, c))
 		return STEP_MORE;
-	if (s->text.len >= JSON_STREAM_MAX || s->text.lost) {
+	if (s->text.len >= json_stream_most(s) || s->text.lost) {
 		fault_inside(s, err, s->text.lost ? "out of memory" :
-			     "more than 1 MiB");
+			     s->limits ? "too many bytes" : "more than 1 MiB");
 		skip(s, c);
 		return STEP_FAULT;
 	}
