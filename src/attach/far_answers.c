@@ -137,6 +137,13 @@ static json_t *far_answer_jobs_by(const struct far_call *call,
 	return list;
 }
 
+/* One of ours that is over stands there only until it is dismissed. */
+static bool far_answer_is_past(const json_t *job)
+{
+	return !strcmp(far_answer_text(job, "status"), "concluded") &&
+		!json_is_true(json_object_get(job, "x-blkmon-foreign"));
+}
+
 static json_t *far_answer_jobs(const struct far_call *call, const char *name,
 			       json_t *args, struct err *err)
 {
@@ -148,11 +155,17 @@ static json_t *far_answer_block_jobs(const struct far_call *call,
 				     const char *name, json_t *args,
 				     struct err *err)
 {
+	json_t *list;
+
 	(void)args;
 	if (!strcmp(name, "x-blkmon-query-jobs") &&
 	    !far_can(call->far, name))
 		name = "query-block-jobs";
-	return far_answer_jobs_by(call, name, "device", err);
+	list = far_answer_jobs_by(call, name, "device", err);
+	for (size_t i = json_array_size(list); i--; )
+		if (far_answer_is_past(json_array_get(list, i)))
+			json_array_remove(list, i);
+	return list;
 }
 
 static json_t *far_answer_links(const struct far_call *call, const char *name,

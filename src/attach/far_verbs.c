@@ -310,6 +310,20 @@ static json_t *far_redhat(const struct far_call *call, const char *name,
 	return far_start(call, "block-commit", args, err);
 }
 
+/* The end's words with the name that people know. */
+static void far_name_job(const char *id, struct err *err)
+{
+	const char *at = strstr(err->text, id), *shown = far_job_shown(id);
+	struct err words = ERR_INIT;
+
+	if (!at || shown == id)
+		return;
+	err_set(&words, err->class, "%.*s%s%s", (int)(at - err->text),
+		err->text, shown, at + strlen(id));
+	words.errnum = err->errnum;
+	*err = words;
+}
+
 static json_t *far_job_verb(const struct far_call *call, const char *name,
 			    json_t *args, struct err *err)
 {
@@ -320,8 +334,10 @@ static json_t *far_job_verb(const struct far_call *call, const char *name,
 	if (!id)
 		return NULL;
 	json_object_set_new(args, key, json_string(id));
-	free(id);
 	value = far_pass(call, name, args, err);
+	if (!value)
+		far_name_job(id, err);
+	free(id);
 	return value;
 }
 
