@@ -179,6 +179,7 @@ void far_jobs_dress(struct far *f, json_t *entry, const char *key)
 	if (!job || !job->own)
 		json_object_set_new(entry, "x-blkmon-foreign", json_true());
 	lock_drop(&f->lock);
+	json_object_set_new(entry, "x-blkmon-far", json_true());
 	json_object_set_new(entry, key, json_string(far_job_shown(id)));
 	free(id);
 }
@@ -195,6 +196,7 @@ void far_jobs_event(struct far *f, const char *name, json_t *data)
 	job = far_jobs_entry(f, id);
 	if (!job || !job->own)
 		json_object_set_new(data, "x-blkmon-foreign", json_true());
+	json_object_set_new(data, "x-blkmon-far", json_true());
 	if (!strcmp(status, "concluded") && far_job_is_marked(id)) {
 		job = far_jobs_note(f, id);
 		if (job)

@@ -178,9 +178,15 @@ static json_t *hub_use(struct hub *h, const json_t *args, struct err *err)
 
 static json_t *hub_query(struct hub *h, const json_t *args, struct err *err)
 {
+	json_t *list = places_describe(h->places), *place;
+	size_t i;
+
 	(void)args;
 	(void)err;
-	return places_describe(h->places);
+	json_array_foreach(list, i, place)
+		if (h->use && !strcmp(args_str(place, "name"), h->use))
+			json_object_set_new(place, "used", json_true());
+	return list;
 }
 
 static const struct {

@@ -172,6 +172,8 @@ static json_t *request_reply(struct console *c, json_t *request)
 {
 	json_t *reply;
 
+	if (c->plan)
+		c->channel->verbatim = false;
 	if (c->plan >= PLAN_ASK)
 		return plan_ask_keep(c, request);
 	if (c->plan)

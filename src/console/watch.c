@@ -108,6 +108,7 @@ void watch_event(struct watch *w, const json_t *event)
 		return;
 	job->heard = w->heard;
 	job->foreign = field_bool(data, "x-blkmon-foreign");
+	job->far = field_bool(data, "x-blkmon-far");
 	take_status(job, status);
 	if (!strcmp(name, "BLOCK_JOB_PENDING"))
 		job->state = WATCH_PENDING;
@@ -173,6 +174,7 @@ static void watch_take_entry(struct watch *w, const json_t *entry,
 	if (!job || job->gone || (watch_is_over(job) && !concluded))
 		job = watch_begin(w, id);
 	job->foreign = field_bool(entry, "x-blkmon-foreign");
+	job->far = field_bool(entry, "x-blkmon-far");
 	job->lost = field_bool(entry, "x-blkmon-lost");
 	take_status(job, status);
 	if (concluded)

@@ -33,6 +33,7 @@ struct watch_job {
 	char *error;		/* of WATCH_FAILED */
 	bool foreign;		/* somebody else began it, elsewhere: what
 				   becomes of it is his */
+	bool far;		/* it does not end with this program */
 	bool lost;		/* the list is an old one: nobody answers */
 	bool told;		/* by watch_next_failed() */
 	uint64_t heard;		/* number of the latest event about it */

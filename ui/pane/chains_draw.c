@@ -13,6 +13,7 @@
 #include "ui/pane/job_row.h"
 #include "ui/pane/rows.h"
 #include "ui/pane/sheet.h"
+#include "ui/view/view_place.h"
 
 #define MAP_LEAST 20u
 #define NAME_ENOUGH 32u
@@ -103,11 +104,12 @@ static unsigned draw_tree(struct sheet *s, const char *tree,
 	return canvas_put(&s->canvas, at->x, y, at->w, STYLE_TREE, tree) + 1;
 }
 
-static enum style name_style(const struct view_image *v)
+static enum style name_style(const struct sheet *s,
+			     const struct view_image *v)
 {
 	if (v->missing || v->role == VIEW_ORPHAN)
 		return STYLE_BAD;
-	if (v->role != VIEW_OPEN)
+	if (v->role != VIEW_OPEN || view_place_is_lost(s->places, v->node))
 		return STYLE_DIM;
 	return v->drive ? STYLE_STRONG : STYLE_TEXT;
 }
@@ -129,7 +131,7 @@ static void draw_name(struct sheet *s, const struct view_image *v,
 	else
 		x++;
 	names_fit(&name, v->name, v->cut, end - x - tag, c->ascii);
-	x += canvas_put(c, x, y, end - x, name_style(v), str_get(&name));
+	x += canvas_put(c, x, y, end - x, name_style(s, v), str_get(&name));
 	if (s->chains.filter)
 		canvas_mark(c, at->x, y, str_get(&name), s->chains.filter);
 	str_clear(&name);

@@ -18,6 +18,8 @@
 #define WIDE 100u		/* columns of the screen */
 #define IMAGES_LEAST 9u		/* columns: "a… → b…" */
 #define BAR_LEAST 8u
+#define OTHERS_WORDS " (of others)"
+#define OTHERS_COLUMNS 12u
 
 /* Where things of a running job stand: they end in front of these columns. */
 struct job_columns {
@@ -194,6 +196,8 @@ static unsigned draw_what(struct sheet *s, const struct view_job *job,
 	if (x < end)
 		x += canvas_put(c, x, y, end - x, STYLE_DRIVE, str_get(&text));
 	str_clear(&text);
+	if (job->foreign && x < end)
+		x += canvas_put(c, x, y, end - x, STYLE_DIM, OTHERS_WORDS);
 	x++;
 	if (x < end && (*job->from_name || *job->to_name))
 		add_from_to(s, &(struct from_to) {
@@ -229,7 +233,8 @@ static void draw_bar(struct sheet *s, const struct view_job *job, unsigned x,
 static unsigned bar_columns(const struct view_job *job, unsigned end)
 {
 	unsigned what = 2 + text_columns(job->type) + 1 +
-		text_columns(job->id) + 1 + text_columns(job->from_name) + 3 +
+		text_columns(job->id) + 1 + (job->foreign ? OTHERS_COLUMNS :
+					     0) + text_columns(job->from_name) + 3 +
 		text_columns(job->to_name);
 	unsigned bar = end > what ? end - what : 0, most = end * 2 / 5;
 
@@ -377,8 +382,9 @@ void job_row_draw_more(struct sheet *s, const struct view_job *job, unsigned y)
 		str_addf(&text, "%s, ", job->status);
 	else if (*job->error)
 		str_addf(&text, "%s, ", job->error);
-	str_addf(&text, "%s moved in %s",
-		 size_short(job->done, done, sizeof(done)),
+	str_addf(&text, "%s %s %s", size_short(job->done, done, sizeof(done)),
+		 !job->positions ? "moved in" : job->foreign ?
+		 "of the disk passed, seen for" : "of the disk passed in",
 		 seconds_short(job->elapsed_ns / NS_PER_SEC, buf, sizeof(buf)));
 	if (job->speed && job->end == JOB_LIVES)
 		str_addf(&text, ", at most %s/s", size_short(job->speed, buf,

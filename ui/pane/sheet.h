@@ -91,6 +91,7 @@ struct sheet {
 	struct shape *shape;		/* NULL before the first */
 	struct view_jobs jobs;
 	struct view_uses uses;
+	json_t *places;			/* where all that is; NULL: here */
 	struct log log;
 	const char *fixed_time;		/* stands for every time; NULL */
 	enum pane focus, back;		/* back: where a line returns to */

@@ -1,0 +1,159 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Several machines and own images in one script: names with the place in
+front, `use`, `connect` and `disconnect`, one exit status."""
+
+import contextlib
+import os
+
+import pytest
+
+import blk
+import ends
+
+
+@pytest.fixture
+def three(d):
+    """web, a QEMU; db, a storage daemon; and images of our own."""
+    folders = [os.path.join(d, name) for name in ("one", "two", "own")]
+    for folder in folders:
+        os.mkdir(folder)
+    own = ends.chain(folders[2])
+    with contextlib.ExitStack() as stack:
+        web = stack.enter_context(ends.Drive(folders[0]))
+        db = stack.enter_context(ends.Daemon(folders[1]))
+        web.args = ["--connect", "web=unix:" + web.path]
+        db.args = ["--connect", "db=unix:" + db.path]
+        yield web, db, "disk0=" + own[2]
+
+
+def run(args, *lines):
+    argv = list(args)
+    for line in lines:
+        argv += ["-c", line]
+    return blk.blkmon(*argv)
+
+
+def ok(args, *lines):
+    out = run(args, *lines)
+    assert out.rc == 0, out
+    return out.out
+
+
+def test_names_have_the_place_in_front(three):
+    web, db, own = three
+    said = ok([*web.args, *db.args, own], "info block")
+    heads = [line.split(" ")[0] for line in said.splitlines()
+             if line and line[0] != " "]
+    assert heads == ["here/disk0", "web/disk0", "db/disk0"]
+
+
+def test_one_place_has_plain_names(three):
+    web, _, _ = three
+    assert ok(web.args, "info block").startswith("disk0 (")
+
+
+def test_jobs_of_all_in_one_script(three):
+    """Each is started, waited for and ended where it is."""
+    web, db, own = three
+    names = ["here/disk0", "web/disk0", "db/disk0"]
+    said = ok([*web.args, *db.args, own],
+              *["block_commit " + name for name in names], "wait ready 50",
+              "info block-jobs",
+              *["block_job_complete " + name for name in names], "wait",
+              "info block")
+    for name in names:
+        assert "Type commit, device %s:" % name in said, said
+    assert said.count("base.qcow2 (qcow2)") == 3 and "Backing" not in said
+
+
+def test_files_are_found_in_the_place_they_are_meant_for(three):
+    web, db, own = three
+    said = ok([*web.args, *db.args, own],
+              "block_commit db/disk0 base.qcow2 mid.qcow2", "wait db/disk0",
+              "info block web/disk0", "info block db/disk0")
+    web_said, db_said = said.split("db/disk0 (")
+    assert "depth: 2" in web_said and "depth: 1" in db_said, said
+
+
+def test_a_name_without_a_place_is_refused(three):
+    web, db, own = three
+    for line in ("block_stream disk0", "stop",
+                 "{ 'execute': 'query-block' }",
+                 "block-stream device=disk0"):
+        out = run([*web.args, *db.args, own], line)
+        assert out.rc == 1 and "which place is meant" in out.out, out
+        assert "here, web, db" in out.out
+    with db.other() as qmp:
+        assert qmp.ask("query-jobs") == []
+
+
+def test_use_means_one_of_them(three):
+    web, db, own = three
+    said = ok([*web.args, *db.args, own], "use web",
+              "block_commit disk0 base.qcow2 mid.qcow2", "wait disk0",
+              "info status", "{ 'execute': 'query-name' }",
+              "info block web/disk0", "info block db/disk0")
+    assert "paused (prelaunch)" in said and '{"return": {}}' in said
+    assert "depth: 1" in said and "depth: 2" in said
+    out = run([*web.args, *db.args], "use nobody")
+    assert out.rc == 1 and "there is no place 'nobody'" in out.out
+
+
+def test_use_of_another_place_does_not_bend_a_full_name(three):
+    web, db, own = three
+    said = ok([*web.args, *db.args, own], "use web", "block_stream db/disk0",
+              "wait db/disk0", "info block db/disk0")
+    assert "Backing" not in said
+
+
+def test_connect_and_disconnect(three):
+    """Names change with the number of places, and jobs are known by the new
+    ones."""
+    web, db, _ = three
+    said = ok(web.args, "block_commit disk0 base.qcow2 mid.qcow2 64K",
+              "connect db=unix:%s" % db.path, "places",
+              "block_job_set_speed web/disk0 0", "wait web/disk0 done 50",
+              "disconnect db", "places", "info block")
+    assert "db: unix:%s, live" % db.path in said
+    assert "\ndisk0 (" in said, said
+    assert "Error" not in said
+    assert db.alive()
+
+
+def test_leaving_a_place_leaves_its_job(three):
+    web, db, _ = three
+    ok([*web.args, *db.args], "block_commit db/disk0 base.qcow2 mid.qcow2 64K",
+       "disconnect db")
+    with db.other() as qmp:
+        assert [j["id"] for j in qmp.ask("query-jobs")] == ["blkmon-disk0"]
+
+
+def test_one_that_dies_fails_only_its_own_lines(three):
+    web, db, own = three
+    db.kill()
+    out = run([*web.args, *db.args, own], "info block")
+    assert out.rc == 1 and "db: " in out.err and out.out == "", out
+    out = run(["--on-error", "continue", *web.args, *db.args, own],
+              "block_stream db/disk0", "block_stream web/disk0",
+              "wait web/disk0", "info block web/disk0")
+    assert out.rc == 1 and "it is gone" in out.out, out
+    assert "Backing" not in out.out
+
+
+@pytest.mark.parametrize("words", ["nobody", "unix:", "=unix:/x", "tcp:x",
+                                   "ssh:host", "db=", "http://x"])
+def test_what_is_no_address(words):
+    out = blk.blkmon("--connect", words, "-c", "info block")
+    assert out.rc == 2 and "--connect: " in out.err, out
+
+
+def test_two_places_of_one_name(three):
+    web, db, _ = three
+    out = run([*web.args, "--connect", "web=unix:" + db.path], "places")
+    assert out.rc == 1 and "has that name" in out.err, out
+
+
+def test_a_guests_own_name(d):
+    with ends.Drive(d, name="my/guest") as end:
+        out = end.ok("places")
+        assert out.out.startswith("my-guest: unix:"), out
