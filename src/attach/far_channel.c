@@ -37,11 +37,11 @@ static struct far_channel *far_channel_of(struct channel *c)
 
 /* --- events --- */
 
-/* Lock held. */
-static void far_channel_take(struct far_channel *c, json_t *event)
+/* Each channel, which is a thread's, has a copy of its own. Lock held. */
+static void far_channel_take(struct far_channel *c, const json_t *event)
 {
 	if (json_array_size(c->events) < FAR_EVENTS_MOST)
-		json_array_append(c->events, event);
+		json_array_append_new(c->events, json_deep_copy(event));
 	else
 		c->lost++;
 	eventfd_write(c->fd, 1);

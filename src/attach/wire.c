@@ -160,7 +160,8 @@ static json_t *wire_finish(struct wire *w, struct wire_call *call,
 	json_t *reply;
 
 	lock_take(&w->lock);
-	reply = json_incref(call->reply);
+	reply = call->reply;
+	call->reply = NULL;
 	call_over = call->over;
 	late = !call->over && clock_ns() - call->began >= terms->limit_ns;
 	out = call->sent > 0;

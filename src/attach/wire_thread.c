@@ -71,8 +71,8 @@ static void wire_call_end(struct wire_call *call, json_t *reply)
 		eventfd_write(call->fd, 1);
 }
 
-/* A reply with no id, or one that nobody waits for, is passed over. Takes
- * it. */
+/* A reply with no id, or one that nobody waits for, is passed over; else it
+ * is his alone from here on. Takes it. */
 static void wire_take_reply(struct wire *w, json_t *reply)
 {
 	json_t *id = json_object_get(reply, "id");
@@ -86,9 +86,10 @@ static void wire_take_reply(struct wire *w, json_t *reply)
 		if (wire_call_of(link)->id == number)
 			found = wire_call_of(link);
 	if (found)
-		wire_call_end(found, json_incref(reply));
+		wire_call_end(found, reply);
 	lock_drop(&w->lock);
-	json_decref(reply);
+	if (!found)
+		json_decref(reply);
 }
 
 /* Takes @value. */

@@ -40,7 +40,7 @@ def run(end, *lines, memory=False):
         argv += ["-c", line]
     return subprocess.Popen(
         argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-        preexec_fn=limit if memory and not os.environ.get("ASAN_OPTIONS")
+        preexec_fn=limit if memory and not os.environ.get("SAN")
         else None)
 
 

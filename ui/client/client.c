@@ -380,7 +380,7 @@ json_t *client_places(struct client *c)
 	json_t *places;
 
 	lock_take(&c->lock);
-	places = json_incref(c->places);
+	places = json_deep_copy(c->places);
 	lock_drop(&c->lock);
 	return places;
 }
