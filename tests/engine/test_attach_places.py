@@ -4,11 +4,13 @@ front, `use`, `connect` and `disconnect`, one exit status."""
 
 import contextlib
 import os
+import subprocess
 
 import pytest
 
 import blk
 import ends
+from test_attach_rules import read_until, type_line
 
 
 @pytest.fixture
@@ -138,6 +140,30 @@ def test_one_that_dies_fails_only_its_own_lines(three):
               "wait web/disk0", "info block web/disk0")
     assert out.rc == 1 and "it is gone" in out.out, out
     assert "Backing" not in out.out
+
+
+def test_what_was_known_of_one_that_died_is_not_told_as_news(three):
+    web, db, own = three
+    proc = subprocess.Popen(
+        [blk.BLKMON, *web.args, *db.args, "--on-error", "continue", "--echo"],
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1)
+    type_line(proc, "info block")
+    read_until(proc, "db/disk0 (")
+    type_line(proc, "block_commit db/disk0 base.qcow2 mid.qcow2 64K")
+    type_line(proc, "info block-jobs")
+    read_until(proc, "device db/disk0")
+    db.kill()
+    read_until(proc, "db: gone")
+    for line in ("info block", "info block-jobs", "info blockstats",
+                 "info block db/disk0"):
+        type_line(proc, line)
+        type_line(proc, "# next")
+        said = read_until(proc, "Error: db")
+        assert "db/disk0 (" not in said and "device db/" not in said, said
+    type_line(proc, "info block web/disk0")
+    read_until(proc, "web/disk0 (")
+    proc.kill()
+    proc.communicate()
 
 
 @pytest.mark.parametrize("words", ["nobody", "unix:", "=unix:/x", "tcp:x",

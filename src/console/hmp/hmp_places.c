@@ -55,6 +55,34 @@ int hmp_places(struct console *c, json_t *args)
 	return rc;
 }
 
+static bool hmp_places_answers(const json_t *place)
+{
+	const char *state = field_str(place, "state");
+
+	return !strcmp(state, "live") || !strcmp(state, "slow");
+}
+
+int hmp_places_check(struct console *c)
+{
+	json_t *reply = console_call(c, "x-blkmon-query-places", NULL), *place;
+	int rc = 0;
+	size_t i;
+
+	json_array_foreach(json_object_get(reply, "return"), i, place) {
+		const char *why = field_str(place, "why");
+
+		if (hmp_places_answers(place))
+			continue;
+		console_printf(c, "Error: %s: it is %s%s%s\n",
+			       field_str(place, "name"),
+			       field_str(place, "state"), *why ? ": " : "",
+			       why);
+		rc = -1;
+	}
+	json_decref(reply);
+	return rc;
+}
+
 int hmp_use(struct console *c, json_t *args)
 {
 	const char *name = field_str(args, "place");
