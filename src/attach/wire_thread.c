@@ -10,6 +10,7 @@
 
 #include "engine/util/clock.h"
 #include "engine/util/mem.h"
+#include "src/attach/rival.h"
 #include "src/attach/wire_impl.h"
 
 #define DIAL_NS (10 * NS_PER_SEC)
@@ -242,6 +243,19 @@ void wire_pump_call(struct wire *w, struct wire_call *call, uint64_t deadline)
 	w->own_call = false;
 }
 
+static void wire_tell_held(struct wire *w)
+{
+	char rival[128], why[192];
+	bool found = w->address->kind == ADDRESS_UNIX &&
+		rival_find(w->address->path, w->line.fd, rival,
+			   sizeof(rival));
+
+	snprintf(why, sizeof(why), "connected, but not greeted: %s hold%s its "
+		 "monitor", found ? rival : "somebody else may",
+		 found ? "s" : "");
+	wire_set_state(w, WIRE_HELD, why);
+}
+
 /* One who is not greeted may stand in a queue: he waits as long as it takes,
  * and says so. */
 static int wire_await_greeting(struct wire *w, struct err *err)
@@ -253,8 +267,7 @@ static int wire_await_greeting(struct wire *w, struct err *err)
 			return -1;
 		if (w->greeted || clock_ns() < held)
 			continue;
-		wire_set_state(w, WIRE_HELD, "connected, but not greeted: "
-			       "somebody else may hold its monitor");
+		wire_tell_held(w);
 		held = UINT64_MAX;
 	}
 	return 0;

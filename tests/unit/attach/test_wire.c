@@ -286,8 +286,8 @@ static void a_lost_answer(void **state)
 
 	live(o);
 	ask(&a);
-	ask(&b);
 	expect_request(o, "a");
+	ask(&b);
 	close(o->fd);
 	o->fd = -1;
 	failed_with(&a, "the connection is lost: no answer; it may have been "
