@@ -12,6 +12,13 @@
 
 /* --- requests --- */
 
+const char *far_arg(const json_t *object, const char *key)
+{
+	const char *text = args_str(object, key);
+
+	return text ? text : "";
+}
+
 bool far_can(struct far *f, const char *command)
 {
 	bool can;

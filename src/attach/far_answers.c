@@ -9,13 +9,6 @@
 #include "src/attach/far_impl.h"
 #include "src/qmp/json/args.h"
 
-static const char *far_answer_text(const json_t *object, const char *key)
-{
-	const char *text = args_str(object, key);
-
-	return text ? text : "";
-}
-
 static json_t *far_answer_nodes(const struct far_call *call, const char *name,
 				json_t *args, struct err *err)
 {
@@ -42,7 +35,7 @@ static json_t *far_answer_export(const struct far_drive *drive,
 	size_t i;
 
 	json_array_foreach(nodes, i, node)
-		if (!strcmp(far_answer_text(node, "node-name"), drive->node))
+		if (!strcmp(far_arg(node, "node-name"), drive->node))
 			json_object_set(entry, "inserted", node);
 	return entry;
 }
@@ -91,9 +84,9 @@ static json_t *far_answer_block(const struct far_call *call, const char *name,
 static void far_answer_stat(json_t *out, const struct far_names *names,
 			    json_t *entry)
 {
-	const char *device = far_answer_text(entry, "device");
-	const char *qdev = far_answer_text(entry, "qdev");
-	const char *node = far_answer_text(entry, "node-name");
+	const char *device = far_arg(entry, "device");
+	const char *qdev = far_arg(entry, "qdev");
+	const char *node = far_arg(entry, "node-name");
 	const struct far_drive *drive;
 
 	drive = far_names_find(names, *device ? device : *qdev ? qdev : node);
@@ -140,7 +133,7 @@ static json_t *far_answer_jobs_by(const struct far_call *call,
 /* One of ours that is over stands there only until it is dismissed. */
 static bool far_answer_is_past(const json_t *job)
 {
-	return !strcmp(far_answer_text(job, "status"), "concluded") &&
+	return !strcmp(far_arg(job, "status"), "concluded") &&
 		!json_is_true(json_object_get(job, "x-blkmon-foreign"));
 }
 

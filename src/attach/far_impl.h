@@ -40,6 +40,8 @@ struct far_call {
 
 /* --- far.c --- */
 
+/* A text member of a reply or of arguments, or "". */
+const char *far_arg(const json_t *object, const char *key);
 bool far_can(struct far *f, const char *command);
 /* The "return" value of a request to the end, the caller's; or NULL and err
  * with the end's class and words. Takes @args, which may be NULL. */
@@ -161,6 +163,20 @@ struct far_verb {
 	json_t *(*run)(const struct far_call *call, const char *name,
 		       json_t *args, struct err *err);
 };
+
+/* --- far_hmp.c --- */
+
+/* The request as it is. @args is borrowed, here and below. */
+json_t *far_pass(const struct far_call *call, const char *name, json_t *args,
+		 struct err *err);
+/* NULL, and that @what cannot be had at this end. */
+json_t *far_not_here(const char *what, struct err *err);
+json_t *far_commit(const struct far_call *call, const char *name, json_t *args,
+		   struct err *err);
+json_t *far_drive_add(const struct far_call *call, const char *name,
+		      json_t *args, struct err *err);
+json_t *far_drive_del(const struct far_call *call, const char *name,
+		      json_t *args, struct err *err);
 
 extern const struct far_verb far_verbs[];	/* change something */
 extern const struct far_verb far_answers[];	/* look */

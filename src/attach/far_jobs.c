@@ -16,13 +16,6 @@
 /* What an end can make us remember. */
 #define FAR_JOBS_MOST 4096
 
-static const char *far_jobs_text(const json_t *object, const char *key)
-{
-	const char *text = args_str(object, key);
-
-	return text ? text : "";
-}
-
 const char *far_job_shown(const char *id)
 {
 	size_t n = sizeof(FAR_PREFIX) - 1;
@@ -122,7 +115,7 @@ static char *far_jobs_choose(const struct far_call *call, const json_t *list,
 	size_t i;
 
 	json_array_foreach(list, i, entry) {
-		const char *id = far_jobs_text(entry, "id");
+		const char *id = far_arg(entry, "id");
 
 		if (!strcmp(id, shown))
 			theirs = id;
@@ -159,7 +152,7 @@ char *far_job_find(const struct far_call *call, const char *shown,
 
 void far_jobs_dress(struct far *f, json_t *entry, const char *key)
 {
-	char *id = mem_dup(far_jobs_text(entry, key));
+	char *id = mem_dup(far_arg(entry, key));
 	bool work = !strcmp(key, "device") &&
 		!json_object_get(entry, "elapsed-ns");
 	const struct far_job *job;
@@ -187,9 +180,9 @@ void far_jobs_dress(struct far *f, json_t *entry, const char *key)
 void far_jobs_event(struct far *f, const char *name, json_t *data)
 {
 	const char *key = json_object_get(data, "device") ? "device" : "id";
-	char *id = mem_dup(far_jobs_text(data, key));
+	char *id = mem_dup(far_arg(data, key));
 	const char *status = strcmp(name, "JOB_STATUS_CHANGE") ? "" :
-		far_jobs_text(data, "status");
+		far_arg(data, "status");
 	struct far_job *job;
 
 	lock_take(&f->lock);
@@ -251,11 +244,11 @@ void far_jobs_tend(const struct far_call *call)
 /* What the event would have said that nobody heard. */
 static void far_jobs_tell_end(struct far *f, const json_t *entry)
 {
-	const char *error = far_jobs_text(entry, "error");
+	const char *error = far_arg(entry, "error");
 	bool cancelled = !strcmp(error, strerror(ECANCELED));
 	json_t *data = json_pack("{s:s, s:s, s:I, s:I, s:I}", "device",
-		far_job_shown(far_jobs_text(entry, "id")), "type",
-		far_jobs_text(entry, "type"), "len",
+		far_job_shown(far_arg(entry, "id")), "type",
+		far_arg(entry, "type"), "len",
 		(json_int_t)args_int(entry, "total-progress", 0), "offset",
 		(json_int_t)args_int(entry, "current-progress", 0), "speed",
 		(json_int_t)0);
@@ -272,12 +265,12 @@ static void far_jobs_tell_end(struct far *f, const json_t *entry)
 /* Jobs of others stay as they are, concluded or not. */
 static void far_jobs_look_at(const struct far_call *call, const json_t *entry)
 {
-	const char *id = far_jobs_text(entry, "id");
-	const char *error = far_jobs_text(entry, "error");
+	const char *id = far_arg(entry, "id");
+	const char *error = far_arg(entry, "error");
 	bool own = far_jobs_is_own(call->far, id);
 	struct err err = ERR_INIT;
 
-	if (strcmp(far_jobs_text(entry, "status"), "concluded") ||
+	if (strcmp(far_arg(entry, "status"), "concluded") ||
 	    !far_job_is_marked(id) || far_guard(call, "job-dismiss", &err))
 		return;
 	if (own)
@@ -295,7 +288,7 @@ static bool far_jobs_listed(const json_t *list, const char *id)
 	size_t i;
 
 	json_array_foreach(list, i, entry)
-		if (!strcmp(far_jobs_text(entry, "id"), id))
+		if (!strcmp(far_arg(entry, "id"), id))
 			return true;
 	return false;
 }

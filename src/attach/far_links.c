@@ -9,13 +9,6 @@
 #include "src/attach/far_impl.h"
 #include "src/qmp/json/args.h"
 
-static const char *far_links_text(const json_t *object, const char *key)
-{
-	const char *text = args_str(object, key);
-
-	return text ? text : "";
-}
-
 bool far_links_known(struct far *f)
 {
 	return far_can(f, "x-blkmon-query-links") ||
@@ -28,7 +21,7 @@ static const json_t *far_links_node(const json_t *nodes, const char *name)
 	size_t i;
 
 	json_array_foreach(nodes, i, node)
-		if (!strcmp(far_links_text(node, "node-name"), name))
+		if (!strcmp(far_arg(node, "node-name"), name))
 			return node;
 	return NULL;
 }
@@ -39,7 +32,7 @@ static const char *far_links_image_below(const json_t *nodes,
 					 const json_t *below, const char *name)
 {
 	const json_t *children = json_object_get(below, name);
-	const char *at = far_links_text(children, "backing");
+	const char *at = far_arg(children, "backing");
 
 	for (size_t steps = json_array_size(nodes); *at && steps; steps--) {
 		const json_t *node = far_links_node(nodes, at);
@@ -48,8 +41,8 @@ static const char *far_links_image_below(const json_t *nodes,
 		if (!node || !far_names_is_filter(node))
 			break;
 		children = json_object_get(below, at);
-		next = far_links_text(children, "backing");
-		at = *next ? next : far_links_text(children, "file");
+		next = far_arg(children, "backing");
+		at = *next ? next : far_arg(children, "file");
 	}
 	return at;
 }
@@ -60,7 +53,7 @@ static json_t *far_links_list(const json_t *nodes, const json_t *below)
 	size_t i;
 
 	json_array_foreach(nodes, i, node) {
-		const char *name = far_links_text(node, "node-name");
+		const char *name = far_arg(node, "node-name");
 
 		if (far_names_is_filter(node))
 			continue;
@@ -94,21 +87,21 @@ static json_t *far_links_of_graph(const json_t *graph)
 	size_t i;
 
 	json_array_foreach(json_object_get(graph, "nodes"), i, entry) {
-		if (strcmp(far_links_text(entry, "type"), "block-driver"))
+		if (strcmp(far_arg(entry, "type"), "block-driver"))
 			continue;
 		snprintf(key[0], sizeof(key[0]), "%lld", (long long)
 			 args_int(entry, "id", 0));
 		json_object_set_new(names, key[0], json_string(
-				    far_links_text(entry, "name")));
+				    far_arg(entry, "name")));
 	}
 	json_array_foreach(json_object_get(graph, "edges"), i, entry) {
 		snprintf(key[0], sizeof(key[0]), "%lld", (long long)
 			 args_int(entry, "parent", 0));
 		snprintf(key[1], sizeof(key[1]), "%lld", (long long)
 			 args_int(entry, "child", 0));
-		far_links_set(below, far_links_text(names, key[0]),
-			      far_links_text(entry, "name"),
-			      far_links_text(names, key[1]));
+		far_links_set(below, far_arg(names, key[0]),
+			      far_arg(entry, "name"),
+			      far_arg(names, key[1]));
 	}
 	json_decref(names);
 	return below;
@@ -126,9 +119,9 @@ static json_t *far_links_of_children(const json_t *nodes)
 
 		any |= json_is_array(children);
 		json_array_foreach(children, k, child)
-			far_links_set(below, far_links_text(node, "node-name"),
-				      far_links_text(child, "child"),
-				      far_links_text(child, "node-name"));
+			far_links_set(below, far_arg(node, "node-name"),
+				      far_arg(child, "child"),
+				      far_arg(child, "node-name"));
 	}
 	if (any)
 		return below;
@@ -143,18 +136,18 @@ static json_t *far_links_of_files(const json_t *nodes)
 	size_t i, k;
 
 	json_array_foreach(nodes, i, over) {
-		const char *file = far_links_text(json_object_get(over,
+		const char *file = far_arg(json_object_get(over,
 					"image"), "full-backing-filename");
 
 		json_array_foreach(nodes, k, under) {
 			const json_t *image = json_object_get(under, "image");
 
 			if (*file && !far_names_is_filter(under) &&
-			    strcmp(far_links_text(image, "format"), "file") &&
-			    !strcmp(far_links_text(image, "filename"), file))
-				far_links_set(below, far_links_text(over,
+			    strcmp(far_arg(image, "format"), "file") &&
+			    !strcmp(far_arg(image, "filename"), file))
+				far_links_set(below, far_arg(over,
 						"node-name"), "backing",
-					      far_links_text(under,
+					      far_arg(under,
 							     "node-name"));
 		}
 	}

@@ -13,13 +13,6 @@
 #include "src/attach/far_impl.h"
 #include "src/qmp/json/args.h"
 
-static const char *far_names_text(const json_t *object, const char *key)
-{
-	const char *text = args_str(object, key);
-
-	return text ? text : "";
-}
-
 /* "/machine/peripheral/virtio-disk0/virtio-backend" is virtio-disk0: the last
  * part is a thing inside of the device. */
 char *far_names_shown(const char *device, const char *qdev, const char *node)
@@ -42,7 +35,7 @@ char *far_names_shown(const char *device, const char *qdev, const char *node)
 static bool far_names_is_driver(const json_t *node, const char *const *list,
 				size_t n)
 {
-	const char *drv = far_names_text(node, "drv");
+	const char *drv = far_arg(node, "drv");
 
 	for (size_t i = 0; i < n; i++)
 		if (!strcmp(list[i], drv))
@@ -82,7 +75,7 @@ bool far_names_are_managed(const json_t *nodes)
 	size_t i;
 
 	json_array_foreach(nodes, i, node) {
-		const char *name = far_names_text(node, "node-name");
+		const char *name = far_arg(node, "node-name");
 		const char *number = name + 8;
 
 		if (strncmp(name, "libvirt-", 8) ||
@@ -130,9 +123,9 @@ static struct far_drive *far_names_add(struct far_names *names, char *shown)
 static void far_names_add_block(struct far_names *names, const json_t *block)
 {
 	const json_t *inserted = json_object_get(block, "inserted");
-	const char *device = far_names_text(block, "device");
-	const char *qdev = far_names_text(block, "qdev");
-	const char *node = far_names_text(inserted, "node-name");
+	const char *device = far_arg(block, "device");
+	const char *qdev = far_arg(block, "qdev");
+	const char *node = far_arg(inserted, "node-name");
 	struct far_drive *drive;
 
 	drive = far_names_add(names, far_names_shown(device, qdev, node));
@@ -152,8 +145,8 @@ static bool far_names_exports_node(const struct far_names *names,
 
 static void far_names_add_export(struct far_names *names, const json_t *export)
 {
-	const char *node = far_names_text(export, "node-name");
-	const char *id = far_names_text(export, "id");
+	const char *node = far_arg(export, "node-name");
+	const char *id = far_arg(export, "id");
 	struct far_drive *drive;
 
 	if (!*node || far_names_exports_node(names, node))
@@ -234,7 +227,7 @@ const json_t *far_names_node(const struct far_names *names, const char *node)
 	size_t i;
 
 	json_array_foreach(names->nodes, i, entry)
-		if (!strcmp(far_names_text(entry, "node-name"), node))
+		if (!strcmp(far_arg(entry, "node-name"), node))
 			return entry;
 	return NULL;
 }
@@ -245,8 +238,8 @@ const char *far_names_below(const struct far_names *names, const char *node)
 	size_t i;
 
 	json_array_foreach(names->links, i, link)
-		if (!strcmp(far_names_text(link, "node-name"), node))
-			return far_names_text(link, "backing");
+		if (!strcmp(far_arg(link, "node-name"), node))
+			return far_arg(link, "backing");
 	return "";
 }
 
@@ -260,11 +253,11 @@ static const char *far_names_base(const char *path)
 /* 0: not called so; 1: by the last part of its file name; 2: in full. */
 static int far_names_fits(const json_t *node, const char *word)
 {
-	const char *file = far_names_text(node, "file");
-	const char *image = far_names_text(json_object_get(node, "image"),
+	const char *file = far_arg(node, "file");
+	const char *image = far_arg(json_object_get(node, "image"),
 					   "filename");
 
-	if (!strcmp(far_names_text(node, "node-name"), word) ||
+	if (!strcmp(far_arg(node, "node-name"), word) ||
 	    !strcmp(file, word) || !strcmp(image, word))
 		return 2;
 	if (strchr(word, '/'))

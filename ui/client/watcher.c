@@ -431,6 +431,7 @@ static void watcher_look(struct watcher *w, bool news, bool reshape)
 {
 	uint64_t now = clock_ns();
 	bool moves, lives = jobs_live(w, &moves), changes, later = false;
+	bool others = false;
 
 	if (now >= w->again.at) {
 		w->again.at = UINT64_MAX;
@@ -439,7 +440,7 @@ static void watcher_look(struct watcher *w, bool news, bool reshape)
 	reshape |= w->attached && now >= w->others.at;
 	if (reshape) {
 		look_at_places(w);
-		w->others.at = now + OTHERS_EVERY;
+		others = true;
 	}
 	if (!w->knows || w->places_changed)
 		learn_commands(w);
@@ -462,6 +463,8 @@ static void watcher_look(struct watcher *w, bool news, bool reshape)
 		look_at_maps(w, true);
 	}
 	look_at_history(w);
+	if (others)
+		set_due(&w->others, now, OTHERS_EVERY);
 }
 
 void client_watcher(void *client)
