@@ -227,6 +227,8 @@ static json_t *hub_pass(struct hub *h, struct member *m, json_t *request)
 
 	m->channel->interrupt = h->channel.interrupt;
 	m->channel->verbatim = h->channel.verbatim;
+	m->channel->progress = h->channel.progress;
+	m->channel->progress_arg = h->channel.progress_arg;
 	reply = channel_request(m->channel, request);
 	m->channel->verbatim = false;
 	return reply;
@@ -253,7 +255,8 @@ static struct member *hub_target(struct hub *h, const char *command,
 	struct member *only, *m;
 
 	hub_count(h, &only);
-	if (!strcmp(command, "quit"))
+	if (!strcmp(command, "quit") ||
+	    !strcmp(command, "x-blkmon-query-history"))
 		return &h->here;
 	m = hub_take_prefix(h, args);
 	if (!m)
