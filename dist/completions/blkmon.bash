@@ -242,6 +242,7 @@ _blkmon()
     history) sub=history options=$_blkmon_options_history ;;
     undo) sub=undo options=$_blkmon_options_undo ;;
     delete) sub=delete options=$_blkmon_options_delete ;;
+    places) sub=places options=$_blkmon_options_places ;;
     esac
     ((${#words[@]} == 2)) && sub= options=$_blkmon_options
     if [[ $cur == --*=* ]]; then
@@ -265,7 +266,8 @@ rebase
 plan
 history
 undo
-delete'
+delete
+places'
         _blkmon_files "$cur"
     fi
     for i in "${!COMPREPLY[@]}"; do
@@ -570,6 +572,9 @@ _blkmon_options_delete='-n
 -d
 --data-files
 --json
+-h
+--help'
+_blkmon_options_places='--scan
 -h
 --help'
 complete -F _blkmon blkmon

@@ -7,7 +7,7 @@ function __blkmon_sub
 end
 
 function __blkmon_console
-    not __blkmon_sub commit info cat check map compare measure rebase plan history undo delete
+    not __blkmon_sub commit info cat check map compare measure rebase plan history undo delete places
 end
 
 function __blkmon_first
@@ -202,3 +202,6 @@ complete -c blkmon -n '__blkmon_sub delete' -s n -l dry-run -d 'say what would g
 complete -c blkmon -n '__blkmon_sub delete' -s d -l data-files -d 'with the external data files that no other image names'
 complete -c blkmon -n '__blkmon_sub delete' -l json -d 'as JSON'
 complete -c blkmon -n '__blkmon_sub delete' -s h -l help -d 'this'
+complete -c blkmon -n __blkmon_first -a places -d 'say what there is to be attached to on this host'
+complete -c blkmon -n '__blkmon_sub places' -l scan -d 'list the QMP sockets of this host that command lines name, whose they are and who holds them'
+complete -c blkmon -n '__blkmon_sub places' -s h -l help -d 'this'

@@ -175,11 +175,11 @@ bool rival_find(const char *path, int fd, char *out, size_t len)
 {
 	struct peers peers = { .path = path };
 	struct dirent *entry;
+	struct stat st = { 0 };
 	bool found = false;
-	struct stat st;
 	DIR *proc;
 
-	if (fstat(fd, &st))
+	if (fd >= 0 && fstat(fd, &st))
 		return false;
 	rival_list(&peers);
 	proc = peers.n ? opendir("/proc") : NULL;

@@ -183,3 +183,46 @@ def test_a_guests_own_name(d):
     with ends.Drive(d, name="my/guest") as end:
         out = end.ok("places")
         assert out.out.startswith("my-guest: unix:"), out
+
+
+def scanned():
+    return blk.blkmon_ok("places", "--scan").out.splitlines()
+
+
+@pytest.mark.parametrize("kind", ends.ALL, ids=lambda k: k.kind)
+def test_scan_finds_the_monitors_of_this_host(d, kind):
+    """Both of an end, with its process; who holds one is named."""
+    with kind(d, name="web") as end, end.other():
+        said = {line.split("  ")[0]: line for line in scanned()}
+        ours = said["unix:" + end.path]
+        theirs = said["unix:" + end.beside]
+        assert "(pid %d)" % end.proc.pid in ours and "held" not in ours, ours
+        assert "held by" in theirs, theirs
+        assert "(pid %d)" % os.getpid() in theirs, theirs
+        if kind in (ends.Drive, ends.Blockdev):
+            assert "guest web" in ours, ours
+        end.ok("info block")
+    assert not any(end.path in line for line in scanned())
+
+
+def test_scan_shows_hostile_words_escaped(d):
+    """Command lines are anybody's."""
+    path = d + "/\x1b]0;x\x07,,y"
+    with subprocess.Popen(
+            ["sh", "-c", "read x", "-qmp", "unix:%s,server=on" % path,
+             "-name", "guest=\u202eevil", "-mon", "chardev=c,mode=control",
+             "-chardev", "socket,path=relative,id=c", "-mon", "chardev=c"],
+            stdin=subprocess.PIPE, cwd=d) as proc:
+        said = [line for line in scanned() if "(pid %d)" % proc.pid in line]
+        proc.stdin.close()
+    assert len(said) == 2, said
+    assert said[0].startswith("unix:%s/\\x1b]0;x\\x07,y  sh" % d), said
+    assert said[1].startswith("unix:%s/relative  sh" %
+                              os.path.realpath(d)), said
+    assert not any(c in line for line in said for c in "\x1b\u202e")
+
+
+@pytest.mark.parametrize("words", [[], ["--scan", "x"], ["--nothing"]])
+def test_places_without_sense(words):
+    out = blk.blkmon("places", *words)
+    assert out.rc == 2 and out.out == "", out
