@@ -73,7 +73,12 @@ static json_t *far_value(json_t *reply, struct err *err)
 	if (reply && !value)
 		far_take_error(reply, err);
 	json_decref(reply);
-	return value;
+	if (json_array_size(value) <= FAR_LIST_MOST)
+		return value;
+	json_decref(value);
+	err_set(err, ERR_GENERIC, "an answer of more than %d entries",
+		FAR_LIST_MOST);
+	return NULL;
 }
 
 static json_t *far_request(const char *command, json_t *args)

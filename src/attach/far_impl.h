@@ -8,6 +8,8 @@
 
 #define FAR_MANAGED "this machine is libvirt's, and is only looked at: use " \
 	"qemu:///system (virsh), or --force-attach if you know better"
+/* More of anything is no machine's, and would be compared each with each. */
+#define FAR_LIST_MOST 8192
 #define FAR_LIMIT_NS (10 * 1000000000ull)
 
 struct far_job {

@@ -7,7 +7,7 @@
  * waits for that thread, for no longer than he wants.
  *
  * The other side may be slow, stopped, broken or hostile: a value has at most
- * 64 MiB and 64 levels, a reply is believed only by the id of its request,
+ * 64 MiB and 1024 levels, a reply is believed only by the id of its request,
  * and what is no QMP ends the connection. An end that left a request without
  * an answer is asked nothing more until it says something.
  */

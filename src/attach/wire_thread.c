@@ -21,9 +21,11 @@
 #define PAUSE_LEAST_NS (NS_PER_SEC / 4)
 #define PAUSE_MOST_NS (5 * NS_PER_SEC)
 
-/* A chain of a thousand images takes some MiB. */
+/* A chain of a thousand images takes some MiB, and query-block nests each in
+ * what lies on it. */
 static const struct json_limits wire_limits = {
 	.bytes = (size_t)64 << 20, .values = (size_t)4 << 20,
+	.depth = JSON_STREAM_DEPTH_MOST,
 };
 
 /* Whose thread this is; NULL of all others. */

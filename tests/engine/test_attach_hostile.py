@@ -55,7 +55,7 @@ GREETING = json.dumps(Script.GREETING).encode() + b"\r\n"
 
 @pytest.mark.parametrize("first", [
     b"", b"HTTP/1.1 200 OK\r\n\r\n", b'{"event": "STOP"}\r\n', b"[]", b"\0" * 99,
-    b'{"QMP": 1}', b'{"return": {}}', b"{" * 200, b"\xff\xfe"],
+    b'{"QMP": 1}', b'{"return": {}}', b"{" * 2000, b"\xff\xfe"],
     ids=["eof", "http", "event", "array", "zeroes", "number", "reply", "deep",
          "bytes"])
 def test_who_does_not_greet_is_no_monitor(d, first):
@@ -84,7 +84,7 @@ def test_an_end_anywhere_in_the_greeting(d, at):
                                      "query-jobs", "query-named-block-nodes",
                                      "query-block"])
 @pytest.mark.parametrize("answer", [
-    b"", b'{"ret', b"x", b'{"return": }', b'{"return": [', b"[" * 70],
+    b"", b'{"ret', b"x", b'{"return": }', b'{"return": [', b"[" * 1100],
     ids=["eof", "half", "word", "hole", "open", "deep"])
 def test_half_an_answer(d, command, answer):
     with Script(d) as end:
@@ -154,6 +154,31 @@ def test_a_reply_without_end_costs_no_memory(d, what):
         end.sock.close()
         end.listening.close()
         assert "connection is lost" in ended(proc)
+
+
+def test_more_entries_than_any_machine_has(d):
+    """Nobody compares each with each."""
+    with Script(d, {"query-block": [{"device": "d%d" % n} for n in
+                                    range(200000)]}) as end:
+        proc = run(end, "info block", "quit", memory=True)
+        end.accept()
+        end.serve("nothing")
+        assert "more than 8192 entries" in ended(proc)
+
+
+def test_a_long_chain(d):
+    """query-block nests an image in each that lies on it."""
+    with ends.Drive(d) as end:
+        end.kill()
+        for n in range(80):
+            path = os.path.join(d, "over%d.qcow2" % n)
+            blk.create(path, None, end.chain[-1])
+            end.chain.append(path)
+        end.chain[2] = end.chain[-1]
+        end.start()
+        out = end.ok("info block", "block_stream disk0 0 base.qcow2",
+                     "wait disk0 done 50", "info block")
+        assert "chain depth: 82" in out.out and "chain depth: 1)" in out.out
 
 
 def test_a_flood_of_events(d):

@@ -23,16 +23,19 @@
 
 #define JSON_STREAM_MAX (1u << 20)
 #define JSON_STREAM_DEPTH 64
+#define JSON_STREAM_DEPTH_MOST 1024
 
 struct json_limits {
 	size_t bytes;		/* of a value */
 	size_t values;		/* commas and colons in it: what jansson makes
 				   of a byte costs many */
+	unsigned depth;		/* levels, at most JSON_STREAM_DEPTH_MOST */
 };
 
 struct json_stream {		/* all zero: a fresh one */
 	struct str text;	/* of the open value, in strict JSON */
-	uint64_t arrays;	/* bit n: level n + 1 is an array */
+	uint64_t arrays[JSON_STREAM_DEPTH_MOST / 64];	/* bit n: level n + 1
+							   is an array */
 	unsigned depth;
 	char quote;		/* that opened the string; 0: in none */
 	bool escaped;		/* behind a backslash */
