@@ -39,7 +39,7 @@ json_t *far_send(const struct far_call *call, json_t *request,
 {
 	const struct wire_terms terms = {
 		.limit_ns = limit_ns, .changes = changes,
-		.interrupt = call->interrupt,
+		.interrupt = call->interrupt, .impatient = call->impatient,
 	};
 
 	return wire_request(call->far->wire, request, &terms, err);

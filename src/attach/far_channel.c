@@ -208,7 +208,8 @@ static json_t *far_channel_execute(struct channel *channel, json_t *request)
 {
 	struct far_channel *c = far_channel_of(channel);
 	const struct far_call call = { .far = c->far,
-				       .interrupt = channel->interrupt };
+				       .interrupt = channel->interrupt,
+				       .impatient = channel->impatient };
 	struct err err = ERR_INIT;
 
 	if (qmp_check(request, &err))

@@ -38,6 +38,7 @@ struct far {
 struct far_call {
 	struct far *far;
 	const struct interrupt *interrupt;
+	bool impatient;		/* see channel.h */
 };
 
 /* --- far.c --- */

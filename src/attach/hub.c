@@ -227,6 +227,7 @@ static json_t *hub_pass(struct hub *h, struct member *m, json_t *request)
 
 	m->channel->interrupt = h->channel.interrupt;
 	m->channel->verbatim = h->channel.verbatim;
+	m->channel->impatient = h->channel.impatient;
 	m->channel->progress = h->channel.progress;
 	m->channel->progress_arg = h->channel.progress_arg;
 	reply = channel_request(m->channel, request);
@@ -323,8 +324,10 @@ static json_t *hub_execute(struct channel *c, json_t *request)
 		return reply;
 	if (hub_count(h, &only) < 2 || c->verbatim || !hub_is_merged(command))
 		return hub_route(h, command, request);
-	for (size_t i = 0; i < h->n; i++)
+	for (size_t i = 0; i < h->n; i++) {
 		h->members[i].channel->interrupt = c->interrupt;
+		h->members[i].channel->impatient = c->impatient;
+	}
 	return qmp_reply(request, hub_merge(h, command, json_object_get(
 			 request, "arguments"), &err), &err);
 }

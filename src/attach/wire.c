@@ -99,9 +99,25 @@ static struct wire_call *wire_call_new(struct wire *w, json_t *request,
 	return NULL;
 }
 
+/* So long nothing has come though somebody waits for it. Lock held. */
+static uint64_t wire_waits(struct wire *w)
+{
+	uint64_t now = clock_ns(), most = 0;
+
+	list_for_each(link, &w->sent) {
+		uint64_t since = wire_call_of(link)->began;
+
+		if (since < w->heard_ns)
+			since = w->heard_ns;
+		if (now > since && now - since > most)
+			most = now - since;
+	}
+	return most;
+}
+
 /* 0 and it is on its way, or -1: it was not sent. */
 static int wire_enqueue(struct wire *w, struct wire_call *call, bool own,
-			struct err *err)
+			bool impatient, struct err *err)
 {
 	int rc = -1;
 
@@ -115,6 +131,8 @@ static int wire_enqueue(struct wire *w, struct wire_call *call, bool own,
 	else if (w->status.stalled && !own)
 		err_set(err, ERR_GENERIC, "it does not answer; nothing was "
 			"sent");
+	else if (impatient && wire_waits(w) >= NS_PER_SEC)
+		err_set(err, ERR_GENERIC, "it answers slowly");
 	else
 		rc = 0;
 	if (!rc)
@@ -152,6 +170,12 @@ static void wire_tell_lost(bool doubtful, const char *why, struct err *err)
 	err->errnum = doubtful ? EINPROGRESS : 0;
 }
 
+static uint64_t wire_limit(const struct wire_terms *terms)
+{
+	return terms->impatient && terms->limit_ns > NS_PER_SEC ? NS_PER_SEC :
+		terms->limit_ns;
+}
+
 /* The call's end: its reply, or NULL and err. It is not used any more. */
 static json_t *wire_finish(struct wire *w, struct wire_call *call,
 			   const struct wire_terms *terms, struct err *err)
@@ -163,11 +187,12 @@ static json_t *wire_finish(struct wire *w, struct wire_call *call,
 	reply = call->reply;
 	call->reply = NULL;
 	call_over = call->over;
-	late = !call->over && clock_ns() - call->began >= terms->limit_ns;
+	late = !call->over && clock_ns() - call->began >=
+		wire_limit(terms);
 	out = call->sent > 0;
 	/* What is half on its way has to go out whole, or not at all. */
 	left = !call->over && out;
-	w->status.stalled |= late && out;
+	w->status.stalled |= late && out && !terms->impatient;
 	call->abandoned = left;
 	if (left)
 		call->fd = -1;
@@ -202,15 +227,16 @@ json_t *wire_request(struct wire *w, json_t *request,
 		return NULL;
 	}
 	list_init(&call->link);
-	if (wire_enqueue(w, call, own, err)) {
+	if (wire_enqueue(w, call, own, terms->impatient, err)) {
 		wire_call_free(call);
 		reply = NULL;
 	} else if (own) {
-		wire_pump_call(w, call, call->began + terms->limit_ns);
+		wire_pump_call(w, call, call->began + wire_limit(terms));
 		reply = wire_finish(w, call, terms, err);
 	} else {
-		wire_await(w, call, terms->limit_ns == UINT64_MAX ? UINT64_MAX :
-			   call->began + terms->limit_ns, terms->interrupt);
+		wire_await(w, call, wire_limit(terms) == UINT64_MAX ?
+			   UINT64_MAX : call->began + wire_limit(terms),
+			   terms->interrupt);
 		reply = wire_finish(w, call, terms, err);
 	}
 	if (fd >= 0)
@@ -222,18 +248,9 @@ json_t *wire_request(struct wire *w, json_t *request,
 
 void wire_status(struct wire *w, struct wire_status *out)
 {
-	uint64_t now = clock_ns();
-
 	lock_take(&w->lock);
 	*out = w->status;
-	out->waits_ns = 0;
-	list_for_each(link, &w->sent) {
-		const struct wire_call *call = wire_call_of(link);
-
-		if ((!call->abandoned || out->stalled) &&
-		    now - call->began > out->waits_ns)
-			out->waits_ns = now - call->began;
-	}
+	out->waits_ns = wire_waits(w);
 	lock_drop(&w->lock);
 }
 

@@ -56,6 +56,8 @@ void wire_free(struct wire *w);
 struct wire_terms {
 	uint64_t limit_ns;	/* of the whole request */
 	bool changes;		/* something, so that a lost answer matters */
+	bool impatient;		/* a second, and none where others wait for
+				   as long already; it can be asked again */
 	const struct interrupt *interrupt;	/* borrowed, or NULL */
 };
 
@@ -70,7 +72,8 @@ struct wire_status {
 	enum wire_state state;
 	uint64_t since_us;	/* clock_wall_us() of it */
 	uint64_t heard_us;	/* the same of the last thing that came; 0 */
-	uint64_t waits_ns;	/* so long the oldest request has waited */
+	uint64_t waits_ns;	/* so long a request has waited, and nothing
+				   came */
 	bool stalled;		/* one got no answer in time, and nothing has
 				   come since */
 	char why[256];		/* the state is what it is; "" */

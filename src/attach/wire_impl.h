@@ -42,6 +42,7 @@ struct wire {
 	struct cond changed;	/* the state */
 	bool stop;
 	uint64_t ids;
+	uint64_t heard_ns;	/* clock_ns() of the last bytes that came */
 	struct list unsent, sent;
 	struct wire_status status;	/* waits_ns is made when asked for */
 };

@@ -126,6 +126,7 @@ static int wire_take_bytes(struct wire *w, const char *data, size_t len,
 	lock_take(&w->lock);
 	w->status.stalled = false;
 	w->status.heard_us = clock_wall_us();
+	w->heard_ns = clock_ns();
 	lock_drop(&w->lock);
 	while (json_stream_next(&w->in, &data, &len, &value, err))
 		if (!value || wire_take(w, value, err))

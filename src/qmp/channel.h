@@ -38,6 +38,9 @@ struct channel {		/* embedded by its kinds */
 	 * command made of them: whoever else they reach gets them as they are.
 	 * Nothing to the local one. */
 	bool verbatim;
+	/* Who asks only to show it has no use for an answer that takes longer
+	 * than a second, and gets an error. Nothing to the local one. */
+	bool impatient;
 };
 
 /* Onto the engine of this process (borrowed). Events from now on. NULL if no

@@ -5,7 +5,9 @@ q leaves them alone."""
 import os
 import re
 import shutil
+import signal
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -128,6 +130,30 @@ def test_q_leaves_the_machine_and_its_jobs(d, tmp_path, key):
         finally:
             term.close()
         assert [j["status"] for j in qmp.ask("query-jobs")] == ["ready"]
+
+
+@TMUX
+def test_a_machine_that_stands_still_holds_nobody_up(d, tmp_path):
+    """Keys are answered, it is said that it is slow, and q leaves at once."""
+    with ends.Drive(d) as end:
+        term = Term("%s --connect web=unix:%s" % (blk.BLKMON, end.path),
+                    tmp_path, columns=100)
+        try:
+            term.wait("└ top.qcow2 ◀ disk0")
+            end.proc.send_signal(signal.SIGSTOP)
+            term.wait("web answers slowly", 8)
+            term.type(":info block\n")
+            term.wait(") info block")
+            term.keys("Escape")
+            term.wait(lambda s: re.search(r"^ \? F1 Help", s, re.M))
+            began = time.monotonic()
+            term.keys("q")
+            term.wait_dead()
+            assert time.monotonic() - began < 8, "it waited for the machine"
+        finally:
+            end.proc.send_signal(signal.SIGCONT)
+            term.close()
+        assert end.alive()
 
 
 @TMUX

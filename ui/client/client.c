@@ -163,6 +163,7 @@ struct client *client_new(struct console *console, struct channel *watch)
 	c->interrupt.fd = new_fd();
 	c->watch_end.fd = new_fd();
 	watch->interrupt = &c->watch_end;
+	watch->impatient = true;
 	console->write = client_take_output;
 	console->arg = c;
 	console->interrupt = &c->interrupt;
