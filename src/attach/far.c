@@ -106,6 +106,7 @@ bool far_changes(const char *command)
 {
 	static const char *const looks[] = {
 		"query-", "x-blkmon-query-", "x-blkmon-node-map",
+		"x-blkmon-plan",
 		"qmp_capabilities",
 	};
 

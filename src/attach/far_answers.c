@@ -205,6 +205,15 @@ static json_t *far_answer_status(const struct far_call *call, const char *name,
 	return value;
 }
 
+/* Made by the code of the job that would run, which only a blkmon has. */
+static json_t *far_answer_plan(const struct far_call *call, const char *name,
+			       json_t *args, struct err *err)
+{
+	if (far_can(call->far, name))
+		return far_ask(call, name, json_incref(args), err);
+	return far_not_here("a plan", err);
+}
+
 static void far_answer_add(json_t *list, const char *name)
 {
 	json_array_append_new(list, json_pack("{s:s}", "name", name));
@@ -242,5 +251,6 @@ const struct far_verb far_answers[] = {
 	{ "x-blkmon-query-jobs", far_answer_block_jobs },
 	{ "x-blkmon-query-links", far_answer_links },
 	{ "x-blkmon-query-exports", far_answer_nbd },
+	{ "x-blkmon-plan", far_answer_plan },
 	{ .name = NULL }
 };

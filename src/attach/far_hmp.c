@@ -65,6 +65,16 @@ json_t *far_not_here(const char *what, struct err *err)
 	return NULL;
 }
 
+int far_check_keep(const struct far_call *call, const json_t *args,
+		   struct err *err)
+{
+	if (far_speaks_dialect(call->far) ||
+	    !json_is_true(json_object_get(args, "x-blkmon-keep")))
+		return 0;
+	far_not_here("to keep what is written over", err);
+	return -1;
+}
+
 json_t *far_commit(const struct far_call *call, const char *name,
 		   json_t *args, struct err *err)
 {
@@ -76,6 +86,8 @@ json_t *far_commit(const struct far_call *call, const char *name,
 	if (far_speaks_dialect(call->far))
 		return far_order(call, name, json_incref(args), UINT64_MAX,
 				 err);
+	if (far_check_keep(call, args, err))
+		return NULL;
 	if (!far_can(call->far, "human-monitor-command"))
 		return far_not_here("commit", err);
 	if (far_names_load(&names, call, err))

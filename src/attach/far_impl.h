@@ -174,6 +174,10 @@ json_t *far_pass(const struct far_call *call, const char *name, json_t *args,
 		 struct err *err);
 /* NULL, and that @what cannot be had at this end. */
 json_t *far_not_here(const char *what, struct err *err);
+/* What is kept for an undo, only a blkmon keeps: 0, or -1 and err where it is
+ * asked for and not to be had. */
+int far_check_keep(const struct far_call *call, const json_t *args,
+		   struct err *err);
 json_t *far_commit(const struct far_call *call, const char *name, json_t *args,
 		   struct err *err);
 json_t *far_drive_add(const struct far_call *call, const char *name,

@@ -309,6 +309,8 @@ static json_t *far_start(const struct far_call *call, const char *name,
 	json_t *value = NULL;
 
 	far_drop_force(call->far, args);
+	if (far_check_keep(call, args, err))
+		return NULL;
 	if (!far_start_prepare(call, name, args, &s, err))
 		value = far_start_run(call, name, args, &s, err);
 	far_start_release(&s);

@@ -261,6 +261,9 @@ static struct member *hub_target(struct hub *h, const char *command,
 		return &h->here;
 	m = hub_take_prefix(h, args);
 	if (!m)
+		m = hub_take_prefix(h, json_object_get(json_object_get(
+				    args, "request"), "arguments"));
+	if (!m)
 		m = hub_in_use(h);
 	return m ? m : only;
 }
@@ -273,7 +276,7 @@ static json_t *hub_route(struct hub *h, const char *command, json_t *request)
 	struct member *m;
 
 	if (!h->channel.verbatim && args)
-		copy = json_copy(args);
+		copy = json_deep_copy(args);
 	m = h->channel.verbatim ? hub_target_verbatim(h, command)
 				: hub_target(h, command, copy);
 	if (m && copy) {

@@ -101,6 +101,20 @@ def test_use_means_one_of_them(three):
     assert out.rc == 1 and "there is no place 'nobody'" in out.out
 
 
+def test_a_plan_is_of_the_place_that_it_names(three):
+    web, db, own = three
+    args = [*web.args, *db.args, own]
+    assert "moves" in ok(args, "plan block_commit here/disk0")
+    out = run(args, "plan block_commit web/disk0")
+    assert out.rc == 1 and "a plan is not possible" in out.out, out
+    out = run(args, "plan block_commit disk0")
+    assert out.rc == 1 and "which place is meant" in out.out, out
+    # The line behind one in JSON is an ordinary line again.
+    said = ok(args, "plan block-commit device=here/disk0",
+              "info block here/disk0")
+    assert "here/disk0 (" in said
+
+
 def test_use_of_another_place_does_not_bend_a_full_name(three):
     web, db, own = three
     said = ok([*web.args, *db.args, own], "use web", "block_stream db/disk0",

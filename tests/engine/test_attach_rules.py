@@ -272,6 +272,16 @@ def test_a_question_ends_no_machine(d, kind, line):
         end.ok("info block -n")
 
 
+@pytest.mark.parametrize("kind", [ends.Drive, ends.Blockdev, ends.Daemon],
+                         ids=lambda k: k.kind)
+@pytest.mark.parametrize("line", ["block_commit -k disk0 base.qcow2"])
+def test_what_an_end_cannot_keep_is_not_written_over(d, kind, line):
+    with kind(d) as end, end.other() as qmp:
+        out = end.blkmon(line)
+        assert out.rc == 1 and "to keep what is written over" in out.out, out
+        assert names(qmp) == []
+
+
 # --- 9: a lost answer
 
 class Script:
