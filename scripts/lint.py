@@ -39,8 +39,8 @@ LINES = (
     (r"", r"\b(TODO|FIXME|XXX|HACK)\b", "unfinished work"),
     (r"\.[ch]$", r"^\s*typedef\s+(struct|union|enum)\b", "typedef of a struct"),
     # What is at the other end of a channel is the business of src/attach.
-    (r"^(src/console|ui)/", r"\b(libvirt|storage.daemon|commit_top|mirror_top|"
-     r"copy-on-read|x-debug-|human-monitor)|#block|\bvirDomain",
+    (r"^(src/console|ui)/", r"(?<![/\w])(libvirt|storage.daemon|commit_top|"
+     r"mirror_top|copy-on-read|x-debug-|human-monitor)|#block|\bvirDomain",
      "a kind of end, above the channel"),
     (r"^tests/", r"\b(u|nano|time\.)?sleep\s*\(|^\s*sleep\s",
      "a test that sleeps; wait for the event"),
