@@ -106,7 +106,7 @@ bool far_changes(const char *command)
 {
 	static const char *const looks[] = {
 		"query-", "x-blkmon-query-", "x-blkmon-node-map",
-		"x-blkmon-plan",
+		"x-blkmon-plan", "x-blkmon-tree-map",
 		"qmp_capabilities",
 	};
 

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "engine/util/mem.h"
 #include "src/attach/far_impl.h"
 #include "src/qmp/json/args.h"
 
@@ -205,13 +206,42 @@ static json_t *far_answer_status(const struct far_call *call, const char *name,
 	return value;
 }
 
+/* A job in the request becomes the end's own. 0, or -1 and err. */
+static int far_answer_name_job(const struct far_call *call, json_t *request,
+			       struct err *err)
+{
+	json_t *args = json_object_get(request, "arguments");
+	const char *key = json_object_get(args, "device") ? "device" : "id";
+	char *id;
+
+	if (!strstr(far_arg(request, "execute"), "job-"))
+		return 0;
+	id = far_job_find(call, far_arg(args, key), err);
+	if (!id)
+		return -1;
+	json_object_set_new(args, key, json_string(id));
+	free(id);
+	return 0;
+}
+
 /* Made by the code of the job that would run, which only a blkmon has. */
 static json_t *far_answer_plan(const struct far_call *call, const char *name,
 			       json_t *args, struct err *err)
 {
-	if (far_can(call->far, name))
-		return far_ask(call, name, json_incref(args), err);
-	return far_not_here("a plan", err);
+	json_t *value;
+	char *id;
+
+	if (!far_can(call->far, name))
+		return far_not_here("a plan", err);
+	if (far_answer_name_job(call, json_object_get(args, "request"), err))
+		return NULL;
+	value = far_ask(call, name, json_incref(args), err);
+	id = mem_dup(far_arg(value, "job-id"));
+	if (*id)
+		json_object_set_new(value, "job-id",
+				    json_string(far_job_shown(id)));
+	free(id);
+	return value;
 }
 
 static void far_answer_add(json_t *list, const char *name)

@@ -60,7 +60,7 @@ static json_t *far_hmp(const struct far_call *call, const char *line,
 
 json_t *far_not_here(const char *what, struct err *err)
 {
-	err_set(err, ERR_NOT_SUPPORTED, "%s is not possible through this "
+	err_set(err, ERR_COMMAND_NOT_FOUND, "%s is not possible through this "
 		"monitor", what);
 	return NULL;
 }

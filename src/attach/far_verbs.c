@@ -449,6 +449,9 @@ json_t *far_do(const struct far_call *call, const char *name, json_t *args,
 	row = far_row(far_verbs, name);
 	if (row)
 		return row->run(call, name, args, err);
+	/* More of the dialect, of which that end knows less or nothing. */
+	if (!strncmp(name, "x-blkmon-", 9) && !far_can(call->far, name))
+		return far_not_here(name + 9, err);
 	return far_changes(name) ? far_pass(call, name, args, err) :
 		far_ask(call, name, json_incref(args), err);
 }

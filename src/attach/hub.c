@@ -265,7 +265,26 @@ static struct member *hub_target(struct hub *h, const char *command,
 				    args, "request"), "arguments"));
 	if (!m)
 		m = hub_in_use(h);
+	/* Folders are of this host; it is only looked at there. */
+	if (!m && !only && h->counts_here &&
+	    !strcmp(command, "x-blkmon-query-folder"))
+		m = &h->here;
 	return m ? m : only;
+}
+
+/* Replies that are no lists of things with names. */
+static void hub_name_reply(struct hub *h, const struct member *m,
+			   const char *command, json_t *reply)
+{
+	json_t *images = json_object_get(json_object_get(reply, "return"),
+					 "images"), *image;
+	struct member *only;
+	size_t i;
+
+	if (strcmp(command, "x-blkmon-tree-map") || hub_count(h, &only) < 2)
+		return;
+	json_array_foreach(images, i, image)
+		hub_add_prefix(image, m->name);
 }
 
 /* The member of that kind to which all of this goes, or NULL. */
@@ -287,8 +306,15 @@ static json_t *hub_route(struct hub *h, const char *command, json_t *request)
 		request = changed;
 	}
 	json_decref(copy);
-	if (m)
-		return hub_pass(h, m, request);
+	if (m) {
+		json_t *reply = hub_pass(h, m, json_incref(request));
+
+		if (!h->channel.verbatim)
+			hub_name_reply(h, m, args_str(request, "execute"),
+				       reply);
+		json_decref(request);
+		return reply;
+	}
 	return qmp_reply(request, hub_which(h, command, &err), &err);
 }
 

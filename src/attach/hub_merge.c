@@ -63,6 +63,24 @@ void hub_add_prefix(json_t *object, const char *place)
 		hub_prefix_member(inserted, "node-name", place);
 }
 
+/* A file system of a place, which may be that of another host. */
+static void hub_name_space(json_t *space, const char *place)
+{
+	json_t *nodes = json_object_get(space, "nodes"), *out = json_array();
+	json_t *node;
+	char *path;
+	size_t i;
+
+	json_array_foreach(nodes, i, node)
+		json_array_append_new(out, json_sprintf("%s/%s", place,
+							json_string_value(
+								node)));
+	json_object_set_new(space, "nodes", out);
+	path = mem_printf("%s:%s", place, args_str(space, "path"));
+	json_object_set_new(space, "path", json_string(path));
+	free(path);
+}
+
 static struct member *hub_place_of(struct hub *h, const char *name)
 {
 	const char *slash = strchr(name, '/');
@@ -79,6 +97,24 @@ static void hub_cut_member(json_t *args, const char *key,
 
 	if (name && !strncmp(name, m->name, len) && name[len] == '/')
 		json_object_set_new(args, key, json_string(name + len + 1));
+}
+
+/* Names of other places have nothing to do there. */
+static void hub_cut_list(json_t *args, const char *key, const struct member *m)
+{
+	json_t *list = json_object_get(args, key), *out = json_array(), *name;
+	size_t i, len = strlen(m->name);
+
+	json_array_foreach(list, i, name) {
+		const char *text = json_string_value(name);
+
+		if (text && !strncmp(text, m->name, len) && text[len] == '/')
+			json_array_append_new(out, json_string(text + len +
+							       1));
+	}
+	if (list)
+		json_object_set(args, key, out);
+	json_decref(out);
 }
 
 struct member *hub_take_prefix(struct hub *h, json_t *args)
@@ -98,6 +134,7 @@ struct member *hub_take_prefix(struct hub *h, json_t *args)
 	for (size_t i = 0; i < HUB_NAMES; i++)
 		hub_cut_member(args, hub_names[i], m);
 	hub_cut_member(args, "name", m);
+	hub_cut_list(args, "nodes", m);
 	hub_cut_member(args, "base", m);
 	hub_cut_member(args, "top", m);
 	return m;
@@ -111,7 +148,9 @@ bool hub_is_merged(const char *command)
 		"query-block", "query-named-block-nodes", "query-block-jobs",
 		"query-jobs", "query-blockstats", "query-block-exports",
 		"x-blkmon-query-jobs", "x-blkmon-query-links",
-		"x-blkmon-query-exports", "query-commands",
+		"x-blkmon-query-exports", "x-blkmon-query-latency",
+		"x-blkmon-query-space", "x-blkmon-query-undo",
+		"query-commands",
 	};
 
 	for (size_t i = 0; i < sizeof(merged) / sizeof(*merged); i++)
@@ -138,6 +177,8 @@ static json_t *hub_named(const json_t *list, const char *command,
 					    json_copy(inserted));
 		if (names)
 			hub_add_prefix(copy, place);
+		if (!strcmp(command, "x-blkmon-query-space"))
+			hub_name_space(copy, place);
 		json_array_append_new(out, copy);
 	}
 	return out;

@@ -21,7 +21,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-#include "engine/util/str.h"
+#include "engine/util/process.h"
 
 #define RIVAL_PEERS 16
 #define RIVAL_PATH 320
@@ -148,19 +148,10 @@ static bool rival_has(const char *pid, uint32_t inode)
 
 static void rival_describe(const char *pid, char *out, size_t len)
 {
-	char path[RIVAL_PATH], line[32] = "";
-	struct str safe = STR_INIT;
-	FILE *comm;
+	char name[64];
 
-	snprintf(path, sizeof(path), "/proc/%.20s/comm", pid);
-	comm = fopen(path, "re");
-	if (comm && fgets(line, sizeof(line), comm))
-		line[strcspn(line, "\n")] = '\0';
-	if (comm)
-		fclose(comm);
-	str_add_safe(&safe, *line ? line : "a process");
-	snprintf(out, len, "%s (pid %.20s)", str_get(&safe), pid);
-	str_release(&safe);
+	process_name((pid_t)strtol(pid, NULL, 10), name, sizeof(name));
+	snprintf(out, len, "%s (pid %.20s)", *name ? name : "a process", pid);
 }
 
 static bool rival_holds(const struct peers *p, const char *pid, ino_t own)

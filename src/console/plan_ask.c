@@ -94,7 +94,9 @@ bool plan_is_unknown(const json_t *reply)
 {
 	const char *error = channel_error(reply);
 
-	return error && strstr(error, "x-blkmon-plan");
+	return error && !strcmp(field_str(json_object_get(reply, "error"),
+					  "class"), "CommandNotFound") &&
+		strstr(error, "plan");
 }
 
 const char *plan_role(const json_t *plan, const char *role)

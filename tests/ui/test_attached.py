@@ -139,7 +139,7 @@ def test_a_machine_that_stands_still_holds_nobody_up(d, tmp_path):
         term = Term("%s --connect web=unix:%s" % (blk.BLKMON, end.path),
                     tmp_path, columns=100)
         try:
-            term.wait("└ top.qcow2 ◀ disk0")
+            term.wait("└ top ◀ disk0")
             end.proc.send_signal(signal.SIGSTOP)
             term.wait("web answers slowly", 8)
             term.type(":info block\n")
