@@ -40,7 +40,7 @@ LINES = (
     (r"\.[ch]$", r"^\s*typedef\s+(struct|union|enum)\b", "typedef of a struct"),
     # What is at the other end of a channel is the business of src/attach.
     (r"^(src/console|ui)/", r"(?<![/\w])(libvirt|storage.daemon|commit_top|"
-     r"mirror_top|copy-on-read|x-debug-|human-monitor)|#block|\bvirDomain",
+     r"mirror_top|copy-on-read|x-debug-)|#block|\bvirDomain",
      "a kind of end, above the channel"),
     (r"^tests/", r"\b(u|nano|time\.)?sleep\s*\(|^\s*sleep\s",
      "a test that sleeps; wait for the event"),

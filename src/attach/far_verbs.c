@@ -428,6 +428,17 @@ const struct far_verb far_verbs[] = {
 	{ .name = NULL }
 };
 
+/* "query-folder" is known to people as "info folder". */
+static json_t *far_unknown(const char *name, struct err *err)
+{
+	char *words = !strncmp(name, "query-", 6) ?
+		mem_printf("info %s", name + 6) : mem_dup(name);
+
+	far_not_here(words, err);
+	free(words);
+	return NULL;
+}
+
 static const struct far_verb *far_row(const struct far_verb *table,
 				      const char *name)
 {
@@ -451,7 +462,7 @@ json_t *far_do(const struct far_call *call, const char *name, json_t *args,
 		return row->run(call, name, args, err);
 	/* More of the dialect, of which that end knows less or nothing. */
 	if (!strncmp(name, "x-blkmon-", 9) && !far_can(call->far, name))
-		return far_not_here(name + 9, err);
+		return far_unknown(name + 9, err);
 	return far_changes(name) ? far_pass(call, name, args, err) :
 		far_ask(call, name, json_incref(args), err);
 }

@@ -58,9 +58,10 @@ static json_t *plan_ask_place(struct console *c, const json_t *request)
 	return out;
 }
 
-static void keep(struct console *c, const json_t *request, json_t *reply)
+/* Takes @place. */
+static void keep(struct console *c, const json_t *request, json_t *reply,
+		 json_t *place)
 {
-	json_t *place = reply ? plan_ask_place(c, request) : NULL;
 	const struct watch_job *job = watch_find(&c->watch,
 						 plan_ask_name(request));
 
@@ -73,14 +74,18 @@ json_t *plan_ask_keep(struct console *c, json_t *request)
 {
 	const char *name = field_str(request, "execute");
 	enum qmp_plans plans = qmp_plans(name);
-	json_t *reply = NULL;
+	json_t *reply = NULL, *place = NULL;
 
 	if (plans && (c->plan == PLAN_ALL || (plans == QMP_PLAN_ASKED &&
-					      !plan_ask_is_dry(request))))
+					      !plan_ask_is_dry(request)))) {
+		place = plan_ask_place(c, request);
 		reply = channel_call(c->channel, "x-blkmon-plan",
 				     json_pack("{s:O}", "request", request));
+	}
 	if (reply || !strcmp(name, "quit") || plan_ask_hmp(request))
-		keep(c, request, reply);
+		keep(c, request, reply, place);
+	else
+		json_decref(place);
 	json_decref(request);
 	if (channel_error(reply) && !plan_is_unknown(reply))
 		return reply;

@@ -233,9 +233,9 @@ static void draw_bar(struct sheet *s, const struct view_job *job, unsigned x,
 static unsigned bar_columns(const struct view_job *job, unsigned end)
 {
 	unsigned what = 2 + text_columns(job->type) + 1 +
-		text_columns(job->id) + 1 + (job->foreign ? OTHERS_COLUMNS :
-					     0) + text_columns(job->from_name) + 3 +
-		text_columns(job->to_name);
+		text_columns(job->id) + 1 +
+		(job->foreign ? OTHERS_COLUMNS : 0) +
+		text_columns(job->from_name) + 3 + text_columns(job->to_name);
 	unsigned bar = end > what ? end - what : 0, most = end * 2 / 5;
 
 	if (bar > most)
