@@ -141,7 +141,7 @@ def test_a_machine_that_stands_still_holds_nobody_up(d, tmp_path):
         try:
             term.wait("└ top ◀ disk0")
             end.proc.send_signal(signal.SIGSTOP)
-            term.wait("web answers slowly", 8)
+            term.wait("web answers slowly", 30)
             term.type(":info block\n")
             term.wait(") info block")
             term.keys("Escape")

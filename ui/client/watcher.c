@@ -21,6 +21,7 @@
 #define SHAPE_EVERY NS_PER_SEC
 #define USES_EVERY NS_PER_SEC
 #define OTHERS_EVERY (2 * NS_PER_SEC)
+#define OTHERS_MOST (5 * NS_PER_SEC)
 #define AGAIN_AFTER NS_PER_SEC
 #define EFFORT 50
 #define HISTORY_MOST 2000	/* jobs */
@@ -426,6 +427,17 @@ static uint64_t take_requests(struct watcher *w, bool *reshape, bool *stop)
 	return asked;
 }
 
+/* What got no answer was waited for, which was no effort; whoever gave none is
+ * named at once. */
+static void set_others_due(struct watcher *w, uint64_t began)
+{
+	set_due(&w->others, began, OTHERS_EVERY);
+	if (w->others.at > began + OTHERS_MOST)
+		w->others.at = began + OTHERS_MOST;
+	if (w->attached && w->again.at != UINT64_MAX)
+		look_at_places(w);
+}
+
 /* One look at all that is due. */
 static void watcher_look(struct watcher *w, bool news, bool reshape)
 {
@@ -464,7 +476,7 @@ static void watcher_look(struct watcher *w, bool news, bool reshape)
 	}
 	look_at_history(w);
 	if (others)
-		set_due(&w->others, now, OTHERS_EVERY);
+		set_others_due(w, now);
 }
 
 void client_watcher(void *client)
