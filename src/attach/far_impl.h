@@ -129,7 +129,8 @@ bool far_names_are_managed(const json_t *nodes);
 /* --- far_links.c --- */
 
 bool far_links_known(struct far *f);
-/* The value of x-blkmon-query-links, the caller's; NULL and err. @nodes:
+/* The value of x-blkmon-query-links, the caller's; NULL and err. What a job has
+ * put between images has an entry, too, and is below none. @nodes:
  * query-named-block-nodes. */
 json_t *far_links(const struct far_call *call, const json_t *nodes,
 		  struct err *err);

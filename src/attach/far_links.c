@@ -55,8 +55,6 @@ static json_t *far_links_list(const json_t *nodes, const json_t *below)
 	json_array_foreach(nodes, i, node) {
 		const char *name = far_arg(node, "node-name");
 
-		if (far_names_is_filter(node))
-			continue;
 		json_array_append_new(list, json_pack(
 			"{s:s, s:s}", "node-name", name, "backing",
 			far_links_image_below(nodes, below, name)));

@@ -89,6 +89,8 @@ bool far_names_are_managed(const json_t *nodes)
 	return false;
 }
 
+#define FAR_FILTERS_MOST 16
+
 /* --- the list --- */
 
 static bool far_names_taken(const struct far_names *names, const char *shown)
@@ -143,9 +145,24 @@ static bool far_names_exports_node(const struct far_names *names,
 	return false;
 }
 
+/* The image that a node is, or that lies below what a job has put there. */
+static const char *far_names_image_of(const struct far_names *names,
+				      const char *node)
+{
+	const char *below = node;
+
+	for (size_t i = 0; i < FAR_FILTERS_MOST && *below; i++) {
+		if (!far_names_is_filter(far_names_node(names, below)))
+			return below;
+		below = far_names_below(names, below);
+	}
+	return node;
+}
+
 static void far_names_add_export(struct far_names *names, const json_t *export)
 {
-	const char *node = far_arg(export, "node-name");
+	const char *node = far_names_image_of(names, far_arg(export,
+							     "node-name"));
 	const char *id = far_arg(export, "id");
 	struct far_drive *drive;
 

@@ -173,3 +173,47 @@ def test_a_machine_that_dies_and_comes_back(d, tmp_path):
             term.keys("q")
         finally:
             term.close()
+
+
+@TMUX
+def test_three_guests_by_keys(d, tmp_path):
+    """A commit on each, guests fold, and one of the machines dies."""
+    folders = [os.path.join(d, name) for name in ("one", "two", "own")]
+    for folder in folders:
+        os.mkdir(folder)
+    own = ends.chain(folders[2])
+    with ends.Drive(folders[0]) as one, ends.Daemon(folders[1]) as two:
+        term = Term("%s --connect web=unix:%s --connect db=unix:%s disk0=%s" %
+                    (blk.BLKMON, one.path, two.path, own[2]), tmp_path,
+                    columns=100, rows=40)
+        try:
+            term.wait(lambda s: all("◀ %s/disk0" % w in s
+                                    for w in ("here", "web", "db")))
+            term.keys("g", "Space", "j", "Space", "j", "Space", "g")
+            term.wait(lambda s: all("⋯ " + w in s
+                                    for w in ("here", "web", "db")))
+            for name in ("here", "web", "db"):
+                term.wait(lambda s, n=name: "▸⋯ " + n in s)
+                term.keys("Space", "j", "j", "j")
+                term.wait(lambda s, n=name: re.search(
+                    r"▸ +└ .*◀ %s/disk0" % n, s))
+                term.keys("c")
+                term.wait("Enter Run")
+                term.keys("Enter")
+                term.wait("commit %s/disk0" % name)
+                term.keys("k", "k", "k", "Space")
+                term.wait(lambda s, n=name: "▸⋯ " + n in s)
+                term.keys("j")
+            term.wait(lambda s: s.count("READY") >= 3 and
+                      s.count(", 1 drive, 3 images  1 job") == 3)
+            one.kill()
+            term.wait(lambda s: re.search(r"⋯ web .* gone since", s))
+            one.start()
+            term.wait(lambda s: "gone since" not in s and
+                      re.search(r"⋯ web .*3 images$", s, re.M))
+            term.keys("q")
+            term.wait("1 job would be cancelled")
+            term.keys("y")
+            term.wait_dead()
+        finally:
+            term.close()

@@ -11,6 +11,7 @@
 #include "engine/util/size.h"
 #include "ui/draw/text.h"
 #include "ui/pane/job_row.h"
+#include "ui/pane/place_row.h"
 #include "ui/pane/rows.h"
 #include "ui/pane/sheet.h"
 #include "ui/view/view_place.h"
@@ -66,12 +67,13 @@ static unsigned name_columns(const struct sheet *s, unsigned others)
 static struct columns columns(const struct sheet *s)
 {
 	struct columns k = { 0 };
-	unsigned w = s->canvas.w, x = 1, marks = w < 80 ? 2 : 3;
+	unsigned w = s->canvas.w, marks = w < 80 ? 2 : 3;
+	unsigned x = place_row_count(s) ? 1 + PLACE_INDENT : 1;
 	bool formats = w >= 72 && s->shape && s->shape->formats;
 	bool sizes = w >= 66 && s->shape && s->shape->sizes;
 	bool ages = w >= 66 && s->shape && s->shape->ages;
 	/* All that stands between name and map, and the map's edges. */
-	unsigned others = 1 + 1 + marks + 1 + 12 + 3 + (formats ? 7 : 0) +
+	unsigned others = x + 1 + marks + 1 + 12 + 3 + (formats ? 7 : 0) +
 		(sizes ? 6 : 0) + (ages ? 5 : 0);
 
 	chains_take(&k.name, &x, name_columns(s, others));
@@ -338,6 +340,8 @@ static const struct view_image *row_above(const struct sheet *s, size_t i)
 		const struct view_image *v =
 			&s->shape->images[s->chains.rows[i].image];
 
+		if (s->chains.rows[i].place >= 0)
+			return NULL;
 		if (v->role == VIEW_OPEN)
 			return v;
 	}
@@ -361,16 +365,13 @@ static void draw_own(struct sheet *s, size_t i, const struct columns *k,
 		draw_size(s, &k->size, y, STYLE_DIM, v->size);
 }
 
-static void draw_row(struct sheet *s, size_t i, const struct columns *k,
-		     unsigned y)
+static void draw_image_row(struct sheet *s, size_t i, const struct columns *k,
+			   unsigned y)
 {
 	const struct chain_row *row = &s->chains.rows[i];
 	const struct view_image *v = &s->shape->images[row->image];
-	struct canvas *c = &s->canvas;
 	uint64_t disk = 0;
 
-	if (i == s->chains.selected)
-		canvas_put(c, 0, y, 1, STYLE_DRIVE, c->ascii ? ">" : "▸");
 	if (row->count > 1)
 		draw_fold_name(s, row, k, y);
 	else
@@ -393,6 +394,19 @@ static void draw_row(struct sheet *s, size_t i, const struct columns *k,
 	if (!layout_has_jobs(s) && chains_job(s, v))
 		job_row_draw_brief(s, chains_job(s, v), k->strip.x - 1, y,
 				   k->strip.w + 2);
+}
+
+static void draw_row(struct sheet *s, size_t i, const struct columns *k,
+		     unsigned y)
+{
+	struct canvas *c = &s->canvas;
+
+	if (i == s->chains.selected)
+		canvas_put(c, 0, y, 1, STYLE_DRIVE, c->ascii ? ">" : "▸");
+	if (s->chains.rows[i].place >= 0)
+		place_row_draw(s, s->chains.rows[i].place, y);
+	else
+		draw_image_row(s, i, k, y);
 	if (i == s->chains.selected && s->focus == PANE_CHAINS)
 		canvas_select(c, 0, y, c->w);
 }
@@ -432,7 +446,7 @@ static void draw_legend(struct sheet *s, const struct columns *k, unsigned y)
 	struct str text = STR_INIT;
 	struct map_sum sum = { 0 };
 
-	if (row_total(s))
+	if (row_total(s) && s->chains.image < s->shape->n)
 		client_map(s->client, s->shape->images[s->chains.image].node,
 			   NULL, &sum);
 	legend_words(s, &sum, k->strip.w, &text);

@@ -182,6 +182,16 @@ static enum style state_words(const struct sheet *s,
 	return STYLE_TEXT;
 }
 
+/* Of @room: half, or less where the end of it would be cut off. */
+static unsigned id_columns(const struct view_job *job, unsigned room)
+{
+	unsigned others = job->foreign ? OTHERS_COLUMNS : 0;
+
+	if (room > 24 + others)
+		return (room - others) / 2;
+	return room > 8 + others || room < 4 + others ? 8 : room - others;
+}
+
 /* "commit web  db-3 → db-2" in front of column @end; where it ends. */
 static unsigned draw_what(struct sheet *s, const struct view_job *job,
 			  unsigned y, unsigned end)
@@ -192,7 +202,8 @@ static unsigned draw_what(struct sheet *s, const struct view_job *job,
 	unsigned x = 2;
 
 	x += canvas_putf(c, x, y, end - x, STYLE_STRONG, "%s ", job->type);
-	text_fit(&text, job->id, end > x + 24 ? (end - x) / 2 : 8, c->ascii);
+	text_fit(&text, job->id, id_columns(job, end > x ? end - x : 0),
+		 c->ascii);
 	if (x < end)
 		x += canvas_put(c, x, y, end - x, STYLE_DRIVE, str_get(&text));
 	str_clear(&text);

@@ -30,6 +30,18 @@ static void view_place_add_time(const json_t *place, const char *fixed_time,
 	str_addf(out, " since %s", fixed_time ? fixed_time : text);
 }
 
+void view_place_add_state(const json_t *place, const char *fixed_time,
+			  struct str *out)
+{
+	const char *state = field_str(place, "state");
+
+	if (!strcmp(state, "live"))
+		return;
+	str_add_safe(out, strcmp(state, "slow") ? state : "answers slowly");
+	if (!strcmp(state, "gone"))
+		view_place_add_time(place, fixed_time, out);
+}
+
 void view_place_add_troubles(const json_t *places, const char *fixed_time,
 			     struct str *out)
 {
@@ -37,18 +49,12 @@ void view_place_add_troubles(const json_t *places, const char *fixed_time,
 	size_t i;
 
 	json_array_foreach(places, i, place) {
-		const char *state = field_str(place, "state");
-
-		if (!strcmp(state, "live"))
+		if (!strcmp(field_str(place, "state"), "live"))
 			continue;
 		str_add(out, "   ");
 		str_add_safe(out, field_str(place, "name"));
-		if (!strcmp(state, "slow"))
-			str_add(out, " answers slowly");
-		else
-			str_addf(out, " %s", state);
-		if (!strcmp(state, "gone"))
-			view_place_add_time(place, fixed_time, out);
+		str_add_char(out, ' ');
+		view_place_add_state(place, fixed_time, out);
 	}
 }
 

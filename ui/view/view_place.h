@@ -12,6 +12,10 @@
 
 /* How many other places there are. */
 unsigned view_place_count(const json_t *places);
+/* Adds "gone since 12:01:05", "answers slowly" or the like; nothing of one that
+ * is there. */
+void view_place_add_state(const json_t *place, const char *fixed_time,
+			  struct str *out);
 /* Adds "web gone since 12:01:05" for each that is not there or slow, each
  * behind three blanks. @fixed_time stands for all times, or NULL. */
 void view_place_add_troubles(const json_t *places, const char *fixed_time,

@@ -109,12 +109,12 @@ static void links_of_children(void **state)
 	      "{\"node-name\": \"#c\", \"drv\": \"commit_top\", \"children\": ["
 	      "{\"child\": \"backing\", \"node-name\": \"mid\"}]},"
 	      "{\"node-name\": \"mid\", \"drv\": \"qcow2\", \"children\": []}]",
-	      "top>mid mid> ");
+	      "top>mid #c>mid mid> ");
 	/* A ring is no reason to go round for ever. */
 	links("[{\"node-name\": \"a\", \"drv\": \"qcow2\", \"children\": ["
 	      "{\"child\": \"backing\", \"node-name\": \"#x\"}]},"
 	      "{\"node-name\": \"#x\", \"drv\": \"throttle\", \"children\": ["
-	      "{\"child\": \"file\", \"node-name\": \"#x\"}]}]", "a>#x ");
+	      "{\"child\": \"file\", \"node-name\": \"#x\"}]}]", "a>#x #x> ");
 }
 
 static void links_of_files(void **state)
