@@ -126,13 +126,14 @@ int address_parse(struct address *a, const char *text, bool any_host,
 	size_t len = strspn(text, "abcdefghijklmnopqrstuvwxyz"
 			    "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.");
 
-	*a = (struct address) { .any_host = any_host };
+	*a = (struct address) { .any_host = any_host, .hold = true };
 	if (len && text[len] == '=') {
 		a->name = mem_printf("%.*s", (int)len, text);
 		text += len + 1;
 	}
 	a->text = mem_dup(text);
 	while (address_cut_option(a->text, "look", &a->look) ||
+	       address_cut_option(a->text, "hold", &a->hold) ||
 	       address_cut_option(a->text, "force", &a->force))
 		;
 	return address_parse_rest(a, err);

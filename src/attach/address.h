@@ -18,14 +18,16 @@ struct address {
 				   with a hyphen; else NULL */
 	char *path;		/* a socket's; of tcp the port */
 	bool look;		/* nothing may be changed there */
+	bool hold;		/* the connection is kept; else it is left when
+				   nobody asks, for others to have it */
 	bool force;		/* even if somebody manages it */
 	bool any_host;		/* tcp may leave this machine */
 };
 
 /* "[NAME=]unix:PATH", "tcp:HOST:PORT", "ssh:[USER@]HOST:PATH", each with
- * ",look=on" and ",force=on" behind it. Without @any_host tcp goes to numbers
- * and names of this machine alone: who speaks QMP may do all that a virtual
- * machine may. 0, or -1 and err; released either way. */
+ * ",look=on", ",hold=off" and ",force=on" behind it. Without @any_host tcp goes
+ * to numbers and names of this machine alone: who speaks QMP may do all that a
+ * virtual machine may. 0, or -1 and err; released either way. */
 int address_parse(struct address *a, const char *text, bool any_host,
 		  struct err *err);
 void address_release(struct address *a);

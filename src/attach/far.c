@@ -194,11 +194,14 @@ static int far_up(void *arg, struct err *err)
 {
 	const struct far_call call = { .far = arg };
 	struct err managed = ERR_INIT;
+	bool visit = !call.far->address.hold && call.far->was_live &&
+		!call.far->gone;
 
-	if (far_learn_commands(&call, err))
+	if (!visit && far_learn_commands(&call, err))
 		return -1;
-	far_learn_guest(&call);
-	if (!call.far->address.look)
+	if (!visit)
+		far_learn_guest(&call);
+	if (!visit && !call.far->address.look)
 		far_check_managed(&call, &managed);
 	far_jobs_again(&call);
 	return 0;

@@ -15,6 +15,7 @@
 struct far_job {
 	char *id;		/* at the end */
 	bool own;		/* started by this process */
+	bool ready;		/* and that was told */
 	bool concluded;		/* and carries our mark: to be dismissed */
 	char *top, *base;	/* node names; "" not known */
 	uint64_t began_ns;	/* clock_ns(); of others: first seen */
@@ -31,6 +32,7 @@ struct far {
 	bool was_live, gone;	/* as it was told to the channels */
 	struct far_job *jobs;
 	size_t n;
+	char *heard;		/* jobs as they were at the last visit */
 	struct list channels;	/* of far_channel.c */
 };
 
@@ -154,7 +156,8 @@ void far_jobs_event(struct far *f, const char *name, json_t *data);
 /* Dismisses what is concluded and carries our mark, also what an earlier
  * console began. In the wire's thread. */
 void far_jobs_tend(const struct far_call *call);
-/* The connection is there (again): what ended meanwhile. The same. */
+/* The connection is there (again): what ended or got ready meanwhile. The same.
+ */
 void far_jobs_again(const struct far_call *call);
 void far_jobs_release(struct far *f);
 

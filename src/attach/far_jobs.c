@@ -65,6 +65,7 @@ void far_jobs_release(struct far *f)
 	while (f->n)
 		far_jobs_drop(f, f->jobs);
 	free(f->jobs);
+	free(f->heard);
 }
 
 /* --- starts --- */
@@ -190,6 +191,8 @@ void far_jobs_event(struct far *f, const char *name, json_t *data)
 	if (!job || !job->own)
 		json_object_set_new(data, "x-blkmon-foreign", json_true());
 	json_object_set_new(data, "x-blkmon-far", json_true());
+	if (job && !strcmp(name, "BLOCK_JOB_READY"))
+		job->ready = true;
 	if (!strcmp(status, "concluded") && far_job_is_marked(id)) {
 		job = far_jobs_note(f, id);
 		if (job)
@@ -241,25 +244,70 @@ void far_jobs_tend(const struct far_call *call)
 	}
 }
 
-/* What the event would have said that nobody heard. */
-static void far_jobs_tell_end(struct far *f, const json_t *entry)
+/* An event that nobody heard. @error: "" none. */
+static void far_jobs_tell(struct far *f, const json_t *entry,
+			  const char *name, const char *error)
 {
-	const char *error = far_arg(entry, "error");
-	bool cancelled = !strcmp(error, strerror(ECANCELED));
-	json_t *data = json_pack("{s:s, s:s, s:I, s:I, s:I}", "device",
+	json_t *data = json_pack("{s:s, s:s, s:I, s:I, s:I, s:b}", "device",
 		far_job_shown(far_arg(entry, "id")), "type",
 		far_arg(entry, "type"), "len",
 		(json_int_t)args_int(entry, "total-progress", 0), "offset",
 		(json_int_t)args_int(entry, "current-progress", 0), "speed",
-		(json_int_t)0);
+		(json_int_t)0, "x-blkmon-far", 1);
 
-	if (*error && !cancelled)
+	if (*error)
 		json_object_set_new(data, "error", json_string(error));
 	far_publish(f, json_pack("{s:{s:I, s:I}, s:s, s:o}", "timestamp",
 		"seconds", (json_int_t)(clock_wall_us() / 1000000),
 		"microseconds", (json_int_t)(clock_wall_us() % 1000000),
-		"event", cancelled ? "BLOCK_JOB_CANCELLED" :
-		"BLOCK_JOB_COMPLETED", "data", data));
+		"event", name, "data", data));
+}
+
+static void far_jobs_tell_end(struct far *f, const json_t *entry)
+{
+	const char *error = far_arg(entry, "error");
+	bool cancelled = !strcmp(error, strerror(ECANCELED));
+
+	far_jobs_tell(f, entry, cancelled ? "BLOCK_JOB_CANCELLED" :
+		      "BLOCK_JOB_COMPLETED", cancelled ? "" : error);
+}
+
+/* Once. */
+static void far_jobs_tell_ready(struct far *f, const json_t *entry)
+{
+	struct far_job *job;
+	bool news;
+
+	if (strcmp(far_arg(entry, "status"), "ready"))
+		return;
+	lock_take(&f->lock);
+	job = far_jobs_entry(f, far_arg(entry, "id"));
+	news = job && job->own && !job->ready;
+	if (news)
+		job->ready = true;
+	lock_drop(&f->lock);
+	if (news)
+		far_jobs_tell(f, entry, "BLOCK_JOB_READY", "");
+}
+
+/* Of jobs of others there are no events where nobody listens: those who follow
+ * them ask. */
+static void far_jobs_compare(struct far *f, const json_t *list)
+{
+	struct str now = STR_INIT;
+	json_t *entry;
+	bool news;
+	size_t i;
+
+	json_array_foreach(list, i, entry)
+		str_addf(&now, "%s %s\n", far_arg(entry, "id"),
+			 far_arg(entry, "status"));
+	news = f->heard && strcmp(f->heard, str_get(&now));
+	free(f->heard);
+	f->heard = mem_dup(str_get(&now));
+	str_release(&now);
+	if (news)
+		far_tell_state(f);
 }
 
 /* Jobs of others stay as they are, concluded or not. */
@@ -300,8 +348,12 @@ void far_jobs_again(const struct far_call *call)
 	struct far *f = call->far;
 	size_t i;
 
-	json_array_foreach(list, i, entry)
+	json_array_foreach(list, i, entry) {
+		far_jobs_tell_ready(f, entry);
 		far_jobs_look_at(call, entry);
+	}
+	if (list && !f->address.hold)
+		far_jobs_compare(f, list);
 	lock_take(&f->lock);
 	for (i = f->n; list && i--; )
 		if (!far_jobs_listed(list, f->jobs[i].id))

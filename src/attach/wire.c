@@ -13,6 +13,8 @@
 #include "engine/util/mem.h"
 #include "src/attach/wire_impl.h"
 
+#define VISIT_LIMIT_NS (4 * NS_PER_SEC)	/* of one who only looks */
+
 static void wire_release(struct wire *w)
 {
 	close(w->wake);
@@ -170,9 +172,12 @@ static void wire_tell_lost(bool doubtful, const char *why, struct err *err)
 	err->errnum = doubtful ? EINPROGRESS : 0;
 }
 
-static uint64_t wire_limit(const struct wire_terms *terms)
+static uint64_t wire_limit(const struct wire *w,
+			   const struct wire_terms *terms)
 {
-	return terms->impatient && terms->limit_ns > NS_PER_SEC ? NS_PER_SEC :
+	uint64_t most = w->address->hold ? NS_PER_SEC : VISIT_LIMIT_NS;
+
+	return terms->impatient && terms->limit_ns > most ? most :
 		terms->limit_ns;
 }
 
@@ -188,7 +193,7 @@ static json_t *wire_finish(struct wire *w, struct wire_call *call,
 	call->reply = NULL;
 	call_over = call->over;
 	late = !call->over && clock_ns() - call->began >=
-		wire_limit(terms);
+		wire_limit(w, terms);
 	out = call->sent > 0;
 	/* What is half on its way has to go out whole, or not at all. */
 	left = !call->over && out;
@@ -221,6 +226,7 @@ json_t *wire_request(struct wire *w, json_t *request,
 		return NULL;
 	fd = own ? -1 : eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	call->fd = fd;
+	call->urgent = !terms->impatient;
 	if (fd < 0 && !own) {
 		err_sys(err, errno, "No request");
 		wire_call_free(call);
@@ -231,11 +237,11 @@ json_t *wire_request(struct wire *w, json_t *request,
 		wire_call_free(call);
 		reply = NULL;
 	} else if (own) {
-		wire_pump_call(w, call, call->began + wire_limit(terms));
+		wire_pump_call(w, call, call->began + wire_limit(w, terms));
 		reply = wire_finish(w, call, terms, err);
 	} else {
-		wire_await(w, call, wire_limit(terms) == UINT64_MAX ?
-			   UINT64_MAX : call->began + wire_limit(terms),
+		wire_await(w, call, wire_limit(w, terms) == UINT64_MAX ?
+			   UINT64_MAX : call->began + wire_limit(w, terms),
 			   terms->interrupt);
 		reply = wire_finish(w, call, terms, err);
 	}

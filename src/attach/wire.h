@@ -6,6 +6,10 @@
  * again, each time a little later (0.25 s to 5 s). Whoever makes a request
  * waits for that thread, for no longer than he wants.
  *
+ * An address without hold is visited: every 2 s, and when somebody has more
+ * than a look to ask for; in between the monitor is left to others, and the
+ * wire counts as live.
+ *
  * The other side may be slow, stopped, broken or hostile: a value has at most
  * 64 MiB and 1024 levels, a reply is believed only by the id of its request,
  * and what is no QMP ends the connection. An end that left a request without
@@ -56,7 +60,8 @@ void wire_free(struct wire *w);
 struct wire_terms {
 	uint64_t limit_ns;	/* of the whole request */
 	bool changes;		/* something, so that a lost answer matters */
-	bool impatient;		/* a second, and none where others wait for
+	bool impatient;		/* a second (where it is visited, the next
+				   visit), and none where others wait for
 				   as long already; it can be asked again */
 	const struct interrupt *interrupt;	/* borrowed, or NULL */
 };

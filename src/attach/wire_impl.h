@@ -13,6 +13,7 @@ struct wire_call {
 	char *text;
 	size_t len, sent;	/* bytes of it */
 	json_t *reply;
+	bool urgent;		/* somebody waits who is not only looking */
 	bool over;		/* there is a reply, or never will be */
 	bool abandoned;		/* nobody waits: the wire frees it */
 	int fd;			/* eventfd of who waits; -1 the wire's thread */
@@ -41,6 +42,7 @@ struct wire {
 	struct lock lock;	/* guards what follows; leaf */
 	struct cond changed;	/* the state */
 	bool stop;
+	bool open;		/* requests of others may be sent */
 	uint64_t ids;
 	uint64_t heard_ns;	/* clock_ns() of the last bytes that came */
 	struct list unsent, sent;

@@ -18,6 +18,10 @@
 #define NEGOTIATE_NS (10 * NS_PER_SEC)
 /* What is to be tidied up is, also by one who leaves. */
 #define LAST_NS NS_PER_SEC
+/* Of an end that is visited: how often, and how long it is stayed for the next
+ * request. */
+#define VISIT_NS (2 * NS_PER_SEC)
+#define LINGER_NS (NS_PER_SEC / 10)
 #define PAUSE_LEAST_NS (NS_PER_SEC / 4)
 #define PAUSE_MOST_NS (5 * NS_PER_SEC)
 
@@ -158,14 +162,22 @@ static ssize_t wire_write_some(struct wire *w, struct wire_call *call)
 	return n < 0 ? -errno : n;
 }
 
+/* Lock held. Before it is negotiated only the thread itself asks. */
+static struct wire_call *wire_next_call(struct wire *w)
+{
+	list_for_each(link, &w->unsent)
+		if (w->open || wire_call_of(link)->fd < 0)
+			return wire_call_of(link);
+	return NULL;
+}
+
 static int wire_write(struct wire *w, struct err *err)
 {
+	struct wire_call *call;
 	ssize_t n = 0;
 
 	lock_take(&w->lock);
-	while (n >= 0 && !list_is_empty(&w->unsent)) {
-		struct wire_call *call = wire_call_of(w->unsent.next);
-
+	while (n >= 0 && (call = wire_next_call(w))) {
 		n = wire_write_some(w, call);
 		if (n > 0)
 			call->sent += (size_t)n;
@@ -203,7 +215,7 @@ static int wire_pump(struct wire *w, uint64_t deadline, struct err *err)
 	bool stop;
 
 	lock_take(&w->lock);
-	if (!list_is_empty(&w->unsent))
+	if (wire_next_call(w))
 		fds[0].events |= POLLOUT;
 	stop = w->stop;
 	lock_drop(&w->lock);
@@ -290,13 +302,54 @@ static int wire_negotiate(struct wire *w, struct err *err)
 	return rc;
 }
 
+/* From here on others ask, too. One that is visited was live all the time. */
+static void wire_open(struct wire *w)
+{
+	bool news;
+
+	lock_take(&w->lock);
+	w->open = true;
+	news = w->status.state != WIRE_LIVE || *w->status.why;
+	lock_drop(&w->lock);
+	if (news)
+		wire_set_state(w, WIRE_LIVE, "");
+}
+
+static bool wire_wants(struct wire *w)
+{
+	bool any;
+
+	lock_take(&w->lock);
+	any = !list_is_empty(&w->unsent) || !list_is_empty(&w->sent);
+	lock_drop(&w->lock);
+	return any;
+}
+
+/* 0: nobody wants anything any more; -1: this connection is over. */
+static int wire_visit(struct wire *w, struct err *err)
+{
+	uint64_t leave = clock_ns() + LINGER_NS;
+
+	while (clock_ns() < leave) {
+		w->ops->tend(w->arg);
+		if (wire_pump(w, leave, err))
+			return -1;
+		if (wire_wants(w))
+			leave = clock_ns() + LINGER_NS;
+	}
+	return 0;
+}
+
+/* The same. */
 static int wire_talk(struct wire *w, struct err *err)
 {
 	if (wire_await_greeting(w, err) || wire_negotiate(w, err) ||
 	    w->ops->up(w->arg, err))
 		return -1;
 	w->pause_ns = PAUSE_LEAST_NS;
-	wire_set_state(w, WIRE_LIVE, "");
+	wire_open(w);
+	if (!w->address->hold)
+		return wire_visit(w, err);
 	do
 		w->ops->tend(w->arg);
 	while (!wire_pump(w, UINT64_MAX, err));
@@ -309,13 +362,22 @@ static void wire_end_calls(struct list *calls)
 		wire_call_end(wire_call_of(link), NULL);
 }
 
-/* Everybody is told, and what is half read is forgotten. */
-static void wire_hang_up(struct wire *w, struct err *err)
+/* What is half read is forgotten. */
+static void wire_close(struct wire *w, struct err *err)
 {
 	dialled_close(&w->line, err);
 	json_stream_release(&w->in);
 	w->in = (struct json_stream) { .limits = &wire_limits };
 	w->greeted = false;
+	lock_take(&w->lock);
+	w->open = false;
+	lock_drop(&w->lock);
+}
+
+/* Everybody is told. */
+static void wire_hang_up(struct wire *w, struct err *err)
+{
+	wire_close(w, err);
 	wire_set_state(w, WIRE_GONE, err->text);
 	lock_take(&w->lock);
 	wire_end_calls(&w->unsent);
@@ -339,6 +401,30 @@ static void wire_pause(struct wire *w)
 		w->pause_ns = PAUSE_MOST_NS;
 }
 
+static bool wire_is_called(struct wire *w)
+{
+	bool urgent = false;
+
+	lock_take(&w->lock);
+	list_for_each(link, &w->unsent)
+		urgent |= wire_call_of(link)->urgent;
+	lock_drop(&w->lock);
+	return urgent;
+}
+
+/* Others may have the monitor until the next visit. */
+static void wire_rest(struct wire *w)
+{
+	uint64_t until = clock_ns() + VISIT_NS;
+	struct pollfd wake = { .fd = w->wake, .events = POLLIN };
+	eventfd_t count;
+
+	wire_close(w, NULL);
+	while (!wire_stops(w) && !wire_is_called(w) && clock_ns() < until)
+		if (poll(&wake, 1, wire_poll_ms(until)) > 0)
+			eventfd_read(w->wake, &count);
+}
+
 void wire_thread(void *wire)
 {
 	struct wire *w = wire;
@@ -350,8 +436,10 @@ void wire_thread(void *wire)
 		struct err err = ERR_INIT;
 
 		if (!address_dial(w->address, clock_ns() + DIAL_NS, w->wake,
-				  &w->line, &err))
-			wire_talk(w, &err);
+				  &w->line, &err) && !wire_talk(w, &err)) {
+			wire_rest(w);
+			continue;
+		}
 		wire_hang_up(w, &err);
 		wire_pause(w);
 	}

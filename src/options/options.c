@@ -46,7 +46,8 @@ static const struct option_row console_rows[] = {
 	{ "connect", OPT_CONNECT, "[NAME=]ADDRESS",
 	  .help = "attach to the QMP monitor of a running machine:\n"
 		"unix:PATH, tcp:127.0.0.1:PORT, ssh:[USER@]HOST:PATH,\n"
-		"with ,look=on to change nothing there; may be repeated" },
+		"with ,look=on to change nothing there, with ,hold=off\n"
+		"to be connected only while asking; may be repeated" },
 	{ "look", OPT_LOOK,
 	  .help = "nothing can be changed at any place of --connect" },
 	{ "force-attach", OPT_FORCE_ATTACH,

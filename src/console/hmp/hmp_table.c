@@ -210,10 +210,12 @@ const struct hmp_command hmp_commands[] = {
 	}, {
 		.name = "connect",
 		.params = "[NAME=]unix:PATH|tcp:HOST:PORT|ssh:HOST:PATH"
-			  "[,look=on]",
+			  "[,look=on][,hold=off]",
 		.args = "address:s",
 		.help = "attach to the monitor of another machine; with\n"
-			"\t\t\tlook=on nothing can be changed there",
+			"\t\t\tlook=on nothing can be changed there, and\n"
+			"\t\t\twith hold=off its monitor is held only while "
+			"it is asked",
 		.qmp = "x-blkmon-connect",
 	}, {
 		.name = "disconnect", .params = "place", .args = "place:s",

@@ -84,7 +84,12 @@ static void options(void **state)
 	assert_int_equal(address_parse(&a, "unix:/a,b,look=on,force=off", false,
 				       &err), 0);
 	assert_string_equal(a.path, "/a,b");
-	assert_true(a.look && !a.force);
+	assert_true(a.look && !a.force && a.hold);
+	address_release(&a);
+	assert_int_equal(address_parse(&a, "unix:/a,hold=off", false, &err),
+			 0);
+	assert_string_equal(a.path, "/a");
+	assert_true(!a.hold);
 	address_release(&a);
 	assert_int_equal(address_parse(&a, "unix:/a,look=maybe", false, &err),
 			 0);
