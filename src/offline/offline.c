@@ -572,8 +572,7 @@ static int offline_run_command(const struct subcommand *sub, int argc,
 			       char **argv, struct signals *signals)
 {
 	struct offline o = {
-		.signals = signals,
-		.node = { .read_only = true },
+		.signals = signals, .node = { .read_only = true },
 		.progress_fd = -1, .length = UINT64_MAX,
 		.size = UINT64_MAX,
 	};
