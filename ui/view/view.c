@@ -28,7 +28,6 @@ static bool is_image(const json_t *node)
 
 	if (field_bool(node, "x-blkmon-part"))
 		return false;
-
 	for (size_t i = 0; i < sizeof(others) / sizeof(*others); i++)
 		if (!strcmp(drv, others[i]))
 			return false;
