@@ -45,7 +45,7 @@ LIBS_cmocka = $(call lib,cmocka,-lcmocka)
 # not link. README.md tells what each is for, and `make lint` compares.
 ROOMS := engine/util engine/file engine/event engine/image engine/image/qcow2 \
 	engine/chain engine/job engine/forecast engine engine/nbd \
-	src/qmp/json src/history src/qmp src/qmp/wire src/after \
+	src/qmp/json src/history src/qmp src/qmp/wire src/after src/attach \
 	src/console src/console/hmp src/console/line src/console/front \
 	src/process src/offline \
 	ui/draw ui/keys ui/tty ui/view ui/client ui/prompt ui/pane ui/screen \
@@ -234,6 +234,7 @@ ZSHDIR = share/zsh/site-functions
 INSTALLED = docs/blkmon.1=share/man/man1/blkmon.1 \
 	docs/service.md=share/doc/blkmon/service.md \
 	docs/compat.md=share/doc/blkmon/compat.md \
+	docs/attach.md=share/doc/blkmon/attach.md \
 	dist/example.conf=share/doc/blkmon/examples/example.conf \
 	scripts/demo.sh=share/doc/blkmon/examples/demo.sh \
 	dist/completions/blkmon.bash=share/bash-completion/completions/blkmon \

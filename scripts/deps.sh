@@ -25,6 +25,7 @@ demo	qemu-utils		cmd qemu-img
 test	libcmocka-dev		pc cmocka
 test	qemu-utils		cmd qemu-io
 test	qemu-system-common	cmd qemu-storage-daemon
+test	qemu-system-x86		cmd qemu-system-x86_64
 test	libnbd-bin		cmd nbdinfo
 test	fio			cmd fio
 test	clang			cmd clang
@@ -36,7 +37,6 @@ test	python3-pexpect		py pexpect
 test	python3-pyte		py pyte
 test	xfsprogs		cmd mkfs.xfs
 test	btrfs-progs		cmd mkfs.btrfs
-guest	qemu-system-x86		cmd qemu-system-x86_64
 guest	busybox-static		cmd busybox
 guest	e2fsprogs		cmd mkfs.ext4
 bench	qemu-utils		cmd qemu-img

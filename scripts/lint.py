@@ -24,6 +24,7 @@ TERMINAL = ("curses.h", "ncurses", "readline/", "term.h")
 # rooms speak QMP to each other.
 NARROW = (
     ("src/qmp", None, TERMINAL),
+    ("src/attach", ("src/attach", "src/qmp", "engine/util"), TERMINAL),
     ("src/console", ("src/console", "src/qmp", "engine/util"), TERMINAL),
     ("ui/tty", ("ui/draw", "engine/util"), ("readline/",)),
     ("ui/prompt", UI, ("curses.h", "ncurses", "term.h")),
@@ -37,6 +38,10 @@ LINES = (
     (r"", r"[ \t]+$", "blanks at the end of the line"),
     (r"", r"\b(TODO|FIXME|XXX|HACK)\b", "unfinished work"),
     (r"\.[ch]$", r"^\s*typedef\s+(struct|union|enum)\b", "typedef of a struct"),
+    # What is at the other end of a channel is the business of src/attach.
+    (r"^(src/console|ui)/", r"(?<![/\w])(libvirt|storage.daemon|commit_top|"
+     r"mirror_top|copy-on-read|x-debug-)|#block|\bvirDomain",
+     "a kind of end, above the channel"),
     (r"^tests/", r"\b(u|nano|time\.)?sleep\s*\(|^\s*sleep\s",
      "a test that sleeps; wait for the event"),
 )

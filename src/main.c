@@ -20,6 +20,7 @@
 #include "src/console/front/serve.h"
 #include "src/console/hmp/hmp.h"
 #include "src/console/line/console_run.h"
+#include "src/attach/places.h"
 #include "src/offline/offline.h"
 #include "src/options/config.h"
 #include "src/options/dump.h"
@@ -42,6 +43,7 @@ struct program {
 	struct signals signals;
 	struct machine *machine;
 	struct after *after;
+	struct places *places;
 	struct channel *channel;
 	struct console console;
 	struct progress progress;	/* of what a line waits for */
@@ -50,6 +52,8 @@ struct program {
 	bool served;			/* as a daemon, not as a console */
 	bool lenient;			/* somebody looks on: one image of many
 					   may fail */
+	bool waits;			/* for places that are not there */
+	bool unreached;			/* some were not */
 };
 
 /* An image must never be opened as descriptor 0, 1 or 2. */
@@ -71,6 +75,14 @@ static int main_complain(const struct err *err)
 	fprintf(stderr, "blkmon: %s\n", str_get(&text));
 	str_release(&text);
 	return EXIT_FAILED;
+}
+
+static int main_no_channel(void)
+{
+	struct err err = ERR_INIT;
+
+	err_sys(&err, EMFILE, "Could not start");
+	return main_complain(&err);
 }
 
 /* Takes *command's arguments. */
@@ -115,6 +127,23 @@ static void tell_starter(const char *state)
 			"%s\n", state, strerror(-rc));
 }
 
+/* A script that can't reach one of its places does not begin, unless it goes
+ * on behind errors; somebody who looks waits for it. */
+static int main_connect_all(struct program *p)
+{
+	const struct options *o = &p->options;
+	struct err err = ERR_INIT;
+	int rc = 0;
+
+	for (size_t i = 0; i < o->connect_count; i++)
+		if (places_connect(p->places, o->connect[i],
+				   p->waits || o->go_on, &p->signals.interrupt,
+				   &err))
+			rc = main_complain(&err);
+	p->unreached = rc;
+	return p->waits || o->go_on ? 0 : rc;
+}
+
 /* Images first: who can connect finds them all. */
 static int main_open_all(struct program *p)
 {
@@ -132,7 +161,7 @@ static int main_open_all(struct program *p)
 	for (size_t i = 0; i < d->command_count; i++)
 		if (run_command(p, &d->commands[i]))
 			return EXIT_FAILED;
-	if (open_monitors(p))
+	if (open_monitors(p) || main_connect_all(p))
 		return EXIT_FAILED;
 	if (d->pidfile && pidfile_make(&p->pidfile, d->pidfile, &err))
 		return main_complain(&err);
@@ -222,6 +251,7 @@ static int run_batch(struct program *p)
 	batch.go_on = p->options.go_on;
 	if (main_open_all(p))
 		return EXIT_FAILED;
+	batch.failed |= p->unreached;
 	console_events(&p->console, 0);
 	if (!run_inputs(&batch, &p->options))
 		return batch.failed ? EXIT_FAILED : EXIT_WELL;
@@ -245,7 +275,7 @@ static int main_run_line(struct program *p)
 {
 	struct str told = STR_INIT;
 
-	p->signals.soft_int = true;
+	p->signals.soft_int = p->waits = true;
 	p->lenient = true;
 	main_configure(&p->options, &told);
 	fputs(str_get(&told), stderr);
@@ -265,12 +295,13 @@ static int main_run_line(struct program *p)
 
 static int run_screen(struct program *p)
 {
-	struct channel *watch = channel_local_new(p->machine);
+	struct channel *watch = places_channel_new(p->places);
 	struct str told = STR_INIT;
 	int rc = -1;
 
-	BUG_ON(!watch);
-	p->signals.soft_int = true;
+	if (!watch)
+		return main_no_channel();
+	p->signals.soft_int = p->waits = true;
 	p->lenient = true;
 	main_configure(&p->options, &told);
 	p->options.screen.told = str_get(&told);
@@ -355,11 +386,9 @@ static int run_on_machine(struct program *p)
 	struct err err = ERR_INIT;
 	int status;
 
-	p->channel = channel_local_new(p->machine);
-	if (!p->channel) {
-		err_sys(&err, EMFILE, "Could not start");
-		return main_complain(&err);
-	}
+	p->channel = places_channel_new(p->places);
+	if (!p->channel)
+		return main_no_channel();
 	console_init(&p->console, p->channel);
 	p->console.interrupt = &p->signals.interrupt;
 	p->console.pretty = p->options.pretty;
@@ -389,6 +418,7 @@ static int run_console(struct program *p)
 	p->machine = machine_new();
 	signals_attach(&p->signals, p->machine->engine);
 	main_start_after(p);
+	p->places = places_new(p->machine, &p->options.places);
 	status = run_on_machine(p);
 	after_stop(p->after);
 	if (p->channel) {
@@ -396,6 +426,7 @@ static int run_console(struct program *p)
 		console_release(&p->console);
 		channel_free(p->channel);
 	}
+	places_free(p->places);
 	signals_detach(&p->signals);
 	machine_free(p->machine);
 	pidfile_remove(&p->pidfile);

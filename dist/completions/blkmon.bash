@@ -111,6 +111,7 @@ _blkmon_value()
 {
     case $sub$1 in
     --drive) _blkmon_keys "$2" ;;
+    --connect) : ;;
     -c|--command) _blkmon_line "$2" ;;
     -f|--file) _blkmon_files "$2" ;;
     --color) _blkmon_words_or_files "$2" 'auto
@@ -241,6 +242,7 @@ _blkmon()
     history) sub=history options=$_blkmon_options_history ;;
     undo) sub=undo options=$_blkmon_options_undo ;;
     delete) sub=delete options=$_blkmon_options_delete ;;
+    places) sub=places options=$_blkmon_options_places ;;
     esac
     ((${#words[@]} == 2)) && sub= options=$_blkmon_options
     if [[ $cur == --*=* ]]; then
@@ -264,7 +266,8 @@ rebase
 plan
 history
 undo
-delete'
+delete
+places'
         _blkmon_files "$cur"
     fi
     for i in "${!COMPREPLY[@]}"; do
@@ -304,8 +307,10 @@ blockdev-snapshot-sync
 c
 change-backing-file
 commit
+connect
 cont
 delete
+disconnect
 drive_add
 drive_del
 drop_undo
@@ -339,6 +344,7 @@ nbd_server_start
 nbd_server_stop
 object-add
 object-del
+places
 plan
 q
 qemu-io
@@ -364,6 +370,7 @@ snapshot_delete_blkdev_internal
 stop
 transaction
 undo
+use
 wait
 x-blkmon-check
 x-blkmon-commit
@@ -400,6 +407,10 @@ force=
 if='
 _blkmon_options='--drive
 --probe
+--connect
+--look
+--force-attach
+--insecure-tcp
 -c
 --command
 -f
@@ -562,6 +573,9 @@ _blkmon_options_delete='-n
 -d
 --data-files
 --json
+-h
+--help'
+_blkmon_options_places='--scan
 -h
 --help'
 complete -F _blkmon blkmon

@@ -7,7 +7,7 @@ function __blkmon_sub
 end
 
 function __blkmon_console
-    not __blkmon_sub commit info cat check map compare measure rebase plan history undo delete
+    not __blkmon_sub commit info cat check map compare measure rebase plan history undo delete places
 end
 
 function __blkmon_first
@@ -15,7 +15,7 @@ function __blkmon_first
 end
 
 function __blkmon_lines
-    printf '%s\n' '?' '__com.redhat_block-commit' 'block-commit' 'block-export-add' 'block-export-del' 'block-job-cancel' 'block-job-complete' 'block-job-dismiss' 'block-job-finalize' 'block-job-pause' 'block-job-resume' 'block-job-set-speed' 'block-set-write-threshold' 'block-stream' 'block_commit' 'block_job_cancel' 'block_job_complete' 'block_job_pause' 'block_job_resume' 'block_job_set_speed' 'block_resize' 'block_stream' 'blockdev-add' 'blockdev-del' 'blockdev-reopen' 'blockdev-snapshot' 'blockdev-snapshot-delete-internal-sync' 'blockdev-snapshot-internal-sync' 'blockdev-snapshot-sync' 'c' 'change-backing-file' 'commit' 'cont' 'delete' 'drive_add' 'drive_del' 'drop_undo' 'help' 'human-monitor-command' 'info' 'info block' 'info block-jobs' 'info blockstats' 'info folder' 'info history' 'info history-jobs' 'info nbd' 'info snapshots' 'info status' 'info undo' 'info version' 'job-cancel' 'job-complete' 'job-dismiss' 'job-finalize' 'job-pause' 'job-resume' 'nbd-server-add' 'nbd-server-remove' 'nbd-server-start' 'nbd-server-stop' 'nbd_server_add' 'nbd_server_remove' 'nbd_server_start' 'nbd_server_stop' 'object-add' 'object-del' 'plan' 'q' 'qemu-io' 'qmp_capabilities' 'query-block' 'query-block-exports' 'query-block-jobs' 'query-blockstats' 'query-commands' 'query-events' 'query-jobs' 'query-name' 'query-named-block-nodes' 'query-qmp-schema' 'query-status' 'query-version' 'quit' 'rebase' 's' 'snapshot_blkdev' 'snapshot_blkdev_internal' 'snapshot_delete_blkdev_internal' 'stop' 'transaction' 'undo' 'wait' 'x-blkmon-check' 'x-blkmon-commit' 'x-blkmon-delete' 'x-blkmon-drive-add' 'x-blkmon-drive-del' 'x-blkmon-drop-undo' 'x-blkmon-io' 'x-blkmon-plan' 'x-blkmon-query-exports' 'x-blkmon-query-folder' 'x-blkmon-query-history' 'x-blkmon-query-jobs' 'x-blkmon-query-latency' 'x-blkmon-query-links' 'x-blkmon-query-space' 'x-blkmon-query-undo' 'x-blkmon-rebase' 'x-blkmon-tree-map' 'x-blkmon-undo'
+    printf '%s\n' '?' '__com.redhat_block-commit' 'block-commit' 'block-export-add' 'block-export-del' 'block-job-cancel' 'block-job-complete' 'block-job-dismiss' 'block-job-finalize' 'block-job-pause' 'block-job-resume' 'block-job-set-speed' 'block-set-write-threshold' 'block-stream' 'block_commit' 'block_job_cancel' 'block_job_complete' 'block_job_pause' 'block_job_resume' 'block_job_set_speed' 'block_resize' 'block_stream' 'blockdev-add' 'blockdev-del' 'blockdev-reopen' 'blockdev-snapshot' 'blockdev-snapshot-delete-internal-sync' 'blockdev-snapshot-internal-sync' 'blockdev-snapshot-sync' 'c' 'change-backing-file' 'commit' 'connect' 'cont' 'delete' 'disconnect' 'drive_add' 'drive_del' 'drop_undo' 'help' 'human-monitor-command' 'info' 'info block' 'info block-jobs' 'info blockstats' 'info folder' 'info history' 'info history-jobs' 'info nbd' 'info snapshots' 'info status' 'info undo' 'info version' 'job-cancel' 'job-complete' 'job-dismiss' 'job-finalize' 'job-pause' 'job-resume' 'nbd-server-add' 'nbd-server-remove' 'nbd-server-start' 'nbd-server-stop' 'nbd_server_add' 'nbd_server_remove' 'nbd_server_start' 'nbd_server_stop' 'object-add' 'object-del' 'places' 'plan' 'q' 'qemu-io' 'qmp_capabilities' 'query-block' 'query-block-exports' 'query-block-jobs' 'query-blockstats' 'query-commands' 'query-events' 'query-jobs' 'query-name' 'query-named-block-nodes' 'query-qmp-schema' 'query-status' 'query-version' 'quit' 'rebase' 's' 'snapshot_blkdev' 'snapshot_blkdev_internal' 'snapshot_delete_blkdev_internal' 'stop' 'transaction' 'undo' 'use' 'wait' 'x-blkmon-check' 'x-blkmon-commit' 'x-blkmon-delete' 'x-blkmon-drive-add' 'x-blkmon-drive-del' 'x-blkmon-drop-undo' 'x-blkmon-io' 'x-blkmon-plan' 'x-blkmon-query-exports' 'x-blkmon-query-folder' 'x-blkmon-query-history' 'x-blkmon-query-jobs' 'x-blkmon-query-latency' 'x-blkmon-query-links' 'x-blkmon-query-space' 'x-blkmon-query-undo' 'x-blkmon-rebase' 'x-blkmon-tree-map' 'x-blkmon-undo'
 end
 
 # Of KEY=VALUE,... the last.
@@ -51,6 +51,10 @@ end
 complete -c blkmon -n __blkmon_console -k -F
 complete -c blkmon -n '__blkmon_console' -l drive -r -F -a '(__blkmon_drive)' -d 'open an image'
 complete -c blkmon -n '__blkmon_console' -l probe -d 'guess the format of backing files whose link does not record one'
+complete -c blkmon -n '__blkmon_console' -l connect -r -d 'attach to the QMP monitor of a running machine'
+complete -c blkmon -n '__blkmon_console' -l look -d 'nothing can be changed at any place of --connect'
+complete -c blkmon -n '__blkmon_console' -l force-attach -d 'change a machine though libvirt manages it, which then knows nothing of it'
+complete -c blkmon -n '__blkmon_console' -l insecure-tcp -d 'tcp may leave this machine, unprotected as it is'
 complete -c blkmon -n '__blkmon_console' -s c -l command -x -a '(__blkmon_lines)' -d 'run CMD and leave'
 complete -c blkmon -n '__blkmon_console' -s f -l file -r -F -d 'run the lines of FILE (- is stdin)'
 complete -c blkmon -n '__blkmon_console' -l line -d 'a prompt, without the screen'
@@ -199,3 +203,6 @@ complete -c blkmon -n '__blkmon_sub delete' -s n -l dry-run -d 'say what would g
 complete -c blkmon -n '__blkmon_sub delete' -s d -l data-files -d 'with the external data files that no other image names'
 complete -c blkmon -n '__blkmon_sub delete' -l json -d 'as JSON'
 complete -c blkmon -n '__blkmon_sub delete' -s h -l help -d 'this'
+complete -c blkmon -n __blkmon_first -a places -d 'say what there is to be attached to on this host'
+complete -c blkmon -n '__blkmon_sub places' -l scan -d 'list the QMP sockets of this host that command lines name, whose they are and who holds them'
+complete -c blkmon -n '__blkmon_sub places' -s h -l help -d 'this'

@@ -7,6 +7,7 @@
 
 #include "engine/util/clock.h"
 #include "engine/util/mem.h"
+#include "src/console/fields.h"
 #include "src/console/hint.h"
 #include "src/console/plan_ask.h"
 #include "src/console/plan_text.h"
@@ -41,6 +42,7 @@ void console_release(struct console *c)
 	json_decref(c->actions);
 	json_decref(c->qmp_names);
 	json_decref(c->asked);
+	free(c->place);
 	for (size_t i = 0; i < c->history_len; i++)
 		free(c->history[i]);
 }
@@ -170,6 +172,8 @@ static json_t *request_reply(struct console *c, json_t *request)
 {
 	json_t *reply;
 
+	if (c->plan)
+		c->channel->verbatim = false;
 	if (c->plan >= PLAN_ASK)
 		return plan_ask_keep(c, request);
 	if (c->plan)
@@ -177,6 +181,7 @@ static json_t *request_reply(struct console *c, json_t *request)
 	json_incref(request);
 	c->channel->interrupt = c->interrupt;
 	reply = channel_request(c->channel, request);
+	c->channel->verbatim = false;
 	/* What happened before the reply belongs before what it says. */
 	console_events(c, 0);
 	if (!channel_error(reply))
@@ -234,9 +239,11 @@ int console_request(struct console *c, json_t *request)
 	const char *name = json_string_value(json_object_get(request,
 							     "execute"));
 	bool negotiation = name && !strcmp(name, "qmp_capabilities");
-	json_t *reply = request_reply(c, json_incref(request));
+	json_t *reply;
 	int rc = 0;
 
+	c->channel->verbatim = true;
+	reply = request_reply(c, json_incref(request));
 	if (!c->plan || channel_error(reply)) {
 		rc = console_reply(c, hint_without(reply));
 		hint_reply(c, reply, name);
@@ -292,6 +299,11 @@ static void take_event(struct console *c, json_t *event)
 	const char *name = json_string_value(json_object_get(event, "event"));
 
 	watch_event(&c->watch, event);
+	/* Jobs have other names from here on. */
+	if (!strcmp(name, "X_BLKMON_PLACE") &&
+	    field_bool(json_object_get(event, "data"), "renamed"))
+		watch_release(&c->watch);
+	c->stale |= !strcmp(name, "X_BLKMON_PLACE");
 	c->quit |= !strcmp(name, "SHUTDOWN");
 	c->stale |= !strcmp(name, "X_BLKMON_LOST");
 	show_event(c, event);

@@ -50,6 +50,8 @@ struct console {
 	struct json_stream json;	/* the beginning of an object */
 	json_t *actions;		/* of an open transaction(, or NULL */
 	json_t *qmp_names;		/* query-commands, or NULL: not asked */
+	char *place;		/* in use, where names have places in front; or
+				   NULL */
 	char *history[CONSOLE_HISTORY];
 	size_t history_len;
 };

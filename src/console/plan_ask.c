@@ -9,6 +9,7 @@
 #include "engine/util/size.h"
 #include "src/console/console.h"
 #include "src/console/fields.h"
+#include "src/console/place_words.h"
 #include "src/qmp/command.h"
 
 /* --- which requests --- */
@@ -33,24 +34,58 @@ const char *plan_ask_hmp(const json_t *request)
 			 "command-line");
 }
 
-static void keep(struct console *c, const json_t *request, json_t *reply)
+/* The drive or the job that it is about, or "". */
+static const char *plan_ask_name(const json_t *request)
 {
+	const json_t *args = json_object_get(request, "arguments");
+	const char *device = field_str(args, "device");
+
+	return *device ? device : field_str(args, "id");
+}
+
+/* Where that is, as { "name", "address" }, the caller's; NULL: here. */
+static json_t *plan_ask_place(struct console *c, const json_t *request)
+{
+	json_t *reply = channel_call(c->channel, "x-blkmon-query-places",
+				     NULL);
+	const json_t *place = place_of(json_object_get(reply, "return"),
+				       plan_ask_name(request));
+	json_t *out = !place ? NULL : json_pack(
+		"{s:s, s:s}", "name", field_str(place, "name"), "address",
+		field_str(place, "address"));
+
+	json_decref(reply);
+	return out;
+}
+
+/* Takes @place. */
+static void keep(struct console *c, const json_t *request, json_t *reply,
+		 json_t *place)
+{
+	const struct watch_job *job = watch_find(&c->watch,
+						 plan_ask_name(request));
+
 	json_array_append_new(c->asked, json_pack(
-		"{s:O, s:O*}", "request", request, "reply", reply));
+		"{s:O, s:O*, s:o*, s:b}", "request", request, "reply", reply,
+		"place", place, "foreign", job && job->foreign));
 }
 
 json_t *plan_ask_keep(struct console *c, json_t *request)
 {
 	const char *name = field_str(request, "execute");
 	enum qmp_plans plans = qmp_plans(name);
-	json_t *reply = NULL;
+	json_t *reply = NULL, *place = NULL;
 
 	if (plans && (c->plan == PLAN_ALL || (plans == QMP_PLAN_ASKED &&
-					      !plan_ask_is_dry(request))))
+					      !plan_ask_is_dry(request)))) {
+		place = plan_ask_place(c, request);
 		reply = channel_call(c->channel, "x-blkmon-plan",
 				     json_pack("{s:O}", "request", request));
+	}
 	if (reply || !strcmp(name, "quit") || plan_ask_hmp(request))
-		keep(c, request, reply);
+		keep(c, request, reply, place);
+	else
+		json_decref(place);
 	json_decref(request);
 	if (channel_error(reply) && !plan_is_unknown(reply))
 		return reply;
@@ -64,7 +99,9 @@ bool plan_is_unknown(const json_t *reply)
 {
 	const char *error = channel_error(reply);
 
-	return error && strstr(error, "x-blkmon-plan");
+	return error && !strcmp(field_str(json_object_get(reply, "error"),
+					  "class"), "CommandNotFound") &&
+		strstr(error, "plan");
 }
 
 const char *plan_role(const json_t *plan, const char *role)
@@ -149,12 +186,16 @@ bool plan_is_same(const json_t *asked, const json_t *again)
 
 	if (n != json_array_size(again))
 		return false;
-	for (size_t i = 0; i < n; i++)
-		if (!same_reply(json_object_get(json_array_get(asked, i),
-						"reply"),
-				json_object_get(json_array_get(again, i),
-						"reply")))
+	for (size_t i = 0; i < n; i++) {
+		const json_t *a = json_array_get(asked, i);
+		const json_t *b = json_array_get(again, i);
+
+		if (!same_reply(json_object_get(a, "reply"),
+				json_object_get(b, "reply")) ||
+		    strcmp(field_str(json_object_get(a, "place"), "address"),
+			   field_str(json_object_get(b, "place"), "address")))
 			return false;
+	}
 	return true;
 }
 
@@ -401,12 +442,29 @@ static void delete_what(const json_t *plan, struct str *what)
 			    sizeof(back)));
 }
 
-static void question_of_plan(const json_t *plan,
+/* Whose it is, where that is not this program's. */
+static void question_whose(const json_t *entry, struct str *text)
+{
+	const json_t *place = json_object_get(entry, "place");
+
+	if (place) {
+		str_add(text, " of ");
+		place_add_name(place, plan_ask_name(json_object_get(
+			       entry, "request")), text);
+	}
+	str_add(text, field_bool(entry, "foreign") ? ", which others began?" :
+		"?");
+}
+
+static void question_of_plan(const json_t *entry,
 			     const struct plan_names *names, struct str *text,
 			     struct str *what)
 {
+	const json_t *plan = json_object_get(json_object_get(entry, "reply"),
+					     "return");
+
 	plan_title(plan, names, text);
-	str_add_char(text, '?');
+	question_whose(entry, text);
 	if (!strcmp(field_str(plan, "kind"), "cancel")) {
 		str_add_safe(what, field_str(json_object_get(plan, "cancel"),
 					     "says"));
@@ -423,7 +481,7 @@ static void question_of_plan(const json_t *plan,
 	bytes_what(plan, names, what);
 }
 
-static void question_of_commit(const json_t *args,
+static void question_of_commit(const json_t *args, const json_t *place,
 			       const struct plan_names *names,
 			       struct str *text)
 {
@@ -433,8 +491,9 @@ static void question_of_commit(const json_t *args,
 	str_add(text, "Commit ");
 	if (*top)
 		plan_name_add(names, top, text);
-	else
-		str_add_safe(text, field_str(args, "device"));
+	str_add(text, *top && place ? " of " : "");
+	if (!*top || place)
+		place_add_name(place, field_str(args, "device"), text);
 	str_add(text, " down into ");
 	if (*base)
 		plan_name_add(names, base, text);
@@ -444,20 +503,20 @@ static void question_of_commit(const json_t *args,
 }
 
 /* An end that has no plans: what was typed is all that is known. */
-static void question_of_request(const json_t *request,
+static void question_of_request(const json_t *entry,
 				const struct plan_names *names,
 				struct str *text, struct str *what)
 {
+	const json_t *request = json_object_get(entry, "request");
+	const json_t *place = json_object_get(entry, "place");
 	const char *name = field_str(request, "execute");
 	const json_t *args = json_object_get(request, "arguments");
-	const char *device = field_str(args, "device");
 
-	if (!*device)
-		device = field_str(args, "id");
 	if (strstr(name, "cancel")) {
 		str_add(text, "Cancel job ");
-		str_add_safe(text, device);
-		str_add_char(text, '?');
+		place_add_name(place, plan_ask_name(request), text);
+		str_add(text, field_bool(entry, "foreign") ?
+			", which others began?" : "?");
 		str_add(what, "The job is stopped.");
 		return;
 	}
@@ -469,11 +528,11 @@ static void question_of_request(const json_t *request,
 	}
 	if (strstr(name, "undo")) {
 		str_add(text, "Undo job ");
-		str_add_safe(text, device);
+		place_add_name(place, plan_ask_name(request), text);
 		str_add_char(text, '?');
 		return;
 	}
-	question_of_commit(args, names, text);
+	question_of_commit(args, place, names, text);
 	str_add(what, "The base changes. This end does not tell how much.");
 }
 
@@ -503,11 +562,9 @@ static bool question_of(const json_t *entry, const struct plan_names *names,
 	if (!reply)
 		question_of_quit(names->jobs, text, what);
 	else if (error)
-		question_of_request(json_object_get(entry, "request"), names,
-				    text, what);
+		question_of_request(entry, names, text, what);
 	else
-		question_of_plan(json_object_get(reply, "return"), names,
-				 text, what);
+		question_of_plan(entry, names, text, what);
 	return true;
 }
 

@@ -76,12 +76,18 @@ static void take_status(struct watch_job *job, const char *status)
 		job->settling = !strcmp(status, "pending");
 }
 
+static void watch_count_failed(struct watch *w, struct watch_job *job)
+{
+	w->failed += !job->foreign;
+	job->told |= job->foreign;
+}
+
 static void watch_fail(struct watch *w, struct watch_job *job,
 		       const char *error)
 {
 	job->state = WATCH_FAILED;
 	job->error = mem_dup(error);
-	w->failed++;
+	watch_count_failed(w, job);
 }
 
 void watch_event(struct watch *w, const json_t *event)
@@ -101,6 +107,8 @@ void watch_event(struct watch *w, const json_t *event)
 	if (!job)
 		return;
 	job->heard = w->heard;
+	job->foreign = field_bool(data, "x-blkmon-foreign");
+	job->far = field_bool(data, "x-blkmon-far");
 	take_status(job, status);
 	if (!strcmp(name, "BLOCK_JOB_PENDING"))
 		job->state = WATCH_PENDING;
@@ -165,6 +173,9 @@ static void watch_take_entry(struct watch *w, const json_t *entry,
 		return;
 	if (!job || job->gone || (watch_is_over(job) && !concluded))
 		job = watch_begin(w, id);
+	job->foreign = field_bool(entry, "x-blkmon-foreign");
+	job->far = field_bool(entry, "x-blkmon-far");
+	job->lost = field_bool(entry, "x-blkmon-lost");
 	take_status(job, status);
 	if (concluded)
 		take_end(w, job, entry);
@@ -182,7 +193,7 @@ static void take_absence(struct watch *w, struct watch_job *job)
 	if (watch_is_over(job))
 		return;
 	job->state = WATCH_UNSEEN;
-	w->failed++;
+	watch_count_failed(w, job);
 }
 
 void watch_sync(struct watch *w, const json_t *jobs, uint64_t heard)

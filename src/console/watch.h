@@ -31,6 +31,10 @@ struct watch_job {
 	bool was_ready;
 	bool asked;		/* told to complete, cancel or finalize */
 	char *error;		/* of WATCH_FAILED */
+	bool foreign;		/* somebody else began it, elsewhere: what
+				   becomes of it is his */
+	bool far;		/* it does not end with this program */
+	bool lost;		/* the list is an old one: nobody answers */
 	bool told;		/* by watch_next_failed() */
 	uint64_t heard;		/* number of the latest event about it */
 };
@@ -38,7 +42,8 @@ struct watch_job {
 struct watch {
 	struct watch_job *jobs;
 	size_t n;
-	unsigned failed;	/* jobs that failed so far, or may have */
+	unsigned failed;	/* jobs that failed so far, or may have; those
+				   of others do not count */
 	uint64_t heard;		/* events so far */
 };
 

@@ -21,6 +21,7 @@
 #include "src/offline/command.h"
 #include "src/offline/history.h"
 #include "src/offline/delete.h"
+#include "src/offline/places_command.h"
 #include "src/process/option.h"
 
 int offline_usage(void)
@@ -313,6 +314,8 @@ static const struct subcommand {
 	  "take back a commit that has kept its base" },
 	{ "delete", delete_rows, "FILE...", 1, 0, NULL, delete_run,
 	  "remove images that nothing uses" },
+	{ "places", places_rows, "", 0, 0, NULL, places_command_run,
+	  "say what there is to be attached to on this host" },
 };
 
 #define SUBCOMMANDS (sizeof(subcommands) / sizeof(*subcommands))
@@ -569,8 +572,7 @@ static int offline_run_command(const struct subcommand *sub, int argc,
 			       char **argv, struct signals *signals)
 {
 	struct offline o = {
-		.signals = signals,
-		.node = { .read_only = true },
+		.signals = signals, .node = { .read_only = true },
 		.progress_fd = -1, .length = UINT64_MAX,
 		.size = UINT64_MAX,
 	};

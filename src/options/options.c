@@ -21,7 +21,8 @@ enum { OPT_DRIVE = 256, OPT_PROBE, OPT_LINE, OPT_ECHO, OPT_ON_ERROR,
        OPT_PROGRESS, OPT_HELP_ALL,
        OPT_COLOR, OPT_THEME, OPT_ASCII, OPT_NO_MOUSE, OPT_NO_BELL,
        OPT_NOTIFY, OPT_NO_CONFIG, OPT_TOUR, OPT_LOG, OPT_FIRST,
-       OPT_UI_SCRIPT, OPT_UI_SIZE, OPT_UI_TIME, OPT_SCREENSHOT };
+       OPT_UI_SCRIPT, OPT_UI_SIZE, OPT_UI_TIME, OPT_SCREENSHOT,
+       OPT_CONNECT, OPT_LOOK, OPT_FORCE_ATTACH, OPT_INSECURE_TCP };
 
 #define COLOR_WORDS "auto|always|never"
 
@@ -41,6 +42,18 @@ static const struct option_row console_rows[] = {
 	{ "probe", OPT_PROBE,
 	  .help = "guess the format of backing files whose link does\n"
 		"not record one" },
+	{ "connect", OPT_CONNECT, "[NAME=]ADDRESS",
+	  .help = "attach to the QMP monitor of a running machine:\n"
+		"unix:PATH, tcp:127.0.0.1:PORT, ssh:[USER@]HOST:PATH,\n"
+		"with ,look=on to change nothing there, with ,hold=off\n"
+		"to be connected only while asking; may be repeated" },
+	{ "look", OPT_LOOK,
+	  .help = "nothing can be changed at any place of --connect" },
+	{ "force-attach", OPT_FORCE_ATTACH,
+	  .help = "change a machine though libvirt manages it, which\n"
+		"then knows nothing of it" },
+	{ "insecure-tcp", OPT_INSECURE_TCP,
+	  .help = "tcp may leave this machine, unprotected as it is" },
 	{ "command", 'c', "CMD", .takes = OPTION_LINE,
 	  .help = "run CMD and leave; may be repeated",
 	  .brief = "run CMD and leave; may be repeated" },
@@ -336,6 +349,46 @@ static enum options_result add_first(struct options *o, const char *line)
 	return OPTIONS_RUN;
 }
 
+/* --- places --- */
+
+static void options_add_place(struct options *o, const char *text)
+{
+	o->connect = mem_grow(o->connect, o->connect_count + 1,
+			      sizeof(*o->connect));
+	o->connect[o->connect_count++] = text;
+}
+
+/* True if it is one of theirs. */
+static bool take_places_option(struct options *o, int option,
+			       const char *value)
+{
+	switch (option) {
+	case OPT_CONNECT:
+		options_add_place(o, value);
+		return true;
+	case OPT_LOOK:
+		return o->places.look = true;
+	case OPT_FORCE_ATTACH:
+		return o->places.force = true;
+	case OPT_INSECURE_TCP:
+		return o->places.any_host = true;
+	default:
+		return false;
+	}
+}
+
+static enum options_result check_places(const struct options *o)
+{
+	struct err err = ERR_INIT;
+
+	for (size_t i = 0; i < o->connect_count; i++)
+		if (places_check(o->connect[i], &o->places, &err)) {
+			err_prefix(&err, "--connect: ");
+			return wrong(&err);
+		}
+	return OPTIONS_RUN;
+}
+
 /* True if it is one of the screen's own without more to say. */
 static bool take_screen_flag(struct screen_options *s, int option,
 			     const char *value)
@@ -393,6 +446,8 @@ static enum options_result take_screen(struct options *o, int option,
 static enum options_result options_take(struct options *o, int option,
 					const char *value)
 {
+	if (take_places_option(o, option, value))
+		return OPTIONS_RUN;
 	switch (option) {
 	case 'c':
 	case 'f':
@@ -471,7 +526,7 @@ static enum options_result options_check(const struct options *o)
 				     "and there is none", "--screenshot");
 	if (daemon_options_check(&o->daemon, o->line || o->input_count, &err))
 		return wrong(&err);
-	return OPTIONS_RUN;
+	return check_places(o);
 }
 
 enum options_result options_parse(struct options *o, int argc, char **argv)
@@ -519,6 +574,7 @@ void options_release(struct options *o)
 	}
 	free(o->drives);
 	free(o->inputs);
+	free(o->connect);
 	free(o->first);
 	free(o->hooks);
 }

@@ -7,6 +7,7 @@
 
 #include "engine/engine.h"
 #include "src/after/after.h"
+#include "src/attach/places.h"
 #include "src/options/daemon_options.h"
 #include "ui/screen/screen.h"
 
@@ -37,6 +38,9 @@ struct options {
 	struct daemon_options daemon;
 	struct after_options after;	/* its hooks are: */
 	const char **hooks;
+	const char **connect;	/* addresses of places; into argv */
+	size_t connect_count;
+	struct places_rules places;
 	const char **first;	/* lines to run before all others */
 	size_t first_count;
 	int progress_fd;	/* -1: none */

@@ -2,7 +2,7 @@
  *
  * Everything above the engine speaks through a channel, so the same console
  * and the same screen serve the engine of this process (channel_local_new)
- * and, later, a QEMU behind a socket.
+ * and what it is attached to (src/attach/places.h).
  *
  * One channel is used by one thread at a time (a front end opens its own).
  */
@@ -34,6 +34,13 @@ struct channel {		/* embedded by its kinds */
 	 * waits for it: bytes; a total of 0 is not known yet. */
 	void (*progress)(void *arg, uint64_t done, uint64_t total);
 	void *progress_arg;
+	/* What is asked for are the operator's own words, and not those of a
+	 * command made of them: whoever else they reach gets them as they are.
+	 * Nothing to the local one. */
+	bool verbatim;
+	/* Who asks only to show it has no use for an answer that takes longer
+	 * than a second, and gets an error. Nothing to the local one. */
+	bool impatient;
 };
 
 /* Onto the engine of this process (borrowed). Events from now on. NULL if no

@@ -15,6 +15,7 @@ PLACES = """
 bin/blkmon
 lib/systemd/system/blkmon@.service
 share/bash-completion/completions/blkmon
+share/doc/blkmon/attach.md
 share/doc/blkmon/compat.md
 share/doc/blkmon/examples/demo.sh
 share/doc/blkmon/examples/example.conf

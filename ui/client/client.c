@@ -161,6 +161,9 @@ struct client *client_new(struct console *console, struct channel *watch)
 	c->run_fd = new_fd();
 	c->watch_fd = new_fd();
 	c->interrupt.fd = new_fd();
+	c->watch_end.fd = new_fd();
+	watch->interrupt = &c->watch_end;
+	watch->impatient = true;
 	console->write = client_take_output;
 	console->arg = c;
 	console->interrupt = &c->interrupt;
@@ -196,6 +199,7 @@ static void free_all(struct client *c)
 		map_free(c->maps[i]);
 	free(c->maps);
 	view_jobs_release(&c->jobs);
+	json_decref(c->places);
 	shape_put(c->shape);
 	lock_release(&c->lock);
 	json_decref(c->history);
@@ -211,6 +215,8 @@ void client_free(struct client *c)
 	lock_drop(&c->lock);
 	c->interrupt.signal = SIGTERM;
 	eventfd_write(c->interrupt.fd, 1);
+	c->watch_end.signal = SIGTERM;
+	eventfd_write(c->watch_end.fd, 1);
 	eventfd_write(c->run_fd, 1);
 	eventfd_write(c->watch_fd, 1);
 	thread_join(c->runner);
@@ -220,6 +226,8 @@ void client_free(struct client *c)
 	close(c->run_fd);
 	close(c->watch_fd);
 	close(c->interrupt.fd);
+	c->watch->interrupt = NULL;
+	close(c->watch_end.fd);
 	free_all(c);
 }
 
@@ -366,6 +374,16 @@ json_t *client_history(struct client *c)
 	c->history = NULL;
 	lock_drop(&c->lock);
 	return history;
+}
+
+json_t *client_places(struct client *c)
+{
+	json_t *places;
+
+	lock_take(&c->lock);
+	places = json_deep_copy(c->places);
+	lock_drop(&c->lock);
+	return places;
 }
 
 void client_dismiss(struct client *c)

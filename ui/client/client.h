@@ -71,6 +71,8 @@ void client_uses(struct client *c, struct view_uses *out);
  * JSON's null where it can't be had. NULL: not yet, or taken before. */
 void client_ask_history(struct client *c);
 json_t *client_history(struct client *c);
+/* Where all that is; NULL: here. The caller's. */
+json_t *client_places(struct client *c);
 void client_dismiss(struct client *c);
 /* What lines would do, asked beside what the runner does: of what is typed, of
  * what a key stands for. A new request takes the place of one that has no

@@ -41,6 +41,7 @@ struct client {
 	struct console *console;	/* the runner's */
 	struct channel *watch;		/* the watcher's */
 	struct interrupt interrupt;
+	struct interrupt watch_end;	/* nobody waits for the watcher */
 	pthread_t runner, watcher;
 	int fd;				/* tells the screen */
 	int run_fd, watch_fd;		/* tell the threads */
@@ -55,6 +56,7 @@ struct client {
 	struct shape *shape;
 	struct view_jobs jobs;
 	struct view_uses uses;
+	json_t *places;			/* or NULL: all is here */
 	struct map **maps;
 	size_t map_count, map_found;
 	unsigned cells;			/* of a strip, as wanted */
@@ -79,8 +81,9 @@ static inline void client_tell(struct client *c)
 /* The map of that image, made if there is none. Lock held. */
 struct map *client_map_of(struct client *c, const char *node);
 void client_watcher(void *client);		/* the thread */
-/* Asks for the maps that are wanted and not known, or for all of them anew. */
-void client_watch_maps(struct client *c, bool all);
+/* Asks for the maps that are wanted and not known, or for all of them anew;
+ * where the end has none, those are wanted no more. */
+void client_watch_maps(struct client *c, bool all, bool there_are);
 /* Finds out the plans that are wanted. */
 void client_watch_plans(struct client *c);
 /* Forgets what is wanted and what is there. Lock held, or no threads. */

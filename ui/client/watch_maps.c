@@ -117,12 +117,18 @@ static void look_at_tree(struct client *c, const struct wish *wish)
 	json_decref(reply);
 }
 
-void client_watch_maps(struct client *c, bool all)
+void client_watch_maps(struct client *c, bool all, bool there_are)
 {
 	struct wish wish = wish_of(c, all);
+	const char *node;
+	json_t *stale;
 
-	while (json_object_size(wish.stale))
+	while (there_are && json_object_size(wish.stale))
 		look_at_tree(c, &wish);
+	lock_take(&c->lock);
+	json_object_foreach(wish.stale, node, stale)
+		map_lost(c, &wish, node);
+	lock_drop(&c->lock);
 	json_decref(wish.nodes);
 	json_decref(wish.stale);
 }

@@ -13,12 +13,15 @@
 #include "engine/util/mem.h"
 #include "src/console/fields.h"
 #include "ui/client/client_impl.h"
+#include "ui/view/view_place.h"
 
 #define NUMBERS_EVERY (250 * NS_PER_MS)
 #define READY_EVERY NS_PER_SEC
 #define MAPS_EVERY (400 * NS_PER_MS)
 #define SHAPE_EVERY NS_PER_SEC
 #define USES_EVERY NS_PER_SEC
+#define OTHERS_EVERY (2 * NS_PER_SEC)
+#define OTHERS_MOST (5 * NS_PER_SEC)
 #define AGAIN_AFTER NS_PER_SEC
 #define EFFORT 50
 #define HISTORY_MOST 2000	/* jobs */
@@ -33,8 +36,11 @@ struct watcher {
 	struct client *c;
 	/* x-blkmon commands */
 	bool has_jobs, has_links, has_maps, has_uses, has_space,
-	     has_latency, has_folder;
+	     has_latency, has_folder, has_status;
+	bool attached;		/* others may change images, unheard */
+	bool many;		/* places: nothing is true of all guests */
 	bool knows;		/* which of those there are */
+	bool places_changed;
 	json_t *latency;	/* of the last look; NULL none */
 	bool exports;		/* there are some */
 	bool written;		/* to drives, through those, of late */
@@ -44,6 +50,7 @@ struct watcher {
 	struct due files;	/* the next look at that, if ... */
 	bool files_stale;	/* something was done here, */
 	bool files_moved;	/* or something else has changed there */
+	struct due others;	/* all, because nobody says what others do */
 	struct due again;	/* all, because something got no answer */
 };
 
@@ -72,6 +79,9 @@ static void learn_commands(struct watcher *w)
 	json_t *list = watcher_ask(w, "query-commands", NULL), *entry;
 	size_t i;
 
+	w->has_jobs = w->has_links = w->has_maps = w->has_uses = false;
+	w->has_space = w->has_latency = w->has_folder = false;
+	w->has_status = false;
 	w->knows = list;
 	json_array_foreach(list, i, entry) {
 		const char *name = field_str(entry, "name");
@@ -81,6 +91,7 @@ static void learn_commands(struct watcher *w)
 		w->has_maps |= !strcmp(name, "x-blkmon-tree-map");
 		w->has_latency |= !strcmp(name, "x-blkmon-query-latency");
 		w->has_space |= !strcmp(name, "x-blkmon-query-space");
+		w->has_status |= !strcmp(name, "query-status");
 		w->has_uses |= !strcmp(name, "x-blkmon-query-exports");
 		w->has_folder |= !strcmp(name, "x-blkmon-query-folder");
 	}
@@ -162,7 +173,9 @@ static void look_at_shape(struct watcher *w)
 	json_t *links = w->has_links
 				? watcher_ask(w, "x-blkmon-query-links", NULL)
 				: NULL;
-	json_t *status = watcher_ask(w, "query-status", NULL);
+	json_t *status = w->has_status && !w->many
+				 ? watcher_ask(w, "query-status", NULL)
+				 : NULL;
 	json_t *spaces = w->has_space
 		? watcher_ask(w, "x-blkmon-query-space", NULL) : NULL;
 
@@ -179,6 +192,24 @@ static void look_at_shape(struct watcher *w)
 	json_decref(links);
 	json_decref(status);
 	set_due(&w->sizes, began, SHAPE_EVERY);
+}
+
+/* A channel that knows of no places has one: here. */
+static void look_at_places(struct watcher *w)
+{
+	json_t *places = watcher_try(w, "x-blkmon-query-places", NULL), *old;
+
+	w->attached = view_place_count(places) > 0;
+	w->many = json_array_size(places) > 1;
+	if (!w->attached) {
+		json_decref(places);
+		places = NULL;
+	}
+	lock_take(&w->c->lock);
+	old = w->c->places;
+	w->c->places = places;
+	lock_drop(&w->c->lock);
+	json_decref(old);
 }
 
 static bool anything_written(const struct view_uses *uses)
@@ -243,6 +274,19 @@ static bool keeps_shape(const json_t *event)
 	return false;
 }
 
+/* Names may be written in another way from now on: jobs are known by them. */
+static void watcher_take_place(struct watcher *w, const json_t *event)
+{
+	if (strcmp(field_str(event, "event"), "X_BLKMON_PLACE"))
+		return;
+	w->places_changed = true;
+	if (!field_bool(json_object_get(event, "data"), "renamed"))
+		return;
+	lock_take(&w->c->lock);
+	view_jobs_release(&w->c->jobs);
+	lock_drop(&w->c->lock);
+}
+
 /* True if there was an event. */
 static bool watcher_take_events(struct watcher *w, bool *reshape)
 {
@@ -253,6 +297,7 @@ static bool watcher_take_events(struct watcher *w, bool *reshape)
 		lock_take(&w->c->lock);
 		view_jobs_event(&w->c->jobs, event, w->shape);
 		lock_drop(&w->c->lock);
+		watcher_take_place(w, event);
 		*reshape |= !keeps_shape(event);
 		w->files_moved |= !strcmp(field_str(event, "event"),
 					  FILES_EVENT);
@@ -305,8 +350,7 @@ static void look_at_maps(struct watcher *w, bool all)
 {
 	uint64_t began = clock_ns();
 
-	if (w->has_maps)
-		client_watch_maps(w->c, all);
+	client_watch_maps(w->c, all, w->has_maps);
 	if (all)
 		set_due(&w->maps, began, MAPS_EVERY);
 }
@@ -348,6 +392,8 @@ static int watcher_timeout_ms(struct watcher *w)
 		at = w->maps.at;
 	if (moves && w->sizes.at < at)
 		at = w->sizes.at;
+	if (w->attached && w->others.at < at)
+		at = w->others.at;
 	if (at == UINT64_MAX)
 		return -1;
 	return at > now ? (int)((at - now) / NS_PER_MS) + 1 : 0;
@@ -381,18 +427,36 @@ static uint64_t take_requests(struct watcher *w, bool *reshape, bool *stop)
 	return asked;
 }
 
+/* What got no answer was waited for, which was no effort; whoever gave none is
+ * named at once. */
+static void set_others_due(struct watcher *w, uint64_t began)
+{
+	set_due(&w->others, began, OTHERS_EVERY);
+	if (w->others.at > began + OTHERS_MOST)
+		w->others.at = began + OTHERS_MOST;
+	if (w->attached && w->again.at != UINT64_MAX)
+		look_at_places(w);
+}
+
 /* One look at all that is due. */
 static void watcher_look(struct watcher *w, bool news, bool reshape)
 {
 	uint64_t now = clock_ns();
 	bool moves, lives = jobs_live(w, &moves), changes, later = false;
+	bool others = false;
 
 	if (now >= w->again.at) {
 		w->again.at = UINT64_MAX;
 		reshape = true;
 	}
-	if (!w->knows)
+	reshape |= w->attached && now >= w->others.at;
+	if (reshape) {
+		look_at_places(w);
+		others = true;
+	}
+	if (!w->knows || w->places_changed)
 		learn_commands(w);
+	w->places_changed = false;
 	client_watch_plans(w->c);
 	w->files_stale |= reshape;
 	reshape |= look_at_files(w);
@@ -411,6 +475,8 @@ static void watcher_look(struct watcher *w, bool news, bool reshape)
 		look_at_maps(w, true);
 	}
 	look_at_history(w);
+	if (others)
+		set_others_due(w, now);
 }
 
 void client_watcher(void *client)

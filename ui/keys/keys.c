@@ -72,8 +72,8 @@ static struct key_row keys_table[] = {
 	{ ACTION_BACK, { 'N' }, IN_PANES, "N", NULL, 0,
 	  "the match before" },
 	{ ACTION_FOLD, { ' ' }, IN_CHAINS, "Space", "Fold", IN_CHAINS,
-	  "open the fold, or fold the run of quiet layers here; where rows are "
-	  "short, runs fold by themselves" },
+	  "open the fold, or fold the run of quiet layers here, or else the "
+	  "machine; where rows are short, runs fold by themselves" },
 	{ ACTION_SORT, { 'o' }, IN_CHAINS, "o", "Sort", IN_CHAINS,
 	  "sort the images by what they take, by what of that is dead, by age, "
 	  "or as a tree" },

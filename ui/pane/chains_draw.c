@@ -11,8 +11,10 @@
 #include "engine/util/size.h"
 #include "ui/draw/text.h"
 #include "ui/pane/job_row.h"
+#include "ui/pane/place_row.h"
 #include "ui/pane/rows.h"
 #include "ui/pane/sheet.h"
+#include "ui/view/view_place.h"
 
 #define MAP_LEAST 20u
 #define NAME_ENOUGH 32u
@@ -91,9 +93,10 @@ static struct columns columns(const struct sheet *s)
 	struct column *of[COLUMN_COUNT] = {
 		&k.format, &k.size, &k.disk, &k.dead, &k.age,
 	};
-	unsigned w = s->canvas.w, x = 1, marks = w < 80 ? 2 : 3;
+	unsigned w = s->canvas.w, marks = w < 80 ? 2 : 3;
+	unsigned x = place_row_count(s) ? 1 + PLACE_INDENT : 1;
 	/* All that stands between name and map, and the map's edges. */
-	unsigned others = 1 + 1 + marks + 1 + 3;
+	unsigned others = x + 1 + marks + 1 + 3;
 
 	for (enum chain_column i = 0; i < COLUMN_COUNT; i++)
 		others += has_column(s, i) ? widths[i] + 1 : 0;
@@ -122,11 +125,12 @@ static unsigned draw_tree(struct sheet *s, const char *tree,
 	return canvas_put(&s->canvas, at->x, y, at->w, STYLE_TREE, tree) + 1;
 }
 
-static enum style name_style(const struct view_image *v)
+static enum style name_style(const struct sheet *s,
+			     const struct view_image *v)
 {
 	if (v->missing || v->role == VIEW_ORPHAN)
 		return STYLE_BAD;
-	if (v->role != VIEW_OPEN)
+	if (v->role != VIEW_OPEN || view_place_is_lost(s->places, v->node))
 		return STYLE_DIM;
 	return v->drive ? STYLE_STRONG : STYLE_TEXT;
 }
@@ -148,7 +152,7 @@ static void draw_name(struct sheet *s, const struct view_image *v,
 	else
 		x++;
 	names_fit(&name, v->name, v->cut, end - x - tag, c->ascii);
-	x += canvas_put(c, x, y, end - x, name_style(v), str_get(&name));
+	x += canvas_put(c, x, y, end - x, name_style(s, v), str_get(&name));
 	if (s->chains.filter)
 		canvas_mark(c, at->x, y, str_get(&name), s->chains.filter);
 	str_clear(&name);
@@ -355,6 +359,8 @@ static const struct view_image *row_above(const struct sheet *s, size_t i)
 		const struct view_image *v =
 			&s->shape->images[s->chains.rows[i].image];
 
+		if (s->chains.rows[i].place >= 0)
+			return NULL;
 		if (v->role == VIEW_OPEN)
 			return v;
 	}
@@ -378,16 +384,13 @@ static void draw_own(struct sheet *s, size_t i, const struct columns *k,
 		draw_size(s, &k->size, y, STYLE_DIM, v->size);
 }
 
-static void draw_row(struct sheet *s, size_t i, const struct columns *k,
-		     unsigned y)
+static void draw_image_row(struct sheet *s, size_t i, const struct columns *k,
+			   unsigned y)
 {
 	const struct chain_row *row = &s->chains.rows[i];
 	const struct view_image *v = &s->shape->images[row->image];
-	struct canvas *c = &s->canvas;
 	uint64_t disk = 0;
 
-	if (i == s->chains.selected)
-		canvas_put(c, 0, y, 1, STYLE_DRIVE, c->ascii ? ">" : "▸");
 	if (row->count > 1)
 		draw_fold_name(s, row, k, y);
 	else
@@ -410,6 +413,19 @@ static void draw_row(struct sheet *s, size_t i, const struct columns *k,
 	if (!layout_has_jobs(s) && chains_job(s, v))
 		job_row_draw_brief(s, chains_job(s, v), k->strip.x - 1, y,
 				   k->strip.w + 2);
+}
+
+static void draw_row(struct sheet *s, size_t i, const struct columns *k,
+		     unsigned y)
+{
+	struct canvas *c = &s->canvas;
+
+	if (i == s->chains.selected)
+		canvas_put(c, 0, y, 1, STYLE_DRIVE, c->ascii ? ">" : "▸");
+	if (s->chains.rows[i].place >= 0)
+		place_row_draw(s, s->chains.rows[i].place, y);
+	else
+		draw_image_row(s, i, k, y);
 	if (i == s->chains.selected && s->focus == PANE_CHAINS)
 		canvas_select(c, 0, y, c->w);
 }
@@ -450,7 +466,7 @@ static void draw_legend(struct sheet *s, const struct columns *k, unsigned y)
 	struct str text = STR_INIT;
 	struct map_sum sum = { 0 };
 
-	if (row_total(s))
+	if (row_total(s) && s->chains.image < s->shape->n)
 		client_map(s->client, s->shape->images[s->chains.image].node,
 			   NULL, &sum);
 	legend_words(s, &sum, k->strip.w, &text);

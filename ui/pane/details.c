@@ -10,6 +10,7 @@
 #include "engine/util/size.h"
 #include "src/console/fields.h"
 #include "ui/draw/text.h"
+#include "ui/pane/place_row.h"
 #include "ui/pane/sheet.h"
 
 #define READS_COLUMNS 160u	/* of the screen, to list the chain */
@@ -198,9 +199,12 @@ void details_draw(struct sheet *s)
 	if (d.v)
 		names_fit(&name, d.v->name, d.v->cut, area->w - 8,
 			  s->canvas.ascii);
-	layout_rule(s, area, false, d.v ? str_get(&name) : "Details", "");
+	layout_rule(s, area, false, d.v ? str_get(&name) : s->chains.place ?
+		    s->chains.place : "Details", "");
 	if (d.v)
 		add_all(&d);
+	else if (s->chains.place)
+		place_row_words(s, place_row_find(s, s->chains.place), &d.text);
 	else if (s->chains.on_fold)
 		str_addf(&d.text, "Several in one row: %s opens them.",
 			 keys_name(ACTION_FOLD));

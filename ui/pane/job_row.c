@@ -18,6 +18,8 @@
 #define WIDE 100u		/* columns of the screen */
 #define IMAGES_LEAST 9u		/* columns: "a… → b…" */
 #define BAR_LEAST 8u
+#define OTHERS_WORDS " (of others)"
+#define OTHERS_COLUMNS 12u
 
 /* Where things of a running job stand: they end in front of these columns. */
 struct job_columns {
@@ -182,6 +184,16 @@ static enum style state_words(const struct sheet *s,
 	return STYLE_TEXT;
 }
 
+/* Of @room: half, or less where the end of it would be cut off. */
+static unsigned id_columns(const struct view_job *job, unsigned room)
+{
+	unsigned others = job->foreign ? OTHERS_COLUMNS : 0;
+
+	if (room > 24 + others)
+		return (room - others) / 2;
+	return room > 8 + others || room < 4 + others ? 8 : room - others;
+}
+
 /* "commit web  db-3 → db-2" in front of column @end; where it ends. */
 static unsigned draw_what(struct sheet *s, const struct view_job *job,
 			  unsigned y, unsigned end)
@@ -192,10 +204,13 @@ static unsigned draw_what(struct sheet *s, const struct view_job *job,
 	unsigned x = 2;
 
 	x += canvas_putf(c, x, y, end - x, STYLE_STRONG, "%s ", job->type);
-	text_fit(&text, job->id, end > x + 24 ? (end - x) / 2 : 8, c->ascii);
+	text_fit(&text, job->id, id_columns(job, end > x ? end - x : 0),
+		 c->ascii);
 	if (x < end)
 		x += canvas_put(c, x, y, end - x, STYLE_DRIVE, str_get(&text));
 	str_clear(&text);
+	if (job->foreign && x < end)
+		x += canvas_put(c, x, y, end - x, STYLE_DIM, OTHERS_WORDS);
 	x++;
 	if (x < end && (*job->from_name || *job->to_name))
 		add_from_to(s, &(struct from_to) {
@@ -231,8 +246,9 @@ static void draw_bar(struct sheet *s, const struct view_job *job, unsigned x,
 static unsigned bar_columns(const struct view_job *job, unsigned end)
 {
 	unsigned what = 2 + text_columns(job->type) + 1 +
-		text_columns(job->id) + 1 + text_columns(job->from_name) + 3 +
-		text_columns(job->to_name);
+		text_columns(job->id) + 1 +
+		(job->foreign ? OTHERS_COLUMNS : 0) +
+		text_columns(job->from_name) + 3 + text_columns(job->to_name);
 	unsigned bar = end > what ? end - what : 0, most = end * 2 / 5;
 
 	if (bar > most)
@@ -379,8 +395,9 @@ void job_row_draw_more(struct sheet *s, const struct view_job *job, unsigned y)
 		str_addf(&text, "%s, ", job->status);
 	else if (*job->error)
 		str_addf(&text, "%s, ", job->error);
-	str_addf(&text, "%s moved in %s",
-		 size_short(job->done, done, sizeof(done)),
+	str_addf(&text, "%s %s %s", size_short(job->done, done, sizeof(done)),
+		 !job->positions ? "moved in" : job->foreign ?
+		 "of the disk passed, seen for" : "of the disk passed in",
 		 seconds_short(job->elapsed_ns / NS_PER_SEC, buf, sizeof(buf)));
 	if (job->speed && job->end == JOB_LIVES)
 		str_addf(&text, ", at most %s/s", size_short(job->speed, buf,

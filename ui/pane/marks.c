@@ -2,6 +2,7 @@
 /* What is to be known of an image, as letters and in words. */
 #include <string.h>
 
+#include "src/console/place_words.h"
 #include "ui/pane/sheet.h"
 
 struct mark {
@@ -32,7 +33,8 @@ const struct view_job *chains_job(const struct sheet *s,
 }
 
 /* The most urgent first. */
-static size_t marks_of(const struct view_image *v, struct mark *out)
+static size_t marks_of(const struct sheet *s, const struct view_image *v,
+		       struct mark *out)
 {
 	size_t n = 0;
 
@@ -46,6 +48,10 @@ static size_t marks_of(const struct view_image *v, struct mark *out)
 	if (v->no_format)
 		out[n++] = (struct mark) { '?', "its header does not say the "
 					   "format of its backing file" };
+	/* What a job of others has left behind there, or one that died. */
+	if (v->role == VIEW_OPEN && v->top < 0 && *v->node &&
+	    place_of(s->places, v->node))
+		out[n++] = (struct mark) { 'u', "used by no drive" };
 	if (v->read_only)
 		out[n++] = (struct mark) { 'r', "read-only" };
 	if (v->snapshots)
@@ -64,18 +70,26 @@ static void add_words(struct str *out, const char *fmt, const char *arg)
 	str_addf(out, "%s%s", fmt, arg);
 }
 
+static void add_job_words(struct str *out, const char *what,
+			  const struct view_job *job)
+{
+	add_words(out, what, job->foreign ? " of a job of others, " :
+		  " of job ");
+	str_add(out, job->id);
+}
+
 void chains_words(const struct sheet *s, const struct view_image *v,
 		  struct str *out)
 {
 	struct mark list[16];
-	size_t n = marks_of(v, list);
+	size_t n = marks_of(s, v, list);
 
 	if (v->drive)
 		add_words(out, "active layer of ", v->drive);
 	if (job_on(s, v, true))
-		add_words(out, "top of job ", job_on(s, v, true)->id);
+		add_job_words(out, "top", job_on(s, v, true));
 	if (job_on(s, v, false))
-		add_words(out, "base of job ", job_on(s, v, false)->id);
+		add_job_words(out, "base", job_on(s, v, false));
 	for (size_t i = 0; i < n; i++)
 		add_words(out, list[i].words, "");
 	if (v->role == VIEW_OPEN)
@@ -89,7 +103,7 @@ void chains_draw_marks(struct sheet *s, const struct view_image *v,
 		       unsigned x, unsigned y, unsigned max)
 {
 	struct mark list[16];
-	size_t n = marks_of(v, list);
+	size_t n = marks_of(s, v, list);
 	unsigned end = x + max;
 
 	if (v->role != VIEW_OPEN)

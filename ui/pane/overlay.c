@@ -51,6 +51,7 @@ static void help_signs(struct str *out, bool ascii, unsigned w)
 		"  s    internal snapshots      z  compressed clusters\n"
 		"  d    dirty   X  corrupt      e  encrypted\n"
 		"  !    not open: missing or unreadable\n"
+		"  u    of another machine, where no drive uses it\n"
 		"  %s    a file of the folder that is not open\n"
 		"  ?    no format given for the backing file\n"
 		"\nMAPS\n", theme_glyph(GLYPH_CLOSED, ascii));

@@ -5,6 +5,7 @@
 
 #include "engine/util/mem.h"
 #include "ui/draw/text.h"
+#include "ui/pane/place_row.h"
 #include "ui/pane/rows.h"
 #include "ui/pane/sheet.h"
 
@@ -17,8 +18,8 @@ const struct view_image *chains_selected(const struct sheet *s)
 {
 	const struct chains_pane *p = &s->chains;
 
-	return p->image < chains_count(s) && p->row_count && !p->on_fold ?
-		&s->shape->images[p->image] : NULL;
+	return p->image < chains_count(s) && p->row_count && !p->on_fold &&
+		!p->place ? &s->shape->images[p->image] : NULL;
 }
 
 const struct view_image *chains_selected_fold(const struct sheet *s, size_t *n)
@@ -42,6 +43,8 @@ static void chains_choose(struct sheet *s, size_t i)
 		return;
 	p->image = i < chains_count(s) ? i : chains_count(s) - 1;
 	p->on_fold = false;
+	free(p->place);
+	p->place = NULL;
 	v = &s->shape->images[p->image];
 	free(p->key);
 	free(p->drive);
@@ -49,7 +52,14 @@ static void chains_choose(struct sheet *s, size_t i)
 	p->drive = mem_dup(v->drive);
 }
 
-/* A row: an image, or a fold as a whole. */
+static void chains_choose_place(struct sheet *s, int place)
+{
+	free(s->chains.place);
+	s->chains.place = mem_dup(place_row_name(s, place));
+	s->chains.on_fold = false;
+}
+
+/* A row: an image, a fold as a whole, or the head of a place. */
 static void chains_choose_row(struct sheet *s, size_t row)
 {
 	struct chains_pane *p = &s->chains;
@@ -59,6 +69,8 @@ static void chains_choose_row(struct sheet *s, size_t row)
 	p->selected = row < p->row_count ? row : p->row_count - 1;
 	chains_choose(s, p->rows[p->selected].image);
 	p->on_fold = p->rows[p->selected].count > 1;
+	if (p->rows[p->selected].place >= 0)
+		chains_choose_place(s, p->rows[p->selected].place);
 }
 
 static int chains_find_drive(const struct sheet *s, const char *drive)
@@ -108,7 +120,9 @@ void chains_update(struct sheet *s, const struct shape *before)
 {
 	int at = s->chains.drive ? chains_find_drive(s, s->chains.drive) : -1;
 	bool on_fold = s->chains.on_fold;
+	char *place = s->chains.place;
 
+	s->chains.place = NULL;
 	if (at < 0 && s->chains.key)
 		at = shape_find_key(s->shape, s->chains.key);
 	if (at < 0 && s->chains.key)
@@ -117,6 +131,7 @@ void chains_update(struct sheet *s, const struct shape *before)
 		at = chains_find_drive(s, NULL);
 	chains_choose(s, at < 0 ? s->chains.image : (size_t)at);
 	s->chains.on_fold = on_fold;
+	s->chains.place = place;
 }
 
 static void chains_move(struct sheet *s, int64_t by)
@@ -149,6 +164,9 @@ static bool chains_act_here(struct sheet *s, enum action action)
 	case ACTION_LEFT:
 		if (v && v->backing >= 0)
 			chains_choose(s, (size_t)v->backing);
+		else if (v && place_row_of_image(s, s->chains.image, -1) >= 0)
+			chains_choose_place(s, place_row_of_image(
+					    s, s->chains.image, -1));
 		return true;
 	case ACTION_RIGHT:
 		if (v && v->top >= 0)
@@ -164,7 +182,7 @@ static bool chains_act_here(struct sheet *s, enum action action)
 		s->chains.whole = !s->chains.whole;
 		return true;
 	case ACTION_DETAILS:
-		if (s->chains.on_fold)
+		if (s->chains.on_fold || s->chains.place)
 			chains_fold(s);
 		return !v;
 	default:

@@ -6,6 +6,7 @@
 
 #include "engine/util/mem.h"
 #include "ui/draw/text.h"
+#include "ui/pane/place_row.h"
 
 #define FOLD_LEAST 2u		/* images */
 
@@ -14,6 +15,7 @@ struct row_facts {
 	unsigned children;
 	bool kept;		/* it is what is looked for, or lies below */
 	bool matches;		/* the same, itself */
+	int place;		/* place_row.h */
 };
 
 struct row_maker {
@@ -33,10 +35,14 @@ static const struct view_image *row_image(const struct row_maker *m, size_t i)
 static void rows_narrow(struct row_maker *m)
 {
 	const char *text = m->s->chains.filter;
+	int place = -1;
 
 	for (size_t i = 0; i < m->n; i++) {
 		const struct view_image *v = row_image(m, i);
 		int at = (int)i;
+
+		place = place_row_of_image(m->s, i, place);
+		m->of[i].place = place;
 
 		if (v->backing >= 0)
 			m->of[v->backing].children++;
@@ -101,7 +107,7 @@ static size_t fold_length(const struct row_maker *m, size_t i)
 	size_t end = i;
 
 	while (end < m->n && m->of[end].kept && is_quiet(m, end) &&
-	       !is_held_open(m, end) &&
+	       !is_held_open(m, end) && m->of[end].place == m->of[i].place &&
 	       (end == i || row_goes_on(m, end)))
 		end++;
 	return end - i;
@@ -112,14 +118,18 @@ static void rows_add(struct row_maker *m, size_t image, size_t count)
 	struct chains_pane *p = &m->s->chains;
 
 	p->rows = mem_grow(p->rows, p->row_count + 1, sizeof(*p->rows));
-	p->rows[p->row_count++] = (struct chain_row) { image, count };
+	p->rows[p->row_count++] = (struct chain_row) { image, count, -1 };
 }
 
-static void rows_of_tree(struct row_maker *m)
+/* Images of that place; -1: of none. */
+static void rows_of_place(struct row_maker *m, int place)
 {
 	for (size_t i = 0; i < m->n; i++) {
-		size_t fold = fold_length(m, i);
+		size_t fold;
 
+		if (m->of[i].place != place)
+			continue;
+		fold = fold_length(m, i);
 		if (fold >= FOLD_LEAST) {
 			rows_add(m, i, fold);
 			i += fold - 1;
@@ -127,6 +137,32 @@ static void rows_of_tree(struct row_maker *m)
 			rows_add(m, i, 1);
 		}
 	}
+}
+
+/* The first image of a place that is shown; the number of images: none is. */
+static size_t rows_first(const struct row_maker *m, int place)
+{
+	size_t i = 0;
+
+	while (i < m->n && (m->of[i].place != place || !m->of[i].kept))
+		i++;
+	return i;
+}
+
+/* What is open below the heads of places, then files that are not. */
+static void rows_of_tree(struct row_maker *m)
+{
+	for (size_t k = 0; k < place_row_count(m->s); k++) {
+		size_t first = rows_first(m, (int)k);
+
+		if (m->s->chains.filter && first == m->n)
+			continue;
+		rows_add(m, first, 0);
+		m->s->chains.rows[m->s->chains.row_count - 1].place = (int)k;
+		if (!place_row_is_folded(m->s, (int)k))
+			rows_of_place(m, (int)k);
+	}
+	rows_of_place(m, -1);
 }
 
 /* --- other orders --- */
@@ -194,6 +230,31 @@ static struct row_maker row_maker_new(struct sheet *s)
 	return m;
 }
 
+static int rows_of_head(const struct sheet *s, int place)
+{
+	const struct chains_pane *p = &s->chains;
+
+	for (size_t i = 0; i < p->row_count && place >= 0; i++)
+		if (p->rows[i].place == place)
+			return (int)i;
+	return -1;
+}
+
+/* The row that is selected, or -1. What a folded place has is selected with
+ * it. */
+static int rows_selected(const struct row_maker *m)
+{
+	struct chains_pane *p = &m->s->chains;
+	int at = p->place ? rows_of_head(m->s, place_row_find(m->s, p->place)) :
+		rows_of_image(m->s, p->image);
+
+	if (at < 0 && p->image < m->n)
+		at = rows_of_head(m->s, m->of[p->image].place);
+	free(p->place);
+	p->place = NULL;
+	return at;
+}
+
 void rows_make(struct sheet *s, size_t room)
 {
 	struct chains_pane *p = &s->chains;
@@ -201,21 +262,25 @@ void rows_make(struct sheet *s, size_t room)
 	int at;
 
 	p->row_count = 0;
-	m.is_short = m.kept > room;
+	m.is_short = m.kept + place_row_count(s) > room;
 	if (p->sort == SORT_TREE)
 		rows_of_tree(&m);
 	else
 		rows_sorted(&m);
-	at = rows_of_image(s, p->image);
+	at = rows_selected(&m);
 	/* What is not looked for any more can't be selected. */
 	if (at < 0 && p->row_count) {
 		p->selected = p->selected < p->row_count ? p->selected :
 			p->row_count - 1;
-		p->image = p->rows[p->selected].image;
+		if (p->rows[p->selected].image < m.n)
+			p->image = p->rows[p->selected].image;
 	} else if (at >= 0) {
 		p->selected = (size_t)at;
 	}
 	p->on_fold = p->row_count && p->rows[p->selected].count > 1;
+	if (p->row_count && p->rows[p->selected].place >= 0)
+		p->place = mem_dup(place_row_name(
+			s, p->rows[p->selected].place));
 	free(m.of);
 }
 
@@ -223,6 +288,7 @@ void rows_release(struct sheet *s)
 {
 	free(s->chains.rows);
 	free(s->chains.filter);
+	free(s->chains.place);
 	json_decref(s->chains.folds);
 }
 
@@ -286,14 +352,30 @@ static bool fold_around(struct sheet *s)
 	return true;
 }
 
+/* Its head is what one sees of it then. */
+static bool rows_fold_place(struct sheet *s, int place)
+{
+	struct chains_pane *p = &s->chains;
+
+	if (place < 0)
+		return false;
+	place_row_fold(s, place, !place_row_is_folded(s, place));
+	free(p->place);
+	p->place = mem_dup(place_row_name(s, place));
+	return true;
+}
+
 bool rows_fold(struct sheet *s)
 {
 	struct chains_pane *p = &s->chains;
 
 	if (!p->row_count || p->sort != SORT_TREE)
 		return false;
+	if (p->place)
+		return rows_fold_place(s, place_row_find(s, p->place));
 	if (p->rows[p->selected].count == 1)
-		return fold_around(s);
+		return fold_around(s) ||
+			rows_fold_place(s, place_row_of_image(s, p->image, -1));
 	set_folds(s, p->rows[p->selected].image, p->rows[p->selected].count,
 		  true);
 	p->on_fold = false;

@@ -17,7 +17,8 @@ void rows_release(struct sheet *s);
 /* The row that has that image, or -1. */
 int rows_of_image(const struct sheet *s, size_t image);
 /* Opens the fold that is selected, or folds the run that the selected image is
- * in or beside. False: there is none. */
+ * in or beside, or else its place, which the head of it folds and unfolds.
+ * False: there is none. */
 bool rows_fold(struct sheet *s);
 const char *rows_sort_name(enum chain_sort sort);
 

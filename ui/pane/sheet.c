@@ -25,6 +25,7 @@ void sheet_release(struct sheet *s)
 	sheet_uncover(s);
 	shape_put(s->shape);
 	view_jobs_release(&s->jobs);
+	json_decref(s->places);
 	log_release(&s->log);
 	canvas_release(&s->canvas);
 	rows_release(s);

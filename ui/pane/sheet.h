@@ -44,9 +44,11 @@ enum chain_column {
 
 enum chain_sort { SORT_TREE, SORT_DISK, SORT_DEAD, SORT_AGE, SORT_COUNT };
 
-/* Images [image, image + count): one, or those of a fold. */
+/* Images [image, image + count): one, or those of a fold; or the head of a
+ * place, which is none of them (count 0). */
 struct chain_row {
 	size_t image, count;
+	int place;		/* of a head; -1: it is none */
 };
 
 struct chains_pane {
@@ -55,13 +57,14 @@ struct chains_pane {
 	size_t image;		/* its place in the shape, or of the first
 				 * image of the fold that is selected */
 	bool on_fold;
+	char *place;		/* whose head is selected; NULL: no head is */
 	struct chain_row *rows;	/* rows.h */
 	size_t row_count;
 	size_t selected;	/* a row */
 	size_t first;		/* first visible row */
 	char *filter;		/* only what matches is shown; NULL: all */
 	enum chain_sort sort;
-	json_t *folds;		/* by node: true: open, false: folded */
+	json_t *folds;		/* by node or place: true: open */
 	bool whole;		/* maps leave nothing of the disk out */
 	unsigned without;	/* these columns: bits of enum chain_column */
 };
@@ -99,6 +102,7 @@ struct sheet {
 	struct shape *shape;		/* NULL before the first */
 	struct view_jobs jobs;
 	struct view_uses uses;
+	json_t *places;			/* where all that is; NULL: here */
 	struct log log;
 	const char *fixed_time;		/* stands for every time; NULL */
 	enum pane focus, back;		/* back: where a line returns to */

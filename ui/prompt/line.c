@@ -112,13 +112,14 @@ static char **line_complete(const char *text, int start, int end)
 
 /* --- leaving --- */
 
+/* Those that end with this program. */
 static size_t running_jobs(void)
 {
 	const struct watch *w = &line.console->watch;
 	size_t n = 0;
 
 	for (size_t i = 0; i < w->n; i++)
-		n += !watch_is_over(&w->jobs[i]);
+		n += !watch_is_over(&w->jobs[i]) && !w->jobs[i].far;
 	return n;
 }
 

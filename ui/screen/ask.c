@@ -13,13 +13,24 @@
 #include "ui/draw/text.h"
 #include "ui/screen/called.h"
 
+/* Those that end with this program. */
+static size_t ask_jobs_here(const struct sheet *s)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < s->jobs.n; i++)
+		n += s->jobs.list[i].end == JOB_LIVES &&
+			!s->jobs.list[i].elsewhere;
+	return n;
+}
+
 bool ask_about(struct ask *a, const struct sheet *s, json_t *asked)
 {
 	struct called called = { s, s->canvas.w / 3 };
 	struct plan_names names = called_names(&called);
 	struct plan_question q;
 
-	names.jobs = jobs_living(s);
+	names.jobs = ask_jobs_here(s);
 	if (!plan_question_make(asked, &names, &q))
 		return false;
 	ask_release(a);

@@ -6,6 +6,7 @@
 #include "engine/util/size.h"
 #include "ui/draw/text.h"
 #include "ui/prompt/prompt.h"
+#include "ui/view/view_place.h"
 
 /* --- the first line --- */
 
@@ -102,6 +103,10 @@ static unsigned draw_counts(struct sheet *s)
 
 	str_addf(&text, " blkmon   %u drive%s, %zu image%s", drives,
 		 plural(drives), images, plural(images));
+	if (view_place_count(s->places))
+		str_addf(&text, ", %u place%s", view_place_count(s->places),
+			 plural(view_place_count(s->places)));
+	view_place_add_troubles(s->places, s->fixed_time, &text);
 	if (s->shape && !s->shape->running)
 		str_add(&text, "   guest I/O STOPPED");
 	x = canvas_put(&s->canvas, 0, 0, s->canvas.w, STYLE_BAR_TITLE,

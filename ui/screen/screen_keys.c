@@ -205,6 +205,8 @@ void screen_update(struct screen *s)
 	take_history(s);
 	screen_planned(s);
 	panel_planned(&s->panel, s);
+	json_decref(s->sheet.places);
+	s->sheet.places = client_places(s->client);
 	if (s->sheet.jobs.n > jobs)
 		s->sheet.jobs_pane.selected = s->sheet.jobs.n - 1;
 	hear_ends(s);

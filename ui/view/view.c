@@ -18,15 +18,16 @@
 
 /* --- images from replies --- */
 
-/* Nodes of a QEMU that are no images: files, filters. */
+/* Nodes that are parts of others: files, and what the channel says so of. */
 static bool is_image(const json_t *node)
 {
 	static const char *const others[] = {
-		"file", "host_device", "nbd", "commit_top", "mirror_top",
-		"copy-before-write", "preallocate", "throttle",
+		"file", "host_device", "nbd",
 	};
 	const char *drv = field_str(node, "drv");
 
+	if (field_bool(node, "x-blkmon-part"))
+		return false;
 	for (size_t i = 0; i < sizeof(others) / sizeof(*others); i++)
 		if (!strcmp(drv, others[i]))
 			return false;

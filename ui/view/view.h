@@ -110,13 +110,15 @@ enum view_end {
 
 struct view_job {
 	char id[128], type[16], status[16], error[512];
-	char top[32], base[32];		/* node names; "" not known */
+	char top[160], base[160];	/* node names; "" not known */
 	char from_name[256], to_name[256]; /* images, safe to show; "" */
 	struct name_cut from_cut, to_cut;
 	char drive[128];		/* above the top; "" not known */
 	uint64_t len, done, speed;	/* bytes, bytes, bytes/s (0 no limit) */
 	uint64_t elapsed_ns;
 	uint64_t began_us;		/* clock_wall_us(); 0 not known */
+	bool positions;			/* done and len are of the disk, not of
+					   what there is to do */
 	bool waited;			/* it was paused or ready */
 	bool told;			/* its end says what follows, */
 	uint64_t moved, freed, rate;	/* bytes; bytes given back; bytes/s
@@ -126,6 +128,9 @@ struct view_job {
 	char left_first[256];		/* of them, safe to show */
 	struct name_cut first_cut;
 	bool paused, ready;
+	bool elsewhere;			/* at another machine: it stays there
+					   when this program ends */
+	bool foreign;			/* and somebody else began it */
 	bool failed_io;			/* stands still after an error */
 	bool listed;			/* in the last reply */
 	enum view_end end;

@@ -136,7 +136,12 @@ static void take_numbers(struct view_job *job, const json_t *entry)
 	job->began_us = clock_wall_us() - job->elapsed_ns / NS_PER_US;
 	job->paused = field_bool(entry, "paused");
 	job->ready = field_bool(entry, "ready");
-	job->waited |= job->paused || job->ready;
+	job->elsewhere = field_bool(entry, "x-blkmon-far");
+	job->foreign = field_bool(entry, "x-blkmon-foreign");
+	job->positions = !work;
+	/* Nobody knows when that began. */
+	job->measured_anew |= job->foreign && !work;
+	job->waited |= job->paused || job->ready || (job->foreign && !work);
 	job->failed_io = strcmp(field_str(entry, "io-status"), "ok") != 0;
 	COPY(job->status, field_str(entry, "status"));
 	share = job->ready ? 1 : job->len ?

@@ -94,6 +94,11 @@ int hmp_drive_del(struct console *c, json_t *args);
 int hmp_nbd_server_start(struct console *c, json_t *args); /* hmp_nbd.c */
 int hmp_nbd_server_remove(struct console *c, json_t *args);
 int hmp_info_nbd(struct console *c, json_t *args);
+int hmp_places(struct console *c, json_t *args);	/* hmp_places.c */
+int hmp_use(struct console *c, json_t *args);
+/* What was listed is of all places, and all of them answer: 0; or -1 after
+ * saying which do not. Entries of those have the member "x-blkmon-lost". */
+int hmp_places_check(struct console *c);
 int hmp_wait(struct console *c, json_t *args);		/* wait.c */
 int hmp_qemu_io(struct console *c, json_t *args);	/* qemu_io.c */
 

@@ -115,8 +115,20 @@ static void add_images(const json_t *inserted, struct str *out)
 		image_text(image, out);
 }
 
-/* @entry is of query-block; NULL for a node that stands alone. */
-static void add_block(const json_t *entry, const json_t *inserted,
+/* What was known of a place before it was gone is not said as if it were so. */
+static bool hmp_info_is_lost(struct console *c, const json_t *entry)
+{
+	const char *name = field_str(entry, "device");
+
+	if (!field_bool(entry, "x-blkmon-lost"))
+		return false;
+	console_printf(c, "Error: %s: nobody answers for it\n",
+		       *name ? name : field_str(entry, "node-name"));
+	return true;
+}
+
+/* @entry is of query-block; NULL for a node that stands alone. 0. */
+static int add_block(const json_t *entry, const json_t *inserted,
 		      bool verbose, struct str *out)
 {
 	const char *device = field_str(entry, "device");
@@ -126,7 +138,7 @@ static void add_block(const json_t *entry, const json_t *inserted,
 	if (!inserted) {
 		str_addf(out, "%s: [not inserted]\n", device);
 		add_state(entry, out);
-		return;
+		return 0;
 	}
 	hmp_info_add_head(inserted, device, out);
 	add_state(entry, out);
@@ -134,6 +146,7 @@ static void add_block(const json_t *entry, const json_t *inserted,
 	hmp_info_add_limits(inserted, out);
 	if (verbose)
 		add_images(inserted, out);
+	return 0;
 }
 
 /* All devices, or the one of the name @only. */
@@ -141,13 +154,15 @@ static int add_devices(struct console *c, const char *only, bool verbose,
 		       struct str *out)
 {
 	json_t *list = console_query(c, "query-block", NULL), *entry;
+	int rc = 0;
 	size_t i;
 
 	json_array_foreach(list, i, entry)
 		if (!*only || !strcmp(only, field_str(entry, "device")))
-			add_block(entry, json_object_get(entry, "inserted"),
-				  verbose, out);
-	return hmp_info_drop(list);
+			rc |= hmp_info_is_lost(c, entry) ? -1 :
+				add_block(entry, json_object_get(entry,
+					  "inserted"), verbose, out);
+	return hmp_info_drop(list) | rc;
 }
 
 static int hmp_info_add_nodes(struct console *c, const char *only, bool verbose,
@@ -155,12 +170,14 @@ static int hmp_info_add_nodes(struct console *c, const char *only, bool verbose,
 {
 	json_t *list = console_query(c, "query-named-block-nodes", NULL);
 	json_t *entry;
+	int rc = 0;
 	size_t i;
 
 	json_array_foreach(list, i, entry)
 		if (!*only || !strcmp(only, field_str(entry, "node-name")))
-			add_block(NULL, entry, verbose, out);
-	return hmp_info_drop(list);
+			rc |= hmp_info_is_lost(c, entry) ? -1 :
+				add_block(NULL, entry, verbose, out);
+	return hmp_info_drop(list) | rc;
 }
 
 /* A name that no device has may be a node's. */
@@ -177,7 +194,7 @@ int hmp_info_block(struct console *c, json_t *args)
 		rc = hmp_info_add_nodes(c, only, verbose, &out);
 	console_printf(c, "%s", str_get(&out));
 	str_release(&out);
-	return rc;
+	return *only || rc ? rc : hmp_places_check(c);
 }
 
 /* --- the others --- */
@@ -205,8 +222,10 @@ int hmp_info_block_jobs(struct console *c, json_t *args)
 	(void)args;
 	if (list && !json_array_size(list))
 		console_printf(c, "No active jobs\n");
-	json_array_foreach(list, i, job) hmp_info_job_line(c, job);
-	return hmp_info_drop(list);
+	json_array_foreach(list, i, job)
+		if (!field_bool(job, "x-blkmon-lost"))
+			hmp_info_job_line(c, job);
+	return hmp_info_drop(list) ? -1 : hmp_places_check(c);
 }
 
 static void stats_line(struct console *c, const json_t *entry)
@@ -235,8 +254,9 @@ int hmp_info_blockstats(struct console *c, json_t *args)
 
 	(void)args;
 	json_array_foreach(list, i, entry)
-		stats_line(c, entry);
-	return hmp_info_drop(list);
+		if (!field_bool(entry, "x-blkmon-lost"))
+			stats_line(c, entry);
+	return hmp_info_drop(list) ? -1 : hmp_places_check(c);
 }
 
 int hmp_info_status(struct console *c, json_t *args)

@@ -79,11 +79,17 @@ static void export_lines(struct console *c, const json_t *entry)
 	struct str out = STR_INIT;
 	size_t i;
 
-	str_addf(&out, "%s: export '%s' of %s at %s%s\n   ",
+	str_addf(&out, "%s: export '%s' of %s%s%s%s\n",
 		 field_str(entry, "id"), field_str(entry, "name"),
-		 field_str(entry, "node-name"), field_str(entry, "address"),
-		 field_bool(entry, "writable") ? "" : " (read-only)");
-	add_counts(entry, &out);
+		 field_str(entry, "node-name"),
+		 *field_str(entry, "address") ? " at " : "",
+		 field_str(entry, "address"),
+		 json_is_false(json_object_get(entry, "writable")) ?
+		 " (read-only)" : "");
+	if (json_object_get(entry, "rd_bytes")) {
+		str_add(&out, "   ");
+		add_counts(entry, &out);
+	}
 	json_array_foreach(clients, i, client) {
 		str_addf(&out, "    client %llu (%s):",
 			 (unsigned long long)field_u64(client, "number"),

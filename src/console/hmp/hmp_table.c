@@ -208,6 +208,29 @@ const struct hmp_command hmp_commands[] = {
 			"as x-blkmon-plan says it",
 		.run = hmp_help,
 	}, {
+		.name = "connect",
+		.params = "[NAME=]unix:PATH|tcp:HOST:PORT|ssh:HOST:PATH"
+			  "[,look=on][,hold=off]",
+		.args = "address:s",
+		.help = "attach to the monitor of another machine; with\n"
+			"\t\t\tlook=on nothing can be changed there, and\n"
+			"\t\t\twith hold=off its monitor is held only while "
+			"it is asked",
+		.qmp = "x-blkmon-connect",
+	}, {
+		.name = "disconnect", .params = "place", .args = "place:s",
+		.help = "leave a place; what runs there goes on",
+		.qmp = "x-blkmon-disconnect",
+	}, {
+		.name = "places", .params = "", .args = "",
+		.help = "show what this console is attached to",
+		.run = hmp_places,
+	}, {
+		.name = "use", .params = "[place]", .args = "place:s?",
+		.help = "mean this place by names without one in front, and\n"
+			"\t\t\tby QMP; without a word none",
+		.run = hmp_use,
+	}, {
 		.name = "wait", .params = "[job] [ready|done] [timeout]",
 		.args = "job:J?,state:s?,timeout:s?",
 		.help = "wait until the job (all jobs) is done or, if so\n"

@@ -448,13 +448,15 @@ static const struct io_command *qemu_io_find(const char *name)
 }
 
 /* A request of a stopped guest waits for `cont`, and here nobody else could
- * type it. */
+ * type it. Where it would not wait, the request itself says what it does. */
 static int check_running(struct console *c)
 {
-	json_t *value = console_query(c, "query-status", NULL);
-	bool running = field_bool(value, "running");
+	json_t *reply = console_call(c, "query-status", NULL);
+	const json_t *value = json_object_get(reply, "return");
+	bool running = !value || field_bool(value, "running") ||
+		json_is_false(json_object_get(value, "x-blkmon-waits"));
 
-	json_decref(value);
+	json_decref(reply);
 	if (running)
 		return 0;
 	console_printf(c, "Error: the guest is stopped; `cont` lets requests "

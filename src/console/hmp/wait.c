@@ -23,6 +23,9 @@
 /* So long an event that never comes is waited for, before one looks. */
 #define LOOK_NS (250 * NS_PER_MS)
 
+/* So long a wait without a limit goes on while nobody answers for the job. */
+#define LOST_NS (30 * NS_PER_SEC)
+
 /* Waits for news, and believes what the list of jobs says. */
 static void await_news(struct console *c, uint64_t deadline)
 {
@@ -71,9 +74,40 @@ struct waiting {
 	uint64_t deadline;	/* UINT64_MAX: none */
 };
 
-static bool is_meant(const struct waiting *w, const struct watch_job *job)
+/* "PLACE/NAME" of the place in use may be written without it. */
+static bool is_named(const struct console *c, const char *word,
+		     const struct watch_job *job)
 {
-	return !w->id || !strcmp(w->id, job->id);
+	size_t len = c->place ? strlen(c->place) : 0;
+
+	return !strcmp(word, job->id) ||
+		(len && !strncmp(c->place, job->id, len) &&
+		 job->id[len] == '/' && !strcmp(word, job->id + len + 1));
+}
+
+/* Those of others only by name. */
+static bool is_meant(const struct console *c, const struct waiting *w,
+		     const struct watch_job *job)
+{
+	return w->id ? is_named(c, w->id, job) : !job->foreign;
+}
+
+static bool knows_job(const struct console *c, const char *word)
+{
+	for (size_t i = 0; i < c->watch.n; i++)
+		if (is_named(c, word, &c->watch.jobs[i]))
+			return true;
+	return false;
+}
+
+/* Nobody says what became of one of them. */
+static bool is_lost(const struct console *c, const bool *meant, size_t n)
+{
+	bool lost = c->stale;
+
+	for (size_t i = 0; i < n; i++)
+		lost |= meant[i] && c->watch.jobs[i].lost;
+	return lost;
 }
 
 /* Of all jobs only those that are not over when the wait begins are meant;
@@ -202,9 +236,15 @@ static int wait_ended(struct console *c, bool well)
 static int wait_for(struct console *c, const struct waiting *w, bool *meant,
 		    size_t n)
 {
+	uint64_t heard = clock_ns();
 	enum outcome outcome;
 
 	for (;;) {
+		/* Jobs have got other names, and these are known no more. */
+		if (n > c->watch.n) {
+			console_printf(c, "Error: the places have changed\n");
+			return -1;
+		}
 		outcome = judge_all(c, w, meant, n);
 		if (outcome != WAITING)
 			return wait_ended(c, outcome == WELL);
@@ -217,6 +257,15 @@ static int wait_for(struct console *c, const struct waiting *w, bool *meant,
 			return -1;
 		}
 		wait_show(c, meant, n);
+		if (!is_lost(c, meant, n))
+			heard = clock_ns();
+		if (w->deadline == UINT64_MAX &&
+		    clock_ns() - heard >= LOST_NS) {
+			console_printf(c, "Error: the connection is lost, and "
+				       "what became of the job is not "
+				       "known\n");
+			return -1;
+		}
 		await_news(c, w->deadline);
 	}
 }
@@ -230,7 +279,7 @@ static int run_wait(struct console *c, const struct waiting *w)
 	for (size_t i = 0; i < n; i++) {
 		const struct watch_job *job = &c->watch.jobs[i];
 
-		meant[i] = is_meant(w, job) &&
+		meant[i] = is_meant(c, w, job) &&
 			(w->id || !job->gone || !watch_is_over(job));
 		found += meant[i];
 	}
@@ -278,7 +327,7 @@ int hmp_wait(struct console *c, json_t *args)
 
 	console_look(c);
 	for (size_t i = 0; i < 3 && *words[i]; i++) {
-		if (i == 0 && watch_find(&c->watch, words[0]))
+		if (i == 0 && knows_job(c, words[0]))
 			w.id = words[0];
 		else if (!state && !time && parse_state(words[i], &w.ready))
 			state = true;
@@ -326,6 +375,7 @@ static bool end_stuck(struct console *c, const struct watch_job *job)
 /* Stays with the job of that number to its end. Was it stuck? */
 static bool see_end(struct console *c, size_t i)
 {
+	uint64_t heard = clock_ns();
 	bool stuck = false;
 
 	while (!watch_is_finished(&c->watch.jobs[i]) && !c->quit &&
@@ -337,6 +387,15 @@ static bool see_end(struct console *c, size_t i)
 			until = clock_ns() + AGAIN_NS;
 		}
 		await_news(c, until);
+		if (i >= c->watch.n)
+			break;
+		if (!c->stale && !c->watch.jobs[i].lost)
+			heard = clock_ns();
+		if (clock_ns() - heard < LOST_NS)
+			continue;
+		console_print(c, CONSOLE_FAILURE, "the connection is lost, "
+			      "and what became of a job is not known");
+		return true;
 	}
 	return stuck;
 }
@@ -348,6 +407,7 @@ int wait_end(struct console *c)
 
 	console_look(c);
 	for (size_t i = 0; i < c->watch.n; i++)
-		stuck |= see_end(c, i);
+		if (!c->watch.jobs[i].foreign)
+			stuck |= see_end(c, i);
 	return stuck || c->watch.failed != failed ? -1 : 0;
 }

@@ -23,7 +23,7 @@ static void start_anew(struct json_stream *s)
 	struct str text = s->text;
 
 	str_clear(&text);
-	*s = (struct json_stream) { .text = text };
+	*s = (struct json_stream) { .text = text, .limits = s->limits };
 }
 
 void json_stream_release(struct json_stream *s)
@@ -113,15 +113,31 @@ static enum step take_in_string(struct json_stream *s, char c,
 	return STEP_MORE;
 }
 
+static unsigned json_stream_deepest(const struct json_stream *s)
+{
+	return s->limits ? s->limits->depth : JSON_STREAM_DEPTH;
+}
+
+static bool json_stream_in_array(const struct json_stream *s)
+{
+	unsigned level = s->depth - 1;
+
+	return s->arrays[level / 64] >> level % 64 & 1;
+}
+
 static enum step open_level(struct json_stream *s, char c, struct err *err)
 {
-	if (s->depth == JSON_STREAM_DEPTH) {
-		fault_inside(s, err, "more than 64 levels");
+	uint64_t *bits;
+
+	if (s->depth == json_stream_deepest(s)) {
+		fault_inside(s, err, s->limits ? "too many levels" :
+			     "more than 64 levels");
 		s->depth++;
 		return STEP_FAULT;
 	}
-	s->arrays &= ~(UINT64_C(1) << s->depth);
-	s->arrays |= (uint64_t)(c == '[') << s->depth;
+	bits = &s->arrays[s->depth / 64];
+	*bits &= ~(UINT64_C(1) << s->depth % 64);
+	*bits |= (uint64_t)(c == '[') << s->depth % 64;
 	s->depth++;
 	str_add_char(&s->text, c);
 	return STEP_MORE;
@@ -129,8 +145,7 @@ static enum step open_level(struct json_stream *s, char c, struct err *err)
 
 static enum step close_level(struct json_stream *s, char c, struct err *err)
 {
-	if (!s->depth ||
-	    (s->arrays >> (s->depth - 1) & 1) != (uint64_t)(c == ']')) {
+	if (!s->depth || json_stream_in_array(s) != (c == ']')) {
 		start_anew(s);
 		return json_stream_fault(err, "expecting value");
 	}
@@ -178,11 +193,18 @@ static enum step take_mark(struct json_stream *s, char c, struct err *err)
 	case ':':
 		if (!s->depth)
 			return json_stream_fault(err, "expecting value");
+		if (s->limits && ++s->values > s->limits->values)
+			return fault_inside(s, err, "too many values");
 		str_add_char(&s->text, c);
 		return STEP_MORE;
 	default:
 		return fault_inside(s, err, "stray character");
 	}
+}
+
+static size_t json_stream_most(const struct json_stream *s)
+{
+	return s->limits ? s->limits->bytes : JSON_STREAM_MAX;
 }
 
 static enum step json_take(struct json_stream *s, char c, struct err *err)
@@ -193,9 +215,9 @@ static enum step json_take(struct json_stream *s, char c, struct err *err)
 	}
 	if (s->skip && skip(s, c))
 		return STEP_MORE;
-	if (s->text.len >= JSON_STREAM_MAX || s->text.lost) {
+	if (s->text.len >= json_stream_most(s) || s->text.lost) {
 		fault_inside(s, err, s->text.lost ? "out of memory" :
-			     "more than 1 MiB");
+			     s->limits ? "too many bytes" : "more than 1 MiB");
 		skip(s, c);
 		return STEP_FAULT;
 	}

@@ -3,7 +3,8 @@
  * Values may follow each other with or without white space, be split anywhere
  * and span lines. Beside JSON, strings may stand between single quotes (with
  * \' for one of them), and integers of more than 64 bits are read as reals.
- * A value has at most 1 MiB and 64 levels.
+ * A value has at most 1 MiB and 64 levels; who expects longer ones, or knows
+ * how many there can be inside of one, sets limits of his own.
  *
  * Behind a fault the stream goes on with the next value: what was open is left
  * out up to its end or the end of the line, whichever comes first. The byte
@@ -22,15 +23,26 @@
 
 #define JSON_STREAM_MAX (1u << 20)
 #define JSON_STREAM_DEPTH 64
+#define JSON_STREAM_DEPTH_MOST 1024
+
+struct json_limits {
+	size_t bytes;		/* of a value */
+	size_t values;		/* commas and colons in it: what jansson makes
+				   of a byte costs many */
+	unsigned depth;		/* levels, at most JSON_STREAM_DEPTH_MOST */
+};
 
 struct json_stream {		/* all zero: a fresh one */
 	struct str text;	/* of the open value, in strict JSON */
-	uint64_t arrays;	/* bit n: level n + 1 is an array */
+	uint64_t arrays[JSON_STREAM_DEPTH_MOST / 64];	/* bit n: level n + 1
+							   is an array */
 	unsigned depth;
 	char quote;		/* that opened the string; 0: in none */
 	bool escaped;		/* behind a backslash */
 	bool skip;		/* behind a fault */
 	size_t word;		/* where a number or keyword starts; + 1 */
+	size_t values;		/* commas and colons so far; with limits */
+	const struct json_limits *limits;	/* borrowed; NULL: as above */
 };
 
 void json_stream_release(struct json_stream *s);

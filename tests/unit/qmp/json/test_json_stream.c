@@ -191,6 +191,55 @@ static void too_deep_in_one_line(void **state)
 	json_stream_release(&o.stream);
 }
 
+/* Who expects much says how much: longer than the usual, and not without
+ * end, neither in bytes nor in values. */
+static void limits_of_others(void **state)
+{
+	static const struct json_limits limits = {
+		.bytes = JSON_STREAM_MAX + 100, .values = 3, .depth = 100,
+	};
+	struct outcome o = { .stream.limits = &limits };
+	char *big = malloc(JSON_STREAM_MAX + 200);
+
+	(void)state;
+	feed(&o, "[1,2,3,4] [1,2,3,4,5] {}\n{}\n", 28);
+	assert_string_equal(str_get(&o.text), "[1,2,3,4]\n"
+			    "JSON parse error, too many values\n{}\n{}\n");
+	str_clear(&o.text);
+	for (int levels = 99; levels <= 101; levels++) {
+		memset(big, '[', (size_t)levels);
+		memset(big + levels, ']', (size_t)levels);
+		big[2 * levels] = '\n';
+		feed(&o, big, 2 * (size_t)levels + 1);
+		if (levels == 101)
+			assert_string_equal(str_get(&o.text), "JSON parse "
+					    "error, too many levels\n");
+		else
+			assert_int_equal(o.text.len, 2 * levels + 1);
+		str_clear(&o.text);
+	}
+	/* What opens as an array does not close as an object, however deep. */
+	memset(big, '[', 70);
+	memcpy(big + 70, "}\n", 2);
+	feed(&o, big, 72);
+	assert_string_equal(str_get(&o.text),
+			    "JSON parse error, expecting value\n");
+	str_clear(&o.text);
+	memset(big, 'x', JSON_STREAM_MAX + 200);
+	big[0] = '"';
+	big[JSON_STREAM_MAX + 50] = '"';
+	feed(&o, big, JSON_STREAM_MAX + 51);
+	assert_true(o.text.len > JSON_STREAM_MAX);
+	str_clear(&o.text);
+	big[JSON_STREAM_MAX + 50] = 'x';
+	feed(&o, big, JSON_STREAM_MAX + 200);
+	assert_string_equal(str_get(&o.text),
+			    "JSON parse error, too many bytes\n");
+	str_release(&o.text);
+	json_stream_release(&o.stream);
+	free(big);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -199,6 +248,7 @@ int main(void)
 		cmocka_unit_test(faults),
 		cmocka_unit_test(limits),
 		cmocka_unit_test(too_deep_in_one_line),
+		cmocka_unit_test(limits_of_others),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

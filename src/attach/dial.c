@@ -1,0 +1,263 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * The way to an address: sockets, or a child that is ssh. None of it waits
+ * longer than it is told to.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <netdb.h>
+#include <netinet/in.h>
+#include <poll.h>
+#include <signal.h>
+#include <spawn.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "engine/util/clock.h"
+#include "engine/util/mem.h"
+#include "engine/util/socket.h"
+#include "engine/util/str.h"
+#include "src/attach/address.h"
+
+extern char **environ;
+
+static int dial_wrong(struct err *err, int errnum)
+{
+	err->errnum = errnum < 0 ? -errnum : errnum;
+	return err_set(err, ERR_GENERIC, "%s", strerror(err->errnum));
+}
+
+/* A connect() that is under way: 0 or -errno. */
+static int dial_wait(int fd, uint64_t deadline, int stop)
+{
+	struct pollfd fds[] = {
+		{ .fd = fd, .events = POLLOUT },
+		{ .fd = stop, .events = POLLIN },
+	};
+	int error = 0, rc;
+	socklen_t len = sizeof(error);
+	uint64_t now = clock_ns();
+
+	rc = poll(fds, 2, deadline > now ?
+		  (int)((deadline - now) / NS_PER_MS) + 1 : 0);
+	if (rc <= 0 || fds[1].revents)
+		return -ETIMEDOUT;
+	getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &len);
+	return -error;
+}
+
+static int dial_to(const struct sockaddr *at, socklen_t len,
+		   uint64_t deadline, int stop)
+{
+	int fd = socket(at->sa_family, SOCK_STREAM | SOCK_NONBLOCK |
+			SOCK_CLOEXEC, 0);
+	int rc;
+
+	if (fd < 0)
+		return -errno;
+	rc = connect(fd, at, len) ? -errno : 0;
+	if (rc == -EINPROGRESS)
+		rc = dial_wait(fd, deadline, stop);
+	if (!rc)
+		return fd;
+	close(fd);
+	return rc;
+}
+
+static int dial_unix(const struct address *a, uint64_t deadline, int stop,
+		     struct err *err)
+{
+	struct sockaddr_un at = { .sun_family = AF_UNIX };
+	int fd;
+
+	if (strlen(a->path) >= sizeof(at.sun_path))
+		return err_set(err, ERR_GENERIC, "the path of its socket is "
+			       "too long");
+	strcpy(at.sun_path, a->path);
+	fd = dial_to((const void *)&at, sizeof(at), deadline, stop);
+	if (fd >= 0)
+		return fd;
+	/* The queue of those who wait for a monitor is full. */
+	if (fd == -EAGAIN)
+		return err_set(err, ERR_GENERIC, "others hold its monitor and "
+			       "wait for it");
+	return dial_wrong(err, fd);
+}
+
+static bool dial_is_loopback(const struct addrinfo *at)
+{
+	const struct sockaddr_in *four = (const void *)at->ai_addr;
+	const struct sockaddr_in6 *six = (const void *)at->ai_addr;
+
+	if (at->ai_family == AF_INET)
+		return ntohl(four->sin_addr.s_addr) >> 24 == 127;
+	return at->ai_family == AF_INET6 &&
+		IN6_IS_ADDR_LOOPBACK(&six->sin6_addr);
+}
+
+static int dial_tcp(const struct address *a, uint64_t deadline, int stop,
+		    struct err *err)
+{
+	struct addrinfo hints = { .ai_socktype = SOCK_STREAM }, *list;
+	int fd = -EADDRNOTAVAIL, rc = getaddrinfo(a->host, a->path, &hints,
+						  &list);
+
+	if (rc)
+		return err_set(err, ERR_GENERIC, "%s", gai_strerror(rc));
+	for (const struct addrinfo *at = list; fd < 0 && at; at = at->ai_next)
+		if (a->any_host || dial_is_loopback(at))
+			fd = dial_to(at->ai_addr, at->ai_addrlen, deadline,
+				     stop);
+	freeaddrinfo(list);
+	if (fd < 0)
+		return dial_wrong(err, fd);
+	socket_tune(fd);
+	return fd;
+}
+
+/* --- ssh --- */
+
+/* One word for the shell at the other end, whatever is in it. */
+static void dial_quote(struct str *out, const char *word)
+{
+	str_add_char(out, '\'');
+	for (; *word; word++)
+		if (*word == '\'')
+			str_add(out, "'\\''");
+		else
+			str_add_char(out, *word);
+	str_add_char(out, '\'');
+}
+
+/* socat has a language of its own in its arguments: what could mean something
+ * in it stands behind a backslash. */
+static char *dial_remote_command(const char *path)
+{
+	struct str socat = STR_INIT, command = STR_INIT;
+
+	str_add(&socat, "UNIX-CONNECT:");
+	for (const char *c = path; *c; c++) {
+		if (strchr(",:!\"'\\()[]{}", *c))
+			str_add_char(&socat, '\\');
+		str_add_char(&socat, *c);
+	}
+	str_add(&command, "if command -v socat >/dev/null 2>&1; "
+		"then exec socat - ");
+	dial_quote(&command, str_get(&socat));
+	str_add(&command, "; else exec nc -U -- ");
+	dial_quote(&command, path);
+	str_add(&command, "; fi");
+	str_release(&socat);
+	return str_detach(&command);
+}
+
+/* In a session of its own: Ctrl-C at our terminal is not meant for it, and it
+ * cannot ask anybody for a password. */
+static int dial_spawn(char *const argv[], int io, int complaints, pid_t *pid)
+{
+	posix_spawn_file_actions_t files;
+	posix_spawnattr_t how;
+	sigset_t none, all;
+	int rc;
+
+	sigemptyset(&none);
+	sigfillset(&all);
+	posix_spawn_file_actions_init(&files);
+	posix_spawn_file_actions_adddup2(&files, io, STDIN_FILENO);
+	posix_spawn_file_actions_adddup2(&files, io, STDOUT_FILENO);
+	posix_spawn_file_actions_adddup2(&files, complaints, STDERR_FILENO);
+	posix_spawnattr_init(&how);
+	posix_spawnattr_setflags(&how, POSIX_SPAWN_SETSIGMASK |
+				 POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSID);
+	posix_spawnattr_setsigmask(&how, &none);
+	posix_spawnattr_setsigdefault(&how, &all);
+	rc = posix_spawnp(pid, argv[0], &files, &how, argv, environ);
+	posix_spawnattr_destroy(&how);
+	posix_spawn_file_actions_destroy(&files);
+	return -rc;
+}
+
+static int dial_ssh(const struct address *a, struct dialled *out,
+		    struct err *err)
+{
+	char *command = dial_remote_command(a->path);
+	char *argv[] = { (char[]){ "ssh" }, (char[]){ "-T" },
+			 (char[]){ "-oBatchMode=yes" }, (char[]){ "--" },
+			 a->host, command, NULL };
+	int io[2] = { -1, -1 }, say[2] = { -1, -1 }, rc;
+
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, io) ||
+	    pipe2(say, O_CLOEXEC))
+		rc = -errno;
+	else
+		rc = dial_spawn(argv, io[1], say[1], &out->child);
+	free(command);
+	close(io[1]);
+	close(say[1]);
+	if (!rc) {
+		fcntl(io[0], F_SETFL, O_NONBLOCK);
+		fcntl(say[0], F_SETFL, O_NONBLOCK);
+		out->complaints = say[0];
+		return io[0];
+	}
+	out->child = 0;
+	close(io[0]);
+	close(say[0]);
+	dial_wrong(err, rc);
+	err_prefix(err, "cannot start ssh: ");
+	return -1;
+}
+
+int address_dial(const struct address *a, uint64_t deadline, int stop,
+		 struct dialled *out, struct err *err)
+{
+	*out = (struct dialled) { .fd = -1, .complaints = -1 };
+	switch (a->kind) {
+	case ADDRESS_UNIX:
+		out->fd = dial_unix(a, deadline, stop, err);
+		break;
+	case ADDRESS_TCP:
+		out->fd = dial_tcp(a, deadline, stop, err);
+		break;
+	case ADDRESS_SSH:
+		out->fd = dial_ssh(a, out, err);
+	}
+	return out->fd < 0 ? -1 : 0;
+}
+
+/* The last whole line of what the child said. */
+static void dial_take_complaint(int fd, struct err *err)
+{
+	char buf[1024], *line;
+	ssize_t n = read(fd, buf, sizeof(buf) - 1);
+
+	if (n <= 0)
+		return;
+	buf[n] = '\0';
+	while (n && strchr("\r\n", buf[n - 1]))
+		buf[--n] = '\0';
+	line = strrchr(buf, '\n');
+	line = line ? line + 1 : buf;
+	if (*line)
+		err_set(err, ERR_GENERIC, "%s", line);
+}
+
+void dialled_close(struct dialled *d, struct err *err)
+{
+	if (d->fd >= 0)
+		close(d->fd);
+	if (d->child > 0) {
+		if (err && d->complaints >= 0)
+			dial_take_complaint(d->complaints, err);
+		kill(d->child, SIGKILL);
+		while (waitpid(d->child, NULL, 0) < 0 && errno == EINTR)
+			;
+	}
+	if (d->complaints >= 0)
+		close(d->complaints);
+	*d = (struct dialled) { .fd = -1, .complaints = -1 };
+}

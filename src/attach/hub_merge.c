@@ -1,0 +1,242 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * Names of many places in one: in replies every name gets its place in front,
+ * in requests it is taken away again.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "engine/util/mem.h"
+#include "src/attach/places_impl.h"
+#include "src/qmp/json/args.h"
+
+/* Members of replies, events and arguments that are names of a place. */
+static const char *const hub_names[] = {
+	"device", "id", "node-name", "backing", "top-node", "base-node",
+	"node", "overlay", "bottom",
+};
+
+#define HUB_NAMES (sizeof(hub_names) / sizeof(*hub_names))
+
+size_t hub_count(struct hub *h, struct member **only)
+{
+	size_t n = h->n + h->counts_here;
+
+	*only = n != 1 ? NULL : h->n ? h->members : &h->here;
+	return n;
+}
+
+struct member *hub_find(struct hub *h, const char *name, size_t len)
+{
+	if (h->counts_here && len == strlen(PLACES_HERE) &&
+	    !memcmp(name, PLACES_HERE, len))
+		return &h->here;
+	for (size_t i = 0; i < h->n; i++)
+		if (strlen(h->members[i].name) == len &&
+		    !memcmp(name, h->members[i].name, len))
+			return &h->members[i];
+	return NULL;
+}
+
+/* --- in front of names, and away --- */
+
+static void hub_prefix_member(json_t *object, const char *key,
+			      const char *place)
+{
+	const char *name = args_str(object, key);
+	char *full;
+
+	if (!name || !*name)
+		return;
+	full = mem_printf("%s/%s", place, name);
+	json_object_set_new(object, key, json_string(full));
+	free(full);
+}
+
+void hub_add_prefix(json_t *object, const char *place)
+{
+	json_t *inserted = json_object_get(object, "inserted");
+
+	for (size_t i = 0; i < HUB_NAMES; i++)
+		hub_prefix_member(object, hub_names[i], place);
+	if (inserted)
+		hub_prefix_member(inserted, "node-name", place);
+}
+
+/* A file system of a place, which may be that of another host. */
+static void hub_name_space(json_t *space, const char *place)
+{
+	json_t *nodes = json_object_get(space, "nodes"), *out = json_array();
+	json_t *node;
+	char *path;
+	size_t i;
+
+	json_array_foreach(nodes, i, node)
+		json_array_append_new(out, json_sprintf("%s/%s", place,
+							json_string_value(
+								node)));
+	json_object_set_new(space, "nodes", out);
+	path = mem_printf("%s:%s", place, args_str(space, "path"));
+	json_object_set_new(space, "path", json_string(path));
+	free(path);
+}
+
+static struct member *hub_place_of(struct hub *h, const char *name)
+{
+	const char *slash = strchr(name, '/');
+
+	return slash && slash[1] ? hub_find(h, name, (size_t)(slash - name)) :
+		NULL;
+}
+
+static void hub_cut_member(json_t *args, const char *key,
+			   const struct member *m)
+{
+	const char *name = args_str(args, key);
+	size_t len = strlen(m->name);
+
+	if (name && !strncmp(name, m->name, len) && name[len] == '/')
+		json_object_set_new(args, key, json_string(name + len + 1));
+}
+
+/* Names of other places have nothing to do there. */
+static void hub_cut_list(json_t *args, const char *key, const struct member *m)
+{
+	json_t *list = json_object_get(args, key), *out = json_array(), *name;
+	size_t i, len = strlen(m->name);
+
+	json_array_foreach(list, i, name) {
+		const char *text = json_string_value(name);
+
+		if (text && !strncmp(text, m->name, len) && text[len] == '/')
+			json_array_append_new(out, json_string(text + len +
+							       1));
+	}
+	if (list)
+		json_object_set(args, key, out);
+	json_decref(out);
+}
+
+struct member *hub_take_prefix(struct hub *h, json_t *args)
+{
+	struct member *m = NULL;
+
+	for (size_t i = 0; !m && i < HUB_NAMES; i++) {
+		const char *name = args_str(args, hub_names[i]);
+
+		m = name ? hub_place_of(h, name) : NULL;
+	}
+	/* nbd-server-remove has nothing but this. */
+	if (!m && args_str(args, "name"))
+		m = hub_place_of(h, args_str(args, "name"));
+	if (!m)
+		return NULL;
+	for (size_t i = 0; i < HUB_NAMES; i++)
+		hub_cut_member(args, hub_names[i], m);
+	hub_cut_member(args, "name", m);
+	hub_cut_list(args, "nodes", m);
+	hub_cut_member(args, "base", m);
+	hub_cut_member(args, "top", m);
+	return m;
+}
+
+/* --- all at once --- */
+
+bool hub_is_merged(const char *command)
+{
+	static const char *const merged[] = {
+		"query-block", "query-named-block-nodes", "query-block-jobs",
+		"query-jobs", "query-blockstats", "query-block-exports",
+		"x-blkmon-query-jobs", "x-blkmon-query-links",
+		"x-blkmon-query-exports", "x-blkmon-query-latency",
+		"x-blkmon-query-space", "x-blkmon-query-undo",
+		"query-commands",
+	};
+
+	for (size_t i = 0; i < sizeof(merged) / sizeof(*merged); i++)
+		if (!strcmp(merged[i], command))
+			return true;
+	return false;
+}
+
+/* The list in the names of all. What is nested deeper is shared with it: a
+ * chain is nested in all that stands on it. */
+static json_t *hub_named(const json_t *list, const char *command,
+			 const char *place)
+{
+	bool names = strcmp(command, "query-commands");
+	json_t *out = json_array(), *entry;
+	size_t i;
+
+	json_array_foreach(list, i, entry) {
+		json_t *copy = json_copy(entry);
+		json_t *inserted = json_object_get(copy, "inserted");
+
+		if (inserted)
+			json_object_set_new(copy, "inserted",
+					    json_copy(inserted));
+		if (names)
+			hub_add_prefix(copy, place);
+		if (!strcmp(command, "x-blkmon-query-space"))
+			hub_name_space(copy, place);
+		json_array_append_new(out, copy);
+	}
+	return out;
+}
+
+static void hub_mark_lost(const json_t *list)
+{
+	json_t *entry;
+	size_t i;
+
+	json_array_foreach(list, i, entry)
+		json_object_set_new(entry, "x-blkmon-lost", json_true());
+}
+
+/* What one place says, or what it said last: one that does not answer has not
+ * lost its drives and jobs. NULL and err if nothing is known of it. */
+static json_t *hub_ask_member(struct member *m, const char *command,
+			      json_t *args, struct err *err)
+{
+	json_t *reply = channel_call(m->channel, command, json_incref(args));
+	const json_t *list = json_object_get(reply, "return");
+
+	if (!m->last)
+		m->last = json_object();
+	if (list)
+		json_object_set_new(m->last, command, hub_named(
+			list, command, m->name));
+	else
+		hub_mark_lost(json_object_get(m->last, command));
+	if (!list)
+		err_set(err, ERR_GENERIC, "%s: %s", m->name,
+			channel_error(reply));
+	json_decref(reply);
+	return json_incref(json_object_get(m->last, command));
+}
+
+static void hub_merge_one(struct member *m, const char *command, json_t *args,
+			  json_t *all, bool *any, struct err *err)
+{
+	json_t *value = hub_ask_member(m, command, args, err);
+
+	*any |= value != NULL;
+	json_array_extend(all, value);
+	json_decref(value);
+}
+
+json_t *hub_merge(struct hub *h, const char *command, json_t *args,
+		  struct err *err)
+{
+	json_t *all = json_array();
+	bool any = false;
+
+	if (h->counts_here)
+		hub_merge_one(&h->here, command, args, all, &any, err);
+	for (size_t i = 0; i < h->n; i++)
+		hub_merge_one(&h->members[i], command, args, all, &any, err);
+	if (any)
+		return all;
+	json_decref(all);
+	return NULL;
+}

@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "src/console/place_words.h"
+
+#include <stdbool.h>
+#include <string.h>
+
+#include "src/console/fields.h"
+
+static bool place_has(const json_t *place, const char *name)
+{
+	const char *word = field_str(place, "name");
+	size_t len = strlen(word);
+
+	return !strncmp(word, name, len) && name[len] == '/';
+}
+
+const json_t *place_of(const json_t *places, const char *name)
+{
+	const json_t *found = NULL;
+	json_t *place;
+	size_t i;
+
+	json_array_foreach(places, i, place)
+		if (place_has(place, name))
+			return field_bool(place, "here") ? NULL : place;
+		else if (field_bool(place, "used") ||
+			 json_array_size(places) == 1)
+			found = place;
+	return field_bool(found, "here") ? NULL : found;
+}
+
+/* "ssh:root@host2:/run/x" is host2. */
+void place_add_host(const json_t *place, struct str *out)
+{
+	const char *address = field_str(place, "address");
+	const char *rest = strchr(address, ':'), *at;
+	struct str host = STR_INIT;
+
+	if (rest && str_has_prefix(address, "ssh:")) {
+		str_add_mem(&host, rest + 1, strcspn(rest + 1, ":"));
+		at = strrchr(str_get(&host), '@');
+		str_add_safe(out, at ? at + 1 : str_get(&host));
+	} else if (rest && str_has_prefix(address, "tcp:")) {
+		str_add_safe(out, rest + 1);
+	} else {
+		str_add(out, "this host");
+	}
+	str_release(&host);
+}
+
+void place_add_name(const json_t *place, const char *name, struct str *out)
+{
+	if (place && !place_has(place, name)) {
+		str_add_safe(out, field_str(place, "name"));
+		str_add_char(out, '/');
+	}
+	str_add_safe(out, name);
+	if (!place)
+		return;
+	str_add(out, " (");
+	place_add_host(place, out);
+	str_add_char(out, ')');
+}

@@ -1,0 +1,219 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The screen on other machines: whose they are stands in every question, and
+q leaves them alone."""
+
+import os
+import re
+import shutil
+import signal
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).resolve().parent))
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "engine"))
+
+import blk  # noqa: E402
+import ends  # noqa: E402
+from term import Term  # noqa: E402
+
+KINDS = pytest.mark.parametrize("kind", ends.ALL, ids=lambda k: k.kind)
+
+
+@pytest.fixture
+def d():
+    with blk.workdir() as path:
+        yield path
+
+
+def screen(d, keys, *args):
+    """The last screen of a script of keys."""
+    script, shot = os.path.join(d, "keys"), os.path.join(d, "shot")
+    with open(script, "w", encoding="utf-8") as stream:
+        stream.write("\n".join(["# all is there", *keys]) + "\n")
+    out = blk.blkmon(*args, "--ui-script", script, "--ui-size", "100x30",
+                     "--ui-time", "12:00:00", "--screenshot", shot)
+    assert out.rc == 0, out
+    with open(shot, encoding="utf-8") as stream:
+        seen = stream.read()
+    os.unlink(shot)
+    return seen
+
+
+@KINDS
+def test_the_chain_of_another_machine(d, kind):
+    """One image a line: what lies between and below images is none."""
+    with kind(d) as end:
+        seen = screen(d, [], *end.connect())
+        assert re.search(r"1 drive, 3 images, 1 place", seen), seen
+        assert re.search(r"┬ base.*\n.*├ mid.*\n.*└ top ◀ disk0",
+                         seen), seen
+
+
+@KINDS
+@pytest.mark.parametrize("job", ["stream", "commit"])
+def test_filters_are_no_images(d, kind, job):
+    with kind(d) as end, end.other() as qmp:
+        lines = {"stream": "block_stream disk0 64K",
+                 "commit": "block_commit disk0 base.qcow2 mid.qcow2 64K"}
+        end.ok(lines[job], "quit")
+        assert len(qmp.ask("query-jobs")) == 1
+        seen = screen(d, [], *end.connect())
+        assert "1 drive, 3 images" in seen and "(of others)" in seen, seen
+
+
+@KINDS
+def test_questions_name_guest_and_host(d, kind):
+    ask = ["type :block_commit disk0 base.qcow2 mid.qcow2", "key Enter"]
+    with kind(d, name="web") as end:
+        seen = screen(d, ask, "--connect", "web=unix:" + end.path)
+        if kind is ends.Blkmon:
+            words = r"Commit mid down into base of web/disk0 \(this host\)\? "
+        else:
+            words = r"Commit mid.qcow2 of web/disk0 \(this host\) down into " \
+                    r"base.qcow2\? "
+        assert re.search(words + r"\[y/N\]", seen), seen
+        seen = screen(d, ["type :block_commit disk0", "key Enter"],
+                      "--connect", "web=unix:" + end.path)
+        assert ("Commit top (active) down into base of web/disk0 (this host)? "
+                if kind is ends.Blkmon else
+                "Commit web/disk0 (this host) down into its lowest image? "
+                ) in seen, seen
+        end.ok("block_stream disk0 64K", "quit")
+        seen = screen(d, ["type :block_job_cancel disk0", "key Enter"],
+                      "--connect", "web=unix:" + end.path)
+        assert re.search(r"Cancel job .*web/disk0 \(this host\), which others "
+                         r"began\? \[y/N\]", " ".join(seen.split())), seen
+
+
+def test_own_images_keep_their_question(d):
+    chain = ends.chain(d)
+    seen = screen(d, ["type :block_commit disk0", "key Enter"],
+                  "disk0=" + chain[2])
+    assert "Commit top (active) down into base? [y/N]" in seen
+
+
+def test_several_places(d):
+    """All drives with the places in front; a question names the one."""
+    folders = [os.path.join(d, name) for name in ("one", "two", "own")]
+    for folder in folders:
+        os.mkdir(folder)
+    own = ends.chain(folders[2])
+    with ends.Drive(folders[0]) as one, ends.Daemon(folders[1]) as two:
+        places = ["--connect", "web=unix:" + one.path, "--connect",
+                  "db=unix:" + two.path, "disk0=" + own[2]]
+        seen = screen(d, ["type :block_commit db/disk0", "key Enter"],
+                      *places)
+        for name in ("here/disk0", "web/disk0", "db/disk0"):
+            assert "◀ " + name in seen, seen
+        assert "3 drives, 9 images, 2 places" in seen
+        assert "Commit db/disk0 (this host) down" in seen, seen
+
+
+TMUX = pytest.mark.skipif(not shutil.which("tmux"), reason="no tmux")
+
+
+@TMUX
+@pytest.mark.parametrize("key", ["q", "F10"])
+def test_q_leaves_the_machine_and_its_jobs(d, tmp_path, key):
+    with ends.Drive(d) as end, end.other() as qmp:
+        qmp.ask("block-commit", device="disk0", job_id="theirs")
+        qmp.event("BLOCK_JOB_READY", device="theirs")
+        term = Term("%s --connect unix:%s" % (blk.BLKMON, end.path), tmp_path,
+                    columns=100)
+        try:
+            term.wait("commit theirs")
+            term.keys(key)
+            term.wait_dead()
+        finally:
+            term.close()
+        assert [j["status"] for j in qmp.ask("query-jobs")] == ["ready"]
+
+
+@TMUX
+def test_a_machine_that_stands_still_holds_nobody_up(d, tmp_path):
+    """Keys are answered, it is said that it is slow, and q leaves at once."""
+    with ends.Drive(d) as end:
+        term = Term("%s --connect web=unix:%s" % (blk.BLKMON, end.path),
+                    tmp_path, columns=100)
+        try:
+            term.wait("└ top ◀ disk0")
+            end.proc.send_signal(signal.SIGSTOP)
+            term.wait("web answers slowly", 30)
+            term.type(":info block\n")
+            term.wait(") info block")
+            term.keys("Escape")
+            term.wait(lambda s: re.search(r"^ \? F1 Help", s, re.M))
+            began = time.monotonic()
+            term.keys("q")
+            term.wait_dead()
+            assert time.monotonic() - began < 8, "it waited for the machine"
+        finally:
+            end.proc.send_signal(signal.SIGCONT)
+            term.close()
+        assert end.alive()
+
+
+@TMUX
+def test_a_machine_that_dies_and_comes_back(d, tmp_path):
+    """The screen lives, keeps the picture, and says since when."""
+    with ends.Drive(d) as end:
+        term = Term("%s --connect web=unix:%s" % (blk.BLKMON, end.path),
+                    tmp_path, columns=100)
+        try:
+            term.wait("└ top ◀ disk0")
+            end.kill()
+            seen = term.wait("web gone since ")
+            assert "└ top ◀ disk0" in seen, seen
+            end.start()
+            term.wait("web: there again")
+            term.wait(lambda s: "gone since" not in s.splitlines()[0])
+            term.keys("q")
+        finally:
+            term.close()
+
+
+@TMUX
+def test_three_guests_by_keys(d, tmp_path):
+    """A commit on each, guests fold, and one of the machines dies."""
+    folders = [os.path.join(d, name) for name in ("one", "two", "own")]
+    for folder in folders:
+        os.mkdir(folder)
+    own = ends.chain(folders[2])
+    with ends.Drive(folders[0]) as one, ends.Daemon(folders[1]) as two:
+        term = Term("%s --connect web=unix:%s --connect db=unix:%s disk0=%s" %
+                    (blk.BLKMON, one.path, two.path, own[2]), tmp_path,
+                    columns=100, rows=40)
+        try:
+            term.wait(lambda s: all("◀ %s/disk0" % w in s
+                                    for w in ("here", "web", "db")))
+            term.keys("g", "Space", "j", "Space", "j", "Space", "g")
+            term.wait(lambda s: all("⋯ " + w in s
+                                    for w in ("here", "web", "db")))
+            for name in ("here", "web", "db"):
+                term.wait(lambda s, n=name: "▸⋯ " + n in s)
+                term.keys("Space", "j", "j", "j")
+                term.wait(lambda s, n=name: re.search(
+                    r"▸ +└ .*◀ %s/disk0" % n, s))
+                term.keys("c")
+                term.wait("Enter Run")
+                term.keys("Enter")
+                term.wait("commit %s/disk0" % name)
+                term.keys("k", "k", "k", "Space")
+                term.wait(lambda s, n=name: "▸⋯ " + n in s)
+                term.keys("j")
+            term.wait(lambda s: s.count("READY") >= 3 and
+                      s.count(", 1 drive, 3 images  1 job") == 3)
+            one.kill()
+            term.wait(lambda s: re.search(r"⋯ web .* gone since", s))
+            one.start()
+            term.wait(lambda s: "gone since" not in s and
+                      re.search(r"⋯ web .*3 images$", s, re.M))
+            term.keys("q")
+            term.wait("1 job would be cancelled")
+            term.keys("y")
+            term.wait_dead()
+        finally:
+            term.close()
