@@ -226,6 +226,7 @@ int job_resume(struct job *job, struct err *err);
 int job_set_speed(struct job *job, uint64_t speed, struct err *err);
 int job_complete(struct job *job, struct err *err);
 int job_finalize(struct job *job, struct err *err);
+/* Returns when it has left the list: its id is free. */
 int job_dismiss(struct job *job, struct err *err);
 void job_describe(struct job *job, struct job_info *info);
 /* What jobs at work still need of the file system @dev, in bytes; @each (may be

@@ -164,12 +164,28 @@ int job_finalize(struct job *job, struct err *err)
 	return 0;
 }
 
+static bool job_has_left(struct job *job)
+{
+	bool left;
+
+	lock_take(&job->lock);
+	left = job->status == JOB_NULL;
+	lock_drop(&job->lock);
+	return left;
+}
+
 int job_dismiss(struct job *job, struct err *err)
 {
+	struct jobs *jobs = job->jobs;
+
 	if (job_verb(job, JOB_DISMISS, err) < 0)
 		return -1;
 	job->want.dismiss = true;
 	job_wake(job);
+	lock_take(&jobs->lock);
+	while (!job_has_left(job))
+		cond_wait(&jobs->changed, &jobs->lock);
+	lock_drop(&jobs->lock);
 	return 0;
 }
 

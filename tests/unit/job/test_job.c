@@ -611,6 +611,7 @@ static void finalize_and_dismiss_by_hand(void **state)
 	assert_string_equal(info.error, "");
 	assert_int_equal(job_cancel(job, true, &err), -1);
 	assert_int_equal(job_dismiss(job, &err), 0);
+	assert_int_equal(job_check_id(job->jobs, "j0", &err), 0);
 	hear(w, "null");
 	job_put(job);
 }
