@@ -200,7 +200,7 @@ static int open_on_bytes(struct engine *e, const struct blockdev_options *o,
 	struct file *file;
 	int rc;
 
-	if (!bytes)
+	if (!bytes || check_new_name(e, o->node_name, err))
 		return -1;
 	p = protocol_add(e, bytes->name, bytes->protocol, bytes->file);
 	p->read_only = !bytes->monitor_writable;
@@ -305,11 +305,12 @@ static void add_nested(struct engine *e, const struct blockdev_options *o,
 static int open_node(struct engine *e, const struct blockdev_options *o,
 		     struct node **out, struct err *err)
 {
-	if (check_new_name(e, o->file_name, err) ||
-	    check_new_name(e, o->node_name, err))
+	if (check_new_name(e, o->file_name, err))
 		return -1;
 	if (o->file_node)
 		return open_on_bytes(e, o, out, err);
+	if (check_new_name(e, o->node_name, err))
+		return -1;
 	if (!strcmp(o->driver, "null-co"))
 		return open_null(o, out, err);
 	if (open_file(e, o, out, err))
