@@ -386,18 +386,31 @@ static const char *target_path(const struct sheet *s,
 	return at < 0 ? "" : s->shape->images[at].path;
 }
 
+/* What its count of bytes says. */
+static const char *count_words(const struct view_job *job)
+{
+	if (job->told)
+		return "moved in";
+	if (!strcmp(job->type, "rebase"))
+		return "looked at in";
+	if (!job->positions)
+		return "moved in";
+	return job->foreign ? "of the disk passed, seen for" :
+			      "of the disk passed in";
+}
+
 void job_row_draw_more(struct sheet *s, const struct view_job *job, unsigned y)
 {
 	struct str text = STR_INIT, cut = STR_INIT;
+	uint64_t bytes = job->told ? job->moved : job->done;
 	char buf[16], done[16];
 
 	if (job->end == JOB_LIVES)
 		str_addf(&text, "%s, ", job->status);
 	else if (*job->error)
 		str_addf(&text, "%s, ", job->error);
-	str_addf(&text, "%s %s %s", size_short(job->done, done, sizeof(done)),
-		 !job->positions ? "moved in" : job->foreign ?
-		 "of the disk passed, seen for" : "of the disk passed in",
+	str_addf(&text, "%s %s %s", size_short(bytes, done, sizeof(done)),
+		 count_words(job),
 		 seconds_short(job->elapsed_ns / NS_PER_SEC, buf, sizeof(buf)));
 	if (job->speed && job->end == JOB_LIVES)
 		str_addf(&text, ", at most %s/s", size_short(job->speed, buf,
