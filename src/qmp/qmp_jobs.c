@@ -20,13 +20,15 @@
 	"*on-error:e=report|ignore|enospc|stop|auto,*filter-node-name:s," \
 	"*auto-finalize:b,*auto-dismiss:b,*backing-file:s,*x-blkmon-force:b"
 
-/* "auto" is the device's policy; without a guest device that is report. */
+/* To a job of QEMU, "auto" is "enospc". */
 static enum on_error on_error(const json_t *args)
 {
 	const char *word = args_str(args, "on-error");
 	enum on_error policy = ON_ERROR_REPORT;
 
-	if (word && strcmp(word, "auto"))
+	if (word && !strcmp(word, "auto"))
+		policy = ON_ERROR_ENOSPC;
+	else if (word)
 		(void)on_error_parse(word, &policy);
 	return policy;
 }

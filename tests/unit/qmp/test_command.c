@@ -14,6 +14,7 @@
 #include "src/qmp/channel.h"
 #include "src/qmp/command.h"
 #include "src/qmp/json/error.h"
+#include "src/qmp/options.h"
 #include "tests/unit/disk_machine.h"
 
 #define SIZE (4u << 20)
@@ -255,6 +256,32 @@ static void events(void **state)
 	json_decref(event);
 }
 
+static enum on_error policy_of(const char *text)
+{
+	struct err err = ERR_INIT;
+	struct stream_options stream;
+	struct commit_options commit;
+	json_t *args = parse(text);
+
+	assert_int_equal(options_stream(args, &stream, &err), 0);
+	assert_int_equal(options_commit(args, false, &commit, &err), 0);
+	assert_int_equal(stream.job.on_error, commit.job.on_error);
+	json_decref(args);
+	return stream.job.on_error;
+}
+
+/* Of a job in QEMU 7.2, `auto` stops where there is no space. */
+static void policies(void **state)
+{
+	(void)state;
+	assert_int_equal(policy_of("{}"), ON_ERROR_REPORT);
+	assert_int_equal(policy_of("{'on-error': 'report'}"), ON_ERROR_REPORT);
+	assert_int_equal(policy_of("{'on-error': 'ignore'}"), ON_ERROR_IGNORE);
+	assert_int_equal(policy_of("{'on-error': 'stop'}"), ON_ERROR_STOP);
+	assert_int_equal(policy_of("{'on-error': 'enospc'}"), ON_ERROR_ENOSPC);
+	assert_int_equal(policy_of("{'on-error': 'auto'}"), ON_ERROR_ENOSPC);
+}
+
 static void names(void **state)
 {
 	(void)state;
@@ -293,6 +320,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(guest_io, enter, leave),
 		cmocka_unit_test_setup_teardown(queries, enter, leave),
 		cmocka_unit_test_setup_teardown(events, enter, leave),
+		cmocka_unit_test(policies),
 		cmocka_unit_test(names),
 		cmocka_unit_test(rows),
 	};
