@@ -10,11 +10,12 @@
 #include "engine/event/event.h"
 #include "engine/chain/node_io.h"
 #include "engine/chain/vm.h"
+#include "engine/image/guess.h"
 #include "engine/util/bytes.h"
 #include "engine/util/clock.h"
 
 struct request {
-	/* One try, the graph read-held; 0 or -errno. */
+	/* One try, after check_request(), the graph read-held; 0 or -errno. */
 	int (*act)(struct drive *d, const struct request *r);
 	enum node_request what;
 	bool question;		/* about the disk: not counted */
@@ -35,13 +36,6 @@ static int check_bounds(const struct drive *d, uint64_t off, uint64_t len)
 	if (!d->root.node)
 		return -ENODEV;
 	return off > size || len > size - off ? -EINVAL : 0;
-}
-
-static int check_change(const struct drive *d, uint64_t off, uint64_t len)
-{
-	int rc = check_bounds(d, off, len);
-
-	return !rc && d->read_only ? -EROFS : rc;
 }
 
 /* --- changes --- */
@@ -125,17 +119,13 @@ static bool zeroes_fast(const struct drive *d, uint64_t off, uint64_t len)
 
 static int act_read(struct drive *d, const struct request *r)
 {
-	int rc = check_bounds(d, r->off, r->len);
-
-	return rc ? rc : node_read(d->root.node, r->off, r->len, r->buf);
+	return node_read(d->root.node, r->off, r->len, r->buf);
 }
 
 static int act_write(struct drive *d, const struct request *r)
 {
-	int rc = check_change(d, r->off, r->len);
+	int rc = r->len ? change(d, r) : 0;
 
-	if (!rc && r->len)
-		rc = change(d, r);
 	if (!rc && r->fua)
 		rc = drive_flush_both(d);
 	return rc;
@@ -143,47 +133,53 @@ static int act_write(struct drive *d, const struct request *r)
 
 static int act_zero(struct drive *d, const struct request *r)
 {
-	int rc = check_change(d, r->off, r->len);
-
-	if (!rc && r->fast && !zeroes_fast(d, r->off, r->len))
-		rc = -EOPNOTSUPP;
-	return rc || !r->len ? rc : change(d, r);
+	return r->len ? change(d, r) : 0;
 }
 
 /* What a discarded piece reads as is the image's choice. Two images must
  * choose the same, so under a tap it is zeroes. */
 static int act_discard(struct drive *d, const struct request *r)
 {
-	int rc = check_change(d, r->off, r->len);
-
-	if (rc || !r->len || !takes_discards(d->root.node))
-		return rc;
+	if (!r->len || !takes_discards(d->root.node))
+		return 0;
 	return d->tap ? change_tapped(d, r) :
 			node_discard(d->root.node, r->off, r->len);
 }
 
 static int act_flush(struct drive *d, const struct request *r)
 {
-	int rc = check_bounds(d, r->off, r->len);
-
-	return rc || d->read_only ? rc : drive_flush_both(d);
+	(void)r;
+	return d->read_only ? 0 : drive_flush_both(d);
 }
 
 static int act_extents(struct drive *d, const struct request *r)
 {
-	int rc = check_bounds(d, r->off, r->len);
-
-	return rc ? rc : extents_find(d->root.node, r->off, r->len, r->extent,
-				      r->max, r->count);
+	return extents_find(d->root.node, r->off, r->len, r->extent, r->max,
+			    r->count);
 }
 
 /* --- errors --- */
 
 /* It asked for what there is not, or may not be. */
-static bool guest_is_to_blame(int rc)
+static int check_request(const struct drive *d, const struct request *r)
 {
-	return rc == -EINVAL || rc == -EROFS || rc == -EPERM ||
-	       rc == -ENODEV || rc == -EOPNOTSUPP;
+	bool changes = r->what == NODE_WR || r->what == NODE_UNMAP;
+	int rc = check_bounds(d, r->off, r->len);
+
+	if (!rc && changes && (d->read_only || d->root.node->read_only))
+		rc = -EROFS;
+	if (!rc && r->fast && !zeroes_fast(d, r->off, r->len))
+		rc = -EOPNOTSUPP;
+	return rc;
+}
+
+/* Its disk would look like an image of another format: see raw.c. The same
+ * errno elsewhere is the host's, whose words are not told apart. */
+static bool is_forgery_of_guest(const struct drive *d, const struct request *r,
+				int rc)
+{
+	return rc == -EPERM && d->root.node->probed && r->what != NODE_RD &&
+	       r->off < GUESS_BYTES;
 }
 
 static void tell_error(struct drive *d, const struct request *r, int rc,
@@ -235,7 +231,8 @@ static int attempt(struct drive *d, const struct request *r,
 		   enum on_error *action)
 {
 	uint64_t began = clock_ns();
-	int rc = r->act(d, r);
+	int refused = check_request(d, r);
+	int rc = refused ? refused : r->act(d, r);
 
 	if (!r->question && rc != -EOPNOTSUPP) {
 		node_stats_add(&d->stats, r->what, r->len, began, rc);
@@ -243,7 +240,7 @@ static int attempt(struct drive *d, const struct request *r,
 			latency_add(&d->latency, clock_ns() - began);
 	}
 	*action = ON_ERROR_REPORT;
-	if (rc && !guest_is_to_blame(rc))
+	if (rc && !refused && !is_forgery_of_guest(d, r, rc))
 		*action = drive_judge(d, r, rc);
 	return rc;
 }

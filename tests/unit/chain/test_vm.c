@@ -269,6 +269,31 @@ static void test_enospc(void **state)
 	world_free(w);
 }
 
+/* Whatever the host calls it: a file system that an error has made read-only,
+ * a file made immutable, a disk that was pulled, a quota. */
+static void test_each_errno(void **state)
+{
+	const int errnum[] = { EIO, EROFS, EPERM, EACCES, EINVAL, ENODEV,
+			       ENXIO, EDQUOT, EFBIG, ENOMEM, ENOSPC };
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(errnum) / sizeof(*errnum); i++) {
+		struct world *w = world_new(ON_ERROR_STOP, ON_ERROR_STOP);
+		struct client c;
+		struct event ev;
+
+		fail_with(w, errnum[i]);
+		client_start(&c, w, i % 2 ? ask_read : ask_write);
+		assert_stops(w, i % 2 ? "read" : "write", errnum[i]);
+		fail_with(w, 0);
+		vm_cont(&w->vm);
+		assert_int_equal(client_end(&c), 0);
+		assert_event(w, EVENT_RESUME, &ev);
+		assert_silence(w);
+		world_free(w);
+	}
+}
+
 /* --- who is stopped, and who is not --- */
 
 /* What the guest itself does wrong is its own affair. */
@@ -280,6 +305,16 @@ static void test_vms_own_fault(void **state)
 	(void)state;
 	drive_serve(&w->gone);
 	assert_int_equal(drive_read(w->drive, FAKE_SIZE, 1, &c), -EINVAL);
+	assert_int_equal(drive_write(w->drive, FAKE_SIZE, 1, "", true),
+			 -EINVAL);
+	w->drive->read_only = true;
+	assert_int_equal(drive_zero(w->drive, 0, 1, false), -EROFS);
+	assert_int_equal(drive_discard(w->drive, 0, 1), -EROFS);
+	w->drive->read_only = false;
+	w->drive->root.node->read_only = true;
+	assert_int_equal(drive_write(w->drive, 0, 1, "", false), -EROFS);
+	w->drive->root.node->read_only = false;
+	assert_int_equal(drive_zero_fast(w->drive, 0, 1, true), -EOPNOTSUPP);
 	drive_serve(NULL);
 	assert_silence(w);
 	world_free(w);
@@ -345,6 +380,7 @@ int main(void)
 		cmocka_unit_test(test_ignore),
 		cmocka_unit_test(test_stop),
 		cmocka_unit_test(test_enospc),
+		cmocka_unit_test(test_each_errno),
 		cmocka_unit_test(test_vms_own_fault),
 		cmocka_unit_test(test_operator_gets_the_error),
 		cmocka_unit_test(test_client_goes_away),
