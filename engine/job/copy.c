@@ -426,9 +426,16 @@ static bool piece_again(struct copy *c, const struct span *s, uint64_t off,
 	piece.len = len;
 	*error = (struct copy_error){ 0 };
 	copy_batch(c, &piece, 1, error);
-	error->off = off;
-	error->len = len;
 	return !error->rc;
+}
+
+/* An error is about the piece that holds byte @bad, counted from the begin of
+ * the span; a cluster that is longer is done as a whole, but not named. */
+static void name_piece(struct copy_error *error, const struct span *s,
+		       uint64_t bad)
+{
+	error->off = s->off + align_down(bad - s->off, COPY_PIECE);
+	error->len = min_u64(COPY_PIECE, s->off + s->len - error->off);
 }
 
 /* Narrows an error down to a piece of its span. Where more than one failed
@@ -441,19 +448,19 @@ static void find_piece(struct copy *c, const struct span *s,
 	uint64_t piece = max_u64(COPY_PIECE, c->o.to->cluster);
 	uint64_t end = first.off + first.len, bad = c->bad, span_end;
 	uint64_t off;
+	bool found = false;
 
 	while (s->off + s->len <= first.off)
 		s++;
 	span_end = s->off + s->len;
 	off = s->off + align_down(first.off - s->off, piece);
-	if (end - off > piece)
-		for (; off < end; off += piece)
-			if (!piece_again(c, s, off, min_u64(piece,
-						span_end - off), error))
-				return;
-	first.off = s->off + align_down(bad - s->off, piece);
-	first.len = min_u64(piece, span_end - first.off);
-	*error = first;
+	for (bool many = end - off > piece; many && off < end && !found;
+	     off += piece)
+		found = !piece_again(c, s, off, min_u64(piece, span_end - off),
+				     error);
+	if (!found)
+		*error = first;
+	name_piece(error, s, found ? c->bad : bad);
 }
 
 int copy_spans(struct copy *c, const struct span *span, size_t count,

@@ -53,8 +53,9 @@ void copy_free(struct copy *c);
 /* Where and why a batch failed. */
 struct copy_error {
 	int rc;			/* -errno; 0: it did not */
-	uint64_t off, len;	/* the piece that is not done, COPY_PIECE or a
-				   cluster long at most; all before is */
+	uint64_t off, len;	/* the piece that failed, COPY_PIECE long at
+				   most; before the cluster of `to` that it
+				   begins in all is done */
 	bool reading;		/* else writing */
 	struct node *node;	/* the image that failed */
 };

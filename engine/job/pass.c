@@ -468,7 +468,8 @@ static int pass_batch(struct pass *p, struct err *err)
 	began = clock_ns();
 	pass_copy(p, span, n, &e);
 	took = clock_ns() - began;
-	moved = data_before(span, n, e.rc ? e.off : UINT64_MAX);
+	moved = data_before(span, n, !e.rc ? UINT64_MAX :
+			    align_down(e.off, p->copy.to->cluster));
 	tune(p, moved, took);
 	p->done += moved;
 	copy_counts_add(&p->counts, copy_counted(p->copier));
