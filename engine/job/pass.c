@@ -369,10 +369,11 @@ static void tune(struct pass *p, uint64_t moved, uint64_t took)
 				   BATCH_MAX);
 }
 
-/* No error of the host that a policy is for: to try again is of no use. */
+/* No error of the host that a policy is for: to try again is of no use. That is
+ * about the first bytes of the disk; elsewhere it is the host who says so. */
 static bool is_forgery(const struct copy_error *e, const struct node *node)
 {
-	return e->rc == -EPERM && !e->reading && node->probed;
+	return e->rc == -EPERM && !e->reading && !e->off && node->probed;
 }
 
 static int pass_fail(struct pass *p, const struct copy_error *e,

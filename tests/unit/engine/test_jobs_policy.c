@@ -5,6 +5,7 @@
 #include "tests/unit/jobs_fault.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdatomic.h>
 #include <time.h>
 
@@ -30,11 +31,12 @@ static int touch(const struct file *f, enum file_op op, uint64_t off,
 	       off <= spot.host && off + len > spot.host ? -spot.error : 0;
 }
 
-static void policy_layer(const char *name, const char *below, unsigned bits)
+static void policy_layer(const char *name, const char *below,
+			 const char *format, unsigned bits)
 {
 	struct qcow2_create o = {
 		.size = WORLD_MAX, .cluster_bits = bits, .refcount_order = 4,
-		.backing_name = below, .backing_format = below ? "qcow2" : NULL,
+		.backing_name = below, .backing_format = format,
 	};
 
 	qcow2_file_new(name, &o);
@@ -65,16 +67,16 @@ static void make_scene(struct world *w, enum kind kind, unsigned bits,
 
 	scratch_clear();
 	file_set_hook(NULL);
-	policy_layer("layer0", NULL, bits);
+	policy_layer("layer0", NULL, NULL, bits);
 	w->layers = 1;
 	w->size = WORLD_MAX;
 	fill_and_close(w);
 	assert_int_equal(rename("layer0", "base"), 0);
-	policy_layer("layer0", "base", bits);
+	policy_layer("layer0", "base", "qcow2", bits);
 	if (kind != STREAM)
 		fill_and_close(w);
 	if (kind == COMMIT) {
-		policy_layer("layer1", "layer0", bits);
+		policy_layer("layer1", "layer0", "qcow2", bits);
 		w->layers = 2;
 	}
 	world_open(w);
@@ -255,6 +257,49 @@ static void an_active_commit_obeys(void **state)
 	obeys_all(*state, ACTIVE);
 }
 
+static void open_guessing(struct world *w, const char *path)
+{
+	struct drive_options o = {
+		.id = "disk0", .force = true,
+		.node = { .path = path, .probe_backing = true },
+	};
+	struct err err = ERR_INIT;
+
+	w->engine = engine_new();
+	must(engine_add_drive(w->engine, &o, &err), &err);
+	assert_int_equal(event_listen(engine_events(w->engine), &w->ear), 0);
+}
+
+/* A base whose format was guessed has beginnings that must not be written to
+ * it (EPERM), whatever the policy. Where it is the host who says EPERM, of a
+ * file that was made immutable, the policy is asked. */
+static void the_host_forbids_a_guessed_base(void **state)
+{
+	struct world *w = *state;
+	int fd;
+
+	scratch_clear();
+	file_set_hook(NULL);
+	fd = open("base", O_CREAT | O_TRUNC | O_RDWR | O_CLOEXEC, 0600);
+	assert_int_equal(ftruncate(fd, WORLD_MAX), 0);
+	close(fd);
+	policy_layer("layer0", "base", NULL, 16);
+	w->size = WORLD_MAX;
+	open_guessing(w, "layer0");
+	world_write(w, 0, WORLD_MAX);
+	world_close(w);
+	policy_layer("layer1", "layer0", "qcow2", 16);
+	w->layers = 2;
+	open_guessing(w, "layer1");
+	assert_true(base_node(w)->probed);
+	spot.host = spot.disk = 5 * PIECE + 70000;
+	spot.op = FILE_OP_WRITE;
+	spot.error = EPERM;
+	file_set_hook(touch);
+	start(w, COMMIT, ON_ERROR_STOP);
+	stops(w, COMMIT, EPERM, 5 * PIECE);
+}
+
 /* --- after READY --- */
 
 static void write_spot(void *world)
@@ -406,6 +451,7 @@ int main(void)
 		TEST(a_stream_obeys),
 		TEST(a_commit_obeys),
 		TEST(an_active_commit_obeys),
+		TEST(the_host_forbids_a_guessed_base),
 		TEST(a_ready_one_obeys),
 		TEST(a_lasting_error_is_quiet),
 		TEST(a_commit_at_once_names_its_piece),
