@@ -139,7 +139,7 @@ int rebase_fill(struct rebasing *r, struct err *err)
 		.pool = r->engine->pool, .image = r->image.top,
 		.base = r->below.top, .progress = r->o->progress,
 		.arg = r->o->arg, .read = &r->read, .copied = &r->copied,
-		.dry = r->dry,
+		.error = &r->error, .dry = r->dry,
 	};
 	int rc;
 

@@ -44,6 +44,17 @@ static bool rebase_job_goes_on(uint64_t done, uint64_t total, void *arg)
 	return !job_point(j->job);
 }
 
+/* Its offset is that of the piece, and its clients are told as of any job. */
+static int rebase_job_failed(struct rebase_job *j, const struct err *err)
+{
+	const struct copy_error *e = &j->r.error;
+
+	if (!e->rc)
+		return job_fail(j->job, err);
+	job_progress(j->job, e->off, j->job->done);
+	return job_give_up(j->job, err, e->reading);
+}
+
 static int rebase_job_run(struct job *job)
 {
 	struct rebase_job *j = job->opaque;
@@ -54,7 +65,7 @@ static int rebase_job_run(struct job *job)
 	rc = job_point(job);
 	if (!rc)
 		rc = rebase_fill(&j->r, &err);
-	return !rc || rc == -ECANCELED ? rc : job_fail(job, &err);
+	return !rc || rc == -ECANCELED ? rc : rebase_job_failed(j, &err);
 }
 
 static int rebase_job_finish(struct job *job, struct err *err)

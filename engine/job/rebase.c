@@ -30,9 +30,13 @@ struct rebase {
 	uint64_t bytes;			/* of data in them */
 };
 
-static int rebase_fail(const struct node *node, int rc, bool reading,
-		       uint64_t off, struct err *err)
+static int rebase_fail(struct rebase *r, struct node *node, int rc,
+		       bool reading, uint64_t off, struct err *err)
 {
+	if (r->o->error)
+		*r->o->error = (struct copy_error){
+			.rc = rc, .off = off, .reading = reading, .node = node,
+		};
 	err_sys(err, rc, "Could not %s '%s' at offset %" PRIu64 " of the disk",
 		reading ? "read" : "write", node->file->path, off);
 	return rc;
@@ -49,7 +53,7 @@ static int rebase_flush(struct rebase *r, struct err *err)
 		*r->o->copied += r->bytes;
 	r->count = 0;
 	r->bytes = 0;
-	return rc ? rebase_fail(e.node ? e.node : r->image, rc, e.reading,
+	return rc ? rebase_fail(r, e.node ? e.node : r->image, rc, e.reading,
 				e.off, err) : 0;
 }
 
@@ -126,7 +130,7 @@ static int rebase_part(struct rebase *r, const struct pair *pair, uint64_t *at,
 		return 0;
 	rc = rebase_kind(r, off, end, a, r->o->dry ? 0 : len, &kind);
 	if (rc)
-		return rebase_fail(r->old.culprit, rc, true, off, err);
+		return rebase_fail(r, r->old.culprit, rc, true, off, err);
 	rebase_note(r, off, end, kind);
 	return r->count == REBASE_SPANS || r->bytes >= REBASE_BYTES ?
 		rebase_flush(r, err) : 0;
@@ -141,7 +145,7 @@ static int rebase_pair(struct rebase *r, const struct pair *pair,
 	if (r->o->read && !pair->same)
 		*r->o->read += pair->len;
 	if (pair->rc)
-		return rebase_fail(top[pair->failed], pair->rc, true,
+		return rebase_fail(r, top[pair->failed], pair->rc, true,
 				   pair->off, err);
 	for (uint64_t at = pair->off;
 	     !rc && !pair->same && at < pair->off + pair->len;)
@@ -162,7 +166,7 @@ static int rebase_pass(struct rebase *r, struct err *err)
 	do {
 		more = pairs_next(r->pairs, &pair, &failed);
 		if (more < 0)
-			return rebase_fail(top[failed], more, true,
+			return rebase_fail(r, top[failed], more, true,
 					   pair.off + pair.len, err);
 		rc = more ? rebase_pair(r, &pair, err) : rebase_flush(r, err);
 	} while (more && !rc);

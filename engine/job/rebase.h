@@ -8,6 +8,7 @@
 #include <stdint.h>
 
 #include "engine/image/node.h"
+#include "engine/job/copy.h"
 #include "engine/util/pool.h"
 
 struct rebase_copy {
@@ -21,6 +22,8 @@ struct rebase_copy {
 	uint64_t *read;		/* grows by the bytes of the disks that had to
 				   be read; NULL */
 	uint64_t *copied;	/* grows by the bytes of data that were copied;
+				   NULL */
+	struct copy_error *error; /* set where it fails at a piece of the disk;
 				   NULL */
 	bool dry;		/* nothing is copied, and nothing of the disks
 				   read: what their maps do not say is the same

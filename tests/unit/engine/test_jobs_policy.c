@@ -442,6 +442,58 @@ static void a_commit_at_once_names_its_piece(void **state)
 	}
 }
 
+/* --- rebases --- */
+
+/* An image that nobody has open, and what lies below it can't be read. */
+static void make_closed(struct world *w)
+{
+	make_scene(w, STREAM, 16, 5 * PIECE + 70000);
+	world_close(w);
+	w->engine = engine_new();
+	assert_int_equal(event_listen(engine_events(w->engine), &w->ear), 0);
+	spot.error = EIO;
+}
+
+static void assert_unchanged(struct world *w)
+{
+	event_unlisten(&w->ear);
+	engine_free(w->engine);
+	w->engine = NULL;
+	spot.error = 0;
+	file_set_hook(NULL);
+	world_open(w);
+	assert_string_equal(base_node(w)->file->path, "base");
+	scene_end(w);
+}
+
+static void a_rebase_job_names_its_piece(void **state)
+{
+	struct rebase_job_options o = { .file = "layer0", .base = "" };
+	struct world *w = *state;
+	struct err err = ERR_INIT;
+	struct event ev;
+
+	make_closed(w);
+	must(engine_rebase_start(w->engine, &o, &err), &err);
+	error_is(w, "report", 5 * PIECE);
+	world_wait(w, EVENT_JOB_COMPLETED, EVENT_JOB_CANCELLED, &ev);
+	assert_int_equal(ev.offset, 5 * PIECE);
+	assert_string_equal(ev.text, strerror(EIO));
+	assert_unchanged(w);
+}
+
+static void an_offline_rebase_names_its_piece(void **state)
+{
+	struct rebase_options o = { .image.path = "layer0", .base = "" };
+	struct world *w = *state;
+	struct err err = ERR_INIT;
+
+	make_closed(w);
+	assert_int_equal(engine_rebase(w->engine, &o, &err), -1);
+	fails_at(&err, "read");
+	assert_unchanged(w);
+}
+
 #define TEST(name) \
 	cmocka_unit_test_setup_teardown(name, fault_enter, fault_leave)
 
@@ -455,6 +507,8 @@ int main(void)
 		TEST(a_ready_one_obeys),
 		TEST(a_lasting_error_is_quiet),
 		TEST(a_commit_at_once_names_its_piece),
+		TEST(a_rebase_job_names_its_piece),
+		TEST(an_offline_rebase_names_its_piece),
 	};
 
 	return cmocka_run_group_tests_name("jobs_policy", tests, scratch_enter,
