@@ -3,6 +3,7 @@
  */
 #include "tests/unit/guest_thread.h"
 #include "tests/unit/jobs_fault.h"
+#include "tests/unit/slow.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -379,7 +380,8 @@ static void does_not_spin(struct world *w, uint64_t began, uint64_t cpu)
 	for (int i = 0; i < 8; i++)
 		error_of_ready(w, "ignore");
 	assert_true(clock_ns() - began >= 1270 * NS_PER_MS);
-	assert_true(cpu_ns() - cpu < (clock_ns() - began) / 2);
+	if (how_slow() == 1)
+		assert_true(cpu_ns() - cpu < (clock_ns() - began) / 2);
 	began = clock_ns();
 	must(engine_job_cancel(w->engine, "disk0", true, 0, &err), &err);
 	world_wait(w, EVENT_JOB_CANCELLED, EVENT_JOB_COMPLETED, &ev);
@@ -394,10 +396,12 @@ static void a_lasting_error_is_quiet(void **state)
 	struct world *w = *state;
 
 	for (int kind = COMMIT; kind <= ACTIVE; kind++) {
-		uint64_t began = clock_ns(), cpu = cpu_ns();
+		uint64_t began, cpu;
 
 		make_scene(w, (enum kind)kind, 21, PIECE + 70000);
 		spot.error = EIO;
+		began = clock_ns();
+		cpu = cpu_ns();
 		start(w, (enum kind)kind, ON_ERROR_IGNORE);
 		does_not_spin(w, began, cpu);
 	}
