@@ -233,14 +233,17 @@ static int attempt(struct drive *d, const struct request *r,
 	uint64_t began = clock_ns();
 	int refused = check_request(d, r);
 	int rc = refused ? refused : r->act(d, r);
+	bool host = rc && !refused && !is_forgery_of_guest(d, r, rc);
 
 	if (!r->question && rc != -EOPNOTSUPP) {
-		node_stats_add(&d->stats, r->what, r->len, began, rc);
+		/* failed, not invalid, whatever the host calls it */
+		node_stats_add(&d->stats, r->what, r->len, began,
+			       host ? -EIO : rc);
 		if (!rc)
 			latency_add(&d->latency, clock_ns() - began);
 	}
 	*action = ON_ERROR_REPORT;
-	if (rc && !refused && !is_forgery_of_guest(d, r, rc))
+	if (host)
 		*action = drive_judge(d, r, rc);
 	return rc;
 }

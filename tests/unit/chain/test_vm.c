@@ -290,6 +290,10 @@ static void test_each_errno(void **state)
 		assert_int_equal(client_end(&c), 0);
 		assert_event(w, EVENT_RESUME, &ev);
 		assert_silence(w);
+		assert_int_equal(w->drive->stats.rd_failed +
+				 w->drive->stats.wr_failed, 1);
+		assert_int_equal(w->drive->stats.rd_invalid +
+				 w->drive->stats.wr_invalid, 0);
 		world_free(w);
 	}
 }
