@@ -189,6 +189,17 @@ void str_add_word(struct str *str, const char *word)
 		str_add_char(str, '"');
 }
 
+void str_add_shell(struct str *str, const char *word)
+{
+	str_add_char(str, '\'');
+	for (; *word; word++)
+		if (*word == '\'')
+			str_add(str, "'\\''");
+		else
+			str_add_char(str, *word);
+	str_add_char(str, '\'');
+}
+
 bool str_has_prefix(const char *s, const char *prefix)
 {
 	return !strncmp(s, prefix, strlen(prefix));

@@ -45,6 +45,8 @@ void str_add_safe(struct str *str, const char *text);
 /* A blank, and @word as the prompt reads it: quoted where it must be, so that
  * it is neither cut nor taken for a flag. */
 void str_add_word(struct str *str, const char *word);
+/* @word as a shell reads it, whatever is in it: in quotes. */
+void str_add_shell(struct str *str, const char *word);
 
 /* The code point at @s and its length in bytes, or 0 if that is not UTF-8
  * (RFC 3629: no overlong forms, no surrogates, nothing above U+10FFFF). */

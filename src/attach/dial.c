@@ -121,18 +121,6 @@ static int dial_tcp(const struct address *a, uint64_t deadline, int stop,
 
 /* --- ssh --- */
 
-/* One word for the shell at the other end, whatever is in it. */
-static void dial_quote(struct str *out, const char *word)
-{
-	str_add_char(out, '\'');
-	for (; *word; word++)
-		if (*word == '\'')
-			str_add(out, "'\\''");
-		else
-			str_add_char(out, *word);
-	str_add_char(out, '\'');
-}
-
 /* socat has a language of its own in its arguments: what could mean something
  * in it stands behind a backslash. */
 static char *dial_remote_command(const char *path)
@@ -147,9 +135,9 @@ static char *dial_remote_command(const char *path)
 	}
 	str_add(&command, "if command -v socat >/dev/null 2>&1; "
 		"then exec socat - ");
-	dial_quote(&command, str_get(&socat));
+	str_add_shell(&command, str_get(&socat));
 	str_add(&command, "; else exec nc -U -- ");
-	dial_quote(&command, path);
+	str_add_shell(&command, path);
 	str_add(&command, "; fi");
 	str_release(&socat);
 	return str_detach(&command);

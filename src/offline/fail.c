@@ -7,27 +7,17 @@
 #include "engine/util/str.h"
 #include "src/offline/command.h"
 
-static void offline_add_word(struct str *out, const char *word)
-{
-	str_add(out, " '");
-	for (; *word; word++)
-		if (*word == '\'')
-			str_add(out, "'\\''");
-		else
-			str_add_char(out, *word);
-	str_add_char(out, '\'');
-}
-
 /* A command for a shell. */
 static void offline_tell_way(const struct err *err)
 {
 	struct str line = STR_INIT, text = STR_INIT;
 
-	str_add(&line, "blkmon rebase -b");
-	offline_add_word(&line, err->way.base);
+	str_add(&line, "blkmon rebase -b ");
+	str_add_shell(&line, err->way.base);
 	if (err->way.format)
 		str_addf(&line, " -F %s", err->way.format);
-	offline_add_word(&line, err->way.file);
+	str_add_char(&line, ' ');
+	str_add_shell(&line, err->way.file);
 	err_add_text(&text, str_get(&line));
 	fprintf(stderr, "blkmon: the way out, after which it can be tried "
 		"again: %s\n", str_get(&text));

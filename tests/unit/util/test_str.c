@@ -88,6 +88,16 @@ static void words_of_the_prompt(void **state)
 	}
 }
 
+static void words_of_a_shell(void **state)
+{
+	struct str str = STR_INIT;
+
+	(void)state;
+	str_add_shell(&str, "it's $(x)");
+	assert_string_equal(str_get(&str), "'it'\\''s $(x)'");
+	str_release(&str);
+}
+
 static void detach_gives_it_away(void **state)
 {
 	struct str str = STR_INIT;
@@ -199,6 +209,7 @@ int main(void)
 		cmocka_unit_test(adds_of_every_kind),
 		cmocka_unit_test(grows_over_every_edge),
 		cmocka_unit_test(words_of_the_prompt),
+		cmocka_unit_test(words_of_a_shell),
 		cmocka_unit_test(detach_gives_it_away),
 		cmocka_unit_test(safe_text),
 		cmocka_unit_test(prefixes),
