@@ -320,10 +320,11 @@ static const struct subcommand {
 
 #define SUBCOMMANDS (sizeof(subcommands) / sizeof(*subcommands))
 
-void offline_names(FILE *out, const char *between)
+void offline_names(FILE *out, const char *between, const char *middle)
 {
 	for (size_t i = 0; i < SUBCOMMANDS; i++)
-		fprintf(out, "%s%s", i ? between : "", subcommands[i].name);
+		fprintf(out, "%s%s", !i ? "" : i == SUBCOMMANDS / 2 ? middle :
+			between, subcommands[i].name);
 }
 
 void offline_hint(const char *word)
@@ -333,9 +334,9 @@ void offline_hint(const char *word)
 
 	if (!len || word[len] || !access(word, F_OK))
 		return;
-	fprintf(stderr, "blkmon: '%s' is no subcommand either; they are", word);
-	fputc(' ', stderr);
-	offline_names(stderr, ", ");
+	fprintf(stderr, "blkmon: '%s' is no subcommand either; they are ",
+		word);
+	offline_names(stderr, ", ", ", ");
 	fputs("\n", stderr);
 	near_init(&near, word, len);
 	for (size_t i = 0; i < SUBCOMMANDS; i++)
@@ -369,9 +370,8 @@ json_t *offline_json(void)
 
 	for (size_t i = 0; i < SUBCOMMANDS; i++) {
 		const struct subcommand *sub = &subcommands[i];
-		const struct option_row *tables[] = {
-			sub->rows, sub->run ? common_rows : NULL, NULL
-		};
+		const struct option_row *tables[] = { sub->rows,
+			sub->run ? common_rows : NULL, NULL };
 
 		json_array_append_new(list, json_pack("{s:s, s:s, s:o}",
 			"name", sub->name, "help", sub->help,

@@ -14,8 +14,8 @@ int offline_run(int argc, char **argv, struct signals *signals);
 /* For a word that could be meant as one: if it is all letters and no file is
  * called so, says on stderr which there are. */
 void offline_hint(const char *word);
-/* "commit", @between, "info"..., without a newline. */
-void offline_names(FILE *out, const char *between);
+/* "commit", @between, "info"..., once @middle, without a newline. */
+void offline_names(FILE *out, const char *between, const char *middle);
 /* Their lines of `blkmon --help-all`. */
 void offline_synopsis(FILE *out);
 /* Their names and options, for those who tell of them: an array of objects,

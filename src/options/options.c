@@ -151,8 +151,8 @@ static enum options_result options_print_brief(void)
 {
 	fputs("usage: blkmon [OPTIONS] [[ID=]IMAGE...]\n"
 	      "       blkmon SUBCOMMAND [OPTIONS] IMAGE\n      ", stdout);
-	offline_names(stdout, " ");
-	fputs("\n\nA console over live disk-image chains: snapshot, stream, "
+	offline_names(stdout, " ", "\n      ");
+	fputs("\nA console over live disk-image chains: snapshot, stream, "
 	      "commit.\n\n", stdout);
 	option_brief(console_rows, stdout);
 	option_brief(daemon_option_rows, stdout);

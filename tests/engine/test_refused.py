@@ -329,7 +329,7 @@ def test_a_word_may_be_meant_as_a_subcommand(d):
         assert out.rc == 1
         assert (f"blkmon: '{word}' is no subcommand either; they are commit, "
                 "info, cat, check, map, compare, measure, rebase, plan, "
-                "history, undo, delete\n") in out.err
+                "history, undo, delete, places\n") in out.err
     for word in ("./nosuch", "nosuch.qcow2", "a/b"):
         out = blk.blkmon(word, "-c", "info block")
         assert out.rc == 1 and "subcommand" not in out.err

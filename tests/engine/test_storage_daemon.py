@@ -77,6 +77,7 @@ class Talk:
         got = self.qmp.request(name, **args)
         if "error" in got:
             got["error"]["class"] = "-"     # those of 1.1: see compat.md
+            got["error"].pop("x-blkmon-tip", None)
         self.said.append((name, self.plain(got)))
         return got
 

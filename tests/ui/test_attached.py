@@ -200,7 +200,8 @@ def test_three_guests_by_keys(d, tmp_path):
                 term.keys("c")
                 term.wait("Enter Run")
                 term.keys("Enter")
-                term.wait("commit %s/disk0" % name)
+                term.wait(lambda s, n=name: "Enter Run" not in s and
+                          "commit %s/dis" % n in s)
                 term.keys("k", "k", "k", "Space")
                 term.wait(lambda s, n=name: "▸⋯ " + n in s)
                 term.keys("j")

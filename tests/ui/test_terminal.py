@@ -874,7 +874,7 @@ def test_a_second_job_on_a_chain(start, tmp_path):
     t.wait("sn4: read-only")
     plan(t, "c", "Commit sn4 down into sn3")
     t.keys("Enter")
-    t.wait(lambda s: re.search(r"commit disk0-2 sn4 → sn3 +done", s))
+    t.wait(lambda s: re.search(r"commit disk0-2( sn4 → sn3)? +done", s))
     t.wait(lambda s: "└ sn5" in s and "├ sn4" not in s)
     t.keys("q")
     t.wait("[y/N]")

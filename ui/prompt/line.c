@@ -26,7 +26,7 @@
 
 #define PROMPT "(blkmon) "
 #define PROMPT_MORE "> "
-#define LONG_LINE 1024		/* bytes */
+#define LONG_LINE 512		/* bytes; half of what readline begins with */
 /* Ends the bracketed paste that readline begins, and the line. */
 #define PUT_RIGHT "\033[?2004l\r\n"
 
@@ -39,6 +39,7 @@ static struct {
 	struct str whole;	/* lines that are looked at before they run */
 	bool end_of_input;
 	struct completion completion;
+	int drawn;		/* bytes of the line that were shown last */
 } line;
 
 /* --- output --- */
@@ -378,13 +379,19 @@ static void line_run_line(const char *text)
 	line_ask();
 }
 
-/* Of a long line, what comes faster than it can be shown is shown where it
- * pauses: to draw all of it behind each of its characters would take
- * minutes. */
+/* Of a long line, what comes faster than it can be shown is shown now and then,
+ * and where it pauses: to draw all of it behind each of its characters would
+ * take minutes. Readline has to see it grow: of one that has become longer by
+ * more than its buffers it compares what lies behind them. */
 static void line_redisplay(void)
 {
-	if (rl_end < LONG_LINE || !editor_goes_on())
-		rl_redisplay();
+	int more = rl_end - line.drawn;
+
+	if (rl_end >= LONG_LINE && more >= 0 && more < LONG_LINE &&
+	    editor_goes_on())
+		return;
+	rl_redisplay();
+	line.drawn = rl_end;
 }
 
 void line_init(struct console *console, bool yes)
