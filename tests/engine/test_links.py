@@ -292,10 +292,10 @@ def test_zeroes_of_version_2_stay_after_a_job(d, job):
 @pytest.mark.parametrize("when", ["before", "meanwhile"])
 def test_zeroes_of_version_2_after_a_stream(d, when):
     """They showed because of an image that a stream takes away."""
-    base = filled(d, "base", MIB, 0xaa)
+    base = filled(d, "base", 16 * MIB, 0xaa)
     mid, top = os.path.join(d, "mid"), os.path.join(d, "top")
     blk.create(mid, None, base)
-    blk.qemu_io(mid, "write -z 256k 512k")
+    blk.qemu_io(mid, "write -z 256k 12M")
     blk.create(top, None, mid, compat="0.10")
     with blk.Session("top=" + top) as s:
         if when == "before":
@@ -307,7 +307,8 @@ def test_zeroes_of_version_2_after_a_stream(d, when):
             qmp(s, "block-job-set-speed", device="j", speed=0)
         s.wait("j")
         assert s.quit() == 0
-    assert blk.guest(top) == with_zeroes(MIB, 0xaa, [(256, 512)])
+    assert blk.guest(top) == with_zeroes(16 * MIB, 0xaa,
+                                         [(256, 12 * 1024)])
     blk.check(top)
 
 

@@ -29,7 +29,11 @@ class Line:
                            check=True, cwd=folder)
         subprocess.run(["qemu-io", "-f", "qcow2", "-c", "write -q 0 4M",
                         base], check=True, cwd=folder)
+        # Of the last row of a line that fills its buffer readline compares
+        # a row's bytes, whose first ones differ.
+        asan = os.environ.get("ASAN_OPTIONS", "") + ":strict_memcmp=0"
         env = dict(os.environ, XDG_STATE_HOME=str(self.state), TERM="xterm",
+                   ASAN_OPTIONS=asan,
                    INPUTRC="/dev/null")
         self.child = pexpect.spawn(
             BLKMON, ["--line", "--drive", f"file={top},id=disk0,format=qcow2",
