@@ -81,18 +81,15 @@ static void after_take_events(struct after *a)
 static bool after_wait(struct after *a, bool stops, uint64_t deadline)
 {
 	struct pollfd fds[HOOK_FDS + 2];
-	int timeout = hooks_poll(&a->hooks, fds), left;
-	uint64_t now = clock_ns();
+	int timeout = hooks_poll(&a->hooks, fds);
+	int left = clock_poll_ms(deadline);
 
 	fds[HOOK_FDS] = (struct pollfd) { .fd = a->listener.fd,
 					  .events = POLLIN };
 	fds[HOOK_FDS + 1] = (struct pollfd) { .fd = stops ? -1 : a->stop_fd,
 					      .events = POLLIN };
-	if (deadline != UINT64_MAX) {
-		left = deadline > now ?
-			(int)((deadline - now) / NS_PER_MS) + 1 : 0;
+	if (left >= 0)
 		timeout = timeout < 0 || left < timeout ? left : timeout;
-	}
 	/* More than the process may have open can't be waited for at once. */
 	if (poll(fds, HOOK_FDS + 2, timeout) < 0 && errno == EINVAL)
 		poll(fds + HOOK_FDS, 2, timeout);

@@ -40,10 +40,8 @@ static int dial_wait(int fd, uint64_t deadline, int stop)
 	};
 	int error = 0, rc;
 	socklen_t len = sizeof(error);
-	uint64_t now = clock_ns();
 
-	rc = poll(fds, 2, deadline > now ?
-		  (int)((deadline - now) / NS_PER_MS) + 1 : 0);
+	rc = poll(fds, 2, clock_poll_ms(deadline));
 	if (rc <= 0 || fds[1].revents)
 		return -ETIMEDOUT;
 	getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &len);

@@ -420,12 +420,9 @@ static json_t *hub_next_event(struct channel *c, uint64_t deadline)
 	struct hub *h = hub_of(c);
 	struct pollfd fd = { .fd = h->epoll, .events = POLLIN };
 	json_t *event = hub_take_event(h);
-	uint64_t now;
 
-	while (!event && (now = clock_ns()) < deadline) {
-		uint64_t ms = (deadline - now) / NS_PER_MS + 1;
-
-		poll(&fd, 1, ms > 60000 ? 60000 : (int)ms);
+	while (!event && clock_ns() < deadline) {
+		poll(&fd, 1, clock_poll_ms(deadline));
 		event = hub_take_event(h);
 	}
 	return event;

@@ -153,12 +153,9 @@ static void wire_await(struct wire *w, struct wire_call *call,
 		{ .fd = call->fd, .events = POLLIN },
 		{ .fd = interrupt ? interrupt->fd : -1, .events = POLLIN },
 	};
-	uint64_t now;
 
-	while ((now = clock_ns()) < deadline && !wire_call_over(w, call)) {
-		uint64_t ms = (deadline - now) / NS_PER_MS + 1;
-
-		poll(fds, 2, ms > 60000 ? 60000 : (int)ms);
+	while (clock_ns() < deadline && !wire_call_over(w, call)) {
+		poll(fds, 2, clock_poll_ms(deadline));
 		if (interrupt && interrupt->signal)
 			break;
 	}

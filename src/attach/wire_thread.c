@@ -194,15 +194,6 @@ static int wire_write(struct wire *w, struct err *err)
 
 /* --- the thread --- */
 
-static int wire_poll_ms(uint64_t deadline)
-{
-	uint64_t now = clock_ns();
-
-	if (deadline == UINT64_MAX)
-		return -1;
-	return deadline > now ? (int)((deadline - now) / NS_PER_MS) + 1 : 0;
-}
-
 /* Waits for bytes, requests or @deadline, and moves what there is. -1: this
  * connection is over. */
 static int wire_pump(struct wire *w, uint64_t deadline, struct err *err)
@@ -221,7 +212,7 @@ static int wire_pump(struct wire *w, uint64_t deadline, struct err *err)
 	lock_drop(&w->lock);
 	if (stop && !w->own_call)
 		return err_set(err, ERR_GENERIC, "disconnected");
-	if (poll(fds, 2, wire_poll_ms(deadline)) < 0)
+	if (poll(fds, 2, clock_poll_ms(deadline)) < 0)
 		return 0;
 	if (fds[1].revents)
 		eventfd_read(w->wake, &count);
@@ -394,7 +385,7 @@ static void wire_pause(struct wire *w)
 	eventfd_t count;
 
 	while (!wire_stops(w) && clock_ns() < until)
-		if (poll(&wake, 1, wire_poll_ms(until)) > 0)
+		if (poll(&wake, 1, clock_poll_ms(until)) > 0)
 			eventfd_read(w->wake, &count);
 	w->pause_ns *= 2;
 	if (w->pause_ns > PAUSE_MOST_NS)
@@ -421,7 +412,7 @@ static void wire_rest(struct wire *w)
 
 	wire_close(w, NULL);
 	while (!wire_stops(w) && !wire_is_called(w) && clock_ns() < until)
-		if (poll(&wake, 1, wire_poll_ms(until)) > 0)
+		if (poll(&wake, 1, clock_poll_ms(until)) > 0)
 			eventfd_read(w->wake, &count);
 }
 

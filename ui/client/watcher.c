@@ -379,7 +379,7 @@ static void look_at_history(struct watcher *w)
 /* A job that stands still may move on unheard. */
 static int watcher_timeout_ms(struct watcher *w)
 {
-	uint64_t now = clock_ns(), at = w->again.at;
+	uint64_t at = w->again.at;
 	bool moves, lives = jobs_live(w, &moves);
 
 	if (w->exports && w->uses.at < at)
@@ -394,9 +394,7 @@ static int watcher_timeout_ms(struct watcher *w)
 		at = w->sizes.at;
 	if (w->attached && w->others.at < at)
 		at = w->others.at;
-	if (at == UINT64_MAX)
-		return -1;
-	return at > now ? (int)((at - now) / NS_PER_MS) + 1 : 0;
+	return clock_poll_ms(at);
 }
 
 static void watcher_wait(const struct watcher *w, int timeout)

@@ -110,16 +110,14 @@ static void loop_read_keys(struct loop *l)
 
 static int loop_timeout_ms(const struct loop *l)
 {
-	uint64_t now = clock_ns(), at = UINT64_MAX;
+	uint64_t at = UINT64_MAX;
 
 	if (l->dirty)
 		at = l->drawn + FRAME;
 	if (!l->s->planning && input_pending(&l->s->input) &&
 	    l->typed + ESC_TIME < at)
 		at = l->typed + ESC_TIME;
-	if (at == UINT64_MAX)
-		return -1;
-	return at > now ? (int)((at - now) / NS_PER_MS) + 1 : 0;
+	return clock_poll_ms(at);
 }
 
 /* True if a key was handled. */

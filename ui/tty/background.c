@@ -89,12 +89,11 @@ static bool take_reply(struct str *bytes, const char *begin, const char *ends,
 static bool background_read(int fd, struct str *bytes, uint64_t until)
 {
 	struct pollfd in = { .fd = fd, .events = POLLIN };
-	uint64_t now = clock_ns();
 	char buf[256];
 	ssize_t n;
 
-	if (now >= until || bytes->len > REPLY_MAX ||
-	    poll(&in, 1, (int)((until - now) / NS_PER_MS) + 1) <= 0)
+	if (clock_ns() >= until || bytes->len > REPLY_MAX ||
+	    poll(&in, 1, clock_poll_ms(until)) <= 0)
 		return false;
 	n = read(fd, buf, sizeof(buf));
 	for (ssize_t i = 0; i < n; i++)
