@@ -69,11 +69,7 @@ static void fill_standard_fds(void)
 
 static int main_complain(const struct err *err)
 {
-	struct str text = STR_INIT;
-
-	err_add_text(&text, err->text);
-	fprintf(stderr, "blkmon: %s\n", str_get(&text));
-	str_release(&text);
+	err_say("%s", err->text);
 	return EXIT_FAILED;
 }
 
@@ -480,10 +476,8 @@ int main(int argc, char **argv)
 
 	fill_standard_fds();
 	setlocale(LC_CTYPE, "");
-	if (signals_init(&program.signals, &err)) {
-		fprintf(stderr, "blkmon: %s\n", err.text);
-		return EXIT_FAILED;
-	}
+	if (signals_init(&program.signals, &err))
+		return main_complain(&err);
 	status = main_run(&program, argc, argv);
 	signals_release(&program.signals);
 	/* A daemon that is told to end by a signal has done well. */

@@ -201,12 +201,8 @@ static struct drive_options *new_drive(struct options *o)
 
 static enum options_result wrong(const struct err *err)
 {
-	struct str text = STR_INIT;
-
-	err_add_text(&text, err->text);
-	fprintf(stderr, "blkmon: %s\nTry 'blkmon --help'.\n",
-		str_get(&text));
-	str_release(&text);
+	err_say("%s", err->text);
+	fputs("Try 'blkmon --help'.\n", stderr);
 	return OPTIONS_USAGE;
 }
 
