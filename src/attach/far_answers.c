@@ -32,12 +32,10 @@ static json_t *far_answer_export(const struct far_drive *drive,
 	json_t *entry = json_pack("{s:s, s:s, s:b, s:b}", "device",
 				  drive->shown, "type", "unknown",
 				  "removable", 0, "locked", 0);
-	json_t *node;
-	size_t i;
+	json_t *node = args_entry(nodes, "node-name", drive->node);
 
-	json_array_foreach(nodes, i, node)
-		if (!strcmp(far_arg(node, "node-name"), drive->node))
-			json_object_set(entry, "inserted", node);
+	if (node)
+		json_object_set(entry, "inserted", node);
 	return entry;
 }
 

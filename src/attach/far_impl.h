@@ -153,6 +153,8 @@ void far_jobs_forget(struct far *f, const char *id);
 void far_jobs_dress(struct far *f, json_t *entry, const char *key);
 /* Takes in an event of a job, and makes its data ours. */
 void far_jobs_event(struct far *f, const char *name, json_t *data);
+/* Asks for it; whether it is done is not told. */
+void far_jobs_dismiss(const struct far_call *call, const char *id);
 /* Dismisses what is concluded and carries our mark, also what an earlier
  * console began. In the wire's thread. */
 void far_jobs_tend(const struct far_call *call);

@@ -11,6 +11,7 @@
 #include "engine/util/mem.h"
 #include "engine/util/str.h"
 #include "src/attach/far_impl.h"
+#include "src/qmp/event.h"
 #include "src/qmp/json/args.h"
 
 /* What an end can make us remember. */
@@ -208,7 +209,7 @@ void far_jobs_event(struct far *f, const char *name, json_t *data)
 
 /* --- their end --- */
 
-static void far_jobs_dismiss(const struct far_call *call, const char *id)
+void far_jobs_dismiss(const struct far_call *call, const char *id)
 {
 	struct err err = ERR_INIT;
 
@@ -257,10 +258,7 @@ static void far_jobs_tell(struct far *f, const json_t *entry,
 
 	if (*error)
 		json_object_set_new(data, "error", json_string(error));
-	far_publish(f, json_pack("{s:{s:I, s:I}, s:s, s:o}", "timestamp",
-		"seconds", (json_int_t)(clock_wall_us() / 1000000),
-		"microseconds", (json_int_t)(clock_wall_us() % 1000000),
-		"event", name, "data", data));
+	far_publish(f, qmp_event_new(clock_wall_us(), name, data));
 }
 
 static void far_jobs_tell_end(struct far *f, const json_t *entry)
@@ -330,17 +328,6 @@ static void far_jobs_look_at(const struct far_call *call, const json_t *entry)
 	far_jobs_dismiss(call, id);
 }
 
-static bool far_jobs_listed(const json_t *list, const char *id)
-{
-	json_t *entry;
-	size_t i;
-
-	json_array_foreach(list, i, entry)
-		if (!strcmp(far_arg(entry, "id"), id))
-			return true;
-	return false;
-}
-
 void far_jobs_again(const struct far_call *call)
 {
 	struct err err = ERR_INIT;
@@ -356,7 +343,7 @@ void far_jobs_again(const struct far_call *call)
 		far_jobs_compare(f, list);
 	lock_take(&f->lock);
 	for (i = f->n; list && i--; )
-		if (!far_jobs_listed(list, f->jobs[i].id))
+		if (!args_entry(list, "id", f->jobs[i].id))
 			far_jobs_drop(f, &f->jobs[i]);
 	lock_drop(&f->lock);
 	json_decref(list);

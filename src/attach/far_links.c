@@ -15,17 +15,6 @@ bool far_links_known(struct far *f)
 		far_can(f, "x-debug-query-block-graph");
 }
 
-static const json_t *far_links_node(const json_t *nodes, const char *name)
-{
-	json_t *node;
-	size_t i;
-
-	json_array_foreach(nodes, i, node)
-		if (!strcmp(far_arg(node, "node-name"), name))
-			return node;
-	return NULL;
-}
-
 /* @below: node -> {"backing": node, "file": node}. Down from @name's backing
  * child to the next that is no filter. */
 static const char *far_links_image_below(const json_t *nodes,
@@ -35,7 +24,7 @@ static const char *far_links_image_below(const json_t *nodes,
 	const char *at = far_arg(children, "backing");
 
 	for (size_t steps = json_array_size(nodes); *at && steps; steps--) {
-		const json_t *node = far_links_node(nodes, at);
+		const json_t *node = args_entry(nodes, "node-name", at);
 		const char *next;
 
 		if (!node || !far_names_is_filter(node))

@@ -240,24 +240,12 @@ const struct far_drive *far_names_find(const struct far_names *names,
 
 const json_t *far_names_node(const struct far_names *names, const char *node)
 {
-	json_t *entry;
-	size_t i;
-
-	json_array_foreach(names->nodes, i, entry)
-		if (!strcmp(far_arg(entry, "node-name"), node))
-			return entry;
-	return NULL;
+	return args_entry(names->nodes, "node-name", node);
 }
 
 const char *far_names_below(const struct far_names *names, const char *node)
 {
-	json_t *link;
-	size_t i;
-
-	json_array_foreach(names->links, i, link)
-		if (!strcmp(far_arg(link, "node-name"), node))
-			return far_arg(link, "backing");
-	return "";
+	return far_arg(args_entry(names->links, "node-name", node), "backing");
 }
 
 static const char *far_names_base(const char *path)

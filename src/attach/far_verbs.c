@@ -205,8 +205,7 @@ static int far_free_id(const struct far_call *call, const char *shown,
 			continue;
 		if (strcmp(id, shown) &&
 		    !strcmp(far_arg(entry, "status"), "concluded"))
-			json_decref(far_order(call, "job-dismiss", json_pack(
-				    "{s:s}", "id", id), FAR_LIMIT_NS, err));
+			far_jobs_dismiss(call, id);
 		else
 			rc = err_set(err, ERR_GENERIC, "Job ID '%s' already "
 				     "in use", shown);

@@ -7,9 +7,8 @@
 
 #include "engine/util/list.h"
 #include "engine/util/mem.h"
+#include "engine/util/str.h"
 #include "engine/util/thread.h"
-
-#define LETTERS "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
 
 struct iothread {
 	struct list link;
@@ -67,12 +66,6 @@ bool iothreads_have(struct iothreads *threads, const char *id)
 	return found;
 }
 
-static bool is_identifier(const char *id)
-{
-	return strspn(id, LETTERS) &&
-	       !id[strspn(id, LETTERS "0123456789-._")];
-}
-
 static struct iothread *iothread_new(const char *id)
 {
 	struct iothread *t = mem_try(1, sizeof(*t));
@@ -92,7 +85,7 @@ int iothreads_add(struct iothreads *threads, const char *id, struct err *err)
 	struct iothread *t;
 	bool twice;
 
-	if (!is_identifier(id))
+	if (!str_is_id(id))
 		return err_set(err, ERR_GENERIC, "Parameter 'id' expects an "
 			       "identifier");
 	lock_take(&threads->lock);

@@ -10,6 +10,7 @@
 #include "src/console/fields.h"
 #include "src/console/hint.h"
 #include "src/console/hmp/hmp.h"
+#include "src/qmp/json/args.h"
 
 /* An argument that is there, even if only to be skipped over as "". */
 static void hmp_jobs_pass(json_t *to, const json_t *from, const char *key)
@@ -25,17 +26,6 @@ static void pass_force(json_t *to, const json_t *from)
 		json_object_set_new(to, "x-blkmon-force", json_true());
 }
 
-static bool has_job(const json_t *jobs, const char *id)
-{
-	json_t *job;
-	size_t i;
-
-	json_array_foreach(jobs, i, job)
-		if (!strcmp(field_str(job, "device"), id))
-			return true;
-	return false;
-}
-
 /* A job is called after its drive. A second one on it is NAME-2, or the next
  * that is free: there is no place for a name in these lines. That is so in a
  * plan, too, and who takes it meanwhile is told. */
@@ -45,7 +35,7 @@ static void pass_free_id(struct console *c, json_t *to, const char *device)
 	const json_t *jobs = json_object_get(reply, "return");
 	char *id = mem_dup(device);
 
-	for (unsigned n = 2; has_job(jobs, id); n++) {
+	for (unsigned n = 2; args_entry(jobs, "device", id); n++) {
 		free(id);
 		id = mem_printf("%s-%u", device, n);
 	}

@@ -16,6 +16,7 @@
 #include "src/console/fields.h"
 #include "src/console/hint.h"
 #include "src/console/hmp/hmp.h"
+#include "src/qmp/json/args.h"
 
 /* A job that was told to end and refused is told again. */
 #define AGAIN_NS (20 * NS_PER_MS)
@@ -149,17 +150,6 @@ static json_t *wait_ask_jobs(struct console *c)
 	return value;
 }
 
-static const json_t *wait_entry(const json_t *jobs, const char *id)
-{
-	json_t *entry;
-	size_t i;
-
-	json_array_foreach(jobs, i, entry)
-		if (!strcmp(field_str(entry, "device"), id))
-			return entry;
-	return NULL;
-}
-
 static uint64_t wait_number(const json_t *entry, const char *work,
 			    const char *position)
 {
@@ -190,7 +180,7 @@ static void wait_show(struct console *c, const bool *meant, size_t n)
 	if (i == n || !progress_wanted(c->progress))
 		return;
 	jobs = wait_ask_jobs(c);
-	wait_show_entry(c, wait_entry(jobs, c->watch.jobs[i].id));
+	wait_show_entry(c, args_entry(jobs, "device", c->watch.jobs[i].id));
 	json_decref(jobs);
 }
 
@@ -201,7 +191,8 @@ static void wait_add_rest(struct console *c, const bool *meant, size_t n,
 	json_t *jobs = wait_ask_jobs(c);
 
 	for (size_t i = 0; i < n; i++) {
-		const json_t *entry = wait_entry(jobs, c->watch.jobs[i].id);
+		const json_t *entry = args_entry(jobs, "device",
+						 c->watch.jobs[i].id);
 		char done[16], total[16];
 
 		if (!meant[i] || !entry)

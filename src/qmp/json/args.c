@@ -154,3 +154,17 @@ bool args_bool(const json_t *args, const char *name, bool otherwise)
 
 	return json_is_boolean(value) ? json_is_true(value) : otherwise;
 }
+
+json_t *args_entry(const json_t *list, const char *name, const char *value)
+{
+	json_t *entry;
+	size_t i;
+
+	json_array_foreach((json_t *)list, i, entry) {
+		const char *text = args_str(entry, name);
+
+		if (text && !strcmp(text, value))
+			return entry;
+	}
+	return NULL;
+}

@@ -41,4 +41,8 @@ const char *args_str(const json_t *args, const char *name); /* or NULL */
 int64_t args_int(const json_t *args, const char *name, int64_t otherwise);
 bool args_bool(const json_t *args, const char *name, bool otherwise);
 
+/* The object of @list (may be NULL) whose member @name is the string @value;
+ * borrowed, NULL if there is none. */
+json_t *args_entry(const json_t *list, const char *name, const char *value);
+
 #endif
