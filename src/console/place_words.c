@@ -1,17 +1,17 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include "src/console/place_words.h"
 
-#include <stdbool.h>
 #include <string.h>
+#include <time.h>
 
 #include "src/console/fields.h"
 
-static bool place_has(const json_t *place, const char *name)
+bool place_has(const json_t *place, const char *name)
 {
 	const char *word = field_str(place, "name");
 	size_t len = strlen(word);
 
-	return !strncmp(word, name, len) && name[len] == '/';
+	return len && !strncmp(word, name, len) && name[len] == '/';
 }
 
 const json_t *place_of(const json_t *places, const char *name)
@@ -60,4 +60,23 @@ void place_add_name(const json_t *place, const char *name, struct str *out)
 	str_add(out, " (");
 	place_add_host(place, out);
 	str_add_char(out, ')');
+}
+
+bool place_answers(const json_t *place)
+{
+	const char *state = field_str(place, "state");
+
+	return !strcmp(state, "live") || !strcmp(state, "slow");
+}
+
+void place_add_since(const json_t *place, const char *fixed_time,
+		     struct str *out)
+{
+	time_t when = (time_t)(field_u64(place, "since-us") / 1000000);
+	char text[16] = "";
+	struct tm tm;
+
+	if (localtime_r(&when, &tm))
+		strftime(text, sizeof(text), "%H:%M:%S", &tm);
+	str_addf(out, " since %s", fixed_time ? fixed_time : text);
 }

@@ -6,7 +6,6 @@
 #include <string.h>
 #include <strings.h>
 
-
 /* Reorders or hides what stands around it; a last line of defence, as names
  * come here escaped. */
 static bool text_is_unsafe(wchar_t wc)

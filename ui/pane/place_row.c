@@ -45,10 +45,7 @@ int place_row_find(const struct sheet *s, const char *name)
 
 static bool place_row_has(const struct sheet *s, int place, const char *name)
 {
-	const char *word = place_row_name(s, place);
-	size_t len = strlen(word);
-
-	return len && !strncmp(word, name, len) && name[len] == '/';
+	return place_has(place_row_get(s, place), name);
 }
 
 int place_row_of(const struct sheet *s, const char *name, int near)
@@ -199,5 +196,5 @@ void place_row_words(const struct sheet *s, int place, struct str *out)
 		str_add(out, ": ");
 		str_add_safe(out, field_str(entry, "why"));
 	}
-	str_add(out, "\nSpace folds and unfolds it.");
+	str_addf(out, "\n%s folds and unfolds it.", keys_name(ACTION_FOLD));
 }

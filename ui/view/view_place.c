@@ -2,7 +2,6 @@
 #include "ui/view/view_place.h"
 
 #include <string.h>
-#include <time.h>
 
 #include "src/console/fields.h"
 #include "src/console/place_words.h"
@@ -18,18 +17,6 @@ unsigned view_place_count(const json_t *places)
 	return n;
 }
 
-static void view_place_add_time(const json_t *place, const char *fixed_time,
-				struct str *out)
-{
-	time_t when = (time_t)(field_u64(place, "since-us") / 1000000);
-	char text[16] = "";
-	struct tm tm;
-
-	if (localtime_r(&when, &tm))
-		strftime(text, sizeof(text), "%H:%M:%S", &tm);
-	str_addf(out, " since %s", fixed_time ? fixed_time : text);
-}
-
 void view_place_add_state(const json_t *place, const char *fixed_time,
 			  struct str *out)
 {
@@ -39,7 +26,7 @@ void view_place_add_state(const json_t *place, const char *fixed_time,
 		return;
 	str_add_safe(out, strcmp(state, "slow") ? state : "answers slowly");
 	if (!strcmp(state, "gone"))
-		view_place_add_time(place, fixed_time, out);
+		place_add_since(place, fixed_time, out);
 }
 
 void view_place_add_troubles(const json_t *places, const char *fixed_time,
@@ -61,7 +48,6 @@ void view_place_add_troubles(const json_t *places, const char *fixed_time,
 bool view_place_is_lost(const json_t *places, const char *name)
 {
 	const json_t *place = place_of(places, name);
-	const char *state = field_str(place, "state");
 
-	return place && strcmp(state, "live") && strcmp(state, "slow");
+	return place && !place_answers(place);
 }

@@ -4,23 +4,12 @@
  */
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "engine/util/mem.h"
 #include "src/console/console.h"
 #include "src/console/fields.h"
 #include "src/console/hmp/hmp.h"
-
-static void hmp_places_add_since(const json_t *place, struct str *out)
-{
-	time_t when = (time_t)(field_u64(place, "since-us") / 1000000);
-	char text[16];
-	struct tm tm;
-
-	if (localtime_r(&when, &tm) &&
-	    strftime(text, sizeof(text), "%H:%M:%S", &tm))
-		str_addf(out, " since %s", text);
-}
+#include "src/console/place_words.h"
 
 static void hmp_places_line(struct console *c, const json_t *place)
 {
@@ -33,7 +22,7 @@ static void hmp_places_line(struct console *c, const json_t *place)
 	else
 		str_addf(&out, "%s, %s", field_str(place, "address"), state);
 	if (*state && strcmp(state, "live"))
-		hmp_places_add_since(place, &out);
+		place_add_since(place, NULL, &out);
 	if (*field_str(place, "why"))
 		str_addf(&out, " (%s)", field_str(place, "why"));
 	if (field_bool(place, "look"))
@@ -55,13 +44,6 @@ int hmp_places(struct console *c, json_t *args)
 	return rc;
 }
 
-static bool hmp_places_answers(const json_t *place)
-{
-	const char *state = field_str(place, "state");
-
-	return !strcmp(state, "live") || !strcmp(state, "slow");
-}
-
 int hmp_places_check(struct console *c)
 {
 	json_t *reply = console_call(c, "x-blkmon-query-places", NULL), *place;
@@ -71,7 +53,7 @@ int hmp_places_check(struct console *c)
 	json_array_foreach(json_object_get(reply, "return"), i, place) {
 		const char *why = field_str(place, "why");
 
-		if (hmp_places_answers(place))
+		if (place_answers(place))
 			continue;
 		console_printf(c, "Error: %s: it is %s%s%s\n",
 			       field_str(place, "name"),
