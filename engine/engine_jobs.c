@@ -22,14 +22,6 @@ static int not_both(const char *a, const char *b, const char *text,
 	return a && b ? err_set(err, ERR_GENERIC, "%s", text) : 0;
 }
 
-static int not_in_chain(const char *name, const struct node *top,
-			struct err *err)
-{
-	err_set(err, ERR_GENERIC, "Can't find '%s' in the backing chain", name);
-	chain_tell_images(top, err);
-	return -1;
-}
-
 static int no_such_top(const char *name, const struct node *active,
 		       struct err *err)
 {
@@ -167,7 +159,7 @@ static int stream_base(struct engine *e, const struct stream_options *o,
 		if (chain_find(top, o->base, base, err) < 0)
 			return -1;
 		return *base && *base != top ? 0 :
-			not_in_chain(o->base, top, err);
+			chain_refuse_name(o->base, top, err);
 	}
 	if (!name)
 		return 0;
@@ -311,7 +303,7 @@ static int commit_base(struct engine *e, const struct commit_options *o,
 	if (o->base_node)
 		return not_in_this_chain(name, err);
 	return *base && o->top ? not_below(o, drive, *base, err) :
-				 not_in_chain(name, drive->root.node, err);
+				 chain_refuse_name(name, drive->root.node, err);
 }
 
 static int resolve_commit(struct engine *e, const void *options,

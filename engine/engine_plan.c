@@ -375,8 +375,7 @@ int engine_plan_resize(struct engine *e, const char *device, uint64_t size,
 	if (node && !rc)
 		rc = work_need_resize(node, size, &f->space.needs);
 	if (node && !rc)
-		rc = forecast_space(f, &e->jobs, node->data ? node->data :
-				    node->file, 0);
+		rc = forecast_space(f, &e->jobs, node_data_file(node), 0);
 	graph_end(&e->graph);
 	f->cancel = "a disk can't be made smaller again";
 	if (node && !rc)

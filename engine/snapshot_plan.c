@@ -23,12 +23,17 @@ static int plan_existing(struct snapshot *s, struct err *err)
 	return 0;
 }
 
+static bool is_same_name(const char *a, const char *b)
+{
+	return a && b && !strcmp(a, b);
+}
+
 /* One of the same transaction holds it by then. */
 static bool is_held_before(const struct snapshot *all,
 			   const struct snapshot *s)
 {
 	for (const struct snapshot *other = all; other < s; other++)
-		if (other->path && !strcmp(other->path, s->path))
+		if (is_same_name(other->path, s->path))
 			return true;
 	return false;
 }
@@ -51,11 +56,6 @@ static int plan_file(const struct snapshot *all, struct snapshot *s,
 		return -1;
 	rc = qcow2_create_size(&create, bytes);
 	return rc ? err_sys(err, rc, "Could not create '%s'", s->path) : 0;
-}
-
-static bool is_same_name(const char *a, const char *b)
-{
-	return a && b && !strcmp(a, b);
 }
 
 /* In the image that is the active layer by then. */
@@ -99,11 +99,12 @@ static int plan_add_new(struct forecast *f, const struct snapshot *s)
 {
 	const char *path = s->path || !s->overlay ? s->path :
 			   s->overlay->file->path;
-	int rc = path ? forecast_add(&f->layers, s->overlay, path, "overlay",
-				     true) : 0;
+	int rc;
 
-	return rc || !path ? rc : forecast_add(&f->after, s->overlay, path,
-					       NULL, true);
+	if (!path)
+		return 0;
+	rc = forecast_add(&f->layers, s->overlay, path, "overlay", true);
+	return rc ? rc : forecast_add(&f->after, s->overlay, path, NULL, true);
 }
 
 /* The chain, with the new image on top if there is one: of this action, or,

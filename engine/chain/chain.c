@@ -121,8 +121,11 @@ static bool is_data_of_one(const struct opening *op, const char *path)
 	return false;
 }
 
+/* @g may be NULL. */
 static bool graph_has_data(const struct graph *g, const char *path)
 {
+	if (!g)
+		return false;
 	list_for_each(link, &g->nodes) {
 		struct node *node = container_of(link, struct node, link);
 
@@ -155,7 +158,6 @@ static const char *data_file_for(const struct opening *op, const char *path)
 
 	if (first)
 		return first;
-
 	if (top->data_file_count > 1 && sibling_peek(path, &st, &peek) &&
 	    *peek.data) {
 		named = chain_resolve(path, peek.data);
@@ -169,8 +171,7 @@ static const char *data_file_for(const struct opening *op, const char *path)
 		    file_is_same(&id, &want))
 			return file;
 		if (!first && !is_data_of_one(op, file) &&
-		    !(top->data_beside &&
-		      graph_has_data(top->data_beside, file)))
+		    !graph_has_data(top->data_beside, file))
 			first = file;
 	}
 	return first;

@@ -65,6 +65,14 @@ void chain_tell_images(const struct node *top, struct err *err)
 	str_release(&names);
 }
 
+int chain_refuse_name(const char *name, const struct node *top,
+		      struct err *err)
+{
+	err_set(err, ERR_GENERIC, "Can't find '%s' in the backing chain", name);
+	chain_tell_images(top, err);
+	return -1;
+}
+
 static int check_snapshots(struct node *node, const char *what,
 			   struct err *err)
 {

@@ -11,6 +11,10 @@ bool chain_has(const struct node *top, const struct node *node);
 /* The image of top's chain whose backing file is @node, or NULL. */
 struct node *chain_above(struct node *top, const struct node *node);
 
+/* Refuses @name, which is none that the chain of @top has below it: "Can't find
+ * 'x' in the backing chain", and which images it has. */
+int chain_refuse_name(const char *name, const struct node *top,
+		      struct err *err);
 /* As tips: where @node is open, and which images the chain of @top has. */
 void chain_tell_place(struct node *node, struct err *err);
 void chain_tell_images(const struct node *top, struct err *err);

@@ -314,20 +314,21 @@ static bool reads_as_zero(const struct node *node, const struct run *run)
 	       (run->kind == RUN_HOLE && !node_hides(node));
 }
 
-/* Do bytes [off, end), a hole of this layer, show zeroes? What can't be read
- * does not. */
-static bool below_shows_zeroes(struct node *node, uint64_t off, uint64_t end)
+/* Do bytes [off, end) of the chain read as zeroes? 1, 0 or -errno. */
+static int shows_zeroes(struct node *node, uint64_t off, uint64_t end)
 {
-	char *buf = mem_try(SHOWN_MAX, 1);
-	bool zeroes = buf;
+	char *buf = off < end ? mem_try(SHOWN_MAX, 1) : NULL;
+	int rc = off < end && !buf ? -ENOMEM : 1;
+	uint64_t n;
 
-	for (uint64_t n; off < end && zeroes; off += n) {
+	for (; off < end && rc == 1; off += n) {
 		n = min_u64(end - off, SHOWN_MAX);
-		zeroes = !read_below(node, off, n, buf) &&
-			 bytes_are_zero(buf, n);
+		rc = read_runs(node, off, n, buf);
+		if (!rc)
+			rc = bytes_are_zero(buf, n);
 	}
 	free(buf);
-	return zeroes;
+	return rc;
 }
 
 /* Zeroes are to be written over bytes [off, off + *len), a hole of this layer,
@@ -337,17 +338,17 @@ static bool below_shows_zeroes(struct node *node, uint64_t off, uint64_t end)
 static bool hole_will_do(struct node *node, uint64_t off, uint64_t *len)
 {
 	uint64_t end = off + min_u64(*len, ZEROES_MAX), at = off;
-	bool will_do = false, next = false;
+	bool will_do = false;
 
-	while (at < end && next == will_do) {
-		uint64_t stop = min_u64(align_down(at, node->cluster) +
-					node->cluster, end);
+	for (uint64_t stop; at < end; at = stop) {
+		bool zeroes;
 
-		next = below_shows_zeroes(node, at, stop);
-		if (at == off)
-			will_do = next;
-		if (next == will_do)
-			at = stop;
+		stop = min_u64(align_down(at, node->cluster) + node->cluster,
+			       end);
+		zeroes = shows_zeroes(node, at, stop) == 1;
+		if (at > off && zeroes != will_do)
+			break;
+		will_do = zeroes;
 	}
 	*len = at - off;
 	return will_do && !node->data && chain_is_as_written(node);
@@ -420,23 +421,6 @@ static int has_no_data(struct node *node, uint64_t off, uint64_t end)
 			return 0;
 	}
 	return 1;
-}
-
-/* Do bytes [off, end) of the chain read as zeroes? 1, 0 or -errno. */
-static int shows_zeroes(struct node *node, uint64_t off, uint64_t end)
-{
-	char *buf = off < end ? mem_try(SHOWN_MAX, 1) : NULL;
-	int rc = off < end && !buf ? -ENOMEM : 1;
-	uint64_t n;
-
-	for (; off < end && rc == 1; off += n) {
-		n = min_u64(end - off, SHOWN_MAX);
-		rc = read_runs(node, off, n, buf);
-		if (!rc)
-			rc = bytes_are_zero(buf, n);
-	}
-	free(buf);
-	return rc;
 }
 
 /* A part of one cluster. If the rest of it shows zeroes, too, an entry that

@@ -134,6 +134,12 @@ static inline bool node_hides(const struct node *node)
 	return node->backing || node->backing_name || node->to_hide;
 }
 
+/* The file that the data of @node are in. Graph held. */
+static inline struct file *node_data_file(const struct node *node)
+{
+	return node->data ? node->data : node->file;
+}
+
 /* Says @ev of @node to whoever it has for that; fills in ev->node. Any thread,
  * any lock but a leaf may be held; does not wait. */
 void node_tell(struct node *node, struct event *ev);

@@ -39,11 +39,7 @@ static int find_base(struct drive *drive, const char *name,
 	*base = top->backing;
 	if (name && chain_find(top, name, base, err) < 0)
 		return -1;
-	if (*base && *base != top)
-		return 0;
-	err_set(err, ERR_GENERIC, "Can't find '%s' in the backing chain", name);
-	chain_tell_images(top, err);
-	return -1;
+	return *base && *base != top ? 0 : chain_refuse_name(name, top, err);
 }
 
 /* Graph write-held: who reads next finds the data in base. */

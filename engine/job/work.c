@@ -41,7 +41,7 @@ static struct pass work_pass(struct jobs *jobs, const struct work *w)
 static void probe_clones(const struct work *w)
 {
 	for (struct node *n = w->top; n; n = n->backing) {
-		file_probe_clone(n->data ? n->data : n->file);
+		file_probe_clone(node_data_file(n));
 		if (n == w->base)
 			break;
 	}
@@ -94,7 +94,7 @@ uint64_t work_need_most(const struct work *w)
 static uint64_t need_of(const struct node *to, const struct copy_counts *counts,
 			const struct file_need *own)
 {
-	struct file *file = to->file, *data = to->data ? to->data : file;
+	struct file *file = to->file, *data = node_data_file(to);
 	struct file_need all = counts->missing;
 	uint64_t bytes = 0;
 

@@ -52,9 +52,7 @@ static inline struct node *work_target(const struct work *w)
 /* The one that its data go into. */
 static inline struct file *work_file(const struct work *w)
 {
-	struct node *to = work_target(w);
-
-	return to->data ? to->data : to->file;
+	return node_data_file(work_target(w));
 }
 /* No more than that is ever taken. Graph held. */
 uint64_t work_need_most(const struct work *w);
