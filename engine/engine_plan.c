@@ -89,7 +89,7 @@ static int count_need(struct engine *e, const struct look *l, uint64_t *bytes)
 {
 	struct copy_counts counts;
 	struct err err = ERR_INIT;
-	int rc = work_count(&e->jobs, &l->w, l->shape, &counts, &err);
+	int rc = work_count(&e->jobs, &l->w, l->shape, false, &counts, &err);
 
 	return rc ? rc : work_need(&e->jobs, &l->w, l->shape, &counts, bytes);
 }
@@ -127,11 +127,11 @@ static void count_jobs(struct engine *e, dev_t dev)
 }
 
 /* 0; -ESTALE; or -1 and err. */
-static int look_count(struct engine *e, struct look *l, struct forecast *f,
-		      struct err *err)
+static int look_count(struct engine *e, struct look *l, bool told,
+		      struct forecast *f, struct err *err)
 {
 	struct file *file = work_file(&l->w);
-	int rc = work_count(&e->jobs, &l->w, l->shape, &f->bytes, err);
+	int rc = work_count(&e->jobs, &l->w, l->shape, told, &f->bytes, err);
 
 	if (!rc) {
 		rc = work_need(&e->jobs, &l->w, l->shape, &f->bytes,
@@ -148,7 +148,7 @@ static int look_count(struct engine *e, struct look *l, struct forecast *f,
 	return rc == -ESTALE || !rc ? rc : -1;
 }
 
-static int plan_once(struct engine *e, const struct request *r,
+static int plan_once(struct engine *e, const struct request *r, bool told,
 		     struct forecast *f, struct job_need *need,
 		     struct err *err)
 {
@@ -158,7 +158,7 @@ static int plan_once(struct engine *e, const struct request *r,
 	*f = (struct forecast){ 0 };
 	if (look_begin(e, r, &l, f, err))
 		return -1;
-	rc = look_count(e, &l, f, err);
+	rc = look_count(e, &l, told, f, err);
 	f->cancel_restores = !copy_counts_any(&f->bytes) &&
 			     work_target(&l.w)->size >= l.w.top->size;
 	*need = (struct job_need){ .bytes = f->space.needs,
@@ -167,14 +167,15 @@ static int plan_once(struct engine *e, const struct request *r,
 	return rc;
 }
 
-static int plan_request(struct engine *e, const struct request *r,
+/* @told: to somebody, with what a start need not know. */
+static int plan_request(struct engine *e, const struct request *r, bool told,
 			struct forecast *f, struct job_need *need,
 			struct err *err)
 {
 	int rc = -ESTALE;
 
 	for (int i = 0; i < PLAN_TRIES && rc == -ESTALE; i++) {
-		rc = plan_once(e, r, f, need, err);
+		rc = plan_once(e, r, told, f, need, err);
 		if (rc)
 			forecast_release(f);
 	}
@@ -191,7 +192,7 @@ int engine_admit(struct engine *e, const struct request *r,
 	struct forecast f;
 	int rc = 0;
 
-	if (plan_request(e, r, &f, need, &ignored)) {
+	if (plan_request(e, r, false, &f, need, &ignored)) {
 		*need = (struct job_need){ 0 };
 		return 0;
 	}
@@ -206,7 +207,7 @@ static int plan_work(struct engine *e, const struct request *r,
 {
 	struct job_need need;
 
-	if (plan_request(e, r, f, &need, err))
+	if (plan_request(e, r, true, f, &need, err))
 		return -1;
 	if (r->force || !forecast_check_space(f, err))
 		return 0;

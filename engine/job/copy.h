@@ -45,6 +45,8 @@ struct copy_options {
 	bool dry;		/* count, and change nothing: no claim and no
 				   range is needed, `to` may be read-only and
 				   shorter than `from` */
+	bool there;		/* dry: and what is left as it is; that asks
+				   for all tables of `to` */
 };
 
 struct copy *copy_new(const struct copy_options *o);

@@ -17,7 +17,7 @@ struct copy_counts {
 	 * the target in which layers meet are moved whole), */
 	uint64_t data;
 	/* dry alone: what that leaves as it is, data of the target that shows
-	 * afterwards as well, */
+	 * afterwards as well (copy_options.there), */
 	uint64_t there;
 	/* and what it takes of the target's file */
 	uint64_t clusters;	/* that the image would allocate, tables too */

@@ -112,7 +112,7 @@ static int trim(struct pass *p, struct plan *plan, struct node **err_node)
 		const struct span *s = &plan->span[i];
 		bool have = p->copy.only_holes && s->node == p->copy.to;
 
-		if (p->copy.dry && (have || s->kind == RUN_HOLE))
+		if (p->copy.there && (have || s->kind == RUN_HOLE))
 			p->counts.there += copy_data_held(p->copy.to, s->off,
 							  s->len);
 		if (have || (s->kind == RUN_ZERO && !p->copy.stop))

@@ -54,7 +54,7 @@ static bool has_changed(const struct jobs *jobs, uint64_t shape)
 }
 
 int work_count(struct jobs *jobs, const struct work *w, uint64_t shape,
-	       struct copy_counts *out, struct err *err)
+	       bool there, struct copy_counts *out, struct err *err)
 {
 	struct pass p = { 0 };
 	bool work = false;
@@ -74,6 +74,7 @@ int work_count(struct jobs *jobs, const struct work *w, uint64_t shape,
 	if (rc || !work)
 		return rc;
 	p.copy.dry = true;
+	p.copy.there = there;
 	p.shape = shape;
 	rc = pass_run(&p, err);
 	*out = p.counts;

@@ -33,9 +33,9 @@ int work_check(struct jobs *jobs, const struct work *w, struct err *err);
  * takes, by the code that does it. Nothing is held but references to top and
  * base, taken while the graph had this @shape; reads tables and no data. 0;
  * -ESTALE and err: the graph has changed and all is to be asked again; -errno
- * and err. */
+ * and err. @there: copy_options.there. */
 int work_count(struct jobs *jobs, const struct work *w, uint64_t shape,
-	       struct copy_counts *out, struct err *err);
+	       bool there, struct copy_counts *out, struct err *err);
 /* What that takes of the file system of work_file(), in bytes; graph not held.
  * -ESTALE as above. */
 int work_need(struct jobs *jobs, const struct work *w, uint64_t shape,
