@@ -86,16 +86,24 @@ static void protocol_free(struct protocol *p)
 	free(p);
 }
 
-static int check_new_name(struct engine *e, const char *name, struct err *err)
+bool blockdev_has_name(struct engine *e, const char *name)
+{
+	return graph_find(&e->graph, name) || protocol_find(e, name);
+}
+
+static int duplicate(const char *name, struct err *err)
+{
+	return err_set(err, ERR_GENERIC,
+		       "Duplicate nodes with node-name='%s'", name);
+}
+
+int blockdev_check_name(struct engine *e, const char *name, struct err *err)
 {
 	if (!name)
 		return 0;
 	if (node_check_name(name, err))
 		return -1;
-	if (graph_find(&e->graph, name) || protocol_find(e, name))
-		return err_set(err, ERR_GENERIC,
-			       "Duplicate nodes with node-name='%s'", name);
-	return 0;
+	return blockdev_has_name(e, name) ? duplicate(name, err) : 0;
 }
 
 /* --- disks --- */
@@ -200,7 +208,7 @@ static int open_on_bytes(struct engine *e, const struct blockdev_options *o,
 	struct file *file;
 	int rc;
 
-	if (!bytes || check_new_name(e, o->node_name, err))
+	if (!bytes || blockdev_check_name(e, o->node_name, err))
 		return -1;
 	p = protocol_add(e, bytes->name, bytes->protocol, bytes->file);
 	p->read_only = !bytes->monitor_writable;
@@ -305,11 +313,14 @@ static void add_nested(struct engine *e, const struct blockdev_options *o,
 static int open_node(struct engine *e, const struct blockdev_options *o,
 		     struct node **out, struct err *err)
 {
-	if (check_new_name(e, o->file_name, err))
+	if (blockdev_check_name(e, o->file_name, err))
 		return -1;
+	if (o->file_name && o->node_name &&
+	    !strcmp(o->file_name, o->node_name))
+		return duplicate(o->node_name, err);
 	if (o->file_node)
 		return open_on_bytes(e, o, out, err);
-	if (check_new_name(e, o->node_name, err))
+	if (blockdev_check_name(e, o->node_name, err))
 		return -1;
 	if (!strcmp(o->driver, "null-co"))
 		return open_null(o, out, err);
@@ -371,6 +382,23 @@ static int open_with_backing(struct engine *e,
 			     const struct blockdev_options *o,
 			     struct node **out, struct err *err);
 
+static int open_named_backing(struct engine *e,
+			      const struct blockdev_options *o,
+			      struct node **below, struct err *err)
+{
+	const char *name = o->backing_node;
+	int rc;
+
+	if (name && o->node_name && !strcmp(name, o->node_name))
+		return err_set(err, ERR_GENERIC, "Making '%s' a backing child "
+			       "of '%s' would create a cycle", name, name);
+	rc = name ? use_node(e, name, below, err) :
+	     open_with_backing(e, o->backing_options, below, err);
+	if (rc)
+		err_prefix(err, "Could not open backing file: ");
+	return rc;
+}
+
 /* *below NULL: nothing. Else a reference. */
 static int open_backing(struct engine *e, const struct blockdev_options *o,
 			struct node *node, struct node **below,
@@ -380,10 +408,8 @@ static int open_backing(struct engine *e, const struct blockdev_options *o,
 	if (o->backing == BLOCKDEV_BACKING && !node->drv->has_backing)
 		return err_set(err, ERR_GENERIC, "Driver '%s' has no backing "
 			       "files", o->driver);
-	if (o->backing == BLOCKDEV_BACKING && o->backing_node)
-		return use_node(e, o->backing_node, below, err);
 	if (o->backing == BLOCKDEV_BACKING)
-		return open_with_backing(e, o->backing_options, below, err);
+		return open_named_backing(e, o, below, err);
 	if (o->backing == BLOCKDEV_AS_HEADER && node->backing_name)
 		return open_as_header(e, node, o->force_share, below,
 				      err);
@@ -504,9 +530,7 @@ static int check_delete(const struct node *node, const char *name,
 	if (drive && (*drive->root.id || drive->users))
 		return err_set(err, ERR_GENERIC, "Node %s is in use", name);
 	if (above)
-		return err_set(err, ERR_GENERIC, "Node '%s' is busy: node is "
-			       "used as backing hd of '%s'", name,
-			       above->name);
+		return engine_lies_below(name, above->name, err);
 	if (graph_check_idle(node, err))
 		return -1;
 	if (!node->monitor)

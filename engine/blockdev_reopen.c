@@ -104,7 +104,7 @@ static int check_file_node(struct engine *e, const struct protocol *part,
 {
 	if (part && !strcmp(part->name, name))
 		return 0;
-	if (!graph_find(&e->graph, name) && !protocol_find(e, name))
+	if (!blockdev_has_name(e, name))
 		return err_set(err, ERR_GENERIC, "Cannot find device='' nor "
 			       "node-name='%s'", name);
 	return cannot_change("file", err);

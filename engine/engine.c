@@ -114,6 +114,7 @@ static int engine_add_drive_held(struct engine *e, const char *id,
 	struct drive *drive;
 
 	if (drive_check_id(&e->graph, id, err) ||
+	    blockdev_check_name(e, o->node.node_name, err) ||
 	    engine_check_path(e, &o->node, s, err) ||
 	    (o->node.path && chain_open(&e->graph, &o->node, &node, err)))
 		return -1;
@@ -377,6 +378,11 @@ struct node *engine_resolve_resize(struct engine *e, const char *device,
 	struct drive *drive;
 	struct node *node = engine_find(e, device, &drive, err);
 
+	if (node && size > INT64_MAX) {	/* from a monitor: below 0 */
+		err_set(err, ERR_GENERIC,
+			"Parameter 'size' expects a >0 size");
+		return NULL;
+	}
 	if (node && !drive)
 		err_set(err, ERR_GENERIC, "Node '%s' is not the active layer "
 			"of a drive: it can't be resized", device);

@@ -23,3 +23,21 @@ struct node *engine_find(struct engine *e, const char *device,
 	}
 	return node;
 }
+
+struct node *engine_find_root(struct engine *e, const char *device,
+			      struct drive **drive, struct err *err)
+{
+	struct node *node = engine_find(e, device, drive, err);
+
+	if (!node ? !!protocol_find(e, device) : !*drive) {
+		err_set(err, ERR_GENERIC, "Need a root block node");
+		return NULL;
+	}
+	return node;
+}
+
+int engine_lies_below(const char *name, const char *above, struct err *err)
+{
+	return err_set(err, ERR_GENERIC, "Node '%s' is busy: node is used as "
+		       "backing hd of '%s'", name, above);
+}

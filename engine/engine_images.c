@@ -32,20 +32,21 @@ int engine_set_write_threshold(struct engine *e, const char *node_name,
 static struct node *find_image(struct engine *e, const char *device,
 			       const char *node_name, struct err *err)
 {
-	struct node *top = engine_find(e, device, NULL, err), *image;
+	struct drive *drive;
+	struct node *top = engine_find_root(e, device, &drive, err), *image;
 
 	if (!top)
 		return NULL;
 	image = graph_find(&e->graph, node_name);
-	if (!image)
+	if (!image && !protocol_find(e, node_name))
 		err_set(err, ERR_DEVICE_NOT_FOUND, "Cannot find device='' "
 			"nor node-name='%s'", node_name);
+	else if (!image || !image->backing)
+		err_set(err, ERR_GENERIC, "not allowing backing file change "
+			"on an image without a backing file");
 	else if (!chain_has(top, image))
 		err_set(err, ERR_GENERIC, "'%s' and image file are not in "
 			"the same chain", device);
-	else if (!image->backing)
-		err_set(err, ERR_GENERIC, "not allowing backing file change "
-			"on an image without a backing file");
 	else if (!graph_check_free(image, err))
 		return image;
 	return NULL;
@@ -125,14 +126,11 @@ int engine_change_backing_file(struct engine *e, const char *device,
 struct node *internal_node(struct engine *e, const char *device,
 			   struct drive **drive, struct err *err)
 {
-	struct node *node = engine_find(e, device, drive, err);
+	struct node *node = engine_find_root(e, device, drive, err);
 
 	if (!node || graph_check_free(node, err))
 		return NULL;
-	if (!*drive)
-		err_set(err, ERR_GENERIC, "Node '%s' is not the active layer "
-			"of a disk", node->name);
-	else if (!node->drv->snapshot_create)
+	if (!node->drv->snapshot_create)
 		err_set(err, ERR_GENERIC, "Block format '%s' used by device "
 			"'%s' does not support internal snapshots",
 			node->drv->name, device);
@@ -200,6 +198,14 @@ int internal_take_back(struct node *node, const char *name, struct err *err)
 	return rc;
 }
 
+int engine_snapshot_internal(struct engine *e, const char *device,
+			     const char *name, struct err *err)
+{
+	struct snapshot_options o = { .device = device, .internal = name };
+
+	return engine_snapshot(e, &o, NULL, err);
+}
+
 static int images_snapshot_delete(struct node *node, const char *device,
 				  const char *id, const char *name,
 				  struct snapshot_info *out, struct err *err)
@@ -225,12 +231,11 @@ int engine_snapshot_delete(struct engine *e, const char *device,
 	struct node *node;
 	int rc = -1;
 
-	if (!id && !name)
-		return err_set(err, ERR_GENERIC,
-			       "Name or id must be provided");
 	graph_begin(&e->graph);
 	node = internal_node(e, device, &drive, err);
-	if (node) {
+	if (node && !id && !name) {
+		err_set(err, ERR_GENERIC, "Name or id must be provided");
+	} else if (node) {
 		graph_hold(node);
 		graph_pause(&e->graph);
 		rc = images_snapshot_delete(node, device, id, name, out, err);

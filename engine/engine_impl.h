@@ -33,6 +33,11 @@ struct engine {
  * node-name='x'", ERR_DEVICE_NOT_FOUND. Graph held. */
 struct node *engine_find(struct engine *e, const char *device,
 			 struct drive **drive, struct err *err);
+/* The same of what lies on top of its chain: `Need a root block node`. */
+struct node *engine_find_root(struct engine *e, const char *device,
+			      struct drive **drive, struct err *err);
+/* What is refused to @name because of who lies on it. -1. */
+int engine_lies_below(const char *name, const char *above, struct err *err);
 
 /* Before the node that a `device` means is written the first time since it was
  * opened by name: who reads from it and is not open? Refused then, as
@@ -175,6 +180,10 @@ struct protocol {
 };
 
 struct protocol *protocol_find(struct engine *e, const char *name);
+/* Is it the name of an image, or of a file that is part of one? */
+bool blockdev_has_name(struct engine *e, const char *name);
+/* May a new node be called @name (NULL: made up)? 0, or -1 and QEMU's words. */
+int blockdev_check_name(struct engine *e, const char *name, struct err *err);
 /* What @node took for its file, or NULL. */
 struct protocol *protocol_of(struct engine *e, const struct node *node);
 

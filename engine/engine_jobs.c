@@ -62,11 +62,9 @@ static int check_filter(struct engine *e, const char *name, struct err *err)
 {
 	if (!name)
 		return 0;
-	if (strlen(name) >= NODE_NAME_MAX)
-		return err_set(err, ERR_GENERIC, "Node name too long");
 	if (node_check_name(name, err))
 		return -1;
-	if (graph_find(&e->graph, name) || protocol_find(e, name))
+	if (blockdev_has_name(e, name))
 		return err_set(err, ERR_GENERIC,
 			       "Duplicate nodes with node-name='%s'", name);
 	if (drive_find(&e->graph, name))
@@ -82,42 +80,44 @@ static void name_filter(struct node *node, const char *driver,
 		graph_name_filter(node, driver, name);
 }
 
-static struct node *node_named(struct engine *e, const char *name,
-			       struct err *err)
+/* *node NULL and 0: that is the name of a file, which is in no chain. */
+static int node_named(struct engine *e, const char *name, struct node **node,
+		      struct err *err)
 {
-	struct node *node = graph_find(&e->graph, name);
-
-	if (!node)
-		err_set(err, ERR_DEVICE_NOT_FOUND,
-			"Cannot find device='' nor node-name='%s'", name);
-	return node;
+	*node = graph_find(&e->graph, name);
+	if (*node || protocol_find(e, name))
+		return 0;
+	return err_set(err, ERR_DEVICE_NOT_FOUND,
+		       "Cannot find device='' nor node-name='%s'", name);
 }
 
-/* Nobody else is at work on what lies from @top down to @bottom; then the
- * speed, which QEMU looks at last. */
-static int check_start(struct node *top, struct node *bottom, int64_t speed,
-		       struct err *err)
+/* Nobody else is at work on what lies from @top down to @bottom. */
+static int check_free(struct node *top, struct node *bottom, struct err *err)
 {
 	for (struct node *n = top; n; n = n == bottom ? NULL : n->backing)
 		if (graph_check_free(n, err) < 0)
 			return -1;
-	if (speed < 0)
-		return err_set(err, ERR_INVALID_PARAMETER,
-			       "Parameter 'speed' expects a non-negative "
-			       "value");
 	return 0;
 }
 
-static struct job_options jobs_job_options(const struct job_options *given,
-					   const struct drive *drive,
-					   int64_t speed)
+static int check_speed(int64_t speed, struct err *err)
 {
-	struct job_options o = *given;
+	return speed >= 0 ? 0 :
+	       err_set(err, ERR_INVALID_PARAMETER, "Parameter 'speed' expects "
+		       "a non-negative value");
+}
 
-	if (!o.id)
-		o.id = drive ? drive->root.id : "";
-	o.speed = (uint64_t)speed;
-	return o;
+/* Makes *out of @given: its id first, then its speed, as in QEMU. */
+static int make_options(struct engine *e, const struct job_options *given,
+			const struct drive *drive, int64_t speed,
+			struct job_options *out, struct err *err)
+{
+	*out = *given;
+	if (!out->id)
+		out->id = drive ? drive->root.id : "";
+	out->speed = (uint64_t)speed;
+	return job_check_id(&e->jobs, out->id, err) || check_speed(speed, err) ?
+	       -1 : 0;
 }
 
 static const char *const filter_kinds[] = {
@@ -163,13 +163,12 @@ static int stream_base(struct engine *e, const struct stream_options *o,
 	}
 	if (!name)
 		return 0;
-	*base = node_named(e, name, err);
-	if (!*base)
+	if (node_named(e, name, base, err))
 		return -1;
-	if (o->bottom && !chain_has(top, *base))
+	if (o->bottom && !(*base && chain_has(top, *base)))
 		return err_set(err, ERR_GENERIC, "Node '%s' is not in a chain "
 			       "starting from '%s'", name, top->name);
-	if (!chain_has(top, *base) || (o->base_node && *base == top))
+	if (!*base || !chain_has(top, *base) || (o->base_node && *base == top))
 		return err_set(err, ERR_GENERIC, "Node '%s' is not a backing "
 			       "image of '%s'", name, top->name);
 	if (o->bottom)
@@ -184,6 +183,7 @@ static int resolve_stream(struct engine *e, const void *options,
 	const struct stream_options *o = options;
 	struct drive *drive;
 	struct node *top, *base, *bottom;
+	struct job_options job;
 
 	(void)s;	/* no overlay shows what a stream changes */
 	if (check_stream(o, err) < 0)
@@ -196,18 +196,20 @@ static int resolve_stream(struct engine *e, const void *options,
 			       "streaming the entire chain");
 	for (bottom = top; bottom->backing != base; bottom = bottom->backing)
 		;
-	if (check_start(top, bottom, o->speed, err) < 0 ||
-	    (!o->force && top->backing != base &&
-	     chain_check_snapshots(top, top->backing, "A stream", err) < 0))
+	if (check_free(top, bottom, err) < 0)
 		return -1;
 	if (check_filter(e, o->filter_node_name, err) < 0) {
 		err_prefix(err, "Could not create node: ");
 		return -1;
 	}
+	if (make_options(e, &o->job, drive, o->speed, &job, err) < 0 ||
+	    (!o->force && top->backing != base &&
+	     chain_check_snapshots(top, top->backing, "A stream", err) < 0))
+		return -1;
 	*w = (struct work){
 		.kind = WORK_STREAM, .drive = drive, .top = top, .base = base,
 		.backing = o->backing_file, .filter = o->filter_node_name,
-		.job = jobs_job_options(&o->job, drive, o->speed),
+		.job = job,
 	};
 	return 0;
 }
@@ -258,10 +260,9 @@ static int commit_top(struct engine *e, const struct commit_options *o,
 		if (!*top)
 			return no_such_top(o->top, active, err);
 	} else if (o->top_node) {
-		*top = node_named(e, o->top_node, err);
-		if (!*top)
+		if (node_named(e, o->top_node, top, err))
 			return -1;
-		if (!chain_has(active, *top))
+		if (!*top || !chain_has(active, *top))
 			return not_in_this_chain(o->top_node, err);
 	}
 	if (o->rhel6 && *top == active)
@@ -291,7 +292,7 @@ static int commit_base(struct engine *e, const struct commit_options *o,
 		;
 	if (o->base && chain_find(drive->root.node, name, base, err) < 0)
 		return -1;
-	if (o->base_node && !(*base = node_named(e, name, err)))
+	if (o->base_node && node_named(e, name, base, err))
 		return -1;
 	if (*base == top && !name && top == drive->root.node && !o->words_72)
 		return err_set(err, ERR_GENERIC, "Device '%s' has no backing "
@@ -312,14 +313,14 @@ static int resolve_commit(struct engine *e, const void *options,
 {
 	const struct commit_options *o = options;
 	struct node *active, *top, *base, *overlay;
-	struct err none = ERR_INIT;
+	struct job_options job;
 	struct drive *drive;
 
-	active = engine_find(e, o->device, &drive, &none);
-	if (!active || !drive)
+	active = engine_find_root(e, o->device, &drive, err);
+	if (!active && !blockdev_has_name(e, o->device))
 		return err_set(err, ERR_DEVICE_NOT_FOUND,
 			       "Device '%s' not found", o->device);
-	if (check_commit(o, err) < 0 ||
+	if (!active || check_commit(o, err) < 0 ||
 	    commit_top(e, o, active, &top, err) < 0 ||
 	    commit_base(e, o, drive, top, &base, err) < 0)
 		return -1;
@@ -327,18 +328,22 @@ static int resolve_commit(struct engine *e, const void *options,
 		return err_set(err, ERR_GENERIC, "'backing-file' specified, "
 			       "but 'top' is the active layer");
 	overlay = top == active ? active : chain_above(active, top);
-	if (check_start(overlay, base, o->speed, err) < 0 ||
+	/* QEMU puts the filter of an active commit in first, others last. */
+	if (check_free(overlay, base, err) < 0 ||
 	    graph_check_exclusive(top, base, err) < 0 ||
+	    (top == active &&
+	     check_filter(e, o->filter_node_name, err) < 0) ||
+	    make_options(e, &o->job, drive, o->speed, &job, err) < 0 ||
+	    check_filter(e, o->filter_node_name, err) < 0 ||
 	    (!o->force &&
 	     chain_check_snapshots(top, base, "A commit", err) < 0) ||
-	    siblings_check_range(s, top, base, "a commit", err) < 0 ||
-	    check_filter(e, o->filter_node_name, err) < 0)
+	    siblings_check_range(s, top, base, "a commit", err) < 0)
 		return -1;
 	*w = (struct work){
 		.kind = top == active ? WORK_ACTIVE : WORK_COMMIT,
 		.drive = drive, .overlay = overlay, .top = top, .base = base,
 		.backing = o->backing_file, .filter = o->filter_node_name,
-		.job = jobs_job_options(&o->job, drive, o->speed),
+		.job = job,
 	};
 	return 0;
 }

@@ -60,8 +60,7 @@ static struct node *find_node(struct snapshot *s, struct err *err)
 	if (s->drive)
 		return node;
 	if (above)
-		err_set(err, ERR_GENERIC, "Node '%s' is busy: node is used as "
-			"backing hd of '%s'", name, above->name);
+		engine_lies_below(name, above->name, err);
 	else
 		err_set(err, ERR_GENERIC, "Node '%s' is not the active layer "
 			"of a disk", name);
@@ -87,14 +86,14 @@ static int snapshot_check_name(const struct snapshot *s, struct err *err)
 
 	if (s->o->overlay)
 		return 0;
-	if (!name && !s->o->device)
+	if (!name && s->o->node_name)
 		return err_set(err, ERR_GENERIC,
 			       "New overlay node-name missing");
-	if (name && (graph_find(&s->engine->graph, name) ||
+	if (name && (blockdev_has_name(s->engine, name) ||
 		     drive_find(&s->engine->graph, name)))
 		return err_set(err, ERR_GENERIC,
 			       "New overlay node-name already in use");
-	return 0;
+	return node_check_name(name, err);
 }
 
 int snapshot_file_held(const struct snapshot *s, struct err *err)
@@ -272,14 +271,18 @@ static int snapshot_open_overlay(struct snapshot *s, struct err *err)
 
 /* --- an overlay that is open already --- */
 
+static int overlay_is_used(struct err *err)
+{
+	return err_set(err, ERR_GENERIC, "The overlay is already in use");
+}
+
 static int check_overlay(const struct snapshot *s, struct err *err)
 {
 	struct node *overlay = s->overlay;
 	struct drive *user = drive_of(overlay);
 
 	if (user && (*user->root.id || user->users))
-		return err_set(err, ERR_GENERIC,
-			       "The overlay is already in use");
+		return overlay_is_used(err);
 	if (overlay->backing)
 		return err_set(err, ERR_GENERIC,
 			       "The overlay already has a backing image");
@@ -291,8 +294,7 @@ static int check_overlay(const struct snapshot *s, struct err *err)
 			       "of '%s' would create a cycle", s->old->name,
 			       overlay->name);
 	if (graph_overlay(overlay, 0))
-		return err_set(err, ERR_GENERIC,
-			       "The overlay is already in use");
+		return overlay_is_used(err);
 	return graph_check_free(overlay, err);
 }
 
@@ -302,6 +304,8 @@ static int look_up_overlay(struct snapshot *s, struct err *err)
 	const char *name = s->o->overlay;
 	struct node *overlay = graph_find(&s->engine->graph, name);
 
+	if (!overlay && protocol_find(s->engine, name))
+		return overlay_is_used(err);
 	if (!overlay)
 		return err_set(err, ERR_DEVICE_NOT_FOUND, "Cannot find "
 			       "device='%s' nor node-name='%s'", name, name);
@@ -445,6 +449,12 @@ static char *formatting_line(const struct snapshot *s)
 
 /* --- all together --- */
 
+static const char *name_above(const struct snapshot_options *o)
+{
+	return o->overlay ? o->overlay :
+	       o->snapshot_node_name ? o->snapshot_node_name : o->file;
+}
+
 /* One guest's disk with two overlays of one moment makes no sense. */
 static int check_twice(const struct snapshot *all, const struct snapshot *s,
 		       struct err *err)
@@ -452,9 +462,8 @@ static int check_twice(const struct snapshot *all, const struct snapshot *s,
 	for (const struct snapshot *other = all; other < s; other++)
 		if (other->drive == s->drive && !other->o->internal &&
 		    !s->o->internal)
-			return err_set(err, ERR_GENERIC, "Node '%s' is in two "
-				       "snapshots of one transaction",
-				       s->old->name);
+			return engine_lies_below(s->old->name,
+						 name_above(other->o), err);
 	return 0;
 }
 
@@ -490,8 +499,8 @@ int snapshot_examine(struct snapshot *all, struct snapshot *s, struct err *err)
 	int rc;
 
 	if (s->o->abort)
-		return err_set(err, ERR_GENERIC,
-			       "Transaction aborted using Abort action");
+		return err_set(err, ERR_GENERIC, "Transaction aborted using "
+			       "Abort action");
 	if (!s->o->overlay && !s->o->internal && !*words(s->o->file))
 		return err_set(err, ERR_GENERIC,
 			       "Parameter 'snapshot-file' is missing");
@@ -571,14 +580,6 @@ int engine_snapshots(struct engine *e, const struct snapshot_options *o,
 		snapshot_release(&s[i], rc);
 	free(s);
 	return rc;
-}
-
-int engine_snapshot_internal(struct engine *e, const char *device,
-			     const char *name, struct err *err)
-{
-	struct snapshot_options o = { .device = device, .internal = name };
-
-	return engine_snapshot(e, &o, NULL, err);
 }
 
 int engine_snapshot(struct engine *e, const struct snapshot_options *o,

@@ -18,16 +18,13 @@ static const struct driver *format_of(const char *name)
 	return format_find(name);
 }
 
-static bool name_is_well_formed(const char *name)
-{
-	return str_is_id(name) && strlen(name) < NODE_NAME_MAX;
-}
-
 int node_check_name(const char *name, struct err *err)
 {
-	if (name && !name_is_well_formed(name))
+	if (name && !str_is_id(name))
 		return err_set(err, ERR_GENERIC, "Invalid node-name: '%s'",
 			       name);
+	if (name && strlen(name) >= NODE_NAME_MAX)
+		return err_set(err, ERR_GENERIC, "Node name too long");
 	return 0;
 }
 

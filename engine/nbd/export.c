@@ -21,16 +21,15 @@ int export_check_id(const struct export_options *o, struct err *err)
 	return err_set(err, ERR_GENERIC, "Invalid block export id");
 }
 
-static int export_check_words(const struct export_options *o, const char *name,
-			      struct err *err)
+int export_check_words(const struct export *x, struct err *err)
 {
-	if (strlen(name) > NBD_STRING_MAX)
+	if (strlen(x->name) > NBD_STRING_MAX)
 		return err_set(err, ERR_GENERIC,
-			       "export name '%.64s...' too long", name);
-	if (o->description && strlen(o->description) > NBD_STRING_MAX)
+			       "export name '%.64s...' too long", x->name);
+	if (x->description && strlen(x->description) > NBD_STRING_MAX)
 		return err_set(err, ERR_GENERIC,
 			       "description '%.64s...' too long",
-			       o->description);
+			       x->description);
 	return 0;
 }
 
@@ -46,8 +45,6 @@ struct export *export_new(struct engine *e, const struct export_options *o,
 	struct disk *disk;
 	struct export *x;
 
-	if (export_check_words(o, name, err))
-		return NULL;
 	disk = disk_open(e, &options, err);
 	if (!disk)
 		return NULL;

@@ -40,8 +40,10 @@ struct export {
 const char *export_name(const struct export_options *o);
 /* 0, or -1 if the id is none. */
 int export_check_id(const struct export_options *o, struct err *err);
-/* Looks for what @o names and checks its words, but not the id. NULL and QEMU's
- * words if it can't be. */
+/* 0, or -1 if its name or its description is too long. */
+int export_check_words(const struct export *x, struct err *err);
+/* Looks for what @o names and checks neither its words nor the id. NULL and
+ * QEMU's words if it can't be. */
 struct export *export_new(struct engine *e, const struct export_options *o,
 			  struct err *err);
 void export_free(struct export *x);	/* nobody uses it */

@@ -194,14 +194,16 @@ static int check_id(struct nbd_server *s, const char *id, struct err *err)
 	return 0;
 }
 
-/* The empty name is one like any other here. */
-static int nbd_export_check_name(struct nbd_server *s, const char *name,
-				 struct err *err)
+/* The empty name is one like any other here. Server's lock held. */
+static int nbd_export_check_new(struct nbd_server *s, const struct export *x,
+				struct err *err)
 {
+	if (export_check_words(x, err))
+		return -1;
 	list_for_each(link, &s->exports)
-		if (!strcmp(export_at(link)->name, name))
+		if (!strcmp(export_at(link)->name, x->name))
 			return err_set(err, ERR_GENERIC, "NBD server already "
-				       "has export named '%s'", name);
+				       "has export named '%s'", x->name);
 	return 0;
 }
 
@@ -212,8 +214,6 @@ static int check_may_add(struct nbd_server *s, const struct export_options *o,
 
 	if (export_check_id(o, err))
 		return -1;
-	if (!listener_is_running(&s->listener))
-		return err_set(err, ERR_GENERIC, "NBD server not running");
 	lock_take(&s->lock);
 	rc = check_id(s, o->id ? o->id : export_name(o), err);
 	lock_drop(&s->lock);
@@ -224,18 +224,22 @@ static int export_add_held(struct nbd_server *s, const struct export_options *o,
 			   struct err *err)
 {
 	struct export *x;
-	int rc;
+	int rc = 0;
 
 	if (check_may_add(s, o, err))
 		return -1;
 	x = export_new(s->engine, o, err);
 	if (!x)
 		return -1;
-	x->serial = ++s->next_serial;
+	if (!listener_is_running(&s->listener))
+		rc = err_set(err, ERR_GENERIC, "NBD server not running");
 	lock_take(&s->lock);
-	rc = nbd_export_check_name(s, x->name, err);
 	if (!rc)
+		rc = nbd_export_check_new(s, x, err);
+	if (!rc) {
+		x->serial = ++s->next_serial;
 		list_add(&s->exports, &x->link);
+	}
 	lock_drop(&s->lock);
 	if (rc)
 		export_free(x);

@@ -9,11 +9,9 @@
 
 #include "engine/engine.h"
 
-int options_stream(const json_t *args, struct stream_options *o,
-		   struct err *err);
+void options_stream(const json_t *args, struct stream_options *o);
 /* @rhel6: of __com.redhat_block-commit. */
-int options_commit(const json_t *args, bool rhel6, struct commit_options *o,
-		   struct err *err);
+void options_commit(const json_t *args, bool rhel6, struct commit_options *o);
 void options_snapshot(const json_t *args, struct snapshot_options *o);
 void options_overlay(const json_t *args, struct snapshot_options *o);
 
@@ -31,11 +29,10 @@ int options_job_error(int rc, const json_t *args, struct err *err);
 
 struct resize_options {
 	const char *device;		/* or node */
-	uint64_t size;
+	uint64_t size;			/* as it was given, also below 0 */
 	bool force;
 };
-int options_resize(const json_t *args, struct resize_options *o,
-		   struct err *err);
+void options_resize(const json_t *args, struct resize_options *o);
 /* @rc is how it went: QEMU names only the argument that was given. Returns
  * @rc. */
 int options_resize_error(int rc, const json_t *args, struct err *err);

@@ -3,6 +3,7 @@
  * Settings of single images.
  */
 #include "src/qmp/command.h"
+#include "src/qmp/json/error.h"
 
 static json_t *qmp_backing_change_backing(struct qmp_context *ctx, json_t *args,
 					  struct err *err)
@@ -17,16 +18,14 @@ static json_t *qmp_backing_change_backing(struct qmp_context *ctx, json_t *args,
 static json_t *set_threshold(struct qmp_context *ctx, json_t *args,
 			     struct err *err)
 {
-	int64_t threshold = args_int(args, "write-threshold", 0);
+	int rc = engine_set_write_threshold(ctx->engine,
+			args_str(args, "node-name"),
+			(uint64_t)args_int(args, "write-threshold", 0), err);
 
-	if (threshold < 0) {
-		err_set(err, ERR_INVALID_PARAMETER, "Parameter "
-			"'write-threshold' expects a non-negative value");
-		return NULL;
-	}
-	return qmp_done(engine_set_write_threshold(ctx->engine,
-			args_str(args, "node-name"), (uint64_t)threshold,
-			err));
+	/* To 7.2 a device that is not found is of no class of its own here. */
+	if (rc && qmp_error_is_72())
+		err->class = ERR_GENERIC;
+	return qmp_done(rc);
 }
 
 const struct qmp_command qmp_backing_commands[] = {
@@ -34,7 +33,7 @@ const struct qmp_command qmp_backing_commands[] = {
 	  "device:s,image-node-name:s,backing-file:s,"
 	  "*x-blkmon-force:b",
 	  qmp_backing_change_backing, false },
-	{ "block-set-write-threshold", "node-name:s,write-threshold:i",
+	{ "block-set-write-threshold", "node-name:s,write-threshold:u",
 	  set_threshold, false },
 	{ .name = NULL }
 };

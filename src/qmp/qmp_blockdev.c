@@ -88,6 +88,14 @@ static int parse_cache(const json_t *args, const char *prefix,
 	return 0;
 }
 
+static int check_filename(const char *name, const char *driver,
+			  struct err *err)
+{
+	return !name || *name ? 0 :
+	       err_set(err, ERR_GENERIC, "The '%s' block driver requires a "
+		       "file name", driver);
+}
+
 static int check_aio(const json_t *args, const struct blockdev_options *o,
 		     struct err *err)
 {
@@ -128,7 +136,8 @@ static int parse_file(const json_t *args, const char *prefix,
 	}
 	if (!json_is_object(file))
 		return err_set(err, ERR_GENERIC, "Invalid parameter type for "
-			       "'%sfile', expected: object", prefix);
+			       "'%sfile', expected: BlockdevRef",
+			       prefix);
 	if (args_check(FILE_ARGS, file, inner.text, err))
 		return -1;
 	o->filename = args_str(file, "filename");
@@ -137,6 +146,8 @@ static int parse_file(const json_t *args, const char *prefix,
 	o->file_read_only = args_bool(file, "read-only", false);
 	if (o->file_read_only && !o->read_only)
 		return err_set(err, ERR_GENERIC, "Block node is read-only");
+	if (check_filename(o->filename, o->file_driver, err))
+		return -1;
 	o->auto_read_only &= args_bool(file, "auto-read-only", true);
 	o->force_share |= args_bool(file, "force-share", false);
 	o->file_no_discard = ignores_discard(file);
@@ -152,9 +163,14 @@ static int parse_data_file(const json_t *args, const char *prefix,
 
 	if (!file)
 		return 0;
+	if (json_is_string(file))
+		return err_set(err, ERR_NOT_SUPPORTED, "'%sdata-file' names a "
+			       "node; here it has to be the options of a file",
+			       prefix);
 	if (!json_is_object(file))
 		return err_set(err, ERR_GENERIC, "Invalid parameter type for "
-			       "'%sdata-file', expected: object", prefix);
+			       "'%sdata-file', expected: BlockdevRef",
+			       prefix);
 	if (args_check("driver:e=file|host_device,filename:s,"
 		       "*aio:e=threads|io_uring,*locking:e=auto|on",
 		       file, qmp_bdev_prefix_add(prefix, "data-file").text,
@@ -187,7 +203,8 @@ static int parse_backing(struct parsed *p, const json_t *args,
 		return 0;
 	if (!json_is_object(backing))
 		return err_set(err, ERR_GENERIC, "Invalid parameter type for "
-			       "'%sbacking', expected: object", prefix);
+			       "'%sbacking', expected: BlockdevRefOrNull",
+			       prefix);
 	o->backing_options = qmp_bdev_parse(
 		p, backing, qmp_bdev_prefix_add(prefix, "backing").text, err);
 	return o->backing_options ? 0 : -1;
@@ -210,7 +227,8 @@ static int parse_bytes(const json_t *args, struct blockdev_options *o,
 		       struct err *err)
 {
 	o->file_read_only = o->read_only;
-	return check_aio(args, o, err);
+	return check_filename(o->filename, o->driver, err) ? -1 :
+	       check_aio(args, o, err);
 }
 
 static int parse_kind(const json_t *args, const char *prefix,

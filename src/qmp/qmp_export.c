@@ -144,15 +144,15 @@ const struct qmp_command qmp_export_commands[] = {
 	  "addr:o,*tls-creds:s,*tls-authz:s,"
 	  "*max-connections:i",
 	  qmp_export_start, false },
-	{ "nbd-server-add", "device:s,*name:s,*writable:b,*description:s,"
+	{ "nbd-server-add", "*name:s,*description:s,device:s,*writable:b,"
 	  "*x-blkmon-force:b",
 	  qmp_export_add, false },
 	{ "nbd-server-remove", "name:s,*mode:e=safe|hard", export_del, false },
 	{ "nbd-server-stop", "", qmp_export_stop, false },
 	{ "block-export-add",
-	  "type:e=nbd,id:s,node-name:s,*name:s,"
-	  "*writable:b,*description:s,*iothread:s,*fixed-iothread:b,"
-	  "*writethrough:b,*allocation-depth:b,*x-blkmon-force:b",
+	  "type:e=nbd,id:s,*fixed-iothread:b,*iothread:s,node-name:s,"
+	  "*writable:b,*writethrough:b,*name:s,*description:s,"
+	  "*allocation-depth:b,*x-blkmon-force:b",
 	  export_add, false },
 	{ "block-export-del", "id:s,*mode:e=safe|hard", export_del, false },
 	{ "query-block-exports", "", qmp_export_query, false },

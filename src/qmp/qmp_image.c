@@ -29,20 +29,14 @@ static json_t *qmp_image_snapshot_delete(struct qmp_context *ctx, json_t *args,
 	return value;
 }
 
-int options_resize(const json_t *args, struct resize_options *o,
-		   struct err *err)
+void options_resize(const json_t *args, struct resize_options *o)
 {
 	const char *device = args_str(args, "device");
 	const char *node = args_str(args, "node-name");
-	int64_t size = args_int(args, "size", 0);
 
-	if (size < 0)
-		return err_set(err, ERR_GENERIC,
-			       "Parameter 'size' expects a >0 size");
 	o->device = device ? device : node ? node : "";
-	o->size = (uint64_t)size;
+	o->size = (uint64_t)args_int(args, "size", 0);
 	o->force = args_bool(args, "x-blkmon-force", false);
-	return 0;
 }
 
 int options_resize_error(int rc, const json_t *args, struct err *err)
@@ -61,13 +55,10 @@ static json_t *qmp_image_resize(struct qmp_context *ctx, json_t *args,
 				struct err *err)
 {
 	struct resize_options o;
-	int rc = options_resize(args, &o, err);
 
-	if (!rc)
-		rc = options_resize_error(engine_resize(ctx->engine, o.device,
-				o.size, o.force, err),
-					  args, err);
-	return qmp_done(rc);
+	options_resize(args, &o);
+	return qmp_done(options_resize_error(engine_resize(ctx->engine,
+			o.device, o.size, o.force, err), args, err));
 }
 
 static bool commit_is_wanted(uint64_t done, uint64_t total, void *arg)

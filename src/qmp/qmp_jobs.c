@@ -16,9 +16,10 @@
  * behind. */
 #define CANCEL_WAIT_NS NS_PER_SEC
 
-#define JOB_ARGS "*job-id:s,*speed:i," \
+/* The order is QEMU's: of two that are wrong the first is told. */
+#define JOB_ARGS "*speed:i," \
 	"*on-error:e=report|ignore|enospc|stop|auto,*filter-node-name:s," \
-	"*auto-finalize:b,*auto-dismiss:b,*backing-file:s,*x-blkmon-force:b"
+	"*auto-finalize:b,*auto-dismiss:b,*x-blkmon-force:b"
 
 /* To a job of QEMU, "auto" is "enospc". */
 static enum on_error on_error(const json_t *args)
@@ -43,20 +44,8 @@ static struct job_options qmp_jobs_job_options(const json_t *args)
 	};
 }
 
-/* At most one of two arguments; @how ends the sentence. */
-static int one_of(const json_t *args, const char *a, const char *b,
-		  const char *how, struct err *err)
+void options_stream(const json_t *args, struct stream_options *o)
 {
-	if (!args_str(args, a) || !args_str(args, b))
-		return 0;
-	return err_set(err, ERR_GENERIC, "'%s' and '%s' %s", a, b, how);
-}
-
-int options_stream(const json_t *args, struct stream_options *o,
-		   struct err *err)
-{
-	static const char both[] = "cannot be specified at the same time";
-
 	*o = (struct stream_options){
 		.device = args_str(args, "device"),
 		.base = args_str(args, "base"),
@@ -68,12 +57,6 @@ int options_stream(const json_t *args, struct stream_options *o,
 		.speed = args_int(args, "speed", 0),
 		.force = args_bool(args, "x-blkmon-force", false),
 	};
-
-	if (one_of(args, "base", "base-node", both, err) ||
-	    one_of(args, "base", "bottom", both, err) ||
-	    one_of(args, "bottom", "base-node", both, err))
-		return -1;
-	return 0;
 }
 
 static json_t *block_stream(struct qmp_context *ctx, json_t *args,
@@ -81,13 +64,11 @@ static json_t *block_stream(struct qmp_context *ctx, json_t *args,
 {
 	struct stream_options o;
 
-	if (options_stream(args, &o, err))
-		return NULL;
+	options_stream(args, &o);
 	return qmp_done(engine_stream(ctx->engine, &o, err));
 }
 
-int options_commit(const json_t *args, bool rhel6, struct commit_options *o,
-		   struct err *err)
+void options_commit(const json_t *args, bool rhel6, struct commit_options *o)
 {
 	*o = (struct commit_options){
 		.device = args_str(args, "device"),
@@ -104,11 +85,6 @@ int options_commit(const json_t *args, bool rhel6, struct commit_options *o,
 		.rhel6 = rhel6,
 		.words_72 = qmp_error_is_72(),
 	};
-
-	if (one_of(args, "base-node", "base", "are mutually exclusive", err) ||
-	    one_of(args, "top-node", "top", "are mutually exclusive", err))
-		return -1;
-	return 0;
 }
 
 static json_t *qmp_jobs_commit(struct qmp_context *ctx, json_t *args,
@@ -116,8 +92,7 @@ static json_t *qmp_jobs_commit(struct qmp_context *ctx, json_t *args,
 {
 	struct commit_options o;
 
-	if (options_commit(args, rhel6, &o, err))
-		return NULL;
+	options_commit(args, rhel6, &o);
 	return qmp_done(engine_commit(ctx->engine, &o, err));
 }
 
@@ -263,11 +238,12 @@ static json_t *qmp_jobs_set_speed(struct qmp_context *ctx, json_t *args,
 }
 
 const struct qmp_command qmp_job_commands[] = {
-	{ "block-stream", "device:s,*base:s,*base-node:s,*bottom:s," JOB_ARGS,
+	{ "block-stream", "*job-id:s,device:s,*base:s,*base-node:s,"
+	  "*backing-file:s,*bottom:s," JOB_ARGS,
 	  block_stream, true },
 	{ "block-commit",
-	  "device:s,*base-node:s,*base:s,*top-node:s,*top:s," JOB_ARGS
-	  ",*x-blkmon-keep:b",
+	  "*job-id:s,device:s,*base-node:s,*base:s,*top-node:s,*top:s,"
+	  "*backing-file:s," JOB_ARGS ",*x-blkmon-keep:b",
 	  block_commit, true },
 	{ "__com.redhat_block-commit",
 	  "device:s,*base:s,top:s,*speed:i,"

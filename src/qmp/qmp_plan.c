@@ -22,8 +22,8 @@ static int plan_of_stream(struct engine *e, const json_t *args,
 {
 	struct stream_options o;
 
-	return options_stream(args, &o, err) ? -1 :
-	       engine_plan_stream(e, &o, f, err);
+	options_stream(args, &o);
+	return engine_plan_stream(e, &o, f, err);
 }
 
 static int plan_of_commit(struct engine *e, const json_t *args,
@@ -31,8 +31,8 @@ static int plan_of_commit(struct engine *e, const json_t *args,
 {
 	struct commit_options o;
 
-	return options_commit(args, false, &o, err) ? -1 :
-	       engine_plan_commit(e, &o, f, err);
+	options_commit(args, false, &o);
+	return engine_plan_commit(e, &o, f, err);
 }
 
 static int plan_of_redhat(struct engine *e, const json_t *args,
@@ -40,8 +40,8 @@ static int plan_of_redhat(struct engine *e, const json_t *args,
 {
 	struct commit_options o;
 
-	return options_commit(args, true, &o, err) ? -1 :
-	       engine_plan_commit(e, &o, f, err);
+	options_commit(args, true, &o);
+	return engine_plan_commit(e, &o, f, err);
 }
 
 static int plan_of_now(struct engine *e, const json_t *args,
@@ -105,8 +105,7 @@ static int plan_of_resize(struct engine *e, const json_t *args,
 {
 	struct resize_options o;
 
-	if (options_resize(args, &o, err))
-		return -1;
+	options_resize(args, &o);
 	return options_resize_error(engine_plan_resize(e, o.device, o.size,
 						       o.force, f, err),
 				    args, err);

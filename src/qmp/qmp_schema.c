@@ -57,8 +57,11 @@ static json_t *enum_entry(const char *name, const struct args_item *item)
 	return entry;
 }
 
+/* To QMP all integers are one type. */
 static const char *builtin_name(char type)
 {
+	if (type == 'u')
+		type = 'i';
 	for (size_t i = 0; i < BUILTINS; i++)
 		if (builtins[i].type == type)
 			return builtins[i].name;

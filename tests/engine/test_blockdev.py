@@ -24,6 +24,8 @@ class Stdio:
             blk.create(os.path.join(d, name), SIZE)
         blk.run("qemu-img", "create", "-q", "-f", "qcow2", "-F", "qcow2",
                 "-b", "a", "o", cwd=d)
+        blk.run("qemu-img", "create", "-q", "-f", "qcow2", "-F", "qcow2",
+                "-b", "o", "p", cwd=d)
         self.proc = subprocess.Popen(
             argv, cwd=d, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL)

@@ -56,6 +56,7 @@ static bool type_fits(char type, const json_t *value)
 	case 'e':
 		return json_is_string(value);
 	case 'i':
+	case 'u':
 		return json_is_integer(value);
 	case 'b':
 		return json_is_boolean(value);
@@ -95,6 +96,9 @@ static int check_item(const struct args_item *item, json_t *args,
 	if (!value)
 		return err_set(err, ERR_GENERIC, "Parameter '%s%.*s' is "
 			       "missing", prefix, len, item->name);
+	if (item->type == 'u' && !type_fits(item->type, value))
+		return err_set(err, ERR_GENERIC, "Parameter '%s%.*s' expects "
+			       "uint64", prefix, len, item->name);
 	if (!type_fits(item->type, value))
 		return err_set(err, ERR_GENERIC, "Invalid parameter type for "
 			       "'%s%.*s', expected: %s", prefix, len,

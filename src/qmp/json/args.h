@@ -2,7 +2,8 @@
  *
  * A specification is a list "*job-id:s,device:s,*mode:e=fast|slow": name,
  * type, and a star in front of what may be missing. Types: s string, i
- * integer (64 bits, signed), b boolean, o object, a array, v any value, e one
+ * integer (64 bits, signed), u the same where QEMU takes what is below 0 for
+ * what is above 2^63, b boolean, o object, a array, v any value, e one
  * of the words after the '='. A table holds such strings so that checks, the
  * schema and the manual come from one place.
  */

@@ -105,6 +105,7 @@ static int check_state(const struct session *s, const json_t *request,
 		       struct err *err)
 {
 	bool negotiation;
+	json_t *args;
 
 	if (qmp_check(request, err))
 		return -1;
@@ -114,11 +115,13 @@ static int check_state(const struct session *s, const json_t *request,
 		return err_set(err, ERR_COMMAND_NOT_FOUND,
 			       "Expecting capabilities negotiation with "
 			       "'qmp_capabilities'");
-	if (negotiation && s->negotiated)
-		return err_set(err, ERR_COMMAND_NOT_FOUND,
-			       "Capabilities negotiation is already complete,"
-			       " command ignored");
-	return 0;
+	if (!negotiation || !s->negotiated)
+		return 0;
+	if (!qmp_resolve(request, &args, err))
+		return -1;
+	json_decref(args);
+	return err_set(err, ERR_COMMAND_NOT_FOUND, "Capabilities negotiation "
+		       "is already complete, command ignored");
 }
 
 /* Takes @request, which may be any value, or NULL for what was none. */
