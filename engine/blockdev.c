@@ -529,10 +529,10 @@ static int check_delete(const struct node *node, const char *name,
 
 	if (drive && (*drive->root.id || drive->users))
 		return err_set(err, ERR_GENERIC, "Node %s is in use", name);
-	if (above)
-		return engine_lies_below(name, above->name, err);
 	if (graph_check_idle(node, err))
 		return -1;
+	if (above)
+		return engine_lies_below(name, above->name, err);
 	if (!node->monitor)
 		return err_set(err, ERR_GENERIC, "Node %s is not owned by the "
 			       "monitor", node->name);

@@ -30,6 +30,9 @@ STRICTER = (
     "does not record its format", "format extensions",
     "snapshots and an external data file", "could not be rebuilt",
 )
+# what it says lies behind the end
+SNAPSHOTS = ("which ends beyond the file", "with an L1 table of",
+             "in a table that is too large", "bytes of extra data")
 # a name with a NUL inside, which QEMU cuts short
 NAMES = ("persistent bitmaps that are damaged",)
 BITMAP_FIELDS = [("table", 0, ">Q"), ("table-size", 8, ">I"),
@@ -93,14 +96,15 @@ def assert_agree(path, what, stricter=STRICTER):
             assert any(s in ours for s in stricter), (what, mode, ours)
 
 
-def sweep(path, fields, at=0):
+def sweep(path, fields, at=0, stricter=STRICTER):
     whole = blk.content(path)
     for name, offset, fmt in fields:
         old = header.get(path, at + offset, fmt)
         for value in values(fmt, old, len(whole)):
             header.put(path, at + offset, value, fmt)
             assert_agree(path, "%s=%#x (was %#x)" % (name, value, old),
-                         NAMES if name == "name-length" else STRICTER)
+                         NAMES if name == "name-length" and
+                         stricter is STRICTER else stricter)
         header.put(path, at + offset, old, fmt)
     assert blk.content(path) == whole
 
@@ -143,6 +147,23 @@ def test_bitmaps(d):
         table = header.get(path, entry)
         sweep(path, [("first of the table", 0, ">Q")], table)
         entry += (24 + header.get(path, entry + 18, ">H") + 7) // 8 * 8
+
+
+SNAPSHOT_FIELDS = [("l1-offset", 0, ">Q"), ("l1-size", 8, ">I"),
+                   ("id-length", 12, ">H"), ("name-length", 14, ">H"),
+                   ("extra", 36, ">I"), ("disk-size", 48, ">Q")]
+
+
+def test_snapshots(d):
+    """Each entry of their table; also where it is only going to be read."""
+    path = image(d, "snapshots")
+    blk.qemu_img("snapshot", "-c", "s2", path)
+    entry = header.get(path, 64)
+    for _ in range(2):
+        sweep(path, SNAPSHOT_FIELDS, entry, STRICTER + SNAPSHOTS)
+        entry += (40 + header.get(path, entry + 36, ">I")
+                  + header.get(path, entry + 12, ">H")
+                  + header.get(path, entry + 14, ">H") + 7) // 8 * 8
 
 
 def test_bitmaps_of_another_disk(d):

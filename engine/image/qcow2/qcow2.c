@@ -119,7 +119,8 @@ static int qcow2_open(struct node *node, const struct node_options *o,
 		free(q);
 		return -1;
 	}
-	if (qcow2_bitmaps_check(q->file, &q->h, err)) {
+	if (qcow2_snapshots_check(q->file, &q->h, err) ||
+	    qcow2_bitmaps_check(q->file, &q->h, err)) {
 		qcow2_header_release(&q->h);
 		free(q);
 		return -1;

@@ -188,6 +188,10 @@ struct qcow2_snapshot {
 	uint64_t icount;		/* UINT64_MAX: not recorded */
 	uint64_t entry_bytes;		/* in the table */
 };
+/* What QEMU looks at in the table before it opens an image in any way: 0, or
+ * -errno and err. */
+int qcow2_snapshots_check(struct file *file, const struct qcow2_header *h,
+			  struct err *err);
 /* 0 or -errno and err; *out has h->nb_snapshots entries (NULL if none);
  * *bytes is the table's size. */
 int qcow2_snapshots_read(struct file *file, const struct qcow2_header *h,

@@ -6,7 +6,8 @@
 #include "engine/util/bytes.h"
 #include "engine/util/mem.h"
 
-#define TABLE_MAX (16ull << 20)	/* QEMU: 64; all of it is kept in memory */
+#define TABLE_QEMU (64ull << 20)
+#define TABLE_MAX (16ull << 20)	/* all of it is kept in memory */
 #define ENTRY_HEAD 40u		/* bytes in front of the extra data */
 #define EXTRA_MAX 1024u
 #define EXTRA_V3 16u		/* at least, in version 3 */
@@ -135,6 +136,32 @@ int qcow2_snapshots_read(struct file *file, const struct qcow2_header *h,
 	}
 	*out = s;
 	*bytes = r.at - h->snapshots_offset;
+	return 0;
+}
+
+/* Behind the end of the file QEMU reads zeroes there. */
+int qcow2_snapshots_check(struct file *file, const struct qcow2_header *h,
+			  struct err *err)
+{
+	struct reader r = { .file = file, .h = h, .err = err,
+			    .at = h->snapshots_offset };
+	uint8_t head[ENTRY_HEAD];
+	uint32_t extra;
+
+	for (; r.index < h->nb_snapshots; r.index++) {
+		if (r.at + ENTRY_HEAD > file->size)
+			return 0;
+		if (file_read(file, r.at, head, sizeof(head)))
+			return snapshots_host_error(&r, -EIO);
+		extra = get_be32(head + 36);
+		if (extra > EXTRA_MAX)
+			return refuse(&r, "with %u bytes of extra data, which "
+					  "is not valid", extra);
+		r.at += align_up((uint64_t)ENTRY_HEAD + extra +
+				 get_be16(head + 12) + get_be16(head + 14), 8);
+		if (r.at - h->snapshots_offset > TABLE_QEMU)
+			return refuse(&r, "in a table that is too large");
+	}
 	return 0;
 }
 
