@@ -226,12 +226,15 @@ static int export_add_held(struct nbd_server *s, const struct export_options *o,
 	struct export *x;
 	int rc = 0;
 
-	if (check_may_add(s, o, err))
+	/* As in QEMU, an id that follows from the device comes after it. */
+	if (o->id && check_may_add(s, o, err))
 		return -1;
 	x = export_new(s->engine, o, err);
 	if (!x)
 		return -1;
-	if (!listener_is_running(&s->listener))
+	if (!o->id)
+		rc = check_may_add(s, o, err);
+	if (!rc && !listener_is_running(&s->listener))
 		rc = err_set(err, ERR_GENERIC, "NBD server not running");
 	lock_take(&s->lock);
 	if (!rc)

@@ -34,6 +34,11 @@ static json_t *human(struct qmp_context *ctx, json_t *args, struct err *err)
 	json_t *value;
 	char *text;
 
+	if (args_int(args, "cpu-index", 0)) {	/* there is no CPU at all */
+		err_set(err, ERR_INVALID_PARAMETER,
+			"Parameter 'cpu-index' expects a CPU number");
+		return NULL;
+	}
 	if (!qmp_human_line) {
 		err_set(err, ERR_NOT_SUPPORTED, "Not supported");
 		return NULL;

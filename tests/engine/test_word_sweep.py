@@ -150,7 +150,7 @@ def others():
         yield ask("blockdev-snapshot-delete-internal-sync", device=name,
                   id="1")
         yield ask("blockdev-del", node_name=name if name != "np" else "no")
-        if name not in ("nb", "fa", ""):
+        if name not in ("nb", "fa"):
             yield ask("nbd-server-add", device=name)
         if name != "fa":    # which is nothing to read or to write here
             yield ask("block-export-add", type="nbd", id="e", node_name=name)
