@@ -336,6 +336,21 @@ def test_table_that_ends_outside(d):
         assert after.num(after.num(after.rt_offset) + 2 * l1, ">H") >= 1
 
 
+def test_l1_over_what_it_leads_to(d):
+    """An L1 that ends outside lies over the L2 tables, whose bits for zeroes
+    look like entries with a flag that is wrong."""
+    path = os.path.join(d, "image")
+    blk.create(path, MIB, extended_l2="on", cluster_size=16384)
+    blk.qemu_io(path, "write -P 1 0 64k", "write -z 128k 16k",
+                "write -z 160k 8k")
+    blk.qemu_img("snapshot", "-c", "first", path)
+    blk.qemu_io(path, "write -P 6 8k 30k")
+    put(path, 36, (0x380000).to_bytes(4, "big"))    # entries of L1
+    before, ours = Image(path).disks(), copy_of(path, "ours")
+    assert blk.blkmon("check", "-r", "all", ours).rc == 2
+    assert not lost(before, Image(ours).disks())
+
+
 def test_leaks_of_damage_are_kept(d):
     """Where a table is damaged what nobody names may be data that it named:
     its clusters are free again, but hold what they held."""

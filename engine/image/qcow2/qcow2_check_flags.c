@@ -110,13 +110,14 @@ static int fix_l2(struct check *c, uint64_t table)
 	return changed ? flags_write_table(c, table, c->l2_buf, c->cluster) : 0;
 }
 
-/* One entry of L1, if its cluster is nothing else. */
+/* One entry of L1, if its cluster is nothing else: one that ends outside does
+ * not count itself, so what counts there may be another. */
 static int fix_l1_flag(struct check *c, uint32_t i, uint64_t e)
 {
 	uint64_t at = c->h.l1_offset + i * 8ull, right, count;
 	uint8_t raw[8];
 
-	if ((check_counted(c, at >> c->cluster_bits) & CHECK_COUNT) != 1 ||
+	if (check_counted(c, at >> c->cluster_bits) != (CHECK_META | 1u) ||
 	    !right_flag(c, e, &right, &count, false) || right == e)
 		return 0;
 	put_be64(raw, right);
