@@ -28,7 +28,7 @@ static void forget_findings(struct check *c)
 static int check_look(struct check *c)
 {
 	forget_findings(c);
-	c->end = atomic_load(&c->file->size);
+	c->end = align_up(atomic_load(&c->file->size), CHECK_SECTOR);
 	if (div_round_up(c->end, c->cluster) > CHECK_CLUSTERS_MAX)
 		return check_fail(c, -EFBIG, "'%s' has too many clusters to be "
 				  "checked", c->file->path);
@@ -61,7 +61,7 @@ static int walk_and(struct check *c, int (*fn)(struct check *c))
 	int rc;
 
 	c->quiet = true;
-	c->end = atomic_load(&c->file->size);
+	c->end = align_up(atomic_load(&c->file->size), CHECK_SECTOR);
 	rc = check_windows(c, fn);
 	c->quiet = false;
 	if (rc || check_flush(c))

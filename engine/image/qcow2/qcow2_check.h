@@ -19,6 +19,7 @@
 #define CHECK_LINES_MAX 10000u
 #define CHECK_SNAPSHOTS_MAX 65536u
 #define CHECK_CLUSTERS_MAX 0x7fffffffull /* of a file, as in QEMU */
+#define CHECK_SECTOR 512u		/* a file ends with one, as to QEMU */
 #define CHECK_BLOCKS 256u		/* refcount blocks that are kept, ... */
 #define CHECK_BLOCK_BYTES (32u << 20)	/* ... about so many bytes of them */
 
