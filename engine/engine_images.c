@@ -55,14 +55,7 @@ static struct node *find_image(struct engine *e, const char *device,
 /* Do the words lead to the file that is open below the image? */
 static bool leads_below(const struct node *node, const char *words)
 {
-	char *path = chain_is_remote(chain_local_name(words)) ? NULL :
-		     chain_resolve(node->file->path, words);
-	struct file id;
-	bool same = path && chain_identify(path, &id) &&
-		    file_is_same(&id, node->backing->file);
-
-	free(path);
-	return same;
+	return chain_leads_to(node->file->path, words, node->backing->file);
 }
 
 /* What is open below is known; of another image no more than what the header
@@ -107,11 +100,9 @@ int engine_change_backing_file(struct engine *e, const char *device,
 	image = find_image(e, device, node_name, err);
 	if (image)
 		words = chain_name_given(image, image->backing, name);
-	if (image && !force && !leads_below(image, words) &&
-	    (chain_check_snapshots(image, image->backing,
-				   "Another backing file", err) ||
-	     siblings_check(&s, image, "another backing file below it",
-			    err)))
+	if (image && !force &&
+	    siblings_check_headers(&s, image, image->backing, words,
+				   "another backing file below it", err))
 		image = NULL;
 	if (image)
 		rc = write_backing(image, words, err);

@@ -52,6 +52,16 @@ int engine_check_path(struct engine *e, const struct node_options *o,
 /* What is to be known before an image of @device's chain is written; @s stays
  * empty where there is none of that name. Graph not held. */
 void engine_look(struct engine *e, const char *device, struct siblings *s);
+/* Refused unless forced: who reads what the stream, or the commit into @base
+ * of what is below @overlay, changes or whose link it writes; found or inside
+ * of an image. Graph begun. */
+int engine_stream_readers(const struct stream_options *o,
+			  const struct siblings *s, struct node *top,
+			  struct node *base, struct err *err);
+int engine_commit_readers(const struct commit_options *o,
+			  const struct siblings *s, struct node *overlay,
+			  struct node *top, struct node *base,
+			  struct err *err);
 /* Says what jobs of earlier processes left behind in @top's chain, which is a
  * disk by the name @id. Graph begun; pauses it. */
 void engine_tell_marks(struct engine *e, const char *id,
@@ -128,6 +138,8 @@ struct request {
 	const void *o;		/* the options */
 	const char *device;
 	bool no_look;		/* nobody whom siblings.h finds is in the way */
+	bool if_unsaid;		/* nor is anybody where the headers of the
+				   chain say what is open */
 	bool spoils;		/* forced: whoever is found is spoilt by it */
 	bool force;		/* even if it does not fit */
 	bool keep;		/* what base holds, for an undo */

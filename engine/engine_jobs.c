@@ -185,7 +185,6 @@ static int resolve_stream(struct engine *e, const void *options,
 	struct node *top, *base, *bottom;
 	struct job_options job;
 
-	(void)s;	/* no overlay shows what a stream changes */
 	if (check_stream(o, err) < 0)
 		return -1;
 	top = engine_find(e, o->device, &drive, err);
@@ -203,8 +202,7 @@ static int resolve_stream(struct engine *e, const void *options,
 		return -1;
 	}
 	if (make_options(e, &o->job, drive, o->speed, &job, err) < 0 ||
-	    (!o->force && top->backing != base &&
-	     chain_check_snapshots(top, top->backing, "A stream", err) < 0))
+	    engine_stream_readers(o, s, top, base, err))
 		return -1;
 	*w = (struct work){
 		.kind = WORK_STREAM, .drive = drive, .top = top, .base = base,
@@ -222,7 +220,8 @@ struct request engine_ask_stream(const struct stream_options *o)
 {
 	return (struct request){
 		.kind = &kind_of_stream, .o = o, .device = o->device,
-		.no_look = true, .force = o->force,
+		.no_look = o->force, .if_unsaid = !o->backing_file,
+		.force = o->force,
 	};
 }
 
@@ -335,9 +334,7 @@ static int resolve_commit(struct engine *e, const void *options,
 	     check_filter(e, o->filter_node_name, err) < 0) ||
 	    make_options(e, &o->job, drive, o->speed, &job, err) < 0 ||
 	    check_filter(e, o->filter_node_name, err) < 0 ||
-	    (!o->force &&
-	     chain_check_snapshots(top, base, "A commit", err) < 0) ||
-	    siblings_check_range(s, top, base, "a commit", err) < 0)
+	    engine_commit_readers(o, s, overlay, top, base, err) < 0)
 		return -1;
 	*w = (struct work){
 		.kind = top == active ? WORK_ACTIVE : WORK_COMMIT,

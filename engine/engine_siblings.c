@@ -4,13 +4,35 @@
 #include "engine/engine_impl.h"
 
 #include "engine/chain/chain.h"
+#include "engine/chain/chain_walk.h"
+
+/* What other chains have above the one of @top. */
+static void note_forks(struct siblings *s, struct node *top)
+{
+	struct node *bottom = top;
+
+	while (bottom->backing)
+		bottom = bottom->backing;
+	list_for_each(link, &top->graph->roots) {
+		struct node *n = drive_linked(link)->root.node;
+
+		if (!n || !chain_has(n, bottom))
+			continue;
+		for (; !chain_has(top, n); n = n->backing)
+			siblings_note_one(s, n);
+	}
+}
 
 void engine_look(struct engine *e, const char *device, struct siblings *s)
 {
 	struct err err = ERR_INIT;
+	struct node *top;
 
 	rwlock_read(&e->graph.lock);
-	siblings_note(s, engine_find(e, device, NULL, &err));
+	top = engine_find(e, device, NULL, &err);
+	siblings_note(s, top);
+	if (top)
+		note_forks(s, top);
 	rwlock_drop(&e->graph.lock);
 	siblings_look(s, &e->graph);
 }
@@ -75,4 +97,41 @@ int engine_look_first(struct engine *e, const char *device, struct err *err)
 	graph_end(&e->graph);
 	siblings_release(&s);
 	return rc;
+}
+
+/* What lets go of its header's link may have been read through that. */
+int engine_stream_readers(const struct stream_options *o,
+			  const struct siblings *s, struct node *top,
+			  struct node *base, struct err *err)
+{
+	bool works = top->backing != base;
+
+	if (o->force || (!works && !o->backing_file))
+		return 0;
+	if (works && chain_check_snapshots(top, top->backing, "A stream", err))
+		return -1;
+	return siblings_check_headers(s, top, base, o->backing_file,
+				      "a stream", err);
+}
+
+/* Which links a commit takes away, and which it writes. */
+int engine_commit_readers(const struct commit_options *o,
+			  const struct siblings *s, struct node *overlay,
+			  struct node *top, struct node *base, struct err *err)
+{
+	struct node *node;
+
+	if (o->force)
+		return 0;
+	if (chain_check_snapshots(top, base, "A commit", err) ||
+	    siblings_check_range(s, top, base, "a commit", err) ||
+	    siblings_check_headers(s, top, base, NULL, "a commit", err))
+		return -1;
+	for (unsigned n = 0; overlay != top && (node = graph_overlay(top, n));
+	     n++)
+		if (siblings_check_headers(s, node, base, node == overlay ?
+					   o->backing_file : NULL, "a commit",
+					   err))
+			return -1;
+	return 0;
 }

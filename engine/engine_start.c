@@ -4,6 +4,7 @@
  * room for the whole disk there is room for the job, and how much of it is
  * kept for this one is counted when somebody wants to know.
  */
+#include "engine/chain/chain.h"
 #include "engine/chain/siblings.h"
 #include "engine/engine_impl.h"
 #include "engine/job/work.h"
@@ -37,6 +38,26 @@ static int start_kept(struct engine *e, const struct request *r,
 	return rc;
 }
 
+static bool is_said(struct engine *e, const char *device)
+{
+	struct err none = ERR_INIT;
+	struct node *top;
+	bool said;
+
+	rwlock_read(&e->graph.lock);
+	top = engine_find(e, device, NULL, &none);
+	said = !top || chain_is_said(top, NULL);
+	rwlock_drop(&e->graph.lock);
+	return said;
+}
+
+static bool is_to_look(struct engine *e, const struct request *r)
+{
+	if (r->if_unsaid && is_said(e, r->device))
+		return false;
+	return !r->no_look || r->spoils;
+}
+
 /* 0; 1: whether it fits has to be counted first; -1 and err. @need NULL: was
  * not counted yet. */
 static int start_once(struct engine *e, const struct request *r,
@@ -47,7 +68,7 @@ static int start_once(struct engine *e, const struct request *r,
 	struct work w;
 	int rc;
 
-	if (!r->no_look || r->spoils)
+	if (is_to_look(e, r))
 		engine_look(e, r->device, &s);
 	graph_begin(&e->graph);
 	rc = r->kind->resolve(e, r->o, r->no_look ? &none : &s, &w, err);

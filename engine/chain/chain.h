@@ -74,6 +74,13 @@ void chain_explain_missing(const struct node *overlay, const char *path,
  * name, and nothing else in its place? A link that only the graph has is none
  * to look for. Graph read-held or past a gate. */
 bool chain_is_as_written(const struct node *top);
+/* Do the words @name in the header of an image at @overlay_path lead to
+ * @file? */
+bool chain_leads_to(const char *overlay_path, const char *name,
+		    const struct file *file);
+/* Do the headers from @top down to, not including, @stop (NULL: to the end)
+ * say what is open, so that who goes by them alone sees the same? */
+bool chain_is_said(const struct node *top, const struct node *stop);
 
 /* The image of the chain of @top that an operator calls @name: the same
  * string as on the command line, or in a header if it leads to what is open

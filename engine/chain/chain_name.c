@@ -12,6 +12,7 @@
 
 #include "engine/chain/chain.h"
 #include "engine/chain/chain_walk.h"
+#include "engine/chain/format.h"
 #include "engine/util/mem.h"
 #include "engine/util/str.h"
 
@@ -81,8 +82,8 @@ static void hit_add(struct hit *hit, struct node *node)
 		hit->node = node;
 }
 
-static bool resolves_to(const char *overlay_path, const char *name,
-			const struct file *file)
+bool chain_leads_to(const char *overlay_path, const char *name,
+		    const struct file *file)
 {
 	struct file id;
 	char *path;
@@ -110,7 +111,8 @@ static bool is_linked_as(const struct node *overlay, const char *name)
 {
 	return overlay->backing && overlay->backing_name &&
 	       !strcmp(overlay->backing_name, name) &&
-	       resolves_to(overlay->file->path, name, overlay->backing->file);
+	       chain_leads_to(overlay->file->path, name,
+			      overlay->backing->file);
 }
 
 bool chain_is_as_written(const struct node *top)
@@ -119,8 +121,40 @@ bool chain_is_as_written(const struct node *top)
 		return false;
 	for (const struct node *n = top; n; n = n->backing)
 		if (n->backing_name && !(n->backing &&
-		    resolves_to(n->file->path, n->backing_name,
-				n->backing->file)))
+		    chain_leads_to(n->file->path, n->backing_name,
+				   n->backing->file)))
+			return false;
+	return true;
+}
+
+/* A format that no header says is the one that anybody would guess. */
+static bool is_said_format(const struct node *node)
+{
+	const struct node *below = node->backing;
+	const char *format = node->backing_format;
+
+	if (format)
+		return format_find_said(format) == below->drv;
+	return !format_probe(below->file, &format) &&
+	       format_find(format) == below->drv;
+}
+
+static bool is_said_below(const struct node *node)
+{
+	const char *name = node->backing_name;
+	struct err none = ERR_INIT;
+
+	if (!node->backing || !name)
+		return !node->backing && !name;
+	return chain_leads_to(node->file->path, name, node->backing->file) &&
+	       !chain_check_meaning(node->file->path, name, &none) &&
+	       is_said_format(node);
+}
+
+bool chain_is_said(const struct node *top, const struct node *stop)
+{
+	for (const struct node *n = top; n != stop; n = n->backing)
+		if (!is_said_below(n))
 			return false;
 	return true;
 }
@@ -268,10 +302,11 @@ char *chain_name_from(const char *overlay_path, const struct node *base,
 	char *name;
 
 	if (wish && !chain_is_protocol(chain_local_name(wish)) &&
-	    !is_from_here(wish) && resolves_to(overlay_path, wish, base->file))
+	    !is_from_here(wish) &&
+	    chain_leads_to(overlay_path, wish, base->file))
 		return mem_dup(wish);
 	name = computed_name(overlay_path, base->file->path, relative);
-	if (name && resolves_to(overlay_path, name, base->file))
+	if (name && chain_leads_to(overlay_path, name, base->file))
 		return name;
 	free(name);
 	err_set(err, ERR_GENERIC,
@@ -295,11 +330,11 @@ char *chain_name_given(const struct node *overlay, const struct node *base,
 	char *here = mem_printf("./%s", name);
 
 	if (chain_is_protocol(name) &&
-	    resolves_to(overlay->file->path, here, base->file))
+	    chain_leads_to(overlay->file->path, here, base->file))
 		return here;
 	free(here);
 	if (is_from_here(name) &&
-	    resolves_to(overlay->file->path, name, base->file))
+	    chain_leads_to(overlay->file->path, name, base->file))
 		return chain_name_unseen(name);
 	return mem_dup(name);
 }

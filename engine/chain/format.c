@@ -17,6 +17,13 @@ const struct driver *format_find(const char *name)
 	return NULL;
 }
 
+const struct driver *format_find_said(const char *name)
+{
+	if (!strcmp(name, "file") || !strcmp(name, "host_device"))
+		name = "raw";
+	return format_find(name);
+}
+
 int format_probe(struct file *file, const char **name)
 {
 	char bytes[GUESS_BYTES];

@@ -9,15 +9,6 @@
 #include "engine/util/mem.h"
 #include "engine/util/str.h"
 
-/* A bare file as backing file is recorded by QEMU under the name of its
- * protocol driver. */
-static const struct driver *format_of(const char *name)
-{
-	if (!strcmp(name, "file") || !strcmp(name, "host_device"))
-		name = "raw";
-	return format_find(name);
-}
-
 int node_check_name(const char *name, struct err *err)
 {
 	if (name && !str_is_id(name))
@@ -34,7 +25,7 @@ static int choose_driver(struct node *node, const char *format,
 	int rc;
 
 	if (format) {
-		node->drv = format_of(format);
+		node->drv = format_find_said(format);
 		if (!node->drv)
 			return err_set(err, ERR_GENERIC,
 				       "Unknown file format '%s'", format);

@@ -110,13 +110,17 @@ static void siblings_note_open(struct siblings *s, const struct file *f)
 	siblings_add(s, &id, f->path);
 }
 
+void siblings_note_one(struct siblings *s, const struct node *node)
+{
+	siblings_note_open(s, node->file);
+	if (node->data)
+		siblings_note_open(s, node->data);
+}
+
 void siblings_note(struct siblings *s, const struct node *top)
 {
-	for (const struct node *n = top; n; n = n->backing) {
-		siblings_note_open(s, n->file);
-		if (n->data)
-			siblings_note_open(s, n->data);
-	}
+	for (const struct node *n = top; n; n = n->backing)
+		siblings_note_one(s, n);
 }
 
 static bool is_noted(const struct siblings *s, const struct sibling_id *id)

@@ -44,6 +44,8 @@ void siblings_release(struct siblings *s);
 
 /* The files from @top down. Graph read-held. */
 void siblings_note(struct siblings *s, const struct node *top);
+/* That of @node alone, and of its data. The same. */
+void siblings_note_one(struct siblings *s, const struct node *node);
 /* The file of that name, which may be there or not, and those that the headers
  * below lead to. Graph not held. */
 void siblings_note_path(struct siblings *s, const char *path);
@@ -66,6 +68,17 @@ int siblings_check_range(const struct siblings *s, struct node *top,
 /* The same for the file that @path leads to, if there is one. */
 int siblings_check_path(const struct siblings *s, struct graph *g,
 			const char *path, const char *what, struct err *err);
+
+/* Graph begun. Who reads an image by headers alone, an image that is not open
+ * or a snapshot inside of one, sees the same before and after a job as long as
+ * they say what is open. So where one from @from down to, not including, @stop
+ * (NULL: to the end) does not, or @words, which are about to come into that of
+ * @from, do not lead to @stop (NULL: there are none): refuses if there is
+ * somebody who reads @from. ERR_GENERIC; @what as in siblings_check(). That
+ * nobody was looked for is an error, then. */
+int siblings_check_headers(const struct siblings *s, struct node *from,
+			   const struct node *stop, const char *words,
+			   const char *what, struct err *err);
 
 /* Graph begun. Whoever was found is spoilt by a change of what it reads: of an
  * image from @base up to, not including, @top. */

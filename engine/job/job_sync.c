@@ -119,11 +119,14 @@ static int sync_check_images(const struct work *w,
 	if (w->empties && w->top->read_only && !w->drive->only_plans)
 		return err_sys(err, EACCES, "'%s' is read-only",
 			       w->top->file->path);
-	if (graph_check_exclusive(w->top, w->base, err) < 0 ||
-	    (!o->force && chain_check_snapshots(w->top, w->base, "A commit",
-						err) < 0))
+	if (graph_check_exclusive(w->top, w->base, err) < 0)
 		return -1;
-	return siblings_check_range(found, w->top, w->base, "a commit", err);
+	if (o->force)
+		return 0;
+	return chain_check_snapshots(w->top, w->base, "A commit", err) ||
+	       siblings_check_range(found, w->top, w->base, "a commit", err) ||
+	       siblings_check_headers(found, w->top, w->base, NULL, "a commit",
+				      err) ? -1 : 0;
 }
 
 int sync_resolve(struct jobs *jobs, const struct sync_options *o,
