@@ -62,8 +62,11 @@ int engine_check_path(struct engine *e, const struct node_options *o,
 	if (siblings_check_path(s, &e->graph, chain_local_name(o->path),
 				"to write to it", err))
 		return -1;
-	return data ? siblings_check_path(s, &e->graph, data, "to write to it",
-					  err) : 0;
+	if (!data)
+		return 0;
+	return chain_check_named_data(chain_local_name(o->path), data, err) ||
+	       siblings_check_path(s, &e->graph, data, "to write to it", err) ?
+		-1 : 0;
 }
 
 /* Graph held. */
@@ -108,6 +111,8 @@ int engine_stream_readers(const struct stream_options *o,
 
 	if (o->force || (!works && !o->backing_file))
 		return 0;
+	if (works && chain_check_written_data(top, err))
+		return -1;
 	if (works && chain_check_snapshots(top, top->backing, "A stream", err))
 		return -1;
 	return siblings_check_headers(s, top, base, o->backing_file,

@@ -308,12 +308,47 @@ static int check_metadata(const struct opening *op,
 		       (unsigned long long)max);
 }
 
-static bool shares_data_file(const struct opening *op)
+static bool is_data_of(const struct node *node, const char *path)
 {
+	struct file id;
+
+	return node->data && chain_identify(path, &id) &&
+	       file_is_same(&id, node->data);
+}
+
+static bool is_data_in_chain(const struct opening *op, const char *path)
+{
+	for (size_t i = 0; i < op->count; i++)
+		if (is_data_of(op->node[i], path))
+			return true;
 	for (const struct node *n = op->shared; n; n = n->backing)
-		if (n->data)
+		if (is_data_of(n, path))
 			return true;
 	return false;
+}
+
+/* What is open already is as it is; the first of it was looked at. */
+static int check_shared_below(const struct opening *op, struct err *err)
+{
+	const struct node_options *o = op->top;
+	size_t i = op->count ? op->count - 1 : 0;
+	const struct node *n = op->shared;
+
+	if (n && !op->count)
+		n = n->backing;
+	for (; n && i < o->below_count; n = n->backing, i++) {
+		const struct below_options *said = &o->below[i];
+
+		if (said->node_name && strcmp(said->node_name, n->name))
+			return err_set(err, ERR_GENERIC, "Image '%s' is open "
+				       "already as node '%s'", n->file->path,
+				       n->name);
+		if (said->data_file && !is_data_of(n, said->data_file))
+			return err_set(err, ERR_GENERIC, "Image '%s' is open "
+				       "already, and '%s' is not its data file",
+				       n->file->path, said->data_file);
+	}
+	return 0;
 }
 
 /* Who names a data file means one that is there. */
@@ -327,12 +362,15 @@ static int check_data_files(const struct opening *op, struct err *err)
 				       "data file for an image that the chain "
 				       "of '%s' has not", o->below[i].data_file,
 				       o->path);
-	if (op->data_files == o->data_file_count || shares_data_file(op) ||
-	    o->data_files_shared)
-		return 0;
-	return err_set(err, ERR_GENERIC, "No image of the chain of '%s' has an "
-		       "external data file, but one is named ('%s')", o->path,
-		       o->data_files[op->data_files]);
+	for (size_t i = 0; i < o->data_file_count && !o->data_files_shared; i++)
+		if (!is_data_in_chain(op, o->data_files[i]))
+			return err_set(err, ERR_GENERIC, "'%s' is named, but "
+				       "no image of the chain of '%s' %s",
+				       o->data_files[i], o->path,
+				       op->data_files ?
+				       "has it for its external data file" :
+				       "has an external data file");
+	return check_shared_below(op, err);
 }
 
 int chain_check_data_files(const struct graph *a, const struct graph *b,

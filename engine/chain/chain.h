@@ -62,6 +62,10 @@ bool chain_find_missing(const char *path, char **overlay, char **at);
 /* Is the data file there that the header of the image behind @file names, if it
  * names one? 0, or -1 and which it is. */
 int chain_check_data(const struct file *file, struct err *err);
+/* Refuses to write to @named as the data file of the image at @path, whose
+ * header leads to another one that is there. */
+int chain_check_named_data(const char *path, const char *named,
+			   struct err *err);
 
 /* If @err is that there is no @path, where the header of @overlay leads: whose
  * link that is, where it was looked for, and what mends it. */
@@ -69,6 +73,12 @@ void chain_explain_missing(const struct node *overlay, const char *path,
 			   struct err *err);
 
 /* --- graph read-held --- */
+
+/* The data file that the header of @node leads to, if that is another one than
+ * it has, and is there; or NULL. Caller frees. */
+char *chain_other_data(const struct node *node);
+/* chain_check_named_data() of one that is open. */
+int chain_check_written_data(const struct node *node, struct err *err);
 
 /* Is all below @top open that the headers of its chain name, or are about to
  * name, and nothing else in its place? A link that only the graph has is none

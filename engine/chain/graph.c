@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "engine/chain/chain.h"
 #include "engine/chain/chain_walk.h"
 #include "engine/event/event.h"
 #include "engine/chain/index.h"
@@ -281,6 +282,19 @@ static void graph_tell_cut(const struct node *node)
 			     (unsigned long long)node->data->size);
 }
 
+/* Whoever named it may have meant another image's. */
+static void graph_tell_data(const struct node *node)
+{
+	char *other = node->graph->events ? chain_other_data(node) : NULL;
+
+	if (other)
+		event_notice(node->graph->events, "'%s' is named as the data "
+			     "file of '%s', and is read as that; its header "
+			     "says '%s', which is there as well",
+			     node->data->path, node->file->path, other);
+	free(other);
+}
+
 void graph_enter(struct node *node)
 {
 	struct list *at = &node->graph->nodes;
@@ -292,6 +306,7 @@ void graph_enter(struct node *node)
 		at = at->next;
 	list_add(at, &node->link);
 	graph_tell_cut(node);
+	graph_tell_data(node);
 }
 
 int graph_add(struct graph *g, struct node *node, struct err *err)

@@ -230,6 +230,69 @@ int chain_check_data(const struct file *file, struct err *err)
 	return rc;
 }
 
+static char *other_data(const char *path, const struct peek *said,
+			const struct file *data)
+{
+	struct file id;
+	char *at;
+
+	if (!*said->data || chain_is_remote(chain_local_name(said->data)))
+		return NULL;
+	at = chain_resolve(path, said->data);
+	if (chain_identify(at, &id) && !file_is_same(&id, data))
+		return at;
+	free(at);
+	return NULL;
+}
+
+char *chain_other_data(const struct node *node)
+{
+	struct peek said;
+
+	if (!node->data || peek_read(node->file->fd, &said))
+		return NULL;
+	return other_data(node->file->path, &said, node->data);
+}
+
+static int refuse_other_data(const char *path, const char *named,
+			     const char *said, struct err *err)
+{
+	return err_set(err, ERR_GENERIC, "'%s' is named as the data file of "
+		       "'%s', but its header says '%s', which is there as "
+		       "well: nothing is written to either (force=on, "
+		       "x-blkmon-force, -f or --force: do it all the same; "
+		       "qemu-img amend -o data_file=... says which)", named,
+		       path, said);
+}
+
+int chain_check_written_data(const struct node *node, struct err *err)
+{
+	char *other = chain_other_data(node);
+	int rc = other ? refuse_other_data(node->file->path, node->data->path,
+					   other, err) : 0;
+
+	free(other);
+	return rc;
+}
+
+int chain_check_named_data(const char *path, const char *named,
+			   struct err *err)
+{
+	struct peek said;
+	struct stat st;
+	struct file id;
+	char *other;
+	int rc;
+
+	if (!chain_identify(named, &id) || !sibling_peek(path, &st, &said) ||
+	    (id.dev == st.st_dev && id.ino == st.st_ino))
+		return 0;
+	other = other_data(path, &said, &id);
+	rc = other ? refuse_other_data(path, named, other, err) : 0;
+	free(other);
+	return rc;
+}
+
 /* --- what it says --- */
 
 /* As the graph has it, whatever the header says. */
@@ -339,6 +402,8 @@ static int siblings_check_layer(const struct siblings *s,
 		return -1;
 	if (!node->data)
 		return 0;
+	if (s->layers && chain_check_written_data(node, err))
+		return -1;
 	id = sibling_id_of(node->data);
 	return siblings_check_file(s, node->graph, &id, node->data->path, NULL,
 				   what, err);
