@@ -9,8 +9,9 @@ cancels with guest I/O in between.  After each step what blkmon reads is
 compared with the model; after some of them, and for every image once blkmon
 has gone, so is what qemu-img reads, and qemu-img must like every image.
 
-Some runs have more: odd names, data files, links that no header knows,
-internal snapshots.  How often each was met is told at the end.
+Some runs have more: odd names, data files, links that no header knows, files
+that have nodes of their own, internal snapshots, and in the end a file that
+somebody cuts.  How often each was met is told at the end.
 
 --self-test runs the same thing on QEMU's tools in the place of blkmon, to
 show that the model is right.
@@ -27,6 +28,7 @@ import time
 import traceback
 
 import blk
+import cutter
 import fake
 import judge
 import maker
@@ -90,8 +92,14 @@ class Run(judge.Judge):
                         self.snapshot(dev)
                 for _ in range(self.rng.randrange(2, STEPS)):
                     self.step()
+                cut = self.axes.cut and not self.fake and cutter.Cut(self)
+                if cut:
+                    cut.go()
                 rc = self.s.quit()
                 assert rc in (0, 1), "exit status %s" % rc
+            if cut:
+                cut.judge()
+                break
             self.judge_images("at the end of a session")
 
     def step(self):
@@ -207,8 +215,9 @@ class Run(judge.Judge):
         layers.
         """
         reasons = [] if self.fake else self.reasons(order.dev, low, high)
-        inside = [name for x in layers for name in x.kept]
-        force = order.verb != "stream"
+        inside = {name for x in layers for name in x.kept}
+        inside |= self.by_header(order, low, high)
+        force = order.verb != "stream" or not layers[-1].straight()
         if self.fake:
             return bool(low and self.world.readers(low, high, order.dev)), \
                 force
@@ -220,6 +229,15 @@ class Run(judge.Judge):
         if not layers[-1].straight():
             self.axes.meet("job on a link of the graph")
         return False, force
+
+    def by_header(self, order, low, high):
+        """Internal snapshots whose header does not say what is open."""
+        if order.verb == "stream":
+            return self.world.inside_by_header(self.world.active(order.dev),
+                                               order.base)
+        over = [x for x in self.world.live() if x.parent is high]
+        return set().union(*[self.world.inside_by_header(x, low)
+                             for x in [high, *over * (order.verb == "inner")]])
 
     def reasons(self, dev, low, high):
         """Words, one of which has to be said in each refusal."""
@@ -341,15 +359,18 @@ class Run(judge.Judge):
         if self.rng.random() < (0.4 if self.axes.graph else 0.15):
             said, force = self.maker.another_file(), True
         order = Order("rename", dev, top=layer)
-        order.words, layer.link = self.words(layer, said)
+        order.words, link = self.words(layer, said)
         if force:
             order.words = names.for_qemu(order.words)
         else:
             order.words = self.by_file(order.words)
+            if self.world.inside_by_header(layer, said):
+                self.check_refusal(order, [], ["one"])
+            force = layer.said != said.path
         self.say(order, force)
-        layer.said = said.path
+        layer.said, layer.link = said.path, link
         self.axes.meet("change-backing-file: %s" % (
-            "another image" if force else "other words"))
+            "other words" if said is layer.parent else "another image"))
 
     def commit_one(self, dev):
         top = self.world.active(dev)

@@ -21,6 +21,8 @@ class Axes:
         self.extern = rng.random() < 0.3
         self.graph = rng.random() < 0.35
         self.inside = rng.random() < 0.35
+        self.parts = rng.random() < 0.5
+        self.cut = rng.random() < 0.25
         self.met = {}
 
     def meet(self, *what):

@@ -66,10 +66,17 @@ class Layer:
         """It and all below, deepest first."""
         return (self.parent.line() if self.parent else []) + [self]
 
+    def said_to(self, stop):
+        """Do the headers down to `stop` say what is below what?"""
+        layer = self
+        while layer is not stop:
+            if layer.said != (layer.parent.path if layer.parent else None):
+                return False
+            layer = layer.parent
+        return True
+
     def straight(self):
-        """Do the headers say what is below what?"""
-        return all(x.said == (x.parent.path if x.parent else None)
-                   for x in self.line())
+        return self.said_to(None)
 
     def blockdev(self):
         """What QEMU has to open, whatever the headers say."""
@@ -142,6 +149,15 @@ class World:
         """Devices other than `but` that read `low`, and not through `high`."""
         return [dev for dev, chain in self.chains.items()
                 if dev != but and low in chain and high not in chain]
+
+    def inside_by_header(self, layer, stop):
+        """Internal snapshots that are read through `layer` as headers say,
+        where these do not say what is open down to `stop`."""
+        if layer.said_to(stop):
+            return set()
+        return {name for x in self.live()
+                if x is layer or x.above(layer) and x.said_to(layer)
+                for name in x.kept}
 
     def changes(self, layer):
         """What lies out of the chains above `layer` loses its meaning."""

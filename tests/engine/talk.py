@@ -9,6 +9,7 @@ about that no header knows.  Others do while it runs: when an image is put on
 top, or another one below the active one.
 """
 
+import contextlib
 import json
 import os
 
@@ -37,6 +38,8 @@ class Order:
 class Talk(blk.Session):
     """at      device -> what it is called: the drive, or the active node
     nodes   layer -> the name of its node, of those that were named
+    parts   layer -> the name of its file's, the same; of these, loose are
+            nodes of their own, which come back when the image lets them go
     added   those that stay until they are removed
     """
 
@@ -44,6 +47,7 @@ class Talk(blk.Session):
         self.world, self.rng, self.cwd, self.axes = world, rng, cwd, axes
         self.at = {dev: dev for dev in world.chains}
         self.nodes, self.added = {}, set()
+        self.parts, self.loose = {}, set()
         self.count, self.exported = 0, 0
         args, lines = [], []
         how = self.how_to_open()
@@ -147,6 +151,10 @@ class Talk(blk.Session):
 
         opts = {"driver": layer.fmt, "node-name": node,
                 "file": file(name or self.spelled(layer.path))}
+        if layer in self.loose:
+            opts["file"] = self.parts[layer]
+        elif layer in self.parts:
+            opts["file"]["node-name"] = self.parts[layer]
         if layer.extern:
             opts["data-file"] = file(self.spelled(layer.extern))
         if layer.fmt == "qcow2":
@@ -154,17 +162,34 @@ class Talk(blk.Session):
         return opts
 
     def add(self, layer, backing=None):
-        """The line that makes a node of it."""
+        """The lines that make a node of it."""
+        lines = self.add_part(layer)
         opts = self.node_options(layer, self.new_node(layer), backing)
         self.added.add(layer)
         opts["x-blkmon-force"] = True
-        return json.dumps({"execute": "blockdev-add", "arguments": opts})
+        return [*lines, json.dumps({"execute": "blockdev-add",
+                                    "arguments": opts})]
+
+    def add_part(self, layer):
+        """Now and then its file has a name, and may be a node before."""
+        if not self.axes.parts or self.rng.random() < 0.3:
+            return []
+        self.count += 1
+        self.parts[layer] = "f%d" % self.count
+        self.axes.meet("file with a name")
+        if self.rng.random() < 0.3:
+            return []
+        self.axes.meet("node of a file")
+        self.loose.add(layer)
+        return [self.qmp("blockdev-add", driver="file",
+                         node_name=self.parts[layer],
+                         filename=self.spelled(layer.path))]
 
     def add_all(self, chain):
         lines, below = [], None
         for layer in chain:
             if layer not in self.nodes:
-                lines.append(self.add(layer, below))
+                lines += self.add(layer, below)
             below = self.nodes[layer]
         return lines
 
@@ -195,10 +220,10 @@ class Talk(blk.Session):
                 self.rng.random() < 0.5:
             return ["snapshot_blkdev -n -f %s %s qcow2" % (
                 dev, self.word(self.spelled_new(layer.path)))]
-        line = self.add(layer)
+        lines = self.add(layer)
         node, self.at[dev] = self.at[dev], self.nodes[layer] \
             if self.at[dev] != dev else dev
-        return [line, self.qmp("blockdev-snapshot", node=node,
+        return [*lines, self.qmp("blockdev-snapshot", node=node,
                                overlay=self.nodes[layer])]
 
     # -- what is typed
@@ -322,7 +347,7 @@ class Talk(blk.Session):
         said = self.ok(self.qmp("query-named-block-nodes", flat=True))
         nodes = [node for line in said if line.startswith('{"return"')
                  for node in json.loads(line)["return"]
-                 if os.path.realpath(os.path.join(
+                 if node["drv"] != "file" and os.path.realpath(os.path.join(
                      self.cwd, node["file"])) == layer.path]
         assert len(nodes) == 1, "%s is open as %s" % (layer, nodes)
         return nodes[0]["node-name"], nodes[0]["file"]
@@ -357,9 +382,20 @@ class Talk(blk.Session):
             node = self.nodes.pop(layer)
             if layer in self.added:
                 self.ok(self.qmp("blockdev-del", node_name=node))
+                self.part_is_free(layer)
 
-    def read(self, dev):
-        """All that a client of dev sees, over NBD."""
+    def part_is_free(self, layer):
+        """Its name is that of a node, or is nobody's."""
+        part = self.parts.pop(layer, None)
+        if layer in self.loose:
+            self.loose.remove(layer)
+            self.ok(self.qmp("blockdev-del", node_name=part))
+        elif part:
+            self.fails(self.qmp("blockdev-del", node_name=part), part)
+
+    @contextlib.contextmanager
+    def export(self, dev):
+        """A client of dev, over NBD."""
         path = os.path.join(self.cwd, "nbd")
         if not self.exported:
             self.ok("nbd_server_start unix:" + path)
@@ -370,11 +406,16 @@ class Talk(blk.Session):
         else:
             self.ok(self.qmp("block-export-add", type="nbd", id=name,
                              node_name=self.at[dev], name=name))
+        with nbdsock.Nbd(path, name) as nbd:
+            yield nbd
+        self.ok("nbd_server_remove -f " + name)
+
+    def read(self, dev):
+        """All that it sees."""
         data = bytearray()
         size = self.world.active(dev).size
-        with nbdsock.Nbd(path, name) as nbd:
+        with self.export(dev) as nbd:
             while len(data) < size:
                 data += nbd.ask(nbdsock.READ, len(data),
                                 min(CHUNK, size - len(data)))
-        self.ok("nbd_server_remove -f " + name)
         return bytes(data)
