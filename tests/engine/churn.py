@@ -32,7 +32,10 @@ class Disk:
     layers  the files of the chain, the active one first
     kept    its internal snapshots: what they show, or None if that is open
     address where NBD is served: a path, or host and port
+    is_cut  may somebody have cut off the end of one of its files?
     """
+
+    is_cut = False
 
     def __init__(self, d, name, size, address, rng=None, grafted=False):
         self.d, self.name, self.size = os.path.join(d, name), name, size
@@ -115,10 +118,15 @@ class Disk:
         return found
 
 
-def add_node(qmp, node, path):
-    """Alone, for something to be put below it."""
+def add_node(qmp, node, path, part=False):
+    """Alone, for something to be put below it; part: its file is a node
+    before."""
+    file = {"driver": "file", "filename": path}
+    if part:
+        qmp.ask("blockdev-add", node_name="file-" + node, **file)
+        file = "file-" + node
     qmp.ask("blockdev-add", driver="qcow2", node_name=node, backing=None,
-            file={"driver": "file", "filename": path}, x_blkmon_force=True)
+            file=file, x_blkmon_force=True)
 
 
 class Driver:
@@ -135,6 +143,7 @@ class Driver:
         self.qmp, self.disks, self.rng = qmp, disks, rng
         self.grafts = {"first-" + d.name: d.layers[0]
                        for d in disks if d.grafted}
+        self.parts = set()
         self.guests = [g for disk in disks for g in disk.guests]
         self.done = {}
         self.log = []
@@ -190,9 +199,14 @@ class Driver:
             return True
         desc = got["error"]["desc"]
         assert any(r in desc for r in self.REFUSALS) or \
+            "Input/output error" in desc and self.is_cut(args) or \
             self.grafts and "is also the backing file of" in desc, \
             self.log[-1]
         return False
+
+    def is_cut(self, args):
+        return any(disk.name in args.values() for disk in self.disks
+                   if disk.is_cut)
 
     def note(self, disk, name, _, args):
         """What a success means for the internal snapshots."""
@@ -244,7 +258,8 @@ class Driver:
 
     def chain_nodes(self, disk):
         nodes = {n["node-name"]: n for n in
-                 self.qmp.ask("query-named-block-nodes", flat=True)}
+                 self.qmp.ask("query-named-block-nodes", flat=True)
+                 if n["drv"] != "file"}
         drive = [b["inserted"] for b in self.qmp.ask("query-block")
                  if b["device"] == disk.name][0]
         found, node = [], nodes[drive["node-name"]]
@@ -268,6 +283,9 @@ class Driver:
                                                node_name=node):
                 self.log.append(("remove", node))
                 del self.grafts[node]
+                if node in self.parts:
+                    self.parts.remove(node)
+                    self.qmp.ask("blockdev-del", node_name="file-" + node)
 
     # Each returns a command and its arguments, or None.
 
@@ -280,7 +298,9 @@ class Driver:
         """A snapshot into an image that is there; no header knows of it."""
         node, path = "graft-%d" % len(self.log), disk.new_file()
         blk.create(path, disk.size)
-        add_node(self.qmp, node, path)
+        if self.rng.random() < 0.5:
+            self.parts.add(node)
+        add_node(self.qmp, node, path, node in self.parts)
         self.grafts[node] = path
         return "blockdev-snapshot", {"node": disk.name, "overlay": node}
 

@@ -7,7 +7,8 @@ after each pass, and by a client that knows each byte it may read: it zeroes
 and trims too; and by clients that die while they write, each followed at once
 by one that writes the same places.  Meanwhile a driver takes snapshots, inside
 of images too, streams, commits, pivots, cancels, pauses, limits and stops the
-guests at random, on images with odd names and links that no header knows.
+guests at random, on images with odd names, links that no header knows and files
+that are nodes; and on a disk of which a file is cut meanwhile, which is read.
 
     BLKMON_SEED=n python3 -m pytest tests/engine/test_torture.py
 
@@ -15,6 +16,7 @@ does the same again, as far as the machine's own timing is the same.
 """
 
 import contextlib
+import errno
 import os
 import random
 import shutil
@@ -242,6 +244,34 @@ class Mortals(Guest):
         blk.assert_same(got, self.bytes, "behind the dead")
 
 
+class Reader(Guest):
+    """Reads a disk of which a file is cut one day: from then on there are
+    errors, and never other bytes than those that nobody changes."""
+
+    def __init__(self, disk, seed):
+        super().__init__(disk, seed)
+        self.errors = 0
+
+    def round(self):
+        with nbdsock.Nbd(self.disk.address, self.disk.name) as nbd:
+            for _ in range(50):
+                self.one(nbd)
+        if self.rounds == self.disk.cut_after:
+            self.disk.cut()
+
+    def one(self, nbd):
+        off = self.rng.randrange(SIZE - MIB)
+        length = self.rng.choice([SECTOR, 4 * KIB, 100 * KIB, MIB])
+        nbd.send(nbdsock.READ, off, length)
+        error, got = nbd.reply()[1:]
+        if error:
+            assert error == errno.EIO and self.disk.is_cut, (off, error)
+            self.errors += 1
+            return
+        blk.assert_same(got, self.disk.first[off:off + length],
+                        "%d bytes at %#x" % (length, off))
+
+
 def free_port():
     """One that the host gives to nobody who asks for any: it is free until
     the program takes it."""
@@ -268,6 +298,34 @@ class Disk(churn.Disk):
                             guest.bytes, type(guest).__name__)
 
 
+    def verify(self):
+        self.guests[0].round(only=1)
+        self.keep_shadow()
+
+
+class CutDisk(churn.Disk):
+    """One that nobody writes, and that is not whole to the end."""
+
+    def __init__(self, d, name, address, rng):
+        super().__init__(d, name, SIZE, address, rng)
+        self.first = blk.guest(churn.chained(self.layers), None)
+        self.cut_after, self.end = rng.randrange(2, 8), rng.random()
+        self.guests = [Reader(self, rng.random())]
+
+    def cut(self):
+        low = self.layers[1]
+        with contextlib.suppress(FileNotFoundError):
+            size = os.path.getsize(low)
+            self.is_cut = True
+            os.truncate(low, int(size * self.end))
+
+    def verify(self):
+        """Its guest has."""
+
+    def compare(self):
+        """What is left of it says nothing."""
+
+
 def torture(d, seed, operations):
     rng = random.Random(seed)
     # A Unix socket knows no reset.
@@ -275,6 +333,7 @@ def torture(d, seed, operations):
     address = os.path.join(d, "nbd.sock") if unix else ("127.0.0.1",
                                                         free_port())
     disks = [Disk(d, name, address, rng) for name in ("left", "right")]
+    disks.append(CutDisk(d, "cut", address, rng))
     options = [o for disk in disks for o in disk.options()]
     way = "unix:" + address if unix else "%s:%d" % address
     with Server(d, "--nbd", way, *options) as server, \
@@ -283,8 +342,13 @@ def torture(d, seed, operations):
             disk.start(qmp)
         driver = churn.Driver(qmp, disks, rng)
         drive_and_verify(driver, operations)
-        server.quit()
-    print(driver.done, [g.deaths for disk in disks for g in disk.guests[2:]])
+        qmp.ask("quit")
+        assert server.proc.wait(blk.PATIENCE) in (0, 1)
+        others = [line for line in server.said().splitlines()
+                  if "'cut'" not in line and "/cut/" not in line]
+        assert not [x for x in others if "rror" in x], others
+    print(driver.done, [g.deaths for disk in disks for g in disk.guests[2:]],
+          disks[2].guests[0].errors)
     for disk in disks:
         disk.compare()
 
@@ -300,8 +364,7 @@ def drive_and_verify(driver, operations):
     for guest in driver.guests:
         guest.end()
     for disk in driver.disks:
-        disk.guests[0].round(only=1)
-        disk.keep_shadow()
+        disk.verify()
 
 
 @pytest.mark.parametrize("operations", [
