@@ -22,11 +22,6 @@
 #include "engine/chain/node_open.h"
 #include "engine/util/mem.h"
 
-static bool is_bytes(const char *driver)
-{
-	return !strcmp(driver, "file") || !strcmp(driver, "host_device");
-}
-
 static const char *constant_name(const char *driver)
 {
 	return !strcmp(driver, "host_device") ? "host_device" : "file";
@@ -147,7 +142,7 @@ static struct node_options node_options(const struct blockdev_options *o)
 {
 	return (struct node_options){
 		.path = o->filename,
-		.format = is_bytes(o->driver) ? "raw" : o->driver,
+		.format = blockdev_is_bytes(o->driver) ? "raw" : o->driver,
 		.node_name = o->node_name,
 		.data_file = o->data_file,
 		.read_only = o->read_only, .no_lock = o->force_share,
@@ -168,7 +163,7 @@ static struct node *find_bytes(struct engine *e,
 			"file of '%s'", p->name, p->user);
 	else if (!node)
 		not_found(o->file_node, err);
-	else if (!node->protocol || !is_bytes(node->protocol))
+	else if (!node->protocol || !blockdev_is_bytes(node->protocol))
 		err_set(err, ERR_NOT_SUPPORTED, "Node '%s' is an image; the "
 			"file of a node has to be of driver file or "
 			"host_device", o->file_node);
@@ -208,7 +203,8 @@ static int open_on_bytes(struct engine *e, const struct blockdev_options *o,
 	struct file *file;
 	int rc;
 
-	if (!bytes || blockdev_check_name(e, o->node_name, err))
+	if (!bytes || blockdev_check_name(e, o->node_name, err) ||
+	    blockdev_check_files(o, err))
 		return -1;
 	p = protocol_add(e, bytes->name, bytes->protocol, bytes->file);
 	p->read_only = !bytes->monitor_writable;
@@ -254,24 +250,6 @@ static int open_null(const struct blockdev_options *o, struct node **out,
 	return rc;
 }
 
-/* Nobody looks beside a writer at what this program writes: the tables that it
- * changes in memory are not on disk. */
-static int blockdev_check_beside(struct engine *e, const struct node_options *o,
-				 struct err *err)
-{
-	const struct node *other;
-	struct file id;
-
-	if (!chain_identify(o->path, &id))
-		return 0;
-	other = graph_find_file(&e->graph, &id);
-	if (!other || (other->read_only && o->read_only) ||
-	    !(o->no_lock || other->file->role == LOCKS_NONE))
-		return 0;
-	return err_set(err, ERR_GENERIC, "Image '%s' is in use by node '%s'",
-		       o->path, other->name);
-}
-
 static int open_file(struct engine *e, const struct blockdev_options *o,
 		     struct node **out, struct err *err)
 {
@@ -279,7 +257,8 @@ static int open_file(struct engine *e, const struct blockdev_options *o,
 	int rc;
 
 	graph_pause(&e->graph);
-	rc = blockdev_check_beside(e, &options, err);
+	rc = blockdev_check_files(o, err) ||
+	     blockdev_check_beside(e, &options, err) ? -1 : 0;
 	if (rc)
 		goto out;
 	rc = node_open(out, &options, err);
@@ -326,7 +305,7 @@ static int open_node(struct engine *e, const struct blockdev_options *o,
 		return open_null(o, out, err);
 	if (open_file(e, o, out, err))
 		return -1;
-	if (is_bytes(o->driver))
+	if (blockdev_is_bytes(o->driver))
 		(*out)->protocol = constant_name(o->driver);
 	else if (o->file_name)
 		add_nested(e, o, *out);
@@ -556,12 +535,17 @@ static void delete_node(struct engine *e, struct node *node)
 
 int engine_blockdev_del(struct engine *e, const char *name, struct err *err)
 {
+	const struct protocol *part;
 	struct node *node;
 	int rc = -1;
 
 	graph_begin(&e->graph);
 	node = graph_find(&e->graph, name);
-	if (!node && protocol_find(e, name))
+	part = protocol_find(e, name);
+	if (!node && part && part->nested)
+		err_set(err, ERR_GENERIC, "Node %s is not owned by the monitor",
+			name);
+	else if (!node && part)
 		err_set(err, ERR_GENERIC, "Block device %s is in use", name);
 	else if (!node)
 		err_set(err, ERR_GENERIC, "Failed to find node with "

@@ -119,6 +119,9 @@ static int reopen_check_file(struct engine *e, const struct node *node,
 		return check_file_node(e, part, o->file_node, err);
 	if (part && !part->nested)
 		return cannot_change("file.driver", err);
+	if (o->file_driver && node->file->block_device ==
+	    !strcmp(o->file_driver, "file"))
+		return cannot_change("driver", err);
 	if (o->file_name && (!part || strcmp(part->name, o->file_name)))
 		return cannot_change("node-name", err);
 	if (o->filename && strcmp(o->filename, node->file->path))
@@ -126,10 +129,11 @@ static int reopen_check_file(struct engine *e, const struct node *node,
 	return 0;
 }
 
+/* Of a file that is a node of its own nothing is said here. */
 static int check_cache(const struct node *node,
 		       const struct blockdev_options *o, struct err *err)
 {
-	if (node->file->cache == o->cache)
+	if (o->file_node || node->file->cache == o->cache)
 		return 0;
 	return cannot_change(node->file->cache == FILE_CACHE_UNSAFE ||
 			     o->cache == FILE_CACHE_UNSAFE ?
@@ -163,7 +167,8 @@ static int reopen_check_options(struct engine *e, const struct node *node,
 		return cannot_change("node-name", err);
 	if (reopen_check_file(e, node, o, err) || check_cache(node, o, err))
 		return -1;
-	if (o->force_share != (node->file->role == LOCKS_NONE))
+	if (o->force_share !=
+	    (!o->file_node && node->file->role == LOCKS_NONE))
 		return cannot_change("force-share", err);
 	if (o->data_file)
 		return cannot_change("data-file", err);

@@ -73,6 +73,7 @@ struct blockdev_options {
 	const char *file_node;		/* a node of driver file, taken over */
 	const char *file_name;		/* its name if it is not open yet */
 	const char *file_driver;	/* "file" or "host_device" */
+	const char *data_driver;	/* the same of data_file */
 	const char *data_file;
 	uint64_t size;			/* null-co: bytes of zeroes; what is
 					   written is kept, in memory */

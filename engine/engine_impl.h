@@ -199,6 +199,15 @@ int blockdev_check_name(struct engine *e, const char *name, struct err *err);
 /* What @node took for its file, or NULL. */
 struct protocol *protocol_of(struct engine *e, const struct node *node);
 
+/* Is that a driver of bytes, below the formats? */
+bool blockdev_is_bytes(const char *driver);
+/* Are the files of @o what their drivers are for? Those that are not there are
+ * not asked about. QEMU's words. */
+int blockdev_check_files(const struct blockdev_options *o, struct err *err);
+/* Nobody looks beside a writer at what this program writes: the tables that it
+ * changes in memory are not on disk. Begun. */
+int blockdev_check_beside(struct engine *e, const struct node_options *o,
+			  struct err *err);
 /* Lets go of all nodes that were opened by name; graph write-held. */
 void blockdev_release(struct engine *e);
 /* After nodes went, or changed places: files without a user are nodes again,

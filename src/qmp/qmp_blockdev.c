@@ -177,6 +177,7 @@ static int parse_data_file(const json_t *args, const char *prefix,
 		       err))
 		return -1;
 	o->data_file = args_str(file, "filename");
+	o->data_driver = args_str(file, "driver");
 	return 0;
 }
 

@@ -119,22 +119,30 @@ class Cut:
         order = Order(verb, self.dev, base=low, top=chain[top])
         if verb != "stream" and self.run.reasons(self.dev, low, chain[top]):
             return
-        said = self.run.try_to(order, force=True)
-        if "rror" not in said and verb != "commit_one":
+        said = self.say(order)
+        if not blk.errors(said) and verb != "commit_one":
             said = self.wait(verb)
-        self.run.trace.append("  -> " + said)
-        done = "rror" not in said
+        done = not blk.errors(said)
         self.run.axes.meet("cut: job %s" % ("done" if done else "failed"))
-        assert done or IO_ERROR in said, said
+        assert done or IO_ERROR in " ".join(said), said
         self.ended(verb, base, top, done, chain)
+
+    def say(self, order):
+        """What may fail: the reply, which may be of lines that tell of an
+        image that was let go of as well."""
+        line = self.run.s.line(order, True)
+        said = self.run.s.cmd(line)
+        self.run.trace += [str(line), "  -> %s" % said]
+        return said
 
     def wait(self, verb):
         s, dev = self.run.s, self.dev
-        said = " ".join(s.cmd("wait %s %s 60" % (
-            dev, "ready" if verb == "active" else "done")))
-        if verb == "active" and "rror" not in said:
-            said = self.run.try_to(Order("complete", dev))
-            said += " ".join(s.cmd("wait %s done 60" % dev))
+        said = s.cmd("wait %s %s 60" % (
+            dev, "ready" if verb == "active" else "done"))
+        if verb == "active" and not blk.errors(said):
+            said = self.say(Order("complete", dev))
+            said += s.cmd("wait %s done 60" % dev)
+        self.run.trace.append("  -> %s" % said)
         return said
 
     def ended(self, verb, base, top, done, chain):

@@ -112,6 +112,7 @@ REOPEN = GRAPH + [
     again(node("nb", file("b"))),
     again(node("nb", file("c"))),
     again({"driver": "qcow2", "node-name": "nb", "read-only": True}),
+    again(node("nb", {**file("b"), "driver": "host_device"})),
     again(node("no", "fo", backing=None), node("nc", "nope")),
     again(node("no", "fo", backing="na")),
 ]
@@ -137,7 +138,16 @@ ADD = [
     *add(node("x", file("t"), size=512)),
     *add({**file("t", read_only=True), "node-name": "f"}),
     *add(node("x", "f")), *add(node("x", "f", read_only=True)),
-    again(node("x", "f")), delete("x"),
+    again(node("x", "f")), delete("x"), delete("f"),
+    *add({**file("t", cache={"direct": True}), "node-name": "f"}),
+    *add(node("x", "f")), again(node("x", "f")), delete("f"), delete("x"),
+    delete("f"),
+    *add({**file("t", read_only=True, force_share=True), "node-name": "f"}),
+    *add(node("x", "f", read_only=True)),
+    again(node("x", "f", read_only=True)), delete("x"), delete("f"),
+    *add(node("x", file("t", node_name="f"))), delete("f"), delete("x"),
+    *add({**file("t"), "node-name": "f", "driver": "host_device"}),
+    *add(node("x", {**file("t"), "driver": "host_device"})),
 ]
 
 

@@ -28,6 +28,25 @@ def drive(path, cache):
     return "--drive", "file=%s,id=disk0,format=qcow2,cache=%s" % (path, cache)
 
 
+@pytest.mark.parametrize("how", ["node", "file", "data"])
+def test_driver_of_a_device(d, how):
+    """What is said of a file holds."""
+    with loop(d, 8 * MIB) as device:
+        image = blk.create(os.path.join(d, "image"), MIB,
+                           data_file=os.path.join(d, "data"))
+        os.unlink(os.path.join(d, "data"))
+        for driver, good in (("file", False), ("host_device", True)):
+            keys = {"node": "driver=%s,filename=%s",
+                    "file": "driver=raw,file.driver=%s,file.filename=%s",
+                    "data": "driver=qcow2,file.driver=file,file.filename=" +
+                    image + ",data-file.driver=%s,data-file.filename=%s"}
+            out = blk.blkmon("--blockdev", "node-name=n," + keys[how] % (
+                driver, device), "-c", "info block")
+            assert (out.rc == 0) == good, out
+            assert good or "requires '%s' to be a regular file" % device in \
+                out.err, out
+
+
 @pytest.mark.parametrize("sector", [512, 4096])
 @pytest.mark.parametrize("cache", ["writeback", "none"])
 @pytest.mark.parametrize("cluster", [512, 65536])
