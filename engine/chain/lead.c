@@ -145,6 +145,30 @@ static const char *lead_local(const char *name)
 	return NULL;
 }
 
+/* Behind one of the words by which QEMU tests itself there are two names, and a
+ * colon between them. */
+static const char *lead_pair(const char *name)
+{
+	static const char *const words[] = { "blkdebug:", "blkverify:" };
+
+	for (size_t i = 0; i < sizeof(words) / sizeof(*words); i++)
+		if (str_has_prefix(name, words[i]))
+			return name + strlen(words[i]);
+	return NULL;
+}
+
+static bool lead_by_pair(const struct lead *l, bool link, const char *pair)
+{
+	const char *second = pair + strcspn(pair, ":");
+	char *first = mem_printf("%.*s", (int)(second - pair), pair);
+	bool done = lead_each(l->holder, link, first, l->fn, l->arg) ||
+		    (*second && lead_each(l->holder, link, second + 1, l->fn,
+					  l->arg));
+
+	free(first);
+	return done;
+}
+
 bool lead_each(const char *holder, bool link, const char *name,
 	       bool (*fn)(void *arg, const char *path), void *arg)
 {
@@ -156,6 +180,8 @@ bool lead_each(const char *holder, bool link, const char *name,
 	if (local)
 		return lead_by_file(&l, local) ||
 		       (link && lead_from_elsewhere(&l, local));
+	if (lead_pair(name))
+		return lead_by_pair(&l, link, lead_pair(name));
 	if (!*name || chain_is_remote(name))
 		return false;
 	return lead_from(&l, holder, name) ||

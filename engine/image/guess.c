@@ -24,6 +24,7 @@ static const struct magic magics[] = {
 	MAGIC("vmdk", 0, "KDMV"),
 	MAGIC("vmdk", 0, "COWD"),
 	MAGIC("vmdk", 0, "# Disk DescriptorFile"),
+	MAGIC("vmdk", 0, "\xbe\xba\xfe\xca\0\0\0\0\1\0\0\0\2\0\0\0"),
 	MAGIC("vdi", 64, "\x7f\x10\xda\xbe"),
 	MAGIC("vpc", 0, "conectix"),
 	MAGIC("vhdx", 0, "vhdxfile"),

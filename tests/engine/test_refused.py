@@ -277,6 +277,14 @@ def test_containers_that_begin_as_the_disk(d, fmt, end):
     blk.blkmon_ok("--drive", "file=%s,format=raw" % path, "-c", "info block")
 
 
+def test_extent_of_a_newer_vmdk(d):
+    """QEMU makes none, and reads them by way of their descriptor."""
+    path = os.path.join(d, "image")
+    with open(path, "wb") as out:
+        out.write(struct.pack("<QQ", 0xcafebabe, 0x200000001).ljust(MIB))
+    refused(path, words=["looks like an image of format vmdk,", "format=raw"])
+
+
 def test_who_has_the_image_is_named(d):
     """In lines, also where a node is opened by an option; and the image itself
     is no other process."""

@@ -103,7 +103,8 @@ def link_of(f, kind):
 
 @pytest.mark.parametrize("folder", [None, "elsewhere"])
 @pytest.mark.parametrize("kind", ["relative", "absolute", "file:", "symlink",
-                                  "hardlink", "json", "host_device:"])
+                                  "hardlink", "json", "host_device:",
+                                  "blkdebug:", "blkverify:"])
 def test_names_that_lead_to_it(d, kind, folder):
     """By device and inode, whatever the words. An overlay in a folder that no
     file of the chain is in is not looked for; one that is in the folder of
@@ -114,6 +115,8 @@ def test_names_that_lead_to_it(d, kind, folder):
     name = {"relative": os.path.relpath(f.base, f.folder),
             "absolute": f.base, "file:": "file:" + f.base,
             "host_device:": "host_device:" + f.base,
+            "blkdebug:": "blkdebug::" + f.base,
+            "blkverify:": "blkverify:%s:gone" % f.base,
             "json": "json:" + json.dumps({"driver": "qcow2", "file": {
                 "driver": "file", "filename": f.base}})}.get(kind)
     if name is None:
