@@ -55,6 +55,8 @@ class Cut:
     def read(self, dev):
         """Each piece is what it was, or an error; how many were."""
         s, top, lost = self.run.s, self.world.active(dev), 0
+        if top.either:      # behind the end of what was committed
+            return lost
         with s.export(dev) as nbd:
             for off in range(0, top.size, PIECE):
                 length = min(PIECE, top.size - off)
