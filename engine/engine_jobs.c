@@ -221,7 +221,7 @@ struct request engine_ask_stream(const struct stream_options *o)
 	return (struct request){
 		.kind = &kind_of_stream, .o = o, .device = o->device,
 		.no_look = o->force, .if_unsaid = !o->backing_file,
-		.force = o->force,
+		.spoils = o->force, .force = o->force,
 	};
 }
 

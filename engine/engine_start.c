@@ -58,6 +58,21 @@ static bool is_to_look(struct engine *e, const struct request *r)
 	return !r->no_look || r->spoils;
 }
 
+/* Graph begun: those who read what is about to change, below the images of a
+ * commit or by headers that say something else. */
+static void start_spoils(struct engine *e, const struct work *w,
+			 const struct siblings *s)
+{
+	if (w->kind != WORK_STREAM)
+		siblings_spoil(s, w->top, w->base);
+	list_for_each(link, &e->graph.nodes) {
+		const struct node *node = container_of(link, struct node, link);
+
+		if (work_shows_otherwise(w, node))
+			siblings_spoil_one(s, node);
+	}
+}
+
 /* 0; 1: whether it fits has to be counted first; -1 and err. @need NULL: was
  * not counted yet. */
 static int start_once(struct engine *e, const struct request *r,
@@ -83,7 +98,7 @@ static int start_once(struct engine *e, const struct request *r,
 	if (!rc)
 		rc = start_kept(e, r, &w, job, err);
 	if (!rc && r->spoils)
-		siblings_spoil(&s, w.top, w.base);
+		start_spoils(e, &w, &s);
 	graph_end(&e->graph);
 	siblings_release(&s);
 	return rc;

@@ -436,8 +436,7 @@ int siblings_check_path(const struct siblings *s, struct graph *g,
 	return siblings_check_file(s, g, &id, path, NULL, what, err);
 }
 
-static void siblings_spoil_layer(const struct siblings *s,
-				 const struct node *node)
+void siblings_spoil_one(const struct siblings *s, const struct node *node)
 {
 	for (size_t i = 0; i < s->count; i++) {
 		const struct sibling *f = &s->found[i];
@@ -455,7 +454,7 @@ void siblings_spoil(const struct siblings *s, struct node *top,
 		    struct node *base)
 {
 	for (struct node *n = base; n != top; n = chain_above(top, n))
-		siblings_spoil_layer(s, n);
+		siblings_spoil_one(s, n);
 }
 
 const char *siblings_next(const struct siblings *s, const struct node *node,

@@ -80,10 +80,17 @@ int siblings_check_headers(const struct siblings *s, struct node *from,
 			   const struct node *stop, const char *words,
 			   const char *what, struct err *err);
 
+/* Is @node one of those whose readers are asked for there: @from, or above it
+ * as headers say? Graph held. */
+bool siblings_read_otherwise(const struct node *node, const struct node *from,
+			     const struct node *stop, const char *words);
+
 /* Graph begun. Whoever was found is spoilt by a change of what it reads: of an
  * image from @base up to, not including, @top. */
 void siblings_spoil(const struct siblings *s, struct node *top,
 		    struct node *base);
+/* The same by a change of @node alone. */
+void siblings_spoil_one(const struct siblings *s, const struct node *node);
 
 /* Graph begun. Who was found that reads from @node and is not open here above
  * it: the name of the first from number *@at on, which is moved behind it; or

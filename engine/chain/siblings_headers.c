@@ -33,19 +33,30 @@ static int check_reader(const struct siblings *s, struct node *node,
 	       siblings_check(s, node, what, err) ? -1 : 0;
 }
 
+/* Nobody sees the difference. */
+static bool stays_said(const struct node *from, const struct node *stop,
+		       const char *words)
+{
+	return chain_is_said(from, stop) &&
+	       (!words || chain_leads_to(from->file->path, words, stop->file));
+}
+
 static bool reads_as_said(const struct node *top, const struct node *node)
 {
 	return chain_has(top, node) && chain_is_said(top, node);
+}
+
+bool siblings_read_otherwise(const struct node *node, const struct node *from,
+			     const struct node *stop, const char *words)
+{
+	return !stays_said(from, stop, words) && reads_as_said(node, from);
 }
 
 int siblings_check_headers(const struct siblings *s, struct node *from,
 			   const struct node *stop, const char *words,
 			   const char *what, struct err *err)
 {
-	bool said = chain_is_said(from, stop);
-
-	if (said && (!words || chain_leads_to(from->file->path, words,
-					      stop->file)))
+	if (stays_said(from, stop, words))
 		return 0;
 	if (!s->layers)
 		return err_set(err, ERR_GENERIC, "The chain of '%s' has "
@@ -57,7 +68,7 @@ int siblings_check_headers(const struct siblings *s, struct node *from,
 		    !check_reader(s, node, what, err))
 			continue;
 		/* what is below there is not what it reads from */
-		if (!said)
+		if (!chain_is_said(from, stop))
 			*err->way.file = '\0';
 		return -1;
 	}

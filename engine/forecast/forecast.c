@@ -220,6 +220,29 @@ static int find_siblings(struct forecast *f, const struct work *w,
 	return rc;
 }
 
+/* Whoever goes by headers that do not say what is open. */
+static int find_other_readers(struct forecast *f, const struct work *w,
+			      const struct siblings *found)
+{
+	const char *path;
+	int rc = 0;
+
+	list_for_each(link, &w->top->graph->nodes) {
+		struct node *n = container_of(link, struct node, link);
+		size_t at = 0;
+
+		if (rc || !work_shows_otherwise(w, n))
+			continue;
+		if (n != w->top && n->drv->snapshots &&
+		    n->drv->snapshots(n, NULL, NULL) > 0)
+			rc = add_node(&f->snapshots, n, NULL);
+		while (!rc && (path = siblings_next(found, n, &at)))
+			rc = forecast_add(&f->siblings, NULL, path, NULL,
+					  true);
+	}
+	return rc;
+}
+
 static const struct {
 	const char *kind, *cancel;
 } kinds[] = {
@@ -247,5 +270,7 @@ int forecast_work(struct forecast *f, const struct work *w,
 		rc = find_siblings(f, w, found);
 	if (!rc)
 		rc = find_drives(f, w);
-	return rc ? rc : find_snapshots(f, w);
+	if (!rc)
+		rc = find_snapshots(f, w);
+	return rc ? rc : find_other_readers(f, w, found);
 }

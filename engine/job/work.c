@@ -3,6 +3,7 @@
 
 #include <errno.h>
 
+#include "engine/chain/siblings.h"
 #include "engine/job/copy.h"
 #include "engine/job/job_kinds.h"
 #include "engine/util/bug.h"
@@ -140,6 +141,30 @@ int work_need_resize(struct node *node, uint64_t size, uint64_t *bytes)
 		rc = node->drv->growth(node, size, counts.clusters, &own);
 	*bytes = rc ? 0 : need_of(node, &counts, &own);
 	return rc;
+}
+
+static bool stream_shows_otherwise(const struct work *w,
+				   const struct node *node)
+{
+	return (w->backing || w->top->backing != w->base) &&
+	       siblings_read_otherwise(node, w->top, w->base, w->backing);
+}
+
+bool work_shows_otherwise(const struct work *w, const struct node *node)
+{
+	struct node *over;
+
+	if (w->kind == WORK_STREAM)
+		return stream_shows_otherwise(w, node);
+	if (siblings_read_otherwise(node, w->top, w->base, NULL))
+		return true;
+	for (unsigned n = 0; w->kind == WORK_COMMIT &&
+	     (over = graph_overlay(w->top, n)); n++)
+		if (siblings_read_otherwise(node, over, w->base,
+					    over == w->overlay ? w->backing :
+					    NULL))
+			return true;
+	return false;
 }
 
 int work_start(struct jobs *jobs, const struct work *w, struct err *err)

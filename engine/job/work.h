@@ -44,6 +44,10 @@ int work_need(struct jobs *jobs, const struct work *w, uint64_t shape,
  * of the file that its data go into, with all that hides what lies below. Graph
  * held. 0 or -errno. */
 int work_need_resize(struct node *node, uint64_t size, uint64_t *bytes);
+/* Is @node read by headers alone, from outside of the graph or by snapshots
+ * inside of it, and shows something else there when the work is done?
+ * siblings_check_headers(); graph begun. */
+bool work_shows_otherwise(const struct work *w, const struct node *node);
 /* The image that is written. */
 static inline struct node *work_target(const struct work *w)
 {

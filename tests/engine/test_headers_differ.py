@@ -258,3 +258,24 @@ def test_sibling_where_headers_say_what_is_open(d, job):
     shown = blk.guest(sibling)
     carried_out(images, job, CHAIN)
     assert blk.guest(sibling) == shown
+
+
+@pytest.mark.parametrize("job", ["commit", "active", "stream"])
+def test_forced_plan_says_who(d, job):
+    """And those who were hit are told of afterwards."""
+    images = Images(d, top="base" if job == "active" else "other")
+    images.snapshot("top")
+    images.link()
+    sibling = images.overlay("sibling", "top")
+    name, args = JOBS[job]
+    args = dict(args, **{"x-blkmon-force": True, "job-id": "j"})
+    with Server(images.d) as s, s.client() as q:
+        images.open(q, *CHAIN)
+        hits = q.ask("x-blkmon-plan", request={
+            "execute": name, "arguments": args})["hits"]
+        assert hits["siblings"] == [sibling]
+        assert [n["filename"] for n in hits["snapshots"]] == [images.at("top")]
+        forced(q, job)
+        told = q.ask("x-blkmon-query-folder")["images"]
+        assert [i["path"] for i in told if i["spoilt"]] == [sibling]
+        s.quit()
