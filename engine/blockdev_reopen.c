@@ -140,6 +140,20 @@ static int check_cache(const struct node *node,
 			     "cache.no-flush" : "cache.direct", err);
 }
 
+/* The same again is no change. */
+static int reopen_check_data(const struct node *node,
+			     const struct blockdev_options *o, struct err *err)
+{
+	if (!o->data_file)
+		return 0;
+	if (!node->data)
+		return cannot_change("data-file.driver", err);
+	if (node->data->block_device == !strcmp(o->data_driver, "file"))
+		return cannot_change("driver", err);
+	return strcmp(o->data_file, node->data->path) ?
+	       cannot_change("filename", err) : 0;
+}
+
 /* A link has to be said anew, or it would not be plain what is to become of
  * it. */
 static int check_missing(const struct node *node,
@@ -170,8 +184,8 @@ static int reopen_check_options(struct engine *e, const struct node *node,
 	if (o->force_share !=
 	    (!o->file_node && node->file->role == LOCKS_NONE))
 		return cannot_change("force-share", err);
-	if (o->data_file)
-		return cannot_change("data-file", err);
+	if (reopen_check_data(node, o, err))
+		return -1;
 	if (!strcmp(driver, "null-co") && o->size != node->size)
 		return cannot_change("size", err);
 	return 0;

@@ -440,3 +440,28 @@ def test_a_link_that_a_job_uses(d):
         at.q.event("BLOCK_JOB_CANCELLED")
         at.q.ask("job-dismiss", id="j")
         at.q.ask("blockdev-reopen", options=[at.top("b")])
+
+
+def test_data_file_of_a_reopen(d):
+    """The same again is no change; another one is refused, and stays out."""
+    data, other = os.path.join(d, "data"), os.path.join(d, "other")
+    path = blk.create(os.path.join(d, "a"), SIZE, data_file=data)
+    blk.create(other, SIZE, fmt="raw")
+    plain = blk.create(os.path.join(d, "b"), SIZE)
+
+    def one(data, **more):
+        return node("n", file(path), data_file={**file(data), **more})
+
+    with Server(d) as s, s.client() as q:
+        q.ask("blockdev-add", **one(data))
+        q.ask("blockdev-add", **node("m", file(plain)))
+        q.ask("blockdev-reopen", options=[one(data)])
+        for wrong, option in (
+                (one(other), "filename"),
+                (one(data, driver="host_device"), "driver"),
+                (node("m", file(plain), data_file=file(other)),
+                 "data-file.driver")):
+            got = q.request("blockdev-reopen", options=[wrong])
+            assert got["error"]["desc"] == \
+                "Cannot change the option '%s'" % option, got
+        s.quit()
