@@ -304,7 +304,7 @@ def test_zeroes_of_version_2_after_a_stream(d, when):
             speed=1 if when == "meanwhile" else 0)
         if when == "meanwhile":
             s.io("write -z 300k 8k", "top")
-            qmp(s, "block-job-set-speed", device="j", speed=0)
+            s.cmd("block_job_set_speed j 0")    # it may be over
         s.wait("j")
         assert s.quit() == 0
     assert blk.guest(top) == with_zeroes(16 * MIB, 0xaa,
