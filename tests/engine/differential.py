@@ -255,6 +255,9 @@ class Run(judge.Judge):
         assert "rror" in reply, "not refused"
         self.axes.meet("refused: inside" if inside else "refused: other")
         words = reasons + ["internal snapshot"] * bool(inside)
+        # An image that is open over something else is in the way as well.
+        words += ["not open here"] * (not self.world.active(
+            order.dev).straight())
         assert any(w in reply for w in words), \
             "the refusal says none of %s: %s" % (words, reply)
 
