@@ -160,7 +160,8 @@ def test_snapshot_of_an_image_above(d, job):
     before = content(images.at("top"))
     with Server(d) as s, s.client() as q:
         images.open(q, *CHAIN, "active")
-        got = q.request("block-commit", **dict(JOBS[job][1], device="active"))
+        got = q.request("block-commit", job_id="j", **dict(
+            JOBS[job][1], device="active"))
         assert "'kept' of '%s'" % images.at("active") in \
             got["error"]["desc"], got
         s.quit()
