@@ -192,7 +192,7 @@ void disk_recall(struct disk *d)
 void disk_refused(struct disk *d, enum node_request what)
 {
 	if (d->drive)
-		node_stats_add(&d->drive->stats, what, 0, 0, -EINVAL);
+		node_stats_refuse(&d->drive->stats, what);
 }
 
 /* --- requests --- */

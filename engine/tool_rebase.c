@@ -9,7 +9,6 @@
 #include "engine/chain/format.h"
 #include "engine/chain/node_open.h"
 #include "engine/engine_impl.h"
-#include "engine/job/rebase.h"
 #include "engine/tool_rebase.h"
 #include "engine/util/clock.h"
 #include "engine/util/mem.h"
@@ -133,13 +132,36 @@ static int rebase_check(struct rebasing *r, struct err *err)
 	return image->drv->check_backing(image, r->words, r->format, err);
 }
 
+/* After a failed fsync the host may have forgotten what it had not written:
+ * who is asked then can't have it tried again. */
+static int rebase_keep(struct rebasing *r, struct err *err)
+{
+	struct node *image = r->image.top;
+	struct copy_error e = { .node = image, .off = image->size };
+
+	for (;;) {
+		struct err why = ERR_INIT;
+		int rc;
+
+		e.rc = image->drv->flush(image);
+		if (!e.rc)
+			return 0;
+		err_sys(&why, e.rc, "Could not flush '%s'", image->file->path);
+		rc = r->failed ? r->failed(&e, &why, r->o->arg) : e.rc;
+		if (!rc)
+			continue;
+		*err = why;
+		return rc;
+	}
+}
+
 int rebase_fill(struct rebasing *r, struct err *err)
 {
 	const struct rebase_copy c = {
 		.pool = r->engine->pool, .image = r->image.top,
 		.base = r->below.top, .progress = r->o->progress,
 		.arg = r->o->arg, .read = &r->read, .copied = &r->copied,
-		.error = &r->error, .dry = r->dry,
+		.failed = r->failed, .dry = r->dry,
 	};
 	int rc;
 
@@ -148,11 +170,7 @@ int rebase_fill(struct rebasing *r, struct err *err)
 	if (rc == -ECANCELED)
 		err_set(err, ERR_GENERIC, "Cancelled; '%s' has its old backing "
 			"file", r->image.top->file->path);
-	if (rc || r->dry)
-		return rc;
-	rc = r->image.top->drv->flush(r->image.top);
-	return rc ? err_sys(err, rc, "Could not flush '%s'",
-			    r->image.top->file->path) : 0;
+	return rc || r->dry ? rc : rebase_keep(r, err);
 }
 
 int rebase_open(struct rebasing *r, struct err *err)

@@ -5,7 +5,7 @@
 #define BLKMON_TOOL_REBASE_H
 
 #include "engine/chain/siblings.h"
-#include "engine/job/copy.h"
+#include "engine/job/rebase.h"
 #include "engine/tool.h"
 #include "engine/tools.h"
 
@@ -22,8 +22,7 @@ struct rebasing {
 	bool dry;			/* a plan: the image is not written */
 	uint64_t read;			/* bytes of disks that were read ... */
 	uint64_t copied;		/* ... and of data in the image now */
-	struct copy_error error;	/* what has failed; rc 0: no piece of
-					   the disk */
+	rebase_failed *failed;		/* see rebase.h; gets o->arg */
 };
 
 /* Of @o, which is borrowed until rebase_close(). */

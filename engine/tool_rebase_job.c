@@ -17,7 +17,8 @@
 struct rebase_job {
 	struct rebasing r;
 	struct rebase_options o;
-	char *path, *image_format, *base, *format;	/* what o points to */
+	char *path, *image_format, *base, *format;	/* what o points to, */
+	char **data_file;		/* and o.image.data_files */
 	struct job *job;
 	uint64_t charged;		/* of r.read */
 };
@@ -29,6 +30,9 @@ static void rebase_job_free(struct rebase_job *j)
 	free(j->image_format);
 	free(j->base);
 	free(j->format);
+	for (size_t i = 0; j->data_file && i < j->o.image.data_file_count; i++)
+		free(j->data_file[i]);
+	free(j->data_file);
 	free(j);
 }
 
@@ -45,14 +49,15 @@ static bool rebase_job_goes_on(uint64_t done, uint64_t total, void *arg)
 }
 
 /* Its offset is that of the piece, and its clients are told as of any job. */
-static int rebase_job_failed(struct rebase_job *j, const struct err *err)
+static int rebase_job_failed(const struct copy_error *e, const struct err *why,
+			     void *arg)
 {
-	const struct copy_error *e = &j->r.error;
+	struct rebase_job *j = arg;
+	bool lost = !e->reading && e->node->file->failed;
 
-	if (!e->rc)
-		return job_fail(j->job, err);
 	job_progress(j->job, e->off, j->job->done);
-	return job_give_up(j->job, err, e->reading);
+	return lost ? job_give_up(j->job, why, e->reading) :
+		      job_error(j->job, why, e->reading);
 }
 
 static int rebase_job_run(struct job *job)
@@ -65,7 +70,9 @@ static int rebase_job_run(struct job *job)
 	rc = job_point(job);
 	if (!rc)
 		rc = rebase_fill(&j->r, &err);
-	return !rc || rc == -ECANCELED ? rc : rebase_job_failed(j, &err);
+	if (!rc || rc == -ECANCELED || job->err.class)
+		return rc;
+	return job_fail(job, &err);
 }
 
 static int rebase_job_finish(struct job *job, struct err *err)
@@ -85,7 +92,7 @@ static void rebase_job_release(struct job *job)
 
 static const struct job_kind kind_rebase = {
 	.type = REBASE_ID, .run = rebase_job_run, .finish = rebase_job_finish,
-	.release = rebase_job_release, .looks = true,
+	.release = rebase_job_release, .tries_again = true, .looks = true,
 };
 
 /* --- its start --- */
@@ -164,6 +171,7 @@ static int rebase_choose_base(struct rebase_job *j,
 		return 0;
 	look.read_only = true;
 	look.no_lock = true;
+	look.data_files_shared = true;
 	tool_init(&t);
 	rc = tool_open(&t, &look, err);
 	if (!rc && o->base)
@@ -172,6 +180,23 @@ static int rebase_choose_base(struct rebase_job *j,
 		rc = rebase_choose_below(j, t.top, err);
 	tool_close(&t);
 	return rc;
+}
+
+/* It outlives the request. */
+static int rebase_job_take_files(struct rebase_job *j,
+				 const struct rebase_job_options *o,
+				 struct err *err)
+{
+	if (!o->data_file_count)
+		return 0;
+	j->data_file = mem_try(o->data_file_count, sizeof(*j->data_file));
+	if (!j->data_file)
+		return err_sys(err, ENOMEM, "Could not rebase '%s'", o->file);
+	for (size_t i = 0; i < o->data_file_count; i++)
+		j->data_file[i] = mem_dup(o->data_files[i]);
+	j->o.image.data_files = (const char *const *)j->data_file;
+	j->o.image.data_file_count = o->data_file_count;
+	return 0;
 }
 
 /* Nothing is open yet, or that is refused. */
@@ -188,12 +213,15 @@ static int rebase_job_choose(struct rebase_job *j, struct engine *e,
 	j->o.force = o->force;
 	j->o.progress = rebase_job_goes_on;
 	j->o.arg = j;
-	rc = rebase_check_closed(e, chain_local_name(o->file), err);
+	rc = rebase_job_take_files(j, o, err);
+	if (!rc)
+		rc = rebase_check_closed(e, chain_local_name(o->file), err);
 	if (!rc)
 		rc = rebase_choose_base(j, o, err);
 	j->o.base = j->base;
 	j->o.format = j->format;
 	rebase_init(&j->r, e, &j->o);
+	j->r.failed = rebase_job_failed;
 	return rc;
 }
 
@@ -252,6 +280,7 @@ static struct rebase_job *rebase_job_new(struct engine *e,
 	if (!rebase_job_choose(j, e, o, err)) {
 		j->r.dry = dry;
 		j->o.progress = dry ? NULL : j->o.progress;
+		j->r.failed = dry ? NULL : j->r.failed;
 		if (!rebase_open(&j->r, err))
 			return j;
 	}

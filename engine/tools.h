@@ -126,6 +126,8 @@ struct rebase_job_options {
 	const char *base;	/* words for the header; "": none; NULL: what
 				   lies below its backing file */
 	const char *base_format; /* NULL: as its chain has it now */
+	const char *const *data_files; /* as those of struct node_options */
+	size_t data_file_count;
 	bool force;		/* even where internal snapshots change */
 	struct job_options job;	/* id NULL: "rebase", "rebase2" ... */
 	int64_t speed;		/* bytes/s that are read; 0 unlimited */

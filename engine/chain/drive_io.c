@@ -189,7 +189,7 @@ static void tell_error(struct drive *d, const struct request *r, int rc,
 		.type = EVENT_IO_ERROR,
 		.operation = r->what == NODE_RD ? "read" : "write",
 		.action = on_error_name(action),
-		.nospace = rc == -ENOSPC,
+		.nospace = on_error_is_nospace(rc),
 	};
 
 	if (!d->graph->events)
@@ -227,6 +227,17 @@ static void make_answer(const struct request *r)
 
 /* --- all of them --- */
 
+static void count_attempt(struct drive *d, const struct request *r,
+			  uint64_t began, int rc, bool refused)
+{
+	if (refused)
+		node_stats_refuse(&d->stats, r->what);
+	else
+		node_stats_add(&d->stats, r->what, r->len, began, rc);
+	if (!rc)
+		latency_add(&d->latency, clock_ns() - began);
+}
+
 static int attempt(struct drive *d, const struct request *r,
 		   enum on_error *action)
 {
@@ -235,13 +246,8 @@ static int attempt(struct drive *d, const struct request *r,
 	int rc = refused ? refused : r->act(d, r);
 	bool host = rc && !refused && !is_forgery_of_guest(d, r, rc);
 
-	if (!r->question && rc != -EOPNOTSUPP) {
-		/* failed, not invalid, whatever the host calls it */
-		node_stats_add(&d->stats, r->what, r->len, began,
-			       host ? -EIO : rc);
-		if (!rc)
-			latency_add(&d->latency, clock_ns() - began);
-	}
+	if (!r->question && rc != -EOPNOTSUPP)
+		count_attempt(d, r, began, rc, rc && !host);
 	*action = ON_ERROR_REPORT;
 	if (host)
 		*action = drive_judge(d, r, rc);

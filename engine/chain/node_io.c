@@ -160,6 +160,17 @@ static int check_write(struct node *node, uint64_t off, uint64_t len)
 	return 0;
 }
 
+/* The same of a request that is counted. */
+static int accept_write(struct node *node, enum node_request what,
+			uint64_t off, uint64_t len)
+{
+	int rc = check_write(node, off, len);
+
+	if (rc)
+		node_stats_refuse(&node->stats, what);
+	return rc;
+}
+
 static void take_aligned(struct node *node, struct range_hold *hold,
 			 uint64_t off, uint64_t len)
 {
@@ -255,10 +266,11 @@ int node_write_held(struct node *node, uint64_t off, uint64_t len,
 		    const void *buf)
 {
 	uint64_t began = clock_ns(), done;
-	int rc = check_write(node, off, len);
+	int rc = accept_write(node, NODE_WR, off, len);
 
-	if (!rc)
-		rc = write_pieces(node, off, len, buf, 0, &done);
+	if (rc)
+		return rc;
+	rc = write_pieces(node, off, len, buf, 0, &done);
 	node_stats_add(&node->stats, NODE_WR, len, began, rc);
 	return rc;
 }
@@ -293,10 +305,11 @@ static int write_anywhere(struct node *node, uint64_t off, uint64_t len,
 int node_write(struct node *node, uint64_t off, uint64_t len, const void *buf)
 {
 	uint64_t began = clock_ns(), done = 0;
-	int rc = check_write(node, off, len);
+	int rc = accept_write(node, NODE_WR, off, len);
 
-	if (!rc)
-		rc = write_in_place(node, off, len, buf, &done);
+	if (rc)
+		return rc;
+	rc = write_in_place(node, off, len, buf, &done);
 	if (rc == -EAGAIN)
 		rc = write_anywhere(node, off + done, len - done,
 				    (const char *)buf + done);
@@ -467,10 +480,11 @@ static int zero_runs(struct node *node, uint64_t off, uint64_t len,
 int node_zero_held(struct node *node, uint64_t off, uint64_t len, unsigned how)
 {
 	uint64_t began = clock_ns();
-	int rc = check_write(node, off, len);
+	int rc = accept_write(node, NODE_WR, off, len);
 
-	if (!rc)
-		rc = zero_runs(node, off, len, how);
+	if (rc)
+		return rc;
+	rc = zero_runs(node, off, len, how);
 	node_stats_add(&node->stats, NODE_WR, len, began, rc);
 	return rc;
 }
@@ -506,13 +520,13 @@ int node_discard(struct node *node, uint64_t off, uint64_t len)
 {
 	uint64_t began = clock_ns();
 	struct range_hold hold;
-	int rc = check_write(node, off, len);
+	int rc = accept_write(node, NODE_UNMAP, off, len);
 
-	if (!rc) {
-		take_aligned(node, &hold, off, len);
-		rc = discard_runs(node, off, len);
-		range_drop(&node->range, &hold);
-	}
+	if (rc)
+		return rc;
+	take_aligned(node, &hold, off, len);
+	rc = discard_runs(node, off, len);
+	range_drop(&node->range, &hold);
 	node_stats_add(&node->stats, NODE_UNMAP, len, began, rc);
 	return rc;
 }

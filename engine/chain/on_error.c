@@ -2,6 +2,7 @@
 #include "engine/chain/on_error.h"
 
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 
 static const char *const names[ON_ERROR_COUNT] = {
@@ -24,14 +25,22 @@ int on_error_parse(const char *name, enum on_error *out)
 	return -1;
 }
 
+bool on_error_is_nospace(int errnum)
+{
+	errnum = abs(errnum);
+	return errnum == ENOSPC || errnum == EDQUOT;
+}
+
 enum on_error on_error_action(enum on_error policy, int errnum)
 {
 	if (policy == ON_ERROR_ENOSPC)
-		return errnum == ENOSPC ? ON_ERROR_STOP : ON_ERROR_REPORT;
+		return on_error_is_nospace(errnum) ? ON_ERROR_STOP :
+						     ON_ERROR_REPORT;
 	return policy;
 }
 
 const char *io_status_name(int errnum)
 {
-	return !errnum ? "ok" : errnum == ENOSPC ? "nospace" : "failed";
+	return !errnum ? "ok" : on_error_is_nospace(errnum) ? "nospace" :
+							      "failed";
 }

@@ -20,32 +20,43 @@ int node_map(struct node *node, uint64_t off, uint64_t len, struct run *run)
 	return node->drv->map(node, off, min_u64(len, node->size - off), run);
 }
 
-static bool is_refused(int rc)
+static void node_stats_touch(struct node_stats *s, uint64_t now)
 {
-	return rc == -EINVAL || rc == -EROFS || rc == -EPERM || rc == -ENODEV;
+	atomic_store_explicit(&s->last_ns, now, memory_order_relaxed);
+}
+
+void node_stats_refuse(struct node_stats *s, enum node_request what)
+{
+	_Atomic uint64_t *const at[] = {
+		[NODE_RD] = &s->rd_invalid, [NODE_WR] = &s->wr_invalid,
+		[NODE_UNMAP] = &s->unmap_invalid,
+		[NODE_FLUSH] = &s->flush_invalid,
+	};
+
+	node_stats_touch(s, clock_ns());
+	atomic_fetch_add(at[what], 1);
 }
 
 void node_stats_add(struct node_stats *s, enum node_request what,
 		    uint64_t len, uint64_t began, int rc)
 {
 	const struct {
-		_Atomic uint64_t *bytes, *ops, *ns, *failed, *invalid;
+		_Atomic uint64_t *bytes, *ops, *ns, *failed;
 	} at[] = {
 		[NODE_RD] = { &s->rd_bytes, &s->rd_ops, &s->rd_ns,
-			      &s->rd_failed, &s->rd_invalid },
+			      &s->rd_failed },
 		[NODE_WR] = { &s->wr_bytes, &s->wr_ops, &s->wr_ns,
-			      &s->wr_failed, &s->wr_invalid },
+			      &s->wr_failed },
 		[NODE_UNMAP] = { &s->unmap_bytes, &s->unmap_ops, &s->unmap_ns,
-				 &s->unmap_failed, &s->unmap_invalid },
+				 &s->unmap_failed },
 		[NODE_FLUSH] = { NULL, &s->flush_ops, &s->flush_ns,
-				 &s->flush_failed, &s->flush_invalid },
+				 &s->flush_failed },
 	};
 	uint64_t now = clock_ns();
 
-	atomic_store_explicit(&s->last_ns, now, memory_order_relaxed);
+	node_stats_touch(s, now);
 	if (rc) {
-		atomic_fetch_add(is_refused(rc) ? at[what].invalid :
-				 at[what].failed, 1);
+		atomic_fetch_add(at[what].failed, 1);
 		return;
 	}
 	if (at[what].bytes)

@@ -60,16 +60,19 @@ struct node_stats {
 	_Atomic uint64_t rd_ops, wr_ops, unmap_ops, flush_ops;
 	_Atomic uint64_t rd_ns, wr_ns, unmap_ns, flush_ns;
 	_Atomic uint64_t rd_failed, wr_failed, unmap_failed, flush_failed;
-	/* refused: beyond the end, read-only... */
+	/* refused before the host was asked: beyond the end, read-only... */
 	_Atomic uint64_t rd_invalid, wr_invalid, unmap_invalid, flush_invalid;
 	_Atomic uint64_t last_ns;	/* when the last one ended; 0: none */
 };
 
 enum node_request { NODE_RD, NODE_WR, NODE_UNMAP, NODE_FLUSH };
 
-/* Counts one request that began at clock_ns() @began and ended with @rc. */
+/* Counts one request that began at clock_ns() @began and ended with @rc: an
+ * error is the host's, whatever that calls it. */
 void node_stats_add(struct node_stats *stats, enum node_request what,
 		    uint64_t len, uint64_t began, int rc);
+/* Counts one that was refused. */
+void node_stats_refuse(struct node_stats *stats, enum node_request what);
 
 struct node {
 	/* constant from open to close */

@@ -524,7 +524,8 @@ static int job_obey_policy(struct job *job, enum on_error policy,
 	job_notice(job, why->text);
 	job_publish(job, &ev);
 	if (stop) {
-		job->io_status = why->errnum == ENOSPC ? ENOSPC : EIO;
+		job->io_status = on_error_is_nospace(why->errnum) ? ENOSPC :
+								    EIO;
 		job->paused = true;
 	} else if (again) {
 		job_rest(job);

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "engine/chain/node_io.h"
+#include "engine/job/copy.h"
 #include "engine/util/bytes.h"
 #include "engine/util/mem.h"
 
@@ -30,8 +31,7 @@ static void mirror_fell_behind(struct mirror *m, uint64_t off, int rc)
 static void mirror_judge(struct mirror *m, const struct change *c, int rc)
 {
 	if (rc)
-		mirror_fell_behind(m, align_down(c->off, m->node->cluster),
-				   rc);
+		mirror_fell_behind(m, align_down(c->off, COPY_PIECE), rc);
 }
 
 static bool is_behind(const struct mirror *m, const struct change *c)

@@ -167,6 +167,7 @@ int pairs_next(struct pairs *p, struct pair *out, unsigned *failed)
 {
 	while (p->at == p->count) {
 		*failed = p->failed;
+		out->off = p->off;
 		if (p->rc)
 			return p->rc;
 		if (p->off >= p->o.size)
@@ -175,4 +176,11 @@ int pairs_next(struct pairs *p, struct pair *out, unsigned *failed)
 	}
 	*out = p->slot[p->at++].pair;
 	return 1;
+}
+
+void pairs_again(struct pairs *p, uint64_t off)
+{
+	p->off = off;
+	p->count = p->at = 0;
+	p->rc = 0;
 }

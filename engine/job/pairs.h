@@ -38,8 +38,10 @@ struct pairs *pairs_new(const struct pairs_options *o);
 void pairs_free(struct pairs *p);	/* NULL is fine */
 
 /* The next piece, in order: 1; 0 at the end; -errno where a table of disk
- * number *@failed (2: of `over`) can't be read. *out, with its data, is good
- * until the next call. */
+ * number *@failed (2: of `over`) can't be read, at out->off. *out, with its
+ * data, is good until the next call. */
 int pairs_next(struct pairs *p, struct pair *out, unsigned *failed);
+/* The next piece begins at @off: what could not be read is tried again. */
+void pairs_again(struct pairs *p, uint64_t off);
 
 #endif

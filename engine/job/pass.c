@@ -397,6 +397,8 @@ static int pass_fail(struct pass *p, const struct copy_error *e,
 		*err = why;
 		return e->rc;
 	}
+	job_progress(p->job, min_u64(e->off, p->job->len),
+		     min_u64(p->done, p->total));
 	if (forgery)
 		return job_fail(p->job, &why);
 	return lost ? job_give_up(p->job, &why, e->reading) :
@@ -415,8 +417,6 @@ static int after_error(struct pass *p, const struct copy_error *e,
 		err_sys(err, ESTALE, "The chain has changed");
 		return e->rc;
 	}
-	p->pos = min_u64(e->off, p->end);
-	pass_tell(p);
 	rc = pass_fail(p, e, err);
 	if (rc < 0)
 		return rc;
@@ -540,7 +540,7 @@ static int go_back(struct pass *p, struct err *err)
 	if (rc < 0)
 		return rc;
 	lost = align_down(atomic_exchange(&m->lost, MIRROR_WHOLE),
-			  m->target->cluster);
+			  max_u64(m->node->cluster, m->target->cluster));
 	if (!rc && lost < p->pos) {
 		p->pos = lost;
 		atomic_store(&m->cursor, lost);

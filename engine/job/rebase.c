@@ -30,31 +30,40 @@ struct rebase {
 	uint64_t bytes;			/* of data in them */
 };
 
+/* 0: to be tried again. */
 static int rebase_fail(struct rebase *r, struct node *node, int rc,
 		       bool reading, uint64_t off, struct err *err)
 {
-	if (r->o->error)
-		*r->o->error = (struct copy_error){
-			.rc = rc, .off = off, .reading = reading, .node = node,
-		};
-	err_sys(err, rc, "Could not %s '%s' at offset %" PRIu64 " of the disk",
+	const struct copy_error e = {
+		.rc = rc, .off = off, .reading = reading, .node = node,
+	};
+	struct err why = ERR_INIT;
+
+	err_sys(&why, rc, "Could not %s '%s' at offset %" PRIu64 " of the disk",
 		reading ? "read" : "write", node->file->path, off);
+	if (r->o->failed)
+		rc = r->o->failed(&e, &why, r->o->arg);
+	if (rc)
+		*err = why;
 	return rc;
 }
 
 static int rebase_flush(struct rebase *r, struct err *err)
 {
+	bool moves = r->count && !r->o->dry;
 	struct copy_error e;
 	int rc = 0;
 
-	if (r->count && !r->o->dry)
-		rc = copy_spans(r->copier, r->span, r->count, &e);
+	/* What a failed try has filled is no hole to the next. */
+	while (!rc && moves &&
+	       copy_spans(r->copier, r->span, r->count, &e))
+		rc = rebase_fail(r, e.node ? e.node : r->image, e.rc, e.reading,
+				 e.off, err);
 	if (!rc && r->o->copied)
 		*r->o->copied += r->bytes;
 	r->count = 0;
 	r->bytes = 0;
-	return rc ? rebase_fail(r, e.node ? e.node : r->image, rc, e.reading,
-				e.off, err) : 0;
+	return rc;
 }
 
 /* One piece of the image, or what the disk has of the last one. */
@@ -112,7 +121,18 @@ static bool rebase_differs(const uint8_t *a, const uint8_t *b, uint64_t len)
 	return (a || b) && !bytes_are_zero(a ? a : b, len);
 }
 
-/* What of a pair lies in one piece of the image; *at moves behind it. */
+/* From byte @off on the disks are read again, if that is wanted. */
+static int rebase_read_fail(struct rebase *r, struct node *node, int rc,
+			    uint64_t off, uint64_t again, struct err *err)
+{
+	rc = rebase_fail(r, node, rc, true, off, err);
+	if (!rc)
+		pairs_again(r->pairs, again);
+	return rc;
+}
+
+/* What of a pair lies in one piece of the image; *at moves behind it, or to the
+ * end of a pair that is read again. */
 static int rebase_part(struct rebase *r, const struct pair *pair, uint64_t *at,
 		       struct err *err)
 {
@@ -129,8 +149,11 @@ static int rebase_part(struct rebase *r, const struct pair *pair, uint64_t *at,
 	if (rebase_has(r, off) || (!r->o->dry && !rebase_differs(a, b, len)))
 		return 0;
 	rc = rebase_kind(r, off, end, a, r->o->dry ? 0 : len, &kind);
-	if (rc)
-		return rebase_fail(r, r->old.culprit, rc, true, off, err);
+	if (rc) {
+		*at = pair->off + pair->len;
+		return rebase_read_fail(r, r->old.culprit, rc, off, pair->off,
+					err);
+	}
 	rebase_note(r, off, end, kind);
 	return r->count == REBASE_SPANS || r->bytes >= REBASE_BYTES ?
 		rebase_flush(r, err) : 0;
@@ -145,8 +168,8 @@ static int rebase_pair(struct rebase *r, const struct pair *pair,
 	if (r->o->read && !pair->same)
 		*r->o->read += pair->len;
 	if (pair->rc)
-		return rebase_fail(r, top[pair->failed], pair->rc, true,
-				   pair->off, err);
+		return rebase_read_fail(r, top[pair->failed], pair->rc,
+					pair->off, pair->off, err);
 	for (uint64_t at = pair->off;
 	     !rc && !pair->same && at < pair->off + pair->len;)
 		rc = rebase_part(r, pair, &at, err);
@@ -166,9 +189,12 @@ static int rebase_pass(struct rebase *r, struct err *err)
 	do {
 		more = pairs_next(r->pairs, &pair, &failed);
 		if (more < 0)
-			return rebase_fail(r, top[failed], more, true,
-					   pair.off + pair.len, err);
-		rc = more ? rebase_pair(r, &pair, err) : rebase_flush(r, err);
+			rc = rebase_read_fail(r, top[failed], more, pair.off,
+					      pair.off, err);
+		else if (more)
+			rc = rebase_pair(r, &pair, err);
+		else
+			rc = rebase_flush(r, err);
 	} while (more && !rc);
 	if (!rc && r->o->progress)
 		r->o->progress(r->image->size, r->image->size, r->o->arg);

@@ -11,6 +11,9 @@
 #include "engine/job/copy.h"
 #include "engine/util/pool.h"
 
+typedef int rebase_failed(const struct copy_error *e, const struct err *why,
+			  void *arg);
+
 struct rebase_copy {
 	struct pool *pool;
 	struct node *image;	/* writable; to_hide is set if it is going to
@@ -18,13 +21,14 @@ struct rebase_copy {
 	struct node *base;	/* what will lie below; NULL: nothing */
 	/* Bytes; may be NULL. False gives up. */
 	bool (*progress)(uint64_t done, uint64_t total, void *arg);
-	void *arg;
+	void *arg;			/* of both */
 	uint64_t *read;		/* grows by the bytes of the disks that had to
 				   be read; NULL */
 	uint64_t *copied;	/* grows by the bytes of data that were copied;
 				   NULL */
-	struct copy_error *error; /* set where it fails at a piece of the disk;
-				   NULL */
+	/* What fails, and @why: 0, it is tried again; or a negative number to
+	 * give up with. NULL gives up. */
+	rebase_failed *failed;
 	bool dry;		/* nothing is copied, and nothing of the disks
 				   read: what their maps do not say is the same
 				   counts as copied */

@@ -8,6 +8,7 @@
 #include "engine/util/clock.h"
 #include "engine/util/mem.h"
 #include "src/after/entry.h"
+#include "src/qmp/json/text.h"
 
 #define PREFIX "BLKMON_"
 
@@ -91,7 +92,7 @@ static void hook_set_all(struct hook_call *call, const struct event *ev)
 /* With a newline, for programs that read lines. */
 static char *hook_text(const json_t *json)
 {
-	char *text = json_dumps(json, JSON_COMPACT | JSON_ENSURE_ASCII);
+	char *text = qmp_dump_text(json, JSON_COMPACT);
 	size_t len = text ? strlen(text) : 0;
 	char *line = text ? mem_try_dup(text, len + 1) : NULL;
 	char *more = line ? realloc(line, len + 2) : NULL;

@@ -12,6 +12,7 @@
 #include "src/console/plan_ask.h"
 #include "src/console/plan_text.h"
 #include "src/console/say.h"
+#include "src/qmp/json/text.h"
 
 /* The value of a reply, the caller's; or NULL. */
 static json_t *ask(struct console *c, const char *name)
@@ -223,8 +224,7 @@ int console_do(struct console *c, const char *name, json_t *args)
 
 int console_reply(struct console *c, json_t *reply)
 {
-	char *text = json_dumps(reply, JSON_ENSURE_ASCII |
-				(c->pretty ? JSON_INDENT(4) : 0));
+	char *text = qmp_dump_text(reply, c->pretty ? JSON_INDENT(4) : 0);
 	int rc = channel_error(reply) || !text ? -1 : 0;
 
 	console_printf(c, "%s\n", text ? text : "Error: no memory for a reply");
@@ -273,7 +273,7 @@ static void show_event(struct console *c, const json_t *event)
 		say_event(c, event);
 		return;
 	}
-	text = json_dumps(event, JSON_ENSURE_ASCII);
+	text = qmp_dump_text(event, 0);
 	if (text)
 		console_print(c, CONSOLE_JSON_EVENT, text);
 	free(text);

@@ -22,6 +22,7 @@
 #include "engine/util/clock.h"
 #include "engine/util/mem.h"
 #include "engine/util/own_file.h"
+#include "src/qmp/json/text.h"
 
 #define LOCK_WAIT_NS (500 * NS_PER_MS)
 #define LOCK_STEP_NS (2 * NS_PER_MS)
@@ -145,7 +146,7 @@ int job_history_add(const json_t *entry, struct err *err)
 
 	if (!path)
 		return 0;
-	text = json_dumps(entry, JSON_COMPACT | JSON_ENSURE_ASCII);
+	text = qmp_dump_text(entry, JSON_COMPACT);
 	if (text)
 		rc = job_history_add_text(path, text);
 	if (rc)

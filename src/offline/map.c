@@ -10,6 +10,7 @@
 #include "engine/tools.h"
 #include "engine/util/str.h"
 #include "src/offline/command.h"
+#include "src/qmp/json/text.h"
 
 const struct option_row map_rows[] = {
 	{ "start-offset", OPT_OFFSET, "N", .help = "begin there (0)" },
@@ -48,7 +49,7 @@ static void map_put_json(struct map_list *list, const struct map_piece *p)
 	if (p->file) {
 		str_add_safe(&safe, p->file);
 		name = json_string(str_get(&safe));
-		text = json_dumps(name, JSON_ENCODE_ANY | JSON_ENSURE_ASCII);
+		text = qmp_dump_text(name, JSON_ENCODE_ANY);
 		printf(", \"offset\": %" PRIu64 ", \"filename\": %s",
 		       p->host, text ? text : "null");
 		free(text);

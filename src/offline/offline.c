@@ -23,6 +23,7 @@
 #include "src/offline/delete.h"
 #include "src/offline/places_command.h"
 #include "src/process/option.h"
+#include "src/qmp/json/text.h"
 
 int offline_usage(void)
 {
@@ -47,7 +48,7 @@ void offline_put_text(const char *text)
 
 void offline_put_json(const json_t *value)
 {
-	json_dumpf(value, stdout, JSON_INDENT(4) | JSON_ENSURE_ASCII);
+	qmp_dump_file(value, JSON_INDENT(4), stdout);
 	putchar('\n');
 }
 

@@ -37,8 +37,14 @@ void options_resize(const json_t *args, struct resize_options *o);
  * @rc. */
 int options_resize_error(int rc, const json_t *args, struct err *err);
 
+/* The strings of a list that may be missing: *names, borrowed, in an array
+ * which is the caller's to free; NULL if there are none. */
+int options_names(const json_t *args, const char *key, const char ***names,
+		  size_t *n, struct err *err);
 struct rebase_job_options;
-void options_rebase(const json_t *args, struct rebase_job_options *o);
+/* o->data_files is the caller's to free. */
+int options_rebase(const json_t *args, struct rebase_job_options *o,
+		   struct err *err);
 struct delete_options;
 /* o->files is the caller's to free. */
 int options_delete(const json_t *args, struct delete_options *o,

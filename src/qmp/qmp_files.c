@@ -140,42 +140,41 @@ static json_t *delete_reply(const struct delete_report *r)
 			 (json_int_t)r->freed);
 }
 
-/* The names, borrowed from @args; or NULL and *err. */
-static const char **files_names(const json_t *args, size_t *n, struct err *err)
+int options_names(const json_t *args, const char *key, const char ***names,
+		  size_t *n, struct err *err)
 {
-	const json_t *list = json_object_get(args, "files");
-	const char **names;
+	const json_t *list = json_object_get(args, key);
 
 	*n = json_array_size(list);
-	if (!*n) {
-		err_set(err, ERR_INVALID_PARAMETER,
-			"Parameter 'files' names no file");
-		return NULL;
-	}
-	names = mem_try(*n, sizeof(*names));
-	if (!names)
-		err_sys(err, ENOMEM, "Could not delete");
-	for (size_t i = 0; names && i < *n; i++) {
-		names[i] = json_string_value(json_array_get(list, i));
-		if (names[i])
+	*names = *n ? mem_try(*n, sizeof(**names)) : NULL;
+	if (*n && !*names)
+		return err_sys(err, ENOMEM, "Could not read '%s'", key);
+	for (size_t i = 0; i < *n; i++) {
+		(*names)[i] = json_string_value(json_array_get(list, i));
+		if ((*names)[i])
 			continue;
-		err_set(err, ERR_GENERIC, "Invalid parameter type for "
-			"'files[%zu]', expected: string", i);
-		free(names);
-		names = NULL;
+		free(*names);
+		*names = NULL;
+		return err_set(err, ERR_GENERIC, "Invalid parameter type for "
+			       "'%s[%zu]', expected: string", key, i);
 	}
-	return names;
+	return 0;
 }
 
 int options_delete(const json_t *args, struct delete_options *o,
 		   struct err *err)
 {
+	const char **files;
+
 	*o = (struct delete_options){
 		.data_files = args_bool(args, "data-files", false),
 		.dry_run = args_bool(args, "dry-run", false),
 	};
-	o->files = files_names(args, &o->count, err);
-	return o->files ? 0 : -1;
+	if (options_names(args, "files", &files, &o->count, err))
+		return -1;
+	o->files = files;
+	return files ? 0 : err_set(err, ERR_INVALID_PARAMETER,
+				   "Parameter 'files' names no file");
 }
 
 static json_t *x_delete(struct qmp_context *ctx, json_t *args, struct err *err)

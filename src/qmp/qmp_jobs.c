@@ -17,9 +17,9 @@
 #define CANCEL_WAIT_NS NS_PER_SEC
 
 /* The order is QEMU's: of two that are wrong the first is told. */
-#define JOB_ARGS "*speed:i," \
-	"*on-error:e=report|ignore|enospc|stop|auto,*filter-node-name:s," \
-	"*auto-finalize:b,*auto-dismiss:b,*x-blkmon-force:b"
+#define ERROR_ARG "*on-error:e=report|ignore|enospc|stop|auto,"
+#define END_ARGS "*auto-finalize:b,*auto-dismiss:b,*x-blkmon-force:b"
+#define JOB_ARGS "*speed:i," ERROR_ARG "*filter-node-name:s," END_ARGS
 
 /* To a job of QEMU, "auto" is "enospc". */
 static enum on_error on_error(const json_t *args)
@@ -108,25 +108,37 @@ static json_t *redhat_commit(struct qmp_context *ctx, json_t *args,
 	return qmp_jobs_commit(ctx, args, true, err);
 }
 
-void options_rebase(const json_t *args, struct rebase_job_options *o)
+int options_rebase(const json_t *args, struct rebase_job_options *o,
+		   struct err *err)
 {
+	const char **files;
+	size_t n;
+
+	if (options_names(args, "data-files", &files, &n, err))
+		return -1;
 	*o = (struct rebase_job_options){
 		.file = args_str(args, "file"),
 		.format = args_str(args, "format"),
 		.base = args_str(args, "base"),
 		.base_format = args_str(args, "base-format"),
 		.force = args_bool(args, "x-blkmon-force", false),
+		.data_files = files, .data_file_count = n,
 		.job = qmp_jobs_job_options(args),
 		.speed = args_int(args, "speed", 0),
 	};
+	return 0;
 }
 
 static json_t *x_rebase(struct qmp_context *ctx, json_t *args, struct err *err)
 {
 	struct rebase_job_options o;
+	int rc = options_rebase(args, &o, err);
 
-	options_rebase(args, &o);
-	return qmp_done(engine_rebase_start(ctx->engine, &o, err));
+	if (!rc) {
+		rc = engine_rebase_start(ctx->engine, &o, err);
+		free((void *)o.data_files);
+	}
+	return qmp_done(rc);
 }
 
 const char *options_job(const json_t *args)
@@ -250,9 +262,8 @@ const struct qmp_command qmp_job_commands[] = {
 	  "*x-blkmon-force:b",
 	  redhat_commit, true },
 	{ "x-blkmon-rebase",
-	  "file:s,*format:s,*base:s,*base-format:s,*job-id:s,*speed:i,"
-	  "*auto-finalize:b,*auto-dismiss:b,*x-blkmon-force:b", x_rebase,
-	  false },
+	  "file:s,*format:s,*base:s,*base-format:s,*data-files:a,*job-id:s,"
+	  "*speed:i," ERROR_ARG END_ARGS, x_rebase, false },
 	{ "block-job-set-speed", "device:s,*speed:i,*value:i",
 	  qmp_jobs_set_speed, true },
 	{ "block-job-cancel", "device:s,*force:b", block_job_cancel, true },

@@ -135,9 +135,13 @@ static int plan_of_rebase(struct engine *e, const json_t *args,
 			  struct forecast *f, struct err *err)
 {
 	struct rebase_job_options o;
+	int rc = options_rebase(args, &o, err);
 
-	options_rebase(args, &o);
-	return engine_plan_rebase(e, &o, f, err);
+	if (!rc) {
+		rc = engine_plan_rebase(e, &o, f, err);
+		free((void *)o.data_files);
+	}
+	return rc;
 }
 
 static const struct planned {

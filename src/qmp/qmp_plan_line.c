@@ -51,7 +51,7 @@ static const char *plan_flag_for(const char *key, const json_t *value)
 	if (!strcmp(key, "mode"))
 		return strcmp(json_string_value(value), "existing") ? "" :
 								      " -n";
-	if (!strcmp(key, "data-files"))
+	if (!strcmp(key, "data-files") && json_is_boolean(value))
 		return json_is_true(value) ? " -d" : "";
 	if (!strcmp(key, "dry-run"))
 		return json_is_true(value) ? " -n" : "";

@@ -117,6 +117,52 @@ def test_it_is_a_job(d, family):
     assert backing(side) == family[0]
 
 
+def test_data_files(d):
+    """Neither header leads to its data file: they are named, in the order
+    in which the images ask, those of the new base first."""
+    def image(name, *below):
+        blk.qemu_img("create", "-q", "-f", "qcow2", *below, "-o",
+                     "data_file=%s.d" % os.path.join(d, name), name, "4M",
+                     cwd=d)
+        blk.qemu_io(os.path.join(d, name), "write -P %d 64k 192k"
+                    % ord(name[0]))
+        os.rename(os.path.join(d, name + ".d"),
+                  os.path.join(d, name + ".moved"))
+        return os.path.join(d, name)
+
+    def as_it_was():
+        for name in names:
+            os.rename(os.path.join(d, name + ".moved"),
+                      os.path.join(d, name + ".d"))
+
+    names = ["one", "two"]
+    one = image("one")
+    two = image("two")
+    side = os.path.join(d, "side")
+    blk.qemu_img("create", "-q", "-f", "qcow2", "-u", "-b", one, "-F", "qcow2",
+                 side, "4M")
+    blk.simple(d, "alone")
+    moved = [os.path.join(d, name + ".moved") for name in ("two", "one")]
+    args = dict(file=side, base=two, **{"base-format": "qcow2"})
+    with Server(d, os.path.join(d, "alone")) as server, \
+            server.client() as q:
+        assert "error" in q.request("x-blkmon-rebase", **args)
+        assert q.refused({"execute": "x-blkmon-rebase", "arguments": dict(
+            args, **{"data-files": ["x", 5]})})[1] == (
+            "Invalid parameter type for 'data-files[1]', expected: string")
+        args["data-files"] = moved
+        plan = q.ask("x-blkmon-plan", request={
+            "execute": "x-blkmon-rebase", "arguments": args})
+        assert plan["bytes"]["copied"] == 192 * KIB, plan
+        assert plan.get("hmp") is None
+        q.ask("x-blkmon-rebase", **args)
+        assert "error" not in done(q)
+    as_it_was()
+    assert backing(side) == two
+    assert blk.guest(side)[64 * KIB:256 * KIB] == b"o" * (192 * KIB)
+    blk.check(side)
+
+
 def test_at_the_prompt(d, family):
     side = family[-1]
     seen = blk.guest(side)

@@ -16,10 +16,10 @@ REPO = Path(__file__).resolve().parents[2]
 BLKMON = os.environ.get("BLKMON", str(REPO / "blkmon"))
 PATIENCE = float(os.environ.get("BLKMON_PATIENCE", "60"))
 
-# Title, clear, colour by the one-byte CSI, new line, right to left.
-EVIL = "\x1b]0;evil\x07\x1b[2J\u009b31mevil\nevil\r\u202egp"
+# Title, delete, clear, colour by the one-byte CSI, new line, right to left.
+EVIL = "\x1b]0;evil\x07\x7fd\x1b[2J\u009b31mevil\nevil\r\u202egp"
 RAW = [b"\x1b]0;evil", b"evil\x07", "\u009b31m".encode(), b"evil\nevil",
-       b"evil\r\xe2", "\u202e".encode()]
+       b"evil\r\xe2", "\u202e".encode(), b"\x7fd"]
 
 
 def run(*command, cwd):
@@ -146,6 +146,33 @@ def test_screen(tmp_path):
         screen.child.expect_exact("evil")
     screen.child.send("quit\r")
     judge(screen.end())
+
+
+@pytest.mark.parametrize("words", [
+    ["info", "--json"], ["info", "--json", "--backing-chain"],
+    ["map", "--json"], ["map"], ["check", "--json"], ["history", "--json"],
+    ["-c", '{"execute": "query-named-block-nodes"}'],
+    ["-c", '{"execute": "x-blkmon-query-folder"}'], ["-c", "info folder"],
+    ["-c", '{"execute": "query-events"} '],
+])
+def test_offline_and_json(tmp_path, words):
+    top = make_chain(tmp_path)
+    env = dict(os.environ, XDG_STATE_HOME=str(tmp_path / "state"))
+    subprocess.run(["qemu-io", "-c", "write 0 64k", "--", top.name],
+                   check=True, cwd=top.parent, stdout=subprocess.DEVNULL)
+    subprocess.run([BLKMON, "d0=" + str(top), "-c", "commit d0"], env=env,
+                   check=True, stdout=subprocess.DEVNULL)
+    names = [] if words[0] == "history" else ["./" + top.name]
+    if words[0] == "-c":
+        words, names = ["d0=" + str(top)] + words, []
+    out = subprocess.run([BLKMON, *words, *names], cwd=str(top.parent),
+                         env=env, check=False, stdin=subprocess.DEVNULL,
+                         stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                         timeout=PATIENCE)
+    assert b"Usage" not in out.stdout and out.stdout, out
+    shown = out.stdout.replace(b"\n", b"")
+    assert not [c for c in shown if c < 32 or c == 127], out.stdout
+    assert not [raw for raw in RAW if raw in out.stdout], out.stdout
 
 
 @pytest.mark.parametrize("words", [

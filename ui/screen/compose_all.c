@@ -8,6 +8,7 @@
 
 #include "engine/util/mem.h"
 #include "src/console/fields.h"
+#include "src/qmp/json/text.h"
 #include "ui/screen/compose.h"
 
 /* Those that it makes sense for: to be paused, or to go on. */
@@ -66,7 +67,7 @@ static void draft_snapshots(const struct sheet *s, struct draft *d)
 		str_add(&d->note, "a snapshot of the only drive");
 	request = json_pack("{s:s, s:{s:o}}", "execute", "transaction",
 			    "arguments", "actions", actions);
-	text = json_dumps(request, JSON_ENSURE_ASCII);
+	text = qmp_dump_text(request, 0);
 	str_add(&d->line, text);
 	free(text);
 	json_decref(request);

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include "src/qmp/json/text.h"
 
+#include <string.h>
+
 #include "engine/util/str.h"
 
 json_t *qmp_text(const char *text)
@@ -14,4 +16,62 @@ json_t *qmp_text(const char *text)
 	value = json_string(str_get(&safe));
 	str_release(&safe);
 	return value;
+}
+
+struct dump {
+	json_dump_callback_t add;
+	void *arg;
+};
+
+static int dump_part(const char *text, size_t len, void *arg)
+{
+	static const char escaped[] = "\\u007f";
+	const struct dump *d = arg;
+	const char *end = text + len, *del;
+	int rc = 0;
+
+	while (!rc && (del = memchr(text, 0x7f, (size_t)(end - text)))) {
+		rc = d->add(text, (size_t)(del - text), d->arg);
+		if (!rc)
+			rc = d->add(escaped, strlen(escaped), d->arg);
+		text = del + 1;
+	}
+	return rc ? rc : d->add(text, (size_t)(end - text), d->arg);
+}
+
+int qmp_dump(const json_t *value, size_t flags, json_dump_callback_t add,
+	     void *arg)
+{
+	struct dump d = { .add = add, .arg = arg };
+
+	return json_dump_callback(value, dump_part, &d,
+				  flags | JSON_ENSURE_ASCII);
+}
+
+static int dump_to_file(const char *text, size_t len, void *arg)
+{
+	return fwrite(text, 1, len, arg) == len ? 0 : -1;
+}
+
+int qmp_dump_file(const json_t *value, size_t flags, FILE *file)
+{
+	return qmp_dump(value, flags, dump_to_file, file);
+}
+
+static int dump_to_str(const char *text, size_t len, void *arg)
+{
+	struct str *str = arg;
+
+	str_add_mem(str, text, len);
+	return str->lost ? -1 : 0;
+}
+
+char *qmp_dump_text(const json_t *value, size_t flags)
+{
+	struct str out = STR_INIT;
+
+	if (!qmp_dump(value, flags, dump_to_str, &out) && !out.lost)
+		return out.s;
+	str_release(&out);
+	return NULL;
 }

@@ -8,6 +8,7 @@
 #include "engine/util/str.h"
 #include "src/qmp/command.h"
 #include "src/qmp/event.h"
+#include "src/qmp/json/text.h"
 #include "src/qmp/version.h"
 
 /* An object goes out in pieces: of a large one there is no text as a whole. */
@@ -52,9 +53,8 @@ static void session_say(struct session *s, json_t *value)
 {
 	struct piece p = { .session = s };
 
-	if (json_dump_callback(value, session_add_text, &p,
-			       JSON_ENSURE_ASCII |
-				       (s->pretty ? JSON_INDENT(4) : 0)))
+	if (qmp_dump(value, s->pretty ? JSON_INDENT(4) : 0, session_add_text,
+		     &p))
 		p.text.lost = true;
 	add_line_end(&p);
 	send_piece(&p);
