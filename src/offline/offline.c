@@ -48,8 +48,7 @@ void offline_put_text(const char *text)
 
 void offline_put_json(const json_t *value)
 {
-	qmp_dump_file(value, JSON_INDENT(4), stdout);
-	putchar('\n');
+	qmp_dump_line(value, JSON_INDENT(4), stdout);
 }
 
 static int offline_add_image(struct offline *o, struct err *err)

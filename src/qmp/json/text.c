@@ -53,9 +53,11 @@ static int dump_to_file(const char *text, size_t len, void *arg)
 	return fwrite(text, 1, len, arg) == len ? 0 : -1;
 }
 
-int qmp_dump_file(const json_t *value, size_t flags, FILE *file)
+int qmp_dump_line(const json_t *value, size_t flags, FILE *file)
 {
-	return qmp_dump(value, flags, dump_to_file, file);
+	int rc = qmp_dump(value, flags, dump_to_file, file);
+
+	return putc('\n', file) == EOF ? -1 : rc;
 }
 
 static int dump_to_str(const char *text, size_t len, void *arg)

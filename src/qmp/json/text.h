@@ -14,8 +14,8 @@ json_t *qmp_text(const char *text);
  * or -1 without memory or as @add says. */
 int qmp_dump(const json_t *value, size_t flags, json_dump_callback_t add,
 	     void *arg);
-/* To a file: 0, or -1. */
-int qmp_dump_file(const json_t *value, size_t flags, FILE *file);
+/* To a file, and a line feed: 0, or -1. */
+int qmp_dump_line(const json_t *value, size_t flags, FILE *file);
 /* The same; the caller's. NULL: no memory. */
 char *qmp_dump_text(const json_t *value, size_t flags);
 
