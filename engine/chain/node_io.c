@@ -568,8 +568,17 @@ int node_check_grow(struct node *node, uint64_t size, struct err *err)
 	       node->drv->check_grow(node, size, err);
 }
 
+/* The file is not left longer than it was without a use. */
+static int node_grow_fail(struct node *node, uint64_t bytes)
+{
+	if (node->drv->cut)
+		node->drv->cut(node, bytes);
+	return -1;
+}
+
 int node_grow(struct node *node, uint64_t size, struct err *err)
 {
+	uint64_t bytes = atomic_load(&node->file->size);
 	uint64_t old = atomic_load(&node->size);
 	int rc;
 
@@ -581,7 +590,7 @@ int node_grow(struct node *node, uint64_t size, struct err *err)
 	if (node->graph)
 		graph_hold(node);
 	if (node->drv->grow_begin(node, size, err) < 0)
-		return -1;
+		return node_grow_fail(node, bytes);
 	atomic_store(&node->size, size);
 	rc = zero_new_part(node, old, size);
 	if (rc)
@@ -589,7 +598,8 @@ int node_grow(struct node *node, uint64_t size, struct err *err)
 			node->file->path, (unsigned long long)size);
 	else
 		rc = node->drv->grow(node, size, err);
-	if (rc)
-		atomic_store(&node->size, old);
-	return rc ? -1 : 0;
+	if (!rc)
+		return 0;
+	atomic_store(&node->size, old);
+	return node_grow_fail(node, bytes);
 }

@@ -63,6 +63,41 @@ def test_no_space(d, kind, cluster):
         assert len(blk.img_chain(top)) == (2 if kind == "hmp" else 3)
 
 
+@pytest.mark.parametrize("kind", ["rebase", "offline", "resize", "guest"])
+def test_no_space_for_others(d, kind):
+    """Who fails for want of room leaves no file longer than it has to be: a
+    rebase, a resize at once, a guest when its image is closed."""
+    low = blk.create(os.path.join(d, "low.img"), 16 * MIB)
+    blk.qemu_io(low, "write -P 0x41 0 8M")
+    with blk.small_fs(d, 2 * MIB) as place:
+        top = blk.create(os.path.join(place, "top.img"), None, low,
+                         cluster_size="4k" if kind == "resize" else "64k")
+        want, before = blk.guest(top), os.stat(top).st_size
+        if kind == "offline":
+            out = blk.blkmon("rebase", "-b", "", top)
+            assert out.rc == 1 and "No space left" in out.err, out
+        else:
+            args = [blk.simple(d)] if kind == "rebase" else [top]
+            with blk.Session(*args) as s:
+                if kind == "resize":
+                    free = os.statvfs(place).f_bavail * 4096
+                    with open(os.path.join(place, "fill"), "wb") as fill:
+                        fill.write(bytes(free - 4096))
+                line = {"rebase": 'rebase %s ""' % top,
+                        "resize": "block_resize disk0 64G",
+                        "guest": 'qemu-io disk0 "write -P 7 0 16M"'}[kind]
+                reply = s.cmd(line)
+                if kind == "rebase":
+                    reply += s.cmd("wait rebase done 60")
+                assert "No space left on device" in reason(reply, s), reply
+                if kind == "resize":
+                    assert os.stat(top).st_size < before + 4096
+                assert s.quit() == 1
+        assert_nothing_left(top)
+        if kind != "guest":
+            blk.assert_same(blk.guest(top), want, "after the failure")
+
+
 def test_file_size_limit_is_an_error_not_a_death(d):
     """RLIMIT_FSIZE: EFBIG for the job and for the guest, no SIGXFSZ."""
     low, top = make_chain(d, 2, size=16 * MIB, data=6 * MIB)

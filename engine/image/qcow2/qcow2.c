@@ -210,11 +210,14 @@ static int qcow2_make_writable(struct node *node, struct err *err)
 			file_set_writable(q->data, false, LOCKS_READ, &back);
 		return -1;
 	}
+	q->had = atomic_load(&q->file->size);
 	atomic_store(&q->writable, true);
 	return 0;
 }
 
-/* The first flush unlinks what was let go, the second counts it down. */
+/* The first flush unlinks what was let go, the second counts it down. What of
+ * the file has been of no use since then, for the host had no room for more, is
+ * cut off. */
 static int qcow2_settle(struct node *node)
 {
 	struct qcow2 *q = qcow2_of(node);
@@ -225,6 +228,7 @@ static int qcow2_settle(struct node *node)
 		rc = qcow2_flush(node);
 	if (rc || !atomic_load(&q->writable))
 		return rc;
+	qcow2_cut(node, q->had);
 	if (q->external)
 		file_set_writable(q->data, false, LOCKS_READ, &ignored);
 	atomic_store(&q->writable, false);

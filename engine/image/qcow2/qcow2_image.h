@@ -104,6 +104,7 @@ struct qcow2 {
 	uint64_t hint;			/* no free cluster below */
 
 	_Atomic bool writable;
+	uint64_t had;			/* bytes of the file before that */
 	_Atomic bool untouched;		/* nothing was changed since open */
 	_Atomic bool corrupt;		/* found broken: no more writes */
 	_Atomic int hollow;		/* qcow2_measure.c: not known yet, no,
