@@ -128,8 +128,8 @@ int file_zero(struct file *f, uint64_t off, uint64_t len);
  * host that can't is no error. The range reads as zeroes or as before. */
 int file_discard(struct file *f, uint64_t off, uint64_t len);
 /* Makes the host keep room for the range, so that a later write there does not
- * fail for want of it; size and content stay. A host that can't is no error.
- * 0 or -errno (ENOSPC ...). */
+ * fail for want of it; the content stays, and the file grows up to there. A
+ * host that can't is no error. 0 or -errno (ENOSPC ...). */
 int file_reserve(struct file *f, uint64_t off, uint64_t len);
 /* FICLONERANGE. -EOPNOTSUPP (or -EXDEV, -EINVAL) where it can't be done: the
  * caller then copies. Grows dst. */

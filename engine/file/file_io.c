@@ -402,9 +402,17 @@ int file_reserve(struct file *f, uint64_t off, uint64_t len)
 {
 	int rc = file_hooked(f, FILE_OP_RESERVE, off, len, NULL);
 
+	if (!rc)
+		rc = check_no_hole(f, off);
 	if (rc || !len || f->block_device)
 		return rc;
-	rc = host_fallocate(f, FALLOC_FL_KEEP_SIZE, off, len);
+	direct_take(f);
+	/* Behind the end of the file nothing is kept: ext4 takes it away when
+	 * another write there fails. */
+	rc = host_fallocate(f, 0, off, len);
+	if (!rc)
+		raise_to(&f->size, off + len);
+	direct_drop(f);
 	return unsupported(rc) ? 0 : rc;
 }
 

@@ -494,6 +494,32 @@ static void holes_and_data(void **state)
 	scratch_clear();
 }
 
+/* Room behind the end of the file is lost when a write there fails, on ext4. */
+static void room_is_kept_within_the_file(void **state)
+{
+	enum { BLOCK = 64 << 10 };
+	struct file *f = create("a", FILE_CACHE_WRITEBACK);
+	struct stat st;
+
+	(void)state;
+	assert_int_equal(file_reserve(f, 2 * BLOCK, BLOCK), 0);
+	assert_int_equal(stat("a", &st), 0);
+	assert_true(st.st_blocks * 512 >= BLOCK);
+	assert_int_equal(st.st_size, 3 * BLOCK);
+	assert_int_equal(f->size, 3 * BLOCK);
+	assert_int_equal(file_reserve(f, 0, BLOCK), 0);
+	assert_int_equal(f->size, 3 * BLOCK);
+	fallocate_refuses = 2;
+	assert_int_equal(file_reserve(f, 5 * BLOCK, BLOCK), 0);
+	assert_int_equal(f->size, size_on_disk("a"));
+	fallocate_refuses = 0;
+	/* What another program has cut off is not hidden in a hole. */
+	assert_int_equal(truncate("a", BLOCK), 0);
+	assert_int_equal(file_reserve(f, 2 * BLOCK, BLOCK), -EIO);
+	file_close(f);
+	scratch_clear();
+}
+
 static void cloning(void **state)
 {
 	enum { BLOCK = 64 << 10 };
@@ -539,6 +565,7 @@ int main(void)
 		cmocka_unit_test(many_flushers),
 		cmocka_unit_test(zeroes_by_any_means),
 		cmocka_unit_test(holes_and_data),
+		cmocka_unit_test(room_is_kept_within_the_file),
 		cmocka_unit_test(cloning),
 	};
 
