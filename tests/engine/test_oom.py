@@ -68,6 +68,9 @@ def chain(tmp_path_factory):
     for n in range(3):
         blk.qemu_io(os.path.join(d, "l%d.img" % n), "write -P %d %dk 640k" % (
             n + 1, 512 * n))
+    os.mkdir(os.path.join(d, "away"))
+    side = blk.create("away/side.img", backing="../l1.img", cwd=d)
+    blk.qemu_io(os.path.join(d, side), "write -P 8 1M 64k")
     return d
 
 
@@ -81,6 +84,10 @@ SCRIPTS = {
     "hmp": [WRITE, "commit disk0"],
     "internal": [WRITE, "snapshot_blkdev_internal disk0 one",
                  "snapshot_delete_blkdev_internal disk0 one"],
+    "rebase": ['{"execute": "x-blkmon-rebase", "arguments": {"file": '
+               '"away/side.img", "base": "../other.img", "base-format": '
+               '"qcow2"}}', WRITE,
+               "wait rebase done 60"],
     "query": ["info block -v", "info block-jobs", "info blockstats",
               '{"execute": "query-named-block-nodes"}',
               "query-block",
@@ -116,6 +123,10 @@ def judge(d, out, want):
     for name in os.listdir(d):
         if name.endswith(".img"):
             judge_check(os.path.join(d, name), out)
+    side = os.path.join(d, "away", "side.img")
+    judge_check(side, out)
+    assert blk.guest(side)[:MIB + 64 * KIB] == \
+        (want[:512 * KIB] + b"\x02" * 512 * KIB + b"\x08" * 64 * KIB), out
     got = blk.guest(top)
     blk.assert_same(got[:PLACE], want[:PLACE], out)
     blk.assert_same(got[PLACE + PIECE:], want[PLACE + PIECE:], out)

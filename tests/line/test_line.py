@@ -330,6 +330,21 @@ def test_a_long_line_is_typed(line, typed):
     line.send("info status", "VM status: running")
 
 
+@pytest.mark.parametrize("way", ["typed", "yanked"])
+def test_a_search_is_bounded(line, way):
+    """What is looked for grows by what is typed, and by C-y by all of a line;
+    each key goes over it as often as it has characters."""
+    line.pour(b"info " + "\u00e9".encode() * 20000)
+    line.child.send("\r")
+    line.expect("\\(blkmon\\) $")
+    line.pour(b"\x12info " + (b"\x19" if way == "yanked" else
+                             "\u00e9".encode() * 20000) + b"\x12" * 200)
+    line.pour(b"\x07")
+    line.send("info status", "VM status: running")
+    line.pour(b"\x12stat\x0f")
+    line.expect("VM status: running")
+
+
 def test_history_is_kept(line):
     line.send("info status", "running")
     assert line.leave() == 0

@@ -15,11 +15,15 @@
 #define KEYMAP_DEPTH 16
 /* A line is cut before a character, so it may be shorter by one. */
 #define FULL (EDITOR_LINE_MAX - MB_LEN_MAX)
+/* Bytes that are looked for in the history. Each key makes readline 8.2 go over
+ * them as often as there are some: 64 KiB take it half a minute. */
+#define SEARCH_MAX 256
 
 static struct {
 	struct str bytes;	/* for readline to read */
 	size_t used, key_end;	/* of the character that is being read */
 	struct str part;	/* the beginning of a character */
+	int sought;		/* bytes that an incremental search may have */
 	bool ended;
 	bool (*wait)(void);
 } editor;
@@ -316,12 +320,45 @@ static int next_key(char key[static MB_LEN_MAX])
 	return len;
 }
 
+/* Bytes that the key may add to what an incremental search looks for: itself,
+ * or of the line that was found a word or all. */
+static int search_grows(const char *key, int len)
+{
+	rl_command_func_t *does = rl_function_of_keyseq_len(key, (size_t)len,
+							    NULL, NULL);
+
+	if (*key == ('W' & 0x1f) || *key == ('Y' & 0x1f) || does == rl_yank ||
+	    does == rl_unix_word_rubout)
+		return rl_end - rl_point;
+	return (unsigned char)*key < ' ' || *key == RUBOUT ? 0 : len;
+}
+
+/* A search that has all it can have goes on without the key. */
+static bool search_is_full(const char *key, int len)
+{
+	int more;
+
+	if (!len || !RL_ISSTATE(RL_STATE_ISEARCH)) {
+		editor.sought = 0;
+		return false;
+	}
+	more = search_grows(key, len);
+	if (editor.sought + more > SEARCH_MAX)
+		return more;
+	editor.sought += more;
+	return false;
+}
+
 void editor_read(void)
 {
 	bool ends = editor.used == editor.bytes.len;
 	char key[MB_LEN_MAX];
 	int len = next_key(key), end = rl_end;
 
+	if (search_is_full(key, len)) {
+		editor.used += (size_t)len;
+		return;
+	}
 	rl_callback_read_char();
 	rl_free_undo_list();
 	if (ends)
