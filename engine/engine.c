@@ -401,8 +401,11 @@ int engine_resize(struct engine *e, const char *device, uint64_t size,
 	graph_begin(&e->graph);
 	node = engine_resolve_resize(e, device, size, err);
 	rc = node ? 0 : -1;
-	if (node && size > node->size)
+	if (node && size > node->size) {
+		graph_hold(node);
+		graph_pause(&e->graph);
 		rc = node_grow(node, size, err);
+	}
 	graph_end(&e->graph);
 	return rc;
 }

@@ -30,7 +30,7 @@ int node_zero(struct node *node, uint64_t off, uint64_t len, unsigned how);
 int node_discard(struct node *node, uint64_t off, uint64_t len);
 int node_flush(struct node *node);
 /* Grows the disk to @size bytes (rounded up to a sector); the new part reads
- * as zeroes, whatever lies below; durable. Graph write-held; holds the gates
+ * as zeroes, whatever lies below; durable. Graph begun; holds the gates
  * above. 0, or -1 and err, with the disk as long as it was. */
 int node_grow(struct node *node, uint64_t size, struct err *err);
 /* Would it be refused, as far as that is known? The same words; nothing has

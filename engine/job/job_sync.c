@@ -42,7 +42,7 @@ static int find_base(struct drive *drive, const char *name,
 	return *base && *base != top ? 0 : chain_refuse_name(name, top, err);
 }
 
-/* Graph write-held: who reads next finds the data in base. */
+/* Graph begun, its gates held: who reads next finds the data in base. */
 static int empty_overlay(struct node *node, struct job_end *end,
 			 struct err *err)
 {
@@ -53,7 +53,6 @@ static int empty_overlay(struct node *node, struct job_end *end,
 	range_take(&node->range, &hold, 0, INT64_MAX, true);
 	rc = node->drv->empty(node);
 	range_drop(&node->range, &hold);
-	graph_forget_maps(node->graph);
 	after = file_disk_bytes(node->file);
 	end->freed = before > after ? before - after : 0;
 	return rc ? err_sys(err, rc, "Could not empty '%s'",
@@ -76,9 +75,13 @@ static int sync_finish(struct job *job, struct err *err)
 	if (rc)
 		return rc;
 	mirror_close(&s->active.mirror);
+	/* The claim keeps the images as they are for all but those who look. */
+	graph_pause(graph);
 	rc = job_images_flush(&s->active.im, err);
 	if (!rc && s->empty)
 		rc = empty_overlay(s->active.im.top, job->end, err);
+	graph_resume(graph);
+	graph_forget_maps(graph);
 	s->active.im.done = !rc;
 	graph_end(graph);
 	return rc;
