@@ -249,6 +249,7 @@ static void test_stop(void **state)
 
 static void test_enospc(void **state)
 {
+	const int full[] = { ENOSPC, EDQUOT };
 	struct world *w = world_new(ON_ERROR_REPORT, ON_ERROR_ENOSPC);
 	struct client c;
 	struct event ev;
@@ -258,13 +259,17 @@ static void test_enospc(void **state)
 	assert_int_equal(as_client(w, ask_write), -EIO);
 	assert_io_error(w, "write", "report");
 	assert_silence(w);
-	fail_with(w, ENOSPC);
-	client_start(&c, w, ask_write);
-	assert_stops(w, "write", ENOSPC);
-	fail_with(w, 0);
-	vm_cont(&w->vm);
-	assert_int_equal(client_end(&c), 0);
-	assert_event(w, EVENT_RESUME, &ev);
+	for (int i = 0; i < 2; i++) {
+		fail_with(w, full[i]);
+		client_start(&c, w, ask_write);
+		assert_stops(w, "write", full[i]);
+		assert_string_equal(io_status_name(w->drive->io_status),
+				    "nospace");
+		fail_with(w, 0);
+		vm_cont(&w->vm);
+		assert_int_equal(client_end(&c), 0);
+		assert_event(w, EVENT_RESUME, &ev);
+	}
 	assert_silence(w);
 	world_free(w);
 }
