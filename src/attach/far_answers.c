@@ -124,6 +124,8 @@ static json_t *far_answer_jobs_by(const struct far_call *call,
 	json_t *list = far_ask(call, name, NULL, err), *entry;
 	size_t i;
 
+	if (!strcmp(key, "device"))
+		far_jobs_learn(call, list);
 	json_array_foreach(list, i, entry)
 		far_jobs_dress(call->far, entry, key);
 	return list;
@@ -222,7 +224,7 @@ static int far_answer_name_job(const struct far_call *call, json_t *request,
 	return 0;
 }
 
-/* Made by the code of the job that would run, which only a blkmon has. */
+/* Of a blkmon it is made by the code of the job that would run. */
 static json_t *far_answer_plan(const struct far_call *call, const char *name,
 			       json_t *args, struct err *err)
 {
@@ -230,7 +232,7 @@ static json_t *far_answer_plan(const struct far_call *call, const char *name,
 	char *id;
 
 	if (!far_can(call->far, name))
-		return far_not_here("a plan", err);
+		return far_plan(call, json_object_get(args, "request"), err);
 	if (far_answer_name_job(call, json_object_get(args, "request"), err))
 		return NULL;
 	value = far_ask(call, name, json_incref(args), err);
@@ -259,6 +261,8 @@ static json_t *far_answer_commands(const struct far_call *call,
 		return NULL;
 	if (!far_can(call->far, "x-blkmon-query-jobs"))
 		far_answer_add(list, "x-blkmon-query-jobs");
+	if (!far_can(call->far, "x-blkmon-plan"))
+		far_answer_add(list, "x-blkmon-plan");
 	if (!far_can(call->far, "x-blkmon-query-links") &&
 	    far_links_known(call->far))
 		far_answer_add(list, "x-blkmon-query-links");

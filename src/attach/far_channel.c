@@ -191,7 +191,7 @@ static json_t *far_channel_verbatim(const struct far_call *call,
 	     far_nodes_check(call, &err)))
 		return qmp_reply(request, NULL, &err);
 	if (starts)
-		far_jobs_own(call->far, id, "", "");
+		far_jobs_own(call->far, id, "", "", false);
 	reply = far_send(call, json_incref(request), far_changes(name),
 			 FAR_LIMIT_NS, &err);
 	if (starts && (!reply || !json_object_get(reply, "return")))
@@ -204,6 +204,15 @@ static json_t *far_channel_verbatim(const struct far_call *call,
 	return reply;
 }
 
+/* What the end does not know, and we do; and what names drives as they are
+ * shown, in a transaction that the screen makes: the end's own names are the
+ * same in both. */
+static bool far_channel_is_ours(struct far *f, const char *name)
+{
+	return !strcmp(name, "transaction") ||
+		(!strcmp(name, "x-blkmon-plan") && !far_can(f, name));
+}
+
 static json_t *far_channel_execute(struct channel *channel, json_t *request)
 {
 	struct far_channel *c = far_channel_of(channel);
@@ -214,8 +223,10 @@ static json_t *far_channel_execute(struct channel *channel, json_t *request)
 
 	if (qmp_check(request, &err))
 		return qmp_reply(request, NULL, &err);
-	return channel->verbatim ? far_channel_verbatim(&call, request)
-				 : far_channel_dialect(&call, request);
+	return channel->verbatim &&
+	       !far_channel_is_ours(c->far, args_str(request, "execute")) ?
+		far_channel_verbatim(&call, request) :
+		far_channel_dialect(&call, request);
 }
 
 static void far_channel_free(struct channel *channel)

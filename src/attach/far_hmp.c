@@ -75,6 +75,15 @@ int far_check_keep(const struct far_call *call, const json_t *args,
 	return -1;
 }
 
+int far_check_commit(const struct far_drive *drive, struct err *err)
+{
+	if (*drive->device)
+		return 0;
+	return err_set(err, ERR_NOT_SUPPORTED, "commit needs a drive with a "
+		       "name, and '%s' has none: block_commit does it",
+		       drive->shown);
+}
+
 json_t *far_commit(const struct far_call *call, const char *name,
 		   json_t *args, struct err *err)
 {
@@ -95,11 +104,7 @@ json_t *far_commit(const struct far_call *call, const char *name,
 	drive = far_names_find(&names, far_arg(args, "device"));
 	str_add(&line, "commit ");
 	far_hmp_quote(&line, drive ? drive->device : far_arg(args, "device"));
-	if (drive && !*drive->device)
-		err_set(err, ERR_NOT_SUPPORTED, "commit needs a drive with a "
-			"name, and '%s' has none: block_commit does it",
-			drive->shown);
-	else
+	if (!drive || !far_check_commit(drive, err))
 		value = far_hmp(call, str_get(&line), "", err);
 	far_names_release(&names);
 	str_release(&line);

@@ -17,6 +17,8 @@ struct far_job {
 	bool own;		/* started by this process */
 	bool ready;		/* and that was told */
 	bool concluded;		/* and carries our mark: to be dismissed */
+	bool looked;		/* the end was asked what it works on */
+	bool active;		/* it gets READY: what it counts is work */
 	char *top, *base;	/* node names; "" not known */
 	uint64_t began_ns;	/* clock_ns(); of others: first seen */
 };
@@ -137,17 +139,28 @@ bool far_links_known(struct far *f);
 json_t *far_links(const struct far_call *call, const json_t *nodes,
 		  struct err *err);
 
+/* What the jobs of an end hold on to, by their ids: {"uses": nodes, "top",
+ * "base-node", "active"}, where "active" is one that gets READY. The caller's;
+ * NULL and err where the end does not tell. */
+json_t *far_works(const struct far_call *call, struct err *err);
+
 /* --- far_jobs.c --- */
 
 /* An id of this end as it is shown. */
 const char *far_job_shown(const char *id);
+/* An id fit for all ends, that shows @word; the caller's. */
+char *far_job_id(const char *word);
+bool far_jobs_is_own(struct far *f, const char *id);
 /* The end's id of what is called @shown, the caller's; NULL and err. */
 char *far_job_find(const struct far_call *call, const char *shown,
 		   struct err *err);
 /* It is about to be started by us; undone with far_jobs_forget(). */
 void far_jobs_own(struct far *f, const char *id, const char *top,
-		  const char *base);
+		  const char *base, bool active);
 void far_jobs_forget(struct far *f, const char *id);
+/* Finds out what those of @list (of query-block-jobs) work on of which that is
+ * not known; asks once for each. */
+void far_jobs_learn(const struct far_call *call, const json_t *list);
 /* Adds what we know to an entry of query-jobs or query-block-jobs, whose id is
  * member @key. */
 void far_jobs_dress(struct far *f, json_t *entry, const char *key);
@@ -173,6 +186,23 @@ struct far_verb {
 		       json_t *args, struct err *err);
 };
 
+/* What is refused here, before the end is asked: 0, or -1 and err. A new layer
+ * on an image that nobody uses would be gone at once; */
+int far_check_user(const struct far_names *names, const char *word,
+		   struct err *err);
+/* so would be what lies behind a nearer end of the disk. */
+int far_check_grows(const struct far_names *names, const json_t *args,
+		    struct err *err);
+
+/* --- far_plan.c --- */
+
+/* What @request would do at an end that has no plans of its own; the value of
+ * x-blkmon-plan, and "unknown": what is not known of it. "estimate" in its
+ * bytes says what "left" was made of. NULL and err: also where it would be
+ * refused. */
+json_t *far_plan(const struct far_call *call, json_t *request,
+		 struct err *err);
+
 /* --- far_hmp.c --- */
 
 /* The request as it is. @args is borrowed, here and below. */
@@ -184,6 +214,8 @@ json_t *far_not_here(const char *what, struct err *err);
  * asked for and not to be had. */
 int far_check_keep(const struct far_call *call, const json_t *args,
 		   struct err *err);
+/* HMP's commit knows a drive by its name alone: 0, or -1 and err. */
+int far_check_commit(const struct far_drive *drive, struct err *err);
 json_t *far_commit(const struct far_call *call, const char *name, json_t *args,
 		   struct err *err);
 json_t *far_drive_add(const struct far_call *call, const char *name,

@@ -72,7 +72,7 @@ void far_jobs_release(struct far *f)
 /* --- starts --- */
 
 void far_jobs_own(struct far *f, const char *id, const char *top,
-		  const char *base)
+		  const char *base, bool active)
 {
 	struct far_job *job;
 
@@ -81,6 +81,7 @@ void far_jobs_own(struct far *f, const char *id, const char *top,
 	job = far_jobs_note(f, id);
 	if (job) {
 		job->own = true;
+		job->active = active;
 		job->top = mem_dup(top);
 		job->base = mem_dup(base);
 	}
@@ -94,7 +95,7 @@ void far_jobs_forget(struct far *f, const char *id)
 	lock_drop(&f->lock);
 }
 
-static bool far_jobs_is_own(struct far *f, const char *id)
+bool far_jobs_is_own(struct far *f, const char *id)
 {
 	const struct far_job *job;
 	bool own;
@@ -152,6 +153,86 @@ char *far_job_find(const struct far_call *call, const char *shown,
 
 /* --- what is said of them --- */
 
+/* Lock held. */
+static bool far_jobs_need_look(struct far *f, const json_t *list)
+{
+	const struct far_job *job;
+	bool need = false;
+	json_t *entry;
+	size_t i;
+
+	json_array_foreach(list, i, entry) {
+		job = far_jobs_note(f, far_arg(entry, "device"));
+		need |= job && !job->looked;
+	}
+	return need;
+}
+
+static void far_jobs_set(char **to, const char *text)
+{
+	if (!*text)
+		return;
+	free(*to);
+	*to = mem_dup(text);
+}
+
+/* Lock held. One that the graph does not have is over. */
+static void far_jobs_take_works(struct far *f, const json_t *list,
+				const json_t *works)
+{
+	json_t *entry;
+	size_t i;
+
+	json_array_foreach(list, i, entry) {
+		const char *id = far_arg(entry, "device");
+		struct far_job *job = far_jobs_entry(f, id);
+		const json_t *work = json_object_get(works, id);
+
+		if (!job || job->looked)
+			continue;
+		job->looked = true;
+		job->active |= json_is_true(json_object_get(work, "active"));
+		far_jobs_set(&job->top, far_arg(work, "top"));
+		far_jobs_set(&job->base, far_arg(work, "base-node"));
+	}
+}
+
+void far_jobs_learn(const struct far_call *call, const json_t *list)
+{
+	struct far *f = call->far;
+	struct err err = ERR_INIT;
+	json_t *works;
+	bool need;
+
+	if (far_speaks_dialect(f))
+		return;
+	lock_take(&f->lock);
+	need = far_jobs_need_look(f, list);
+	lock_drop(&f->lock);
+	works = need ? far_works(call, &err) : NULL;
+	if (!works)
+		return;
+	lock_take(&f->lock);
+	far_jobs_take_works(f, list, works);
+	lock_drop(&f->lock);
+	json_decref(works);
+}
+
+/* Does it count where it is on the disk, and not what it has done? A commit of
+ * which nobody knows more counts so until it is READY. */
+static bool far_job_has_positions(const struct far_job *job,
+				  const json_t *entry)
+{
+	const char *type = far_arg(entry, "type");
+
+	if (json_object_get(entry, "done"))
+		return false;
+	if (!strcmp(type, "commit"))
+		return !job->active && !json_is_true(json_object_get(entry,
+								"ready"));
+	return !strcmp(type, "stream");
+}
+
 void far_jobs_dress(struct far *f, json_t *entry, const char *key)
 {
 	char *id = mem_dup(far_arg(entry, key));
@@ -170,6 +251,9 @@ void far_jobs_dress(struct far *f, json_t *entry, const char *key)
 		if (job->base && *job->base)
 			json_object_set_new(entry, "base-node",
 					    json_string(job->base));
+		if (far_job_has_positions(job, entry))
+			json_object_set_new(entry, "x-blkmon-positions",
+					    json_true());
 	}
 	if (!job || !job->own)
 		json_object_set_new(entry, "x-blkmon-foreign", json_true());

@@ -23,6 +23,9 @@ static const char *far_links_image_below(const json_t *nodes,
 	const json_t *children = json_object_get(below, name);
 	const char *at = far_arg(children, "backing");
 
+	/* Below a filter is what it lets through. */
+	if (!*at && far_names_is_filter(args_entry(nodes, "node-name", name)))
+		at = far_arg(children, "file");
 	for (size_t steps = json_array_size(nodes); *at && steps; steps--) {
 		const json_t *node = args_entry(nodes, "node-name", at);
 		const char *next;
@@ -92,6 +95,128 @@ static json_t *far_links_of_graph(const json_t *graph)
 	}
 	json_decref(names);
 	return below;
+}
+
+/* --- what jobs hold on to, as the graph has it --- */
+
+/* By the words that a job has for it; the first that has no other of @list on
+ * it, where that is meant. */
+static const char *far_work_end(const json_t *list, const json_t *below,
+				bool lowest)
+{
+	json_t *node, *other;
+	size_t i, k;
+
+	json_array_foreach(list, i, node) {
+		const char *name = json_string_value(node);
+		bool inner = false;
+
+		json_array_foreach(list, k, other) {
+			const char *word = json_string_value(other);
+			const char *over = lowest ? name : word;
+			const char *under = lowest ? word : name;
+
+			inner |= !strcmp(far_arg(json_object_get(below, over),
+						 "backing"), under);
+		}
+		if (!inner)
+			return name;
+	}
+	return "";
+}
+
+/* A mirror has a source and a target; a commit the images that it empties and
+ * a base; a stream the image that it fills, and those that it empties. */
+static void far_work_name(json_t *work, const json_t *below)
+{
+	const json_t *between = json_object_get(work, "intermediate node");
+	const char *source = far_arg(work, "source");
+	const char *active = far_arg(work, "active node");
+	const char *low = far_work_end(between, below, true);
+	const char *top = *source ? source : *active ? active :
+		far_work_end(between, below, false);
+	const char *base = *source ? far_arg(work, "target") :
+		!*active ? far_arg(work, "base") :
+		far_arg(json_object_get(below, *low ? low : active),
+			"backing");
+
+	json_object_set_new(work, "top", json_string(top));
+	json_object_set_new(work, "base-node", json_string(base));
+	json_object_set_new(work, "active", json_boolean(*source));
+}
+
+static void far_work_add(json_t *work, const char *edge, const char *node)
+{
+	json_t *list = json_object_get(work, "intermediate node");
+
+	if (!work || !*node)
+		return;
+	json_array_append_new(json_object_get(work, "uses"),
+			      json_string(node));
+	if (strcmp(edge, "intermediate node")) {
+		json_object_set_new(work, edge, json_string(node));
+		return;
+	}
+	if (!list) {
+		list = json_array();
+		json_object_set_new(work, edge, list);
+	}
+	json_array_append_new(list, json_string(node));
+}
+
+static void far_works_key(const json_t *entry, const char *member, char *out,
+			  size_t len)
+{
+	snprintf(out, len, "%lld", (long long)args_int(entry, member, 0));
+}
+
+static json_t *far_works_of_graph(const json_t *graph)
+{
+	json_t *works = json_object(), *ids = json_object(), *entry;
+	json_t *names = json_object(), *below = far_links_of_graph(graph);
+	const char *word;
+	char key[32];
+	size_t i;
+
+	json_array_foreach(json_object_get(graph, "nodes"), i, entry) {
+		far_works_key(entry, "id", key, sizeof(key));
+		json_object_set_new(names, key, json_string(
+				    far_arg(entry, "name")));
+		if (strcmp(far_arg(entry, "type"), "block-job"))
+			continue;
+		json_object_set_new(works, far_arg(entry, "name"),
+				    json_pack("{s:[]}", "uses"));
+		json_object_set_new(ids, key, json_string(far_arg(entry,
+								  "name")));
+	}
+	json_array_foreach(json_object_get(graph, "edges"), i, entry) {
+		char child[32];
+
+		far_works_key(entry, "parent", key, sizeof(key));
+		far_works_key(entry, "child", child, sizeof(child));
+		if (json_object_get(ids, key))
+			far_work_add(json_object_get(works, far_arg(ids, key)),
+				     far_arg(entry, "name"),
+				     far_arg(names, child));
+	}
+	json_object_foreach(works, word, entry)
+		far_work_name(entry, below);
+	json_decref(ids);
+	json_decref(names);
+	json_decref(below);
+	return works;
+}
+
+json_t *far_works(const struct far_call *call, struct err *err)
+{
+	json_t *graph, *works;
+
+	if (!far_can(call->far, "x-debug-query-block-graph"))
+		return far_not_here("to see what jobs work on", err);
+	graph = far_ask(call, "x-debug-query-block-graph", NULL, err);
+	works = graph ? far_works_of_graph(graph) : NULL;
+	json_decref(graph);
+	return works;
 }
 
 /* NULL: these nodes do not say. */

@@ -21,15 +21,29 @@ static void far_drop_force(struct far *f, json_t *args)
 		json_object_del(args, "x-blkmon-force");
 }
 
+/* @args with "device" as the end has it: a drive's name, or @key with the node
+ * where there is none. What is not known stays: the end has words for it. */
+static void far_device_of(const struct far_names *names, json_t *args,
+			  const char *key)
+{
+	const struct far_drive *drive = far_names_find(names, far_arg(
+						       args, "device"));
+	json_t *value;
+
+	if (!drive || (!*drive->device && !*drive->node))
+		return;
+	value = json_string(*drive->device ? drive->device : drive->node);
+	json_object_del(args, "device");
+	json_object_set_new(args, *drive->device ? "device" : key, value);
+}
+
 /* --- snapshots --- */
 
-/* A name that no node has, the caller's. */
-static char *far_new_node(const struct far_names *names)
+/* A name that no node has, the caller's; *n moves behind its number. */
+static char *far_new_node(const struct far_names *names, unsigned *n)
 {
-	unsigned n = 1;
-
 	for (;;) {
-		char *name = mem_printf(FAR_PREFIX "node-%u", n++);
+		char *name = mem_printf(FAR_PREFIX "node-%u", (*n)++);
 
 		if (!far_names_node(names, name))
 			return name;
@@ -38,7 +52,8 @@ static char *far_new_node(const struct far_names *names)
 }
 
 static void far_name_overlay(const struct far_names *names,
-			     const struct far_drive *drive, json_t *args)
+			     const struct far_drive *drive, unsigned *n,
+			     json_t *args)
 {
 	char *node;
 
@@ -48,15 +63,15 @@ static void far_name_overlay(const struct far_names *names,
 	json_object_set_new(args, "node-name", json_string(drive->node));
 	if (json_object_get(args, "snapshot-node-name"))
 		return;
-	node = far_new_node(names);
+	node = far_new_node(names, n);
 	json_object_set_new(args, "snapshot-node-name", json_string(node));
 	free(node);
 }
 
 /* Where nobody holds on to the new layer it would be gone at once, and what is
  * written after it. */
-static int far_check_user(const struct far_names *names, const char *word,
-			  struct err *err)
+int far_check_user(const struct far_names *names, const char *word,
+		   struct err *err)
 {
 	const struct far_drive *drive = far_names_find(names, word);
 
@@ -66,104 +81,125 @@ static int far_check_user(const struct far_names *names, const char *word,
 		       "it would not stay; export it first", word);
 }
 
+/* Makes the arguments of a snapshot the end's own. 0, or -1 and err. */
+static int far_name_snapshot(const struct far_names *names, unsigned *n,
+			     json_t *args, struct err *err)
+{
+	const char *word = far_arg(args, "device");
+	const struct far_drive *drive = far_names_find(names, word);
+
+	if (!drive)
+		return far_check_user(names, word, err);
+	if (*drive->device)
+		json_object_set_new(args, "device",
+				    json_string(drive->device));
+	else
+		far_name_overlay(names, drive, n, args);
+	return 0;
+}
+
 static json_t *far_snapshot(const struct far_call *call, const char *name,
 			    json_t *args, struct err *err)
 {
-	char *word = mem_dup(far_arg(args, "device"));
-	const struct far_drive *drive;
 	struct far_names names;
+	unsigned n = 1;
 	int rc;
 
-	if (far_speaks_dialect(call->far)) {
-		free(word);
+	if (far_speaks_dialect(call->far))
 		return far_pass(call, name, args, err);
-	}
 	far_drop_force(call->far, args);
-	rc = far_names_load(&names, call, err);
-	if (rc) {
-		free(word);
+	if (far_names_load(&names, call, err))
 		return NULL;
+	rc = far_name_snapshot(&names, &n, args, err);
+	far_names_release(&names);
+	return rc ? NULL : far_pass(call, name, args, err);
+}
+
+/* Its other actions are left as they are. */
+static int far_name_action(const struct far_call *call,
+			   const struct far_names *names, unsigned *n,
+			   const json_t *action, struct err *err)
+{
+	json_t *data = json_object_get(action, "data");
+	const char *type = far_arg(action, "type");
+
+	if (!strcmp(type, "blockdev-snapshot-sync")) {
+		far_drop_force(call->far, data);
+		return far_name_snapshot(names, n, data, err);
 	}
-	drive = far_names_find(&names, word);
-	if (drive && *drive->device)
-		json_object_set_new(args, "device",
-				    json_string(drive->device));
-	else if (drive)
-		far_name_overlay(&names, drive, args);
-	else
-		rc = far_check_user(&names, word, err);
-	free(word);
+	if (!strcmp(type, "blockdev-snapshot-internal-sync"))
+		far_device_of(names, data, "device");
+	return 0;
+}
+
+static json_t *far_transaction(const struct far_call *call, const char *name,
+			       json_t *args, struct err *err)
+{
+	struct far_names names;
+	json_t *action;
+	unsigned n = 1;
+	int rc = 0;
+	size_t i;
+
+	if (far_speaks_dialect(call->far))
+		return far_pass(call, name, args, err);
+	if (far_names_load(&names, call, err))
+		return NULL;
+	json_array_foreach(json_object_get(args, "actions"), i, action)
+		rc = rc ? rc : far_name_action(call, &names, &n, action, err);
 	far_names_release(&names);
 	return rc ? NULL : far_pass(call, name, args, err);
 }
 
 /* --- commands of one drive --- */
 
-/* @args with "device" as the end has it: a drive's name, or @key with the node
- * where there is none. What is not known stays: the end has words for it. */
-static int far_name_device(const struct far_call *call, json_t *args,
-			   const char *key, struct err *err)
-{
-	const struct far_drive *drive;
-	struct far_names names;
-
-	if (far_names_load(&names, call, err))
-		return -1;
-	drive = far_names_find(&names, far_arg(args, "device"));
-	if (drive && (*drive->device || *drive->node)) {
-		json_t *value = json_string(*drive->device ? drive->device
-							   : drive->node);
-
-		json_object_del(args, "device");
-		json_object_set_new(args, *drive->device ? "device" : key,
-				    value);
-	}
-	far_names_release(&names);
-	return 0;
-}
-
 static json_t *far_by_device(const struct far_call *call, const char *name,
 			     json_t *args, struct err *err)
 {
+	struct far_names names;
+
 	far_drop_force(call->far, args);
-	if (far_name_device(call, args, "device", err))
+	if (far_names_load(&names, call, err))
 		return NULL;
+	far_device_of(&names, args, "device");
+	far_names_release(&names);
 	return far_pass(call, name, args, err);
 }
 
 /* What lies behind a new, nearer end would be gone: other ends cut it off
  * without a question. */
-static int far_check_grows(const struct far_call *call, const json_t *args,
-			   struct err *err)
+int far_check_grows(const struct far_names *names, const json_t *args,
+		    struct err *err)
 {
-	const char *word = far_arg(args, "device");
+	const char *device = far_arg(args, "device");
+	const char *word = *device ? device : far_arg(args, "node-name");
+	const struct far_drive *drive = far_names_find(names, word);
 	int64_t size = args_int(args, "size", 0), now;
-	const struct far_drive *drive;
-	struct far_names names;
-	int rc = 0;
 
-	if (far_names_load(&names, call, err))
-		return -1;
-	drive = far_names_find(&names, word);
-	now = args_int(json_object_get(far_names_node(&names, drive ?
+	now = args_int(json_object_get(far_names_node(names, drive ?
 						      drive->node : word),
 				       "image"), "virtual-size", 0);
-	if (size < now)
-		rc = err_set(err, ERR_NOT_SUPPORTED, "Shrinking images is not "
-			     "supported: '%s' has %lld bytes", word,
-			     (long long)now);
-	far_names_release(&names);
-	return rc;
+	if (size >= now)
+		return 0;
+	return err_set(err, ERR_NOT_SUPPORTED, "Shrinking images is not "
+		       "supported: '%s' has %lld bytes", word,
+		       (long long)now);
 }
 
 static json_t *far_resize(const struct far_call *call, const char *name,
 			  json_t *args, struct err *err)
 {
+	struct far_names names;
+	int rc;
+
 	far_drop_force(call->far, args);
-	if (far_check_grows(call, args, err) ||
-	    far_name_device(call, args, "node-name", err))
+	if (far_names_load(&names, call, err))
 		return NULL;
-	return far_pass(call, name, args, err);
+	rc = far_check_grows(&names, args, err);
+	if (!rc)
+		far_device_of(&names, args, "node-name");
+	far_names_release(&names);
+	return rc ? NULL : far_pass(call, name, args, err);
 }
 
 /* The export keeps the name that was asked for. */
@@ -178,8 +214,7 @@ static json_t *far_nbd_add(const struct far_call *call, const char *name,
 
 /* --- jobs --- */
 
-/* An id fit for all ends, that shows @word. The caller's. */
-static char *far_job_id(const char *word)
+char *far_job_id(const char *word)
 {
 	char *id = mem_printf(FAR_PREFIX "%s", word);
 
@@ -230,6 +265,7 @@ static void far_name_image(const struct far_names *names, const char *top,
 struct far_start {
 	char *id;		/* of the job at the end */
 	char *top, *base;	/* nodes, "" not known */
+	bool active;		/* it gets READY */
 };
 
 static void far_start_release(struct far_start *s)
@@ -250,6 +286,7 @@ static void far_start_images(struct far_start *s, const struct far_names *names,
 	const char *base = far_arg(args, "base-node"), *below;
 
 	s->top = mem_dup(stream || !*top ? root : top);
+	s->active = !stream && !strcmp(s->top, root);
 	if (!*base && !stream && !json_object_get(args, "base"))
 		for (below = root; *below; below = far_names_below(names,
 								   below))
@@ -293,7 +330,7 @@ static json_t *far_start_run(const struct far_call *call, const char *name,
 	/* So that its end can be read later; not of a stream: far_nodes.c. */
 	if (far_speaks_dialect(call->far) || strcmp(name, "block-stream"))
 		json_object_set_new(args, "auto-dismiss", json_false());
-	far_jobs_own(call->far, s->id, s->top, s->base);
+	far_jobs_own(call->far, s->id, s->top, s->base, s->active);
 	value = far_pass(call, name, args, err);
 	/* Of a lost answer nobody knows, so it stays ours. */
 	if (!value && err->errnum != EINPROGRESS)
@@ -403,6 +440,7 @@ static json_t *far_never(const struct far_call *call, const char *name,
 
 const struct far_verb far_verbs[] = {
 	{ "blockdev-snapshot-sync", far_snapshot },
+	{ "transaction", far_transaction },
 	{ "blockdev-snapshot-internal-sync", far_by_device },
 	{ "blockdev-snapshot-delete-internal-sync", far_by_device },
 	{ "block_resize", far_resize },

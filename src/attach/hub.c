@@ -206,7 +206,7 @@ static struct member *hub_in_use(struct hub *h)
 	return h->use ? hub_find(h, h->use, strlen(h->use)) : NULL;
 }
 
-static json_t *hub_which(struct hub *h, const char *command, struct err *err)
+static int hub_which(struct hub *h, const char *command, struct err *err)
 {
 	struct str names = STR_INIT;
 
@@ -218,7 +218,7 @@ static json_t *hub_which(struct hub *h, const char *command, struct err *err)
 	err_set(err, ERR_GENERIC, "%s: which place is meant? Write PLACE/NAME, "
 		"or `use PLACE` first (%s)", command, str_get(&names));
 	str_release(&names);
-	return NULL;
+	return -1;
 }
 
 static json_t *hub_pass(struct hub *h, struct member *m, json_t *request)
@@ -237,85 +237,101 @@ static json_t *hub_pass(struct hub *h, struct member *m, json_t *request)
 
 /* What the operator wrote as it is goes to one place, and this program's end
  * to none but itself, unless he said to whom. */
-static struct member *hub_target_verbatim(struct hub *h, const char *command)
+static int hub_target_verbatim(struct hub *h, const char *command,
+			       struct member **out, struct err *err)
 {
 	struct member *only, *used = hub_in_use(h);
 
 	hub_count(h, &only);
-	if (!strcmp(command, "qmp_capabilities"))
-		return &h->here;
-	if (!strcmp(command, "quit"))
-		return used ? used : &h->here;
-	return used ? used : only;
+	*out = used ? used : only;
+	if (!strcmp(command, "qmp_capabilities") ||
+	    (!used && !strcmp(command, "quit")))
+		*out = &h->here;
+	return *out ? 0 : hub_which(h, command, err);
 }
 
 /* @args may lose the place in front of its names. */
-static struct member *hub_target(struct hub *h, const char *command,
-				 json_t *args)
+static int hub_target(struct hub *h, const char *command, json_t *args,
+		      struct member **out, struct err *err)
 {
+	json_t *inner = json_object_get(json_object_get(args, "request"),
+					"arguments");
 	struct member *only, *m;
 
 	hub_count(h, &only);
 	if (!strcmp(command, "quit") ||
-	    !strcmp(command, "x-blkmon-query-history"))
-		return &h->here;
-	m = hub_take_prefix(h, args);
-	if (!m)
-		m = hub_take_prefix(h, json_object_get(json_object_get(
-				    args, "request"), "arguments"));
-	if (!m)
-		m = hub_in_use(h);
+	    !strcmp(command, "x-blkmon-query-history")) {
+		*out = &h->here;
+		return 0;
+	}
+	if (hub_take_actions(h, inner ? inner : args, &m, err))
+		return -1;
+	m = m ? m : hub_take_prefix(h, args);
+	m = m ? m : hub_take_prefix(h, inner);
+	m = m ? m : hub_in_use(h);
 	/* Folders are of this host; it is only looked at there. */
 	if (!m && !only && h->counts_here &&
 	    !strcmp(command, "x-blkmon-query-folder"))
 		m = &h->here;
-	return m ? m : only;
+	*out = m ? m : only;
+	return *out ? 0 : hub_which(h, command, err);
 }
 
 /* Replies that are no lists of things with names. */
 static void hub_name_reply(struct hub *h, const struct member *m,
-			   const char *command, json_t *reply)
+			   const char *command, const json_t *request,
+			   json_t *reply)
 {
-	json_t *images = json_object_get(json_object_get(reply, "return"),
-					 "images"), *image;
+	json_t *value = json_object_get(reply, "return"), *image;
 	struct member *only;
 	size_t i;
 
-	if (strcmp(command, "x-blkmon-tree-map") || hub_count(h, &only) < 2)
+	if (hub_count(h, &only) < 2)
 		return;
-	json_array_foreach(images, i, image)
+	if (!strcmp(command, "x-blkmon-plan") && value)
+		hub_name_plan(value, m->name, json_object_get(json_object_get(
+			      request, "arguments"), "request"));
+	if (strcmp(command, "x-blkmon-tree-map"))
+		return;
+	json_array_foreach(json_object_get(value, "images"), i, image)
 		hub_add_prefix(image, m->name);
 }
 
-/* The member of that kind to which all of this goes, or NULL. */
+/* The request with other arguments, which are borrowed. */
+static json_t *hub_with(const json_t *request, json_t *args)
+{
+	json_t *changed = json_copy((json_t *)request);
+
+	if (args)
+		json_object_set(changed, "arguments", args);
+	return changed;
+}
+
+/* To the member that it is meant for. Takes @request. */
 static json_t *hub_route(struct hub *h, const char *command, json_t *request)
 {
 	json_t *args = json_object_get(request, "arguments"), *copy = NULL;
 	struct err err = ERR_INIT;
-	struct member *m;
+	struct member *m = NULL;
+	json_t *reply = NULL;
+	int rc;
 
+	/* What names places is nobody's but ours. */
+	if (!strcmp(command, "transaction") && hub_names_places(h, args))
+		h->channel.verbatim = false;
 	if (!h->channel.verbatim && args)
 		copy = json_deep_copy(args);
-	m = h->channel.verbatim ? hub_target_verbatim(h, command)
-				: hub_target(h, command, copy);
-	if (m && copy) {
-		json_t *changed = json_copy(request);
-
-		json_object_set(changed, "arguments", copy);
-		json_decref(request);
-		request = changed;
-	}
+	rc = h->channel.verbatim ? hub_target_verbatim(h, command, &m, &err) :
+		hub_target(h, command, copy, &m, &err);
+	if (!rc)
+		reply = hub_pass(h, m, hub_with(request, copy));
+	if (!rc && !h->channel.verbatim)
+		hub_name_reply(h, m, command, request, reply);
 	json_decref(copy);
-	if (m) {
-		json_t *reply = hub_pass(h, m, json_incref(request));
-
-		if (!h->channel.verbatim)
-			hub_name_reply(h, m, args_str(request, "execute"),
-				       reply);
-		json_decref(request);
-		return reply;
-	}
-	return qmp_reply(request, hub_which(h, command, &err), &err);
+	if (rc)
+		return qmp_reply(request, NULL, &err);
+	json_decref(request);
+	return reply;
 }
 
 static bool hub_own(struct hub *h, const char *command, json_t *request,

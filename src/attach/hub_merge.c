@@ -8,6 +8,7 @@
 
 #include "engine/util/mem.h"
 #include "src/attach/places_impl.h"
+#include "src/qmp/command.h"
 #include "src/qmp/json/args.h"
 
 /* Members of replies, events and arguments that are names of a place. */
@@ -61,6 +62,51 @@ void hub_add_prefix(json_t *object, const char *place)
 		hub_prefix_member(object, hub_names[i], place);
 	if (inserted)
 		hub_prefix_member(inserted, "node-name", place);
+}
+
+static void hub_name_list(json_t *plan, const char *key, const char *place)
+{
+	json_t *list = json_object_get(plan, key), *entry;
+	size_t i;
+
+	json_array_foreach(list, i, entry)
+		if (json_is_string(entry))
+			json_array_set_new(list, i, json_sprintf(
+				"%s/%s", place, json_string_value(entry)));
+		else
+			hub_prefix_member(entry, "node-name", place);
+}
+
+static void hub_name_one_plan(json_t *plan, const char *place)
+{
+	json_t *hits = json_object_get(plan, "hits");
+
+	hub_prefix_member(plan, "device", place);
+	hub_prefix_member(plan, "job-id", place);
+	hub_name_list(plan, "layers", place);
+	hub_name_list(plan, "chain", place);
+	hub_name_list(plan, "unused", place);
+	hub_name_list(hits, "drives", place);
+	hub_name_list(hits, "exports", place);
+	hub_name_list(hits, "jobs", place);
+}
+
+void hub_name_plan(json_t *plan, const char *place, json_t *request)
+{
+	json_t *args = json_object_get(request, "arguments"), *action;
+	const struct qmp_command *cmd = qmp_find(args_str(request, "execute"));
+	size_t i;
+
+	hub_name_one_plan(plan, place);
+	json_array_foreach(json_object_get(plan, "actions"), i, action)
+		hub_name_one_plan(action, place);
+	if (!cmd)
+		return;
+	args = args ? json_incref(args) : json_object();
+	json_object_set_new(plan, "hmp", plan_line(cmd->name, args));
+	json_object_set_new(plan, "qmp", json_pack("{s:s, s:o}", "execute",
+						   cmd->name, "arguments",
+						   args));
 }
 
 /* A file system of a place, which may be that of another host. */
@@ -117,7 +163,8 @@ static void hub_cut_list(json_t *args, const char *key, const struct member *m)
 	json_decref(out);
 }
 
-struct member *hub_take_prefix(struct hub *h, json_t *args)
+/* The place that the names of @args say, or NULL. */
+static struct member *hub_named_place(struct hub *h, const json_t *args)
 {
 	struct member *m = NULL;
 
@@ -129,6 +176,13 @@ struct member *hub_take_prefix(struct hub *h, json_t *args)
 	/* nbd-server-remove has nothing but this. */
 	if (!m && args_str(args, "name"))
 		m = hub_place_of(h, args_str(args, "name"));
+	return m;
+}
+
+struct member *hub_take_prefix(struct hub *h, json_t *args)
+{
+	struct member *m = hub_named_place(h, args);
+
 	if (!m)
 		return NULL;
 	for (size_t i = 0; i < HUB_NAMES; i++)
@@ -138,6 +192,48 @@ struct member *hub_take_prefix(struct hub *h, json_t *args)
 	hub_cut_member(args, "base", m);
 	hub_cut_member(args, "top", m);
 	return m;
+}
+
+/* --- transactions --- */
+
+bool hub_names_places(struct hub *h, const json_t *args)
+{
+	json_t *action;
+	size_t i;
+
+	json_array_foreach(json_object_get(args, "actions"), i, action)
+		if (hub_named_place(h, json_object_get(action, "data")))
+			return true;
+	return false;
+}
+
+int hub_take_actions(struct hub *h, json_t *args, struct member **out,
+		     struct err *err)
+{
+	struct member *used = h->use ? hub_find(h, h->use, strlen(h->use)) :
+		NULL;
+	json_t *action;
+	size_t i;
+
+	*out = NULL;
+	if (!hub_names_places(h, args))
+		return 0;
+	json_array_foreach(json_object_get(args, "actions"), i, action) {
+		json_t *data = json_object_get(action, "data");
+		struct member *m = hub_take_prefix(h, data);
+
+		m = m ? m : json_object_size(data) ? used : *out;
+		if (!m)
+			return err_set(err, ERR_GENERIC, "transaction: which "
+				       "place is meant by all of its names? "
+				       "Write PLACE/NAME");
+		if (*out && *out != m)
+			return err_set(err, ERR_GENERIC, "a transaction is of "
+				       "one place, and this one names %s and "
+				       "%s", (*out)->name, m->name);
+		*out = m;
+	}
+	return 0;
 }
 
 /* --- all at once --- */

@@ -73,4 +73,14 @@ void hub_add_prefix(json_t *object, const char *place);
  * say none. */
 struct member *hub_take_prefix(struct hub *h, json_t *args);
 
+/* Do the actions of a transaction name places? */
+bool hub_names_places(struct hub *h, const json_t *args);
+/* The one that they name, without it in them; NULL if they name none. 0, or -1
+ * and err: they are of several. */
+int hub_take_actions(struct hub *h, json_t *args, struct member **out,
+		     struct err *err);
+/* The same as hub_add_prefix() in all of a plan; @request is what was asked
+ * for, in the names of all. */
+void hub_name_plan(json_t *plan, const char *place, json_t *request);
+
 #endif

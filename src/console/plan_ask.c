@@ -393,11 +393,13 @@ static void bytes_what(const json_t *plan, const struct plan_names *names,
 {
 	const json_t *unused = json_object_get(plan, "unused");
 	const json_t *space = json_object_get(plan, "space");
+	const json_t *bytes = json_object_get(plan, "bytes");
 	char moved[8], needs[8], back[8];
 
-	str_addf(what, "Moves %s", size_short(field_u64(json_object_get(
-		plan, "bytes"), "left"), moved, sizeof(moved)));
-	if (json_is_object(space))
+	str_addf(what, "Moves %s%s", *field_str(bytes, "estimate") ?
+		 "about " : "", size_short(field_u64(bytes, "left"), moved,
+					   sizeof(moved)));
+	if (json_is_integer(json_object_get(space, "needs")))
 		str_addf(what, ", needs %s",
 			 size_short(field_u64(space, "needs"), needs,
 				    sizeof(needs)));

@@ -62,7 +62,11 @@ static void plan_moves(const json_t *plan, struct str *out)
 	plan_label(out, "moves");
 	for (size_t i = 0; i < sizeof(ways) / sizeof(*ways); i++)
 		plan_add_way(out, &any, bytes, ways[i]);
-	if (!any && plan_int(bytes, "left"))
+	if (!any && *field_str(bytes, "estimate"))
+		str_addf(out, "about %s, by the sizes of the files",
+			 size_short(plan_int(bytes, "left"), buf,
+				    sizeof(buf)));
+	else if (!any && plan_int(bytes, "left"))
 		str_addf(out, "%s still", size_short(plan_int(bytes, "left"),
 						     buf, sizeof(buf)));
 	else if (!any)
@@ -79,8 +83,10 @@ static void plan_room(const json_t *plan, struct str *out)
 	if (!json_is_object(space))
 		return;
 	plan_label(out, "space");
-	str_addf(out, "+%s in ", size_short(plan_int(space, "needs"), needs,
-					    sizeof(needs)));
+	if (json_is_integer(json_object_get(space, "needs")))
+		str_addf(out, "+%s ", size_short(plan_int(space, "needs"),
+						 needs, sizeof(needs)));
+	str_add(out, "in ");
 	str_add_safe(out, field_str(space, "folder"));
 	if (json_is_integer(left))
 		str_addf(out, ", %s free", size_short(plan_int(space, "free"),
@@ -89,8 +95,8 @@ static void plan_room(const json_t *plan, struct str *out)
 		str_addf(out, ", of which jobs need %s",
 			 size_short(plan_int(space, "reserved"), kept,
 				    sizeof(kept)));
-	str_add(out, field_bool(space, "fits") ? "\n" :
-						 ": it does not fit\n");
+	str_add(out, json_is_false(json_object_get(space, "fits")) ?
+		": it does not fit\n" : "\n");
 }
 
 static void plan_time(const json_t *plan, struct str *out)
@@ -170,6 +176,23 @@ static void plan_hits(const json_t *plan, const struct plan_names *names,
 		     out);
 }
 
+/* What its end does not tell. */
+static void plan_not_known(const json_t *plan, struct str *out)
+{
+	const json_t *unknown = json_object_get(plan, "unknown");
+	json_t *what;
+	size_t i;
+
+	if (!json_array_size(unknown))
+		return;
+	plan_label(out, "unknown");
+	json_array_foreach(unknown, i, what) {
+		str_add(out, i ? ", " : "");
+		str_add_safe(out, json_string_value(what));
+	}
+	str_add_char(out, '\n');
+}
+
 static void plan_head(const json_t *plan, const struct plan_names *names,
 		      bool deletes, struct str *out)
 {
@@ -205,6 +228,7 @@ static void plan_text_of_all(const json_t *plan, const json_t *actions,
 	json_array_foreach(actions, i, action)
 		plan_line_of(json_object_get(action, "chain"), "then", " on ",
 			     names, out);
+	plan_not_known(plan, out);
 	plan_cancel(plan, out);
 }
 
@@ -222,6 +246,7 @@ static void plan_text(const json_t *plan, const struct plan_names *names,
 	plan_line_of(json_object_get(plan, "chain"), "then", " on ", names,
 		     out);
 	plan_unused(plan, names, out);
+	plan_not_known(plan, out);
 	plan_cancel(plan, out);
 }
 

@@ -79,6 +79,10 @@ enum qmp_plans {
 	QMP_PLAN_NONE, QMP_PLAN_THERE, QMP_PLAN_ASKED,
 } qmp_plans(const char *name);
 
+/* The line of HMP that does the same as a command with these arguments, the
+ * caller's; or null where HMP has no words for all of it. */
+json_t *plan_line(const char *name, const json_t *args);
+
 /* Is @request an object with the members of a request? 0, or -1 and QEMU's
  * words. */
 int qmp_check(const json_t *request, struct err *err);

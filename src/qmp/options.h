@@ -50,10 +50,4 @@ struct delete_options;
 int options_delete(const json_t *args, struct delete_options *o,
 		   struct err *err);
 
-/* --- qmp_plan_line.c --- */
-
-/* The line of HMP that does the same as a command with these arguments, the
- * caller's; or null where HMP has no words for all of it. */
-json_t *plan_line(const char *name, const json_t *args);
-
 #endif

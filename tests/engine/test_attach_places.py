@@ -3,6 +3,7 @@
 front, `use`, `connect` and `disconnect`, one exit status."""
 
 import contextlib
+import json
 import os
 import subprocess
 
@@ -105,14 +106,73 @@ def test_a_plan_is_of_the_place_that_it_names(three):
     web, db, own = three
     args = [*web.args, *db.args, own]
     assert "moves" in ok(args, "plan block_commit here/disk0")
-    out = run(args, "plan block_commit web/disk0")
-    assert out.rc == 1 and "a plan is not possible" in out.out, out
+    plan = json.loads(ok(args, "plan --json block_commit web/disk0"))["return"]
+    assert plan["device"] == plan["job-id"] == "web/disk0"
+    assert all(layer["node-name"].startswith("web/")
+               for layer in plan["layers"])
+    assert plan["hmp"] == "block_commit web/disk0"
+    assert plan["qmp"]["arguments"] == {"device": "web/disk0"}
+    plan = json.loads(ok(args, "plan --json block_commit db/disk0"))["return"]
+    assert plan["hits"]["exports"] == ["db/disk0"]
     out = run(args, "plan block_commit disk0")
     assert out.rc == 1 and "which place is meant" in out.out, out
     # The line behind one in JSON is an ordinary line again.
     said = ok(args, "plan block-commit device=here/disk0",
               "info block here/disk0")
     assert "here/disk0 (" in said
+
+
+def snapshots(*names):
+    return json.dumps({"execute": "transaction", "arguments": {"actions": [
+        {"type": "blockdev-snapshot-sync", "data": {
+            "device": name, "snapshot-file": path}} for name, path in names]}})
+
+
+def test_a_transaction_goes_to_the_place_that_it_names(three, d):
+    web, db, own = three
+    args = [*web.args, *db.args, own]
+    new = [os.path.join(d, "new-%d" % n) for n in range(3)]
+    for n, name in enumerate(("here", "web", "db")):
+        line = snapshots((name + "/disk0", new[n]))
+        assert "snapshot of %s/disk0" % name in ok(args, "plan " + line) or \
+            "transaction: 1 action" in ok(args, "plan " + line)
+        assert not os.path.exists(new[n])
+        said = ok(args, line, "info block %s/disk0" % name)
+        assert '{"return": {}}' in said and new[n] in said, said
+
+
+def test_a_transaction_of_several_places_is_refused(three, d):
+    """Nobody could undo one half of it; so nothing is done anywhere."""
+    web, db, own = three
+    args = [*web.args, *db.args, own]
+    new = [os.path.join(d, "new-%d" % n) for n in range(2)]
+    line = snapshots(("web/disk0", new[0]), ("db/disk0", new[1]))
+    for way in (line, "plan " + line):
+        out = run(args, way)
+        assert out.rc == 1 and "a transaction is of one place, and this " \
+            "one names web and db" in out.out, out
+    out = run(args, snapshots(("web/disk0", new[0]), ("disk0", new[1])))
+    assert out.rc == 1 and "which place is meant" in out.out, out
+    assert not any(os.path.exists(path) for path in new)
+    for name in ("web", "db"):
+        said = ok(args, "info block %s/disk0" % name)
+        assert "top.qcow2" in said.splitlines()[0], said
+
+
+def test_a_transaction_of_disks_without_names(d):
+    """Two at one moment: the nodes of both have names of their own."""
+    new = [os.path.join(d, "new-%d" % n) for n in range(2)]
+    with ends.Blockdev(d) as end, end.other() as qmp:
+        blk.create(os.path.join(d, "second.qcow2"), "1M")
+        qmp.ask("blockdev-add", driver="qcow2", node_name="second", file={
+            "driver": "file", "filename": os.path.join(d, "second.qcow2")})
+        qmp.ask("device_add", driver="virtio-blk-pci", id="disk1",
+                drive="second")
+        line = snapshots(("disk0", new[0]), ("disk1", new[1]))
+        assert "2 actions at one moment" in end.ok("plan " + line).out
+        assert not any(os.path.exists(path) for path in new)
+        said = end.ok(line, "info block").out
+        assert all(path in said for path in new), said
 
 
 def test_use_of_another_place_does_not_bend_a_full_name(three):

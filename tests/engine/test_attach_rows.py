@@ -32,6 +32,8 @@ def plain(text, d):
                   r"(?<=\()n(?=\))|(?<=of )n$", "NODE", text, flags=re.M)
     text = re.sub(r"\d+-\d+-\d+ +\d+:\d+:\d+.*", "DATE and clock", text)
     text = re.sub(r"\b[\d.]+[KMGT]?(?= free)", "N", text)
+    text = re.sub(r"(?<=about )[\d.]+[KMG]|(?<=\+)[\d.]+[KMG](?= in)", "N",
+                  text)
     text = re.sub(r"\b[\d.]+[KMG]? of [\d.]+[KMG]?\b", "N of N", text)
     text = re.sub(r" +Attached to: .*\n", "", text)
     text = re.sub(r"\b[0-9a-f]+(\.[0-9]+)* [KMGTi]*(B|bytes?)\b", "N bytes",

@@ -69,23 +69,37 @@ def test_questions_name_guest_and_host(d, kind):
     ask = ["type :block_commit disk0 base.qcow2 mid.qcow2", "key Enter"]
     with kind(d, name="web") as end:
         seen = screen(d, ask, "--connect", "web=unix:" + end.path)
-        if kind is ends.Blkmon:
-            words = r"Commit mid down into base of web/disk0 \(this host\)\? "
-        else:
-            words = r"Commit mid.qcow2 of web/disk0 \(this host\) down into " \
-                    r"base.qcow2\? "
+        words = r"Commit mid down into base of web/disk0 \(this host\)\? "
         assert re.search(words + r"\[y/N\]", seen), seen
+        assert ("Moves about" in seen) == (kind is not ends.Blkmon), seen
         seen = screen(d, ["type :block_commit disk0", "key Enter"],
                       "--connect", "web=unix:" + end.path)
-        assert ("Commit top (active) down into base of web/disk0 (this host)? "
-                if kind is ends.Blkmon else
-                "Commit web/disk0 (this host) down into its lowest image? "
-                ) in seen, seen
+        assert "Commit top (active) down into base of web/disk0 (this " \
+            "host)? " in seen, seen
         end.ok("block_stream disk0 64K", "quit")
         seen = screen(d, ["type :block_job_cancel disk0", "key Enter"],
                       "--connect", "web=unix:" + end.path)
         assert re.search(r"Cancel job .*web/disk0 \(this host\), which others "
                          r"began\? \[y/N\]", " ".join(seen.split())), seen
+
+
+@KINDS
+def test_the_panel_shows_the_plan(d, kind):
+    """By keys alone; with two places it is marked in the tree as well."""
+    with kind(d, name="web") as end:
+        seen = screen(d, ["key Up", "key c"], "--connect",
+                      "web=unix:" + end.path)
+        assert "Plan: Commit mid down into base" in seen, seen
+        assert ("by the sizes of the files" in seen) == \
+            (kind is not ends.Blkmon), seen
+        assert re.search(r"then +top on base", seen), seen
+        assert re.search(r"unused +mid; ", seen), seen
+        assert ("unknown" in seen) == (kind is not ends.Blkmon), seen
+        own = ends.chain(d, "own-")
+        seen = screen(d, ["key End", "key Up", "key c"], "--connect",
+                      "web=unix:" + end.path, "disk0=" + own[2])
+        assert re.search(r"line +block_commit web/disk0 ", seen), seen
+        assert re.search(r"├ mid +T", seen), seen
 
 
 def test_own_images_keep_their_question(d):
@@ -109,7 +123,8 @@ def test_several_places(d):
         for name in ("here/disk0", "web/disk0", "db/disk0"):
             assert "◀ " + name in seen, seen
         assert "3 drives, 9 images, 2 places" in seen
-        assert "Commit db/disk0 (this host) down" in seen, seen
+        assert "Commit two/top (active) down into two/base of db/disk0 " \
+            "(this host)? " in seen, seen
 
 
 TMUX = pytest.mark.skipif(not shutil.which("tmux"), reason="no tmux")

@@ -138,7 +138,7 @@ static void take_numbers(struct view_job *job, const json_t *entry)
 	job->ready = field_bool(entry, "ready");
 	job->elsewhere = field_bool(entry, "x-blkmon-far");
 	job->foreign = field_bool(entry, "x-blkmon-foreign");
-	job->positions = !work;
+	job->positions = field_bool(entry, "x-blkmon-positions");
 	/* Nobody knows when that began. */
 	job->measured_anew |= job->foreign && !work;
 	job->waited |= job->paused || job->ready || (job->foreign && !work);

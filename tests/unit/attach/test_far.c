@@ -114,7 +114,7 @@ static void links_of_children(void **state)
 	links("[{\"node-name\": \"a\", \"drv\": \"qcow2\", \"children\": ["
 	      "{\"child\": \"backing\", \"node-name\": \"#x\"}]},"
 	      "{\"node-name\": \"#x\", \"drv\": \"throttle\", \"children\": ["
-	      "{\"child\": \"file\", \"node-name\": \"#x\"}]}]", "a>#x #x> ");
+	      "{\"child\": \"file\", \"node-name\": \"#x\"}]}]", "a>#x #x>#x ");
 }
 
 static void links_of_files(void **state)
