@@ -190,6 +190,25 @@ static void far_learn_guest(const struct far_call *call)
 	json_decref(value);
 }
 
+/* True: it is another. */
+static bool far_learn_run(const struct far_call *call)
+{
+	struct far *f = call->far;
+	struct err err = ERR_INIT;
+	json_t *value = far_can(f, "query-status") ?
+		far_ask(call, "query-status", NULL, &err) : NULL;
+	const char *run = far_arg(value, "status");
+	bool news;
+
+	lock_take(&f->lock);
+	f->run_stale = false;
+	news = strncmp(f->run, run, sizeof(f->run) - 1);
+	snprintf(f->run, sizeof(f->run), "%s", run);
+	lock_drop(&f->lock);
+	json_decref(value);
+	return news;
+}
+
 static int far_up(void *arg, struct err *err)
 {
 	const struct far_call call = { .far = arg };
@@ -203,6 +222,8 @@ static int far_up(void *arg, struct err *err)
 		far_learn_guest(&call);
 	if (!visit && !call.far->address.look)
 		far_check_managed(&call, &managed);
+	if (far_learn_run(&call) && visit)
+		far_tell_state(call.far);
 	far_jobs_again(&call);
 	return 0;
 }
@@ -237,6 +258,12 @@ static bool far_is_of_job(const char *name)
 	return !strncmp(name, "BLOCK_JOB_", 10) || !strncmp(name, "JOB_", 4);
 }
 
+/* Nothing of those is about a guest that stops or goes on. */
+static bool far_is_of_block(const char *name)
+{
+	return far_is_of_job(name) || !strncmp(name, "BLOCK_", 6);
+}
+
 /* Whose drive it is about, by the name that is shown. */
 static void far_name_drive(json_t *data)
 {
@@ -266,6 +293,11 @@ static void far_event(void *arg, const json_t *event)
 		far_notice(f, "shuts down (%s)", reason ? reason : "");
 		return;
 	}
+	if (!far_is_of_block(name)) {
+		lock_take(&f->lock);
+		f->run_stale = true;
+		lock_drop(&f->lock);
+	}
 	copy = json_deep_copy(event);
 	if (!copy)
 		return;
@@ -279,8 +311,14 @@ static void far_event(void *arg, const json_t *event)
 static void far_tend(void *arg)
 {
 	const struct far_call call = { .far = arg };
+	bool stale;
 
 	far_jobs_tend(&call);
+	lock_take(&call.far->lock);
+	stale = call.far->run_stale;
+	lock_drop(&call.far->lock);
+	if (stale && far_learn_run(&call))
+		far_tell_state(call.far);
 }
 
 static const struct wire_ops far_ops = {
@@ -335,6 +373,7 @@ void far_status(struct far *f, struct far_status *out)
 	wire_status(f->wire, &out->wire);
 	lock_take(&f->lock);
 	memcpy(out->guest, f->guest, sizeof(out->guest));
+	memcpy(out->run, f->run, sizeof(out->run));
 	out->managed = f->managed;
 	out->look = f->address.look || (f->managed && !f->address.force);
 	lock_drop(&f->lock);

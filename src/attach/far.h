@@ -39,6 +39,7 @@ const struct address *far_address(const struct far *f);
 struct far_status {
 	struct wire_status wire;
 	char guest[128];	/* what the end calls itself; "" nothing */
+	char run[32];		/* "running", "paused", ...; "" no guest */
 	bool look;		/* nothing may be changed */
 	bool managed;		/* its nodes are named by a manager */
 };

@@ -30,6 +30,8 @@ struct far {
 	struct lock lock;	/* guards what follows; leaf */
 	json_t *commands;	/* name -> true; NULL: never connected */
 	char guest[128];
+	char run[32];		/* of the guest, as query-status has it */
+	bool run_stale;		/* it may have changed */
 	bool managed;
 	bool was_live, gone;	/* as it was told to the channels */
 	struct far_job *jobs;

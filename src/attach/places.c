@@ -232,14 +232,14 @@ static json_t *places_entry(const struct place *place)
 	struct far_status s;
 
 	far_status(place->far, &s);
-	return json_pack("{s:s, s:o, s:s, s:o, s:I, s:I, s:o, s:b, s:b}",
-		"name", place->name, "address",
+	return json_pack("{s:s, s:o, s:s, s:o, s:I, s:I, s:o, s:o, s:b, "
+		"s:b}", "name", place->name, "address",
 		qmp_text(far_address(place->far)->text),
 		"state", places_state(&s), "why", qmp_text(s.wire.why),
 		"since-us", (json_int_t)s.wire.since_us,
 		"heard-us", (json_int_t)s.wire.heard_us,
-		"guest", qmp_text(s.guest), "look", (int)s.look,
-		"managed", (int)s.managed);
+		"guest", qmp_text(s.guest), "run", qmp_text(s.run),
+		"look", (int)s.look, "managed", (int)s.managed);
 }
 
 json_t *places_describe(struct places *p)

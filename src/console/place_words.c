@@ -69,14 +69,30 @@ bool place_answers(const json_t *place)
 	return !strcmp(state, "live") || !strcmp(state, "slow");
 }
 
-void place_add_since(const json_t *place, const char *fixed_time,
-		     struct str *out)
+static void place_add_time(const json_t *place, const char *key,
+			   const char *fixed_time, struct str *out)
 {
-	time_t when = (time_t)(field_u64(place, "since-us") / 1000000);
+	time_t when = (time_t)(field_u64(place, key) / 1000000);
 	char text[16] = "";
 	struct tm tm;
 
 	if (localtime_r(&when, &tm))
 		strftime(text, sizeof(text), "%H:%M:%S", &tm);
-	str_addf(out, " since %s", fixed_time ? fixed_time : text);
+	str_add(out, fixed_time ? fixed_time : text);
+}
+
+void place_add_since(const json_t *place, const char *fixed_time,
+		     struct str *out)
+{
+	str_add(out, " since ");
+	place_add_time(place, "since-us", fixed_time, out);
+}
+
+void place_add_as_of(const json_t *place, const char *fixed_time,
+		     struct str *out)
+{
+	if (!field_u64(place, "heard-us"))
+		return;
+	str_add(out, ", as of ");
+	place_add_time(place, "heard-us", fixed_time, out);
 }

@@ -23,6 +23,10 @@ bool place_answers(const json_t *place);
  * stands for it, or NULL. */
 void place_add_since(const json_t *place, const char *fixed_time,
 		     struct str *out);
+/* Adds ", as of 12:01:03", when something was last heard of it, and what is
+ * known of it was true; nothing where nothing was. The same. */
+void place_add_as_of(const json_t *place, const char *fixed_time,
+		     struct str *out);
 /* Adds the host of @place, safe to show. */
 void place_add_host(const json_t *place, struct str *out);
 /* Adds @name of @place as a question says it: "web/disk0 (host2)", safe to

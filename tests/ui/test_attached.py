@@ -233,3 +233,97 @@ def test_three_guests_by_keys(d, tmp_path):
             term.wait_dead()
         finally:
             term.close()
+
+
+@TMUX
+def test_the_state_of_the_guest(d, tmp_path):
+    """Why it does not run is said in its own words; with several places each
+    row has it. When it is gone, of when that is what is shown."""
+    with ends.Drive(d, name="web") as end, end.other() as qmp:
+        term = Term("%s --connect unix:%s" % (blk.BLKMON, end.path),
+                    tmp_path, columns=100)
+        try:
+            term.wait("guest prelaunch")
+            qmp.ask("cont")
+            term.wait(lambda s: "disk0" in s and "guest " not in
+                      s.splitlines()[0])
+            qmp.ask("stop")
+            term.wait("guest paused")
+            end.kill()
+            term.wait(lambda s: re.search(
+                r"web gone since \d\d:\d\d:\d\d, as of \d\d:\d\d:\d\d", s))
+            assert "guest paused" not in term.screen()
+            assert "base" in term.screen()
+            end.start()
+            term.wait("guest prelaunch")
+            term.keys("q")
+        finally:
+            term.close()
+        own = ends.chain(d, "own-")
+        seen = screen(d, [], "--connect", "web=unix:" + end.path,
+                      "disk0=" + own[2])
+        assert re.search(r"┬ web  prelaunch  this host", seen), seen
+        said = end.ok("places").out
+        assert re.search(r"^web: unix:\S+, live, guest prelaunch$", said,
+                         re.M), said
+
+
+@TMUX
+@pytest.mark.parametrize("kind", ends.ALL[:2], ids=lambda k: k.kind)
+def test_a_guest_that_writes_faster_than_the_job(d, tmp_path, kind):
+    """What is left does not get less, and that is said, with both rates; when
+    the guest is still, nothing of it is said any more."""
+    end = kind(d)
+    for path in end.chain:
+        blk.qemu_img("resize", "-q", path, "256M")
+    blk.qemu_io(end.chain[2], "write 0 64M")
+    with end, end.other() as qmp:
+        qdev = qmp.ask("query-block")[0]["qdev"]
+        term = Term("%s --connect unix:%s" % (blk.BLKMON, end.path),
+                    tmp_path, columns=120)
+        mib = 0
+
+        def write():
+            nonlocal mib
+            qmp.ask("human-monitor-command", command_line='qemu-io -d %s '
+                    '"aio_write %dM 1M"' % (qdev, 64 + mib % 192))
+            mib += 1
+
+        def seen(text, what):
+            write()
+            return re.search(what, text)
+
+        try:
+            term.wait("disk0")
+            term.type(":block_commit disk0 base.qcow2 top.qcow2 4K\n")
+            term.wait("[y/N]")
+            term.keys("y")
+            term.wait("commit disk0")
+            term.wait(lambda s: seen(s, r"will not end by itself: guest "
+                                     r"writes \d\S+/s, job \S+/s, left \S+"),
+                      seconds=90)
+            assert "never" in term.screen()
+            term.type(":block_job_set_speed disk0 0\n")
+            term.wait(lambda s: "will not end by itself" not in s and
+                      "READY" in s)
+            term.keys("q")
+        finally:
+            term.close()
+
+
+@KINDS
+def test_positions_are_no_work(d, kind):
+    """Of a job that counts where it is; an active commit counts work."""
+    with kind(d) as end, end.other() as qmp:
+        end.ok("block_commit disk0 base.qcow2 mid.qcow2 64K", "quit")
+        seen = screen(d, [], *end.connect())
+        assert ("of the disk" in seen) == (kind is not ends.Blkmon), seen
+        out = end.blkmon("wait disk0 done 0.1")
+        assert re.search(r"of \S+ of the disk", out.out) or \
+            kind is ends.Blkmon, out
+        for job in qmp.ask("query-jobs"):
+            qmp.ask("job-cancel", id=job["id"])
+        qmp.event("BLOCK_JOB_CANCELLED")
+        end.ok("block_commit disk0", "quit")
+        seen = screen(d, [], *end.connect())
+        assert "of the disk" not in seen and "moved in" in seen, seen

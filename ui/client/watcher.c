@@ -17,6 +17,7 @@
 
 #define NUMBERS_EVERY (250 * NS_PER_MS)
 #define READY_EVERY NS_PER_SEC
+#define RACE_EVERY NS_PER_SEC
 #define MAPS_EVERY (400 * NS_PER_MS)
 #define SHAPE_EVERY NS_PER_SEC
 #define USES_EVERY NS_PER_SEC
@@ -45,7 +46,7 @@ struct watcher {
 	bool exports;		/* there are some */
 	bool written;		/* to drives, through those, of late */
 	struct shape *shape;
-	struct due numbers, maps, sizes, uses;
+	struct due numbers, maps, sizes, uses, race;
 	json_t *folder;		/* what lies around; NULL not known yet */
 	struct due files;	/* the next look at that, if ... */
 	bool files_stale;	/* something was done here, */
@@ -307,6 +308,29 @@ static bool watcher_take_events(struct watcher *w, bool *reshape)
 	return any;
 }
 
+/* What guests write that jobs are to catch up with. */
+static void look_at_races(struct watcher *w)
+{
+	uint64_t began = clock_ns();
+	bool any = false;
+	json_t *stats;
+
+	lock_take(&w->c->lock);
+	for (size_t i = 0; i < w->c->jobs.n; i++)
+		any |= w->c->jobs.list[i].races &&
+			view_job_moves(&w->c->jobs.list[i]);
+	lock_drop(&w->c->lock);
+	if (!any || began < w->race.at)
+		return;
+	stats = watcher_try(w, "query-blockstats", NULL);
+	lock_take(&w->c->lock);
+	if (stats)
+		view_jobs_race(&w->c->jobs, stats, clock_ns());
+	lock_drop(&w->c->lock);
+	json_decref(stats);
+	set_due(&w->race, began, RACE_EVERY);
+}
+
 static void look_at_jobs(struct watcher *w, bool *reshape)
 {
 	uint64_t began = clock_ns();
@@ -328,6 +352,7 @@ static void look_at_jobs(struct watcher *w, bool *reshape)
 			w->c->jobs.list[i].ready;
 	lock_drop(&w->c->lock);
 	json_decref(reply);
+	look_at_races(w);
 	set_due(&w->numbers, began, ready ? READY_EVERY : NUMBERS_EVERY);
 }
 

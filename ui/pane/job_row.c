@@ -270,6 +270,11 @@ static void draw_bytes(struct sheet *s, const struct view_job *job,
 	struct str text = STR_INIT;
 	char a[16], b[16];
 
+	/* A position is no amount of work. */
+	if (job->positions) {
+		job_put(s, end, y, wide ? "of the disk" : "of disk");
+		return;
+	}
 	if (wide)
 		str_addf(&text, "%s of %s", size_short(job->done, a, sizeof(a)),
 			 size_short(job->len, b, sizeof(b)));
@@ -300,6 +305,7 @@ static void draw_rates(struct sheet *s, const struct view_job *job,
 	const char *most = s->canvas.ascii ? "<=" : "≤";
 	uint64_t rate = view_job_rate(job), eta;
 	struct str text = STR_INIT;
+	struct view_race race;
 	char buf[16];
 
 	if (rate) {
@@ -313,7 +319,10 @@ static void draw_rates(struct sheet *s, const struct view_job *job,
 			 size_brief(job->speed, buf, sizeof(buf)));
 		job_put(s, k->limit, y, str_get(&text));
 	}
-	if (view_job_eta(job, &eta))
+	if (view_job_race(job, &race) && race.endless)
+		canvas_put_right(&s->canvas, k->eta, y, 5, STYLE_WARN,
+				 "never");
+	else if (view_job_eta(job, &eta))
 		job_put(s, k->eta, y, eta_text(eta, buf, sizeof(buf)));
 	str_release(&text);
 }
@@ -399,10 +408,36 @@ static const char *count_words(const struct view_job *job)
 			      "of the disk passed in";
 }
 
+/* "guest writes 4.00M/s, job 1.00M/s, left 12.0M +3.00M/s". */
+static enum style add_race(const struct sheet *s, const struct view_job *job,
+			   struct str *out)
+{
+	struct view_race race;
+	char guest[16], rate[16], left[16], trend[16];
+	uint64_t by;
+
+	if (!view_job_race(job, &race) || !race.guest)
+		return STYLE_DIM;
+	by = (uint64_t)(race.trend < 0 ? -race.trend : race.trend);
+	if (race.endless)
+		str_add(out, "will not end by itself: ");
+	str_addf(out, "guest%s %s/s, job %s/s, left %s",
+		 s->canvas.w >= WIDE ? " writes" : "",
+		 size_short(race.guest, guest, sizeof(guest)),
+		 size_short(view_job_rate(job), rate, sizeof(rate)),
+		 size_short(race.left, left, sizeof(left)));
+	if (by)
+		str_addf(out, " %c%s/s", race.trend < 0 ? '-' : '+',
+			 size_short(by, trend, sizeof(trend)));
+	str_add(out, race.endless ? "; " : ", ");
+	return race.endless ? STYLE_WARN : STYLE_DIM;
+}
+
 void job_row_draw_more(struct sheet *s, const struct view_job *job, unsigned y)
 {
 	struct str text = STR_INIT, cut = STR_INIT;
 	uint64_t bytes = job->told ? job->moved : job->done;
+	enum style style = add_race(s, job, &text);
 	char buf[16], done[16];
 
 	if (job->end == JOB_LIVES)
@@ -417,9 +452,13 @@ void job_row_draw_more(struct sheet *s, const struct view_job *job, unsigned y)
 							     sizeof(buf)));
 	if (*target_path(s, job))
 		str_addf(&text, ", into %s", target_path(s, job));
-	text_fit_middle(&cut, str_get(&text), s->canvas.w - 5,
-			s->canvas.ascii);
-	canvas_put(&s->canvas, 4, y, s->canvas.w, STYLE_DIM, str_get(&cut));
+	if (style == STYLE_DIM)
+		text_fit_middle(&cut, str_get(&text), s->canvas.w - 5,
+				s->canvas.ascii);
+	else
+		text_fit(&cut, str_get(&text), s->canvas.w - 5,
+			 s->canvas.ascii);
+	canvas_put(&s->canvas, 4, y, s->canvas.w, style, str_get(&cut));
 	str_release(&text);
 	str_release(&cut);
 }
@@ -442,6 +481,7 @@ void job_row_draw_brief(struct sheet *s, const struct view_job *job,
 {
 	struct str words = STR_INIT;
 	unsigned bar = w > 14 + 4 ? w - 14 : 4;
+	struct view_race race;
 	char buf[16];
 	uint64_t eta;
 
@@ -456,7 +496,9 @@ void job_row_draw_brief(struct sheet *s, const struct view_job *job,
 	draw_bar(s, job, x + 1, y, bar);
 	canvas_putf(&s->canvas, x + 1 + bar, y, 5, STYLE_STRONG, "%4u%%",
 		    view_job_percent(job));
-	if (view_job_eta(job, &eta))
+	if (view_job_race(job, &race) && race.endless)
+		canvas_put_right(&s->canvas, x + w, y, 7, STYLE_WARN, "never");
+	else if (view_job_eta(job, &eta))
 		canvas_put_right(&s->canvas, x + w, y, 7, STYLE_TEXT,
 				 eta_text(eta, buf, sizeof(buf)));
 }

@@ -173,6 +173,9 @@ void place_row_draw(struct sheet *s, int place, unsigned y)
 		   theme_glyph(GLYPH_TREE_FIRST, ascii) : ascii ? ":" : "⋯");
 	text_fit(&text, place_row_name(s, place), s->canvas.w / 3, ascii);
 	x = place_row_put(s, 1, y, STYLE_STRONG, &text);
+	view_place_add_run(entry, &text);
+	x = place_row_put(s, x, y, strcmp(field_str(entry, "run"), "running") ?
+			  STYLE_WARN : STYLE_DIM, &text);
 	place_row_add_host(entry, &text);
 	place_row_add(&text, sum.drives, "drive");
 	place_row_add(&text, sum.images, "image");

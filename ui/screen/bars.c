@@ -94,6 +94,19 @@ static void draw_spaces(struct sheet *s, unsigned x, unsigned end)
 	str_release(&text);
 }
 
+/* A guest elsewhere is asked for, and says why it does not run. */
+static void add_stopped(const struct sheet *s, struct str *out)
+{
+	struct str run = STR_INIT;
+
+	view_place_add_only_run(s->places, &run);
+	if (run.len)
+		str_addf(out, "   guest %s", str_get(&run));
+	else
+		str_add(out, "   guest I/O STOPPED");
+	str_release(&run);
+}
+
 static unsigned draw_counts(struct sheet *s)
 {
 	size_t images = s->shape ? s->shape->open : 0;
@@ -108,7 +121,7 @@ static unsigned draw_counts(struct sheet *s)
 			 plural(view_place_count(s->places)));
 	view_place_add_troubles(s->places, s->fixed_time, &text);
 	if (s->shape && !s->shape->running)
-		str_add(&text, "   guest I/O STOPPED");
+		add_stopped(s, &text);
 	x = canvas_put(&s->canvas, 0, 0, s->canvas.w, STYLE_BAR_TITLE,
 		       str_get(&text));
 	str_release(&text);

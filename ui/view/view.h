@@ -102,6 +102,7 @@ int shape_find_key(const struct shape *shape, const char *key);
 
 #define JOB_SAMPLES 24
 #define JOB_SPARK 10
+#define RACE_SAMPLES 16
 
 enum view_end {
 	JOB_LIVES, JOB_DONE, JOB_CANCELLED, JOB_FAILED,
@@ -143,6 +144,12 @@ struct view_job {
 	uint64_t spark[JOB_SPARK];	/* bytes in each of the last seconds */
 	unsigned spark_count;		/* the last of these is not over */
 	uint64_t spark_second;		/* of the job's time, which that is */
+	bool races;			/* it is to catch up with what a guest
+					   writes, and is READY then */
+	struct {
+		uint64_t ns, written, left;
+	} race[RACE_SAMPLES];		/* of that: bytes, newest last */
+	unsigned race_count;
 };
 
 struct view_jobs {
@@ -163,6 +170,9 @@ void view_jobs_settle(struct view_jobs *jobs);
 void view_jobs_event(struct view_jobs *jobs, const json_t *event,
 		     const struct shape *shape);
 void view_jobs_dismiss(struct view_jobs *jobs);	/* all that are over */
+/* Takes in the value of query-blockstats at clock_ns() @ns, for jobs that race
+ * with their guests. */
+void view_jobs_race(struct view_jobs *jobs, const json_t *stats, uint64_t ns);
 /* Copies @from over @to. */
 void view_jobs_copy(struct view_jobs *to, const struct view_jobs *from);
 
@@ -172,7 +182,18 @@ uint64_t view_job_rate(const struct view_job *job);
 /* Bytes a second from beginning to end; 0 not known, or it waited between and
  * its end does not tell. */
 uint64_t view_job_mean(const struct view_job *job);
-/* Seconds to the end at that rate, or at its limit; false if nobody can say. */
+/* How a job that races with its guest is doing. */
+struct view_race {
+	uint64_t guest;		/* bytes a second that it writes */
+	uint64_t left;		/* bytes */
+	int64_t trend;		/* bytes a second that these grow by */
+	bool endless;		/* so they have not got less for seconds while
+				   it wrote: it will not end by itself */
+};
+/* False: not known (yet), or it has nothing to race with. */
+bool view_job_race(const struct view_job *job, struct view_race *out);
+/* Seconds to the end at that rate, or at its limit, or as what is left gets
+ * less; false if nobody can say. */
 bool view_job_eta(const struct view_job *job, uint64_t *seconds);
 /* Whole percent, 100 only for what is finished or in sync. */
 unsigned view_job_percent(const struct view_job *job);

@@ -65,6 +65,10 @@ static void name_images(struct view_job *job, const struct shape *shape)
 	int top = shape_find(shape, job->top);
 	int base = shape_find(shape, job->base);
 
+	/* Into what lies below, or elsewhere, while a guest writes on top. */
+	if (top >= 0)
+		job->races = strcmp(job->type, "stream") &&
+			shape->images[top].drive;
 	if (top < 0 || job->from_name[0])
 		return;
 	if (shape->images[top].top >= 0)
@@ -370,7 +374,13 @@ uint64_t view_job_mean(const struct view_job *job)
 bool view_job_eta(const struct view_job *job, uint64_t *seconds)
 {
 	uint64_t rate = view_job_rate(job);
+	struct view_race race;
 
+	if (view_job_race(job, &race) && race.guest) {
+		*seconds = race.trend < 0 ?
+			race.left / (uint64_t)-race.trend + 1 : 0;
+		return race.trend < 0 && !job->ready;
+	}
 	if (job->speed && (!rate || rate > job->speed))
 		rate = job->speed;
 	if (!rate || job->end != JOB_LIVES || job->paused || job->ready ||

@@ -27,6 +27,19 @@ void view_place_add_state(const json_t *place, const char *fixed_time,
 	str_add_safe(out, strcmp(state, "slow") ? state : "answers slowly");
 	if (!strcmp(state, "gone"))
 		place_add_since(place, fixed_time, out);
+	place_add_as_of(place, fixed_time, out);
+}
+
+void view_place_add_run(const json_t *place, struct str *out)
+{
+	if (place_answers(place))
+		str_add_safe(out, field_str(place, "run"));
+}
+
+void view_place_add_only_run(const json_t *places, struct str *out)
+{
+	if (json_array_size(places) == 1 && view_place_count(places))
+		view_place_add_run(json_array_get(places, 0), out);
 }
 
 void view_place_add_troubles(const json_t *places, const char *fixed_time,

@@ -156,14 +156,20 @@ static uint64_t wait_number(const json_t *entry, const char *work,
 	return field_u64(entry, json_object_get(entry, work) ? work : position);
 }
 
+/* Behind an amount that is a position, and no work. */
+static const char *wait_of_what(const json_t *entry)
+{
+	return field_bool(entry, "x-blkmon-positions") ? " of the disk" : "";
+}
+
 static void wait_show_entry(struct console *c, const json_t *entry)
 {
 	char *what;
 
 	if (!entry)
 		return;
-	what = mem_printf("%s %s", field_str(entry, "type"),
-			  field_str(entry, "device"));
+	what = mem_printf("%s %s%s", field_str(entry, "type"),
+			  field_str(entry, "device"), wait_of_what(entry));
 	progress_show(c->progress, what, wait_number(entry, "done", "offset"),
 		      wait_number(entry, "total", "len"), false);
 	free(what);
@@ -197,13 +203,14 @@ static void wait_add_rest(struct console *c, const bool *meant, size_t n,
 
 		if (!meant[i] || !entry)
 			continue;
-		str_addf(out, "%s job '%s' (%s) is %s, %s of %s", out->len ?
+		str_addf(out, "%s job '%s' (%s) is %s, %s of %s%s", out->len ?
 			 "," : ":", c->watch.jobs[i].id,
 			 field_str(entry, "type"), field_str(entry, "status"),
 			 size_short(wait_number(entry, "done", "offset"),
 				    done, sizeof(done)),
 			 size_short(wait_number(entry, "total", "len"),
-				    total, sizeof(total)));
+				    total, sizeof(total)),
+			 wait_of_what(entry));
 	}
 	json_decref(jobs);
 }

@@ -402,6 +402,80 @@ static void progress_is_true(void **state)
 	assert_false(view_job_eta(job, &eta));
 }
 
+/* --- a job that races with its guest --- */
+
+/* One second later: so much is written in all, and so much is left. */
+static void race(unsigned second, uint64_t written, uint64_t left)
+{
+	json_t *stats = json_pack("[{s:s, s:{s:I}}]", "device", "disk0",
+				  "stats", "wr_bytes", (json_int_t)written);
+	struct view_job *job;
+
+	update(1000 * second, 1000 * second + left, second, "running");
+	job = &jobs.list[0];
+	job->races = true;
+	snprintf(job->drive, sizeof(job->drive), "disk0");
+	view_jobs_race(&jobs, stats, second * NS_PER_SEC);
+	json_decref(stats);
+}
+
+static void a_race_that_is_lost(void **state)
+{
+	struct view_race r;
+	uint64_t eta;
+
+	(void)state;
+	race(1, 0, 5000);
+	assert_false(view_job_race(&jobs.list[0], &r));
+	for (unsigned i = 2; i <= 5; i++)
+		race(i, 3000 * (i - 1), 5000 + 2000 * (i - 1));
+	/* Some seconds say nothing yet. */
+	assert_true(view_job_race(&jobs.list[0], &r));
+	assert_false(r.endless);
+	assert_int_equal(r.guest, 3000);
+	assert_int_equal(r.trend, 2000);
+	race(6, 15000, 15000);
+	assert_true(view_job_race(&jobs.list[0], &r) && r.endless);
+	assert_int_equal(r.left, 15000);
+	assert_false(view_job_eta(&jobs.list[0], &eta));
+	/* The guest is done: the old samples count for some seconds more. */
+	for (unsigned i = 7; i <= 30; i++)
+		race(i, 15000, 15000 - 500 * (i - 6));
+	assert_true(view_job_race(&jobs.list[0], &r));
+	assert_false(r.endless);
+	assert_int_equal(r.guest, 0);
+}
+
+/* At 1000 a second, of which the guest takes 600 away. */
+static void a_race_that_is_won(void **state)
+{
+	struct view_race r;
+	uint64_t eta;
+
+	(void)state;
+	for (unsigned i = 1; i <= 10; i++)
+		race(i, 600 * i, 8000 - 400 * i);
+	assert_true(view_job_race(&jobs.list[0], &r));
+	assert_false(r.endless);
+	assert_int_equal(r.trend, -400);
+	assert_true(view_job_eta(&jobs.list[0], &eta));
+	assert_int_equal(eta, 11);
+}
+
+static void no_race_where_it_stands_still(void **state)
+{
+	struct view_race r;
+
+	(void)state;
+	for (unsigned i = 1; i <= 10; i++)
+		race(i, 3000 * i, 5000 + i);
+	assert_true(view_job_race(&jobs.list[0], &r) && r.endless);
+	update(10000, 15000, 11, "paused");
+	assert_false(view_job_race(&jobs.list[0], &r));
+	view_jobs_race(&jobs, NULL, 12 * NS_PER_SEC);
+	assert_int_equal(jobs.list[0].race_count, 0);
+}
+
 static void assert_eta(uint64_t rate, uint64_t want)
 {
 	uint64_t eta = 0;
@@ -667,6 +741,10 @@ int main(void)
 		cmocka_unit_test(depth_costs_no_square),
 		cmocka_unit_test_teardown(progress_is_true, no_jobs),
 		cmocka_unit_test_teardown(speed_changes_the_rate, no_jobs),
+		cmocka_unit_test_teardown(a_race_that_is_lost, no_jobs),
+		cmocka_unit_test_teardown(a_race_that_is_won, no_jobs),
+		cmocka_unit_test_teardown(no_race_where_it_stands_still,
+					  no_jobs),
 		cmocka_unit_test_teardown(ends_stay, no_jobs),
 		cmocka_unit_test_teardown(end_has_a_time, no_jobs),
 		cmocka_unit_test_teardown(files_are_left, no_jobs),
