@@ -163,15 +163,17 @@ static json_t *hub_disconnect(struct hub *h, const json_t *args,
 static json_t *hub_use(struct hub *h, const json_t *args, struct err *err)
 {
 	const char *name = args_str(args, "place");
-	struct member *only;
+	struct member *m = NULL, *only;
 
-	if (name && *name && !hub_find(h, name, strlen(name))) {
+	if (name && *name)
+		m = hub_find(h, name, strlen(name));
+	if (name && *name && !m) {
 		err_set(err, ERR_DEVICE_NOT_FOUND, "there is no place '%s'",
 			name);
 		return NULL;
 	}
 	free(h->use);
-	h->use = name && *name ? mem_dup(name) : NULL;
+	h->use = m ? mem_dup(m->name) : NULL;
 	return json_pack("{s:s, s:b}", "place", h->use ? h->use : "",
 			 "prefix", hub_count(h, &only) > 1);
 }

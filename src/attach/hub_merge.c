@@ -27,16 +27,38 @@ size_t hub_count(struct hub *h, struct member **only)
 	return n;
 }
 
+static bool hub_is_called(const char *name, const char *word, size_t len)
+{
+	return strlen(name) == len && !memcmp(name, word, len);
+}
+
+/* By what the guest calls itself, if no other does. */
+static struct member *hub_find_guest(struct hub *h, const char *name,
+				     size_t len)
+{
+	struct member *found = NULL;
+
+	for (size_t i = 0; len && i < h->n; i++) {
+		struct far_status status;
+
+		far_status(h->members[i].place->far, &status);
+		if (!hub_is_called(status.guest, name, len))
+			continue;
+		if (found)
+			return NULL;
+		found = &h->members[i];
+	}
+	return found;
+}
+
 struct member *hub_find(struct hub *h, const char *name, size_t len)
 {
-	if (h->counts_here && len == strlen(PLACES_HERE) &&
-	    !memcmp(name, PLACES_HERE, len))
+	if (h->counts_here && hub_is_called(PLACES_HERE, name, len))
 		return &h->here;
 	for (size_t i = 0; i < h->n; i++)
-		if (strlen(h->members[i].name) == len &&
-		    !memcmp(name, h->members[i].name, len))
+		if (hub_is_called(h->members[i].name, name, len))
 			return &h->members[i];
-	return NULL;
+	return hub_find_guest(h, name, len);
 }
 
 /* --- in front of names, and away --- */
@@ -135,14 +157,14 @@ static struct member *hub_place_of(struct hub *h, const char *name)
 		NULL;
 }
 
-static void hub_cut_member(json_t *args, const char *key,
+static void hub_cut_member(struct hub *h, json_t *args, const char *key,
 			   const struct member *m)
 {
 	const char *name = args_str(args, key);
-	size_t len = strlen(m->name);
 
-	if (name && !strncmp(name, m->name, len) && name[len] == '/')
-		json_object_set_new(args, key, json_string(name + len + 1));
+	if (name && hub_place_of(h, name) == m)
+		json_object_set_new(args, key,
+				    json_string(strchr(name, '/') + 1));
 }
 
 /* Names of other places have nothing to do there. */
@@ -186,11 +208,11 @@ struct member *hub_take_prefix(struct hub *h, json_t *args)
 	if (!m)
 		return NULL;
 	for (size_t i = 0; i < HUB_NAMES; i++)
-		hub_cut_member(args, hub_names[i], m);
-	hub_cut_member(args, "name", m);
+		hub_cut_member(h, args, hub_names[i], m);
+	hub_cut_member(h, args, "name", m);
 	hub_cut_list(args, "nodes", m);
-	hub_cut_member(args, "base", m);
-	hub_cut_member(args, "top", m);
+	hub_cut_member(h, args, "base", m);
+	hub_cut_member(h, args, "top", m);
 	return m;
 }
 

@@ -60,7 +60,7 @@ json_t *places_describe(struct places *p);
 
 /* How many places count, and the only one if it is one. */
 size_t hub_count(struct hub *h, struct member **only);
-/* By name; NULL: none. */
+/* By name, or by what its guest calls itself; NULL: none. */
 struct member *hub_find(struct hub *h, const char *name, size_t len);
 /* Is @command one that is asked of all places at once? */
 bool hub_is_merged(const char *command);

@@ -122,6 +122,30 @@ def test_a_plan_is_of_the_place_that_it_names(three):
     assert "here/disk0 (" in said
 
 
+def test_a_guest_is_meant_by_its_own_name_too(d):
+    """Where the place is called otherwise, and no other guest is."""
+    folders = [os.path.join(d, name) for name in ("one", "two")]
+    for folder in folders:
+        os.mkdir(folder)
+    with ends.Drive(folders[0], name="vm-web") as web, \
+            ends.Blockdev(folders[1], name="vm-db") as db:
+        args = ["--connect", "a=unix:" + web.path,
+                "--connect", "b=unix:" + db.path]
+        said = ok(args, "use vm-db", "block_stream disk0", "wait disk0",
+                  "use", "plan block_commit vm-web/disk0",
+                  "info block b/disk0")
+        assert "active-commit of a/disk0" in said, said
+        assert said.count("Backing file") == 0, said
+        out = run(args, "use vm-x")
+        assert out.rc == 1 and "there is no place 'vm-x'" in out.out, out
+    with ends.Drive(folders[0], name="vm") as web, \
+            ends.Blockdev(folders[1], name="vm") as db:
+        args = ["--connect", "a=unix:" + web.path,
+                "--connect", "b=unix:" + db.path]
+        out = run(args, "use vm")
+        assert out.rc == 1 and "there is no place 'vm'" in out.out, out
+
+
 def snapshots(*names):
     return json.dumps({"execute": "transaction", "arguments": {"actions": [
         {"type": "blockdev-snapshot-sync", "data": {

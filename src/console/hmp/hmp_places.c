@@ -76,6 +76,7 @@ int hmp_use(struct console *c, json_t *args)
 	if (!value)
 		return -1;
 	free(c->place);
+	name = field_str(value, "place");
 	c->place = field_bool(value, "prefix") && *name ? mem_dup(name) : NULL;
 	json_decref(value);
 	return 0;
