@@ -332,6 +332,25 @@ int engine_tree_map(struct engine *e, const struct tree_map_options *o,
 		    struct tree_map *out, struct err *err);
 void tree_map_release(struct tree_map *map);
 
+/* The same of images that somebody else has open, and that he goes on writing
+ * to: they are opened read-only, without locks, and closed again. A picture:
+ * what he keeps in memory is not in it, and what he changes meanwhile may be
+ * half in it, so that nothing may be decided by it. */
+struct tree_file {
+	const char *node;		/* what he calls it */
+	const char *path;
+	const char *format;		/* never probed */
+	size_t backing;			/* of the files before this one, or its
+					   own number: it lies on none */
+	bool used;			/* read by others than those on it */
+};
+/* One that cannot be read is left out, and what lies on it lies on none then;
+ * *out has those that are of the tree of o->node_name. "Cannot find ..." where
+ * that is left out itself. */
+int engine_map_files(const struct tree_file *files, size_t n,
+		     const struct tree_map_options *o, struct tree_map *out,
+		     struct err *err);
+
 /* --- queries: copies, freed by the caller with the call named --- */
 
 struct node_info {

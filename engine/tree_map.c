@@ -249,10 +249,17 @@ static int map_tree(struct look *k, struct node *node,
 	return rc;
 }
 
+int tree_map_of(struct tree_map *map, struct node *node,
+		const struct tree_map_options *o)
+{
+	struct look look = { .map = map };
+
+	return map_tree(&look, node, o);
+}
+
 int engine_tree_map(struct engine *e, const struct tree_map_options *o,
 		    struct tree_map *out, struct err *err)
 {
-	struct look look = { .map = out };
 	struct node *node;
 	int rc = 0;
 
@@ -260,7 +267,7 @@ int engine_tree_map(struct engine *e, const struct tree_map_options *o,
 	rwlock_read(&e->graph.lock);
 	node = graph_find(&e->graph, o->node_name);
 	if (node)
-		rc = map_tree(&look, node, o);
+		rc = tree_map_of(out, node, o);
 	rwlock_drop(&e->graph.lock);
 	if (!node)
 		return err_set(err, ERR_DEVICE_NOT_FOUND,

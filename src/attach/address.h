@@ -38,6 +38,7 @@ struct dialled {
 	int fd;			/* both directions; non-blocking */
 	pid_t child;		/* of ssh, or 0 */
 	int complaints;		/* what the child says; non-blocking, or -1 */
+	pid_t peer;		/* of this host, who listens; 0: not known */
 };
 
 /* Connects until clock_ns() reaches @deadline or @stop (an eventfd) is

@@ -31,6 +31,16 @@ static int dial_wrong(struct err *err, int errnum)
 	return err_set(err, ERR_GENERIC, "%s", strerror(err->errnum));
 }
 
+/* Who called listen() there; 0: not known. */
+static pid_t dial_peer(int fd)
+{
+	struct ucred peer;
+	socklen_t len = sizeof(peer);
+
+	return getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &len) ? 0 :
+		peer.pid;
+}
+
 /* A connect() that is under way: 0 or -errno. */
 static int dial_wait(int fd, uint64_t deadline, int stop)
 {
@@ -205,6 +215,7 @@ int address_dial(const struct address *a, uint64_t deadline, int stop,
 	switch (a->kind) {
 	case ADDRESS_UNIX:
 		out->fd = dial_unix(a, deadline, stop, err);
+		out->peer = out->fd < 0 ? 0 : dial_peer(out->fd);
 		break;
 	case ADDRESS_TCP:
 		out->fd = dial_tcp(a, deadline, stop, err);

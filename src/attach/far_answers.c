@@ -261,6 +261,8 @@ static json_t *far_answer_commands(const struct far_call *call,
 		return NULL;
 	if (!far_can(call->far, "x-blkmon-query-jobs"))
 		far_answer_add(list, "x-blkmon-query-jobs");
+	if (far_map_may(call->far))
+		far_answer_add(list, "x-blkmon-tree-map");
 	if (!far_can(call->far, "x-blkmon-plan"))
 		far_answer_add(list, "x-blkmon-plan");
 	if (!far_can(call->far, "x-blkmon-query-links") &&
@@ -284,5 +286,6 @@ const struct far_verb far_answers[] = {
 	{ "x-blkmon-query-links", far_answer_links },
 	{ "x-blkmon-query-exports", far_answer_nbd },
 	{ "x-blkmon-plan", far_answer_plan },
+	{ "x-blkmon-tree-map", far_map },
 	{ .name = NULL }
 };

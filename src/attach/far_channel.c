@@ -210,7 +210,7 @@ static json_t *far_channel_verbatim(const struct far_call *call,
 static bool far_channel_is_ours(struct far *f, const char *name)
 {
 	return !strcmp(name, "transaction") ||
-		(!strcmp(name, "x-blkmon-plan") && !far_can(f, name));
+		(!strncmp(name, "x-blkmon-", 9) && !far_can(f, name));
 }
 
 static json_t *far_channel_execute(struct channel *channel, json_t *request)

@@ -83,6 +83,12 @@ json_t *far_nodes(const struct far_call *call, bool flat, struct err *err);
 /* May it be asked? 0, or -1 and err. */
 int far_nodes_check(const struct far_call *call, struct err *err);
 
+/* --- far_files.c --- */
+
+/* Names of files in a node, or what is inserted in a drive, become those that
+ * people know them by. */
+void far_files_plain(json_t *node);
+
 /* --- far_channel.c: an event for all channels --- */
 
 void far_publish(struct far *f, json_t *event);	/* takes it */
@@ -177,6 +183,15 @@ void far_jobs_tend(const struct far_call *call);
  */
 void far_jobs_again(const struct far_call *call);
 void far_jobs_release(struct far *f);
+
+/* --- far_map.c --- */
+
+/* May there be maps of an end that has none itself? */
+bool far_map_may(struct far *f);
+/* The value of x-blkmon-tree-map; NULL and err, also where its files are not
+ * known to be this host's, or the image is not one that can be read. */
+json_t *far_map(const struct far_call *call, const char *name, json_t *args,
+		struct err *err);
 
 /* --- far_verbs.c, far_answers.c --- */
 

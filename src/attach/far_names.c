@@ -191,9 +191,13 @@ int far_names_load(struct far_names *names, const struct far_call *call,
 		   struct err *err)
 {
 	struct err lost = ERR_INIT;
+	json_t *entry;
+	size_t i;
 
 	*names = (struct far_names) { 0 };
 	names->blocks = far_ask(call, "query-block", NULL, err);
+	json_array_foreach(names->blocks, i, entry)
+		far_files_plain(json_object_get(entry, "inserted"));
 	names->nodes = names->blocks ?
 		far_nodes(call, true, err) : NULL;
 	if (!names->nodes) {

@@ -48,9 +48,15 @@ int far_nodes_check(const struct far_call *call, struct err *err)
 json_t *far_nodes(const struct far_call *call, bool flat, struct err *err)
 {
 	json_t *args = flat ? json_pack("{s:b}", "flat", 1) : NULL;
+	json_t *list, *node;
+	size_t i;
 
-	if (!far_nodes_check(call, err))
-		return far_ask(call, "query-named-block-nodes", args, err);
-	json_decref(args);
-	return NULL;
+	if (far_nodes_check(call, err)) {
+		json_decref(args);
+		return NULL;
+	}
+	list = far_ask(call, "query-named-block-nodes", args, err);
+	json_array_foreach(list, i, node)
+		far_files_plain(node);
+	return list;
 }

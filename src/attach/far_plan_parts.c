@@ -68,13 +68,20 @@ void far_plan_kind_is(struct far_plan *p, const char *kind)
 void far_plan_space_in(struct far_plan *p, const char *file, json_t *needs)
 {
 	const char *slash = strrchr(file, '/');
-	char *folder = !slash ? mem_dup(".") : slash == file ? mem_dup("/") :
+	char *folder;
+
+	far_plan_unknown(p, "free space");
+	/* What is no file is in no folder. */
+	if ((*file != '/' && strstr(file, "://")) || !strncmp(file, "json:", 5)) {
+		json_decref(needs);
+		return;
+	}
+	folder = !slash ? mem_dup(".") : slash == file ? mem_dup("/") :
 		mem_printf("%.*s", (int)(slash - file), file);
 
 	json_object_set_new(p->out, "space", json_pack(
 		"{s:o, s:o, s:n, s:i, s:n}", "folder", qmp_text(folder),
 		"needs", needs, "free", "reserved", 0, "fits"));
-	far_plan_unknown(p, "free space");
 	free(folder);
 }
 

@@ -82,6 +82,7 @@ struct wire_status {
 	bool stalled;		/* one got no answer in time, and nothing has
 				   come since */
 	char why[256];		/* the state is what it is; "" */
+	pid_t peer;		/* of this host, who listens; 0: not known */
 };
 
 void wire_status(struct wire *w, struct wire_status *out);

@@ -416,6 +416,17 @@ static void wire_rest(struct wire *w)
 			eventfd_read(w->wake, &count);
 }
 
+static int wire_dial(struct wire *w, struct err *err)
+{
+	if (address_dial(w->address, clock_ns() + DIAL_NS, w->wake, &w->line,
+			 err))
+		return -1;
+	lock_take(&w->lock);
+	w->status.peer = w->line.peer;
+	lock_drop(&w->lock);
+	return 0;
+}
+
 void wire_thread(void *wire)
 {
 	struct wire *w = wire;
@@ -426,8 +437,7 @@ void wire_thread(void *wire)
 	while (!wire_stops(w)) {
 		struct err err = ERR_INIT;
 
-		if (!address_dial(w->address, clock_ns() + DIAL_NS, w->wake,
-				  &w->line, &err) && !wire_talk(w, &err)) {
+		if (!wire_dial(w, &err) && !wire_talk(w, &err)) {
 			wire_rest(w);
 			continue;
 		}

@@ -32,6 +32,8 @@ void plan_name_add(const struct plan_names *names, const char *path,
 
 	if (names && names->add)
 		names->add(names->arg, path, out);
+	else if (*path != '/' && strstr(path, "://"))
+		str_add_safe(out, path);
 	else
 		str_add_safe(out, slash && slash[1] ? slash + 1 : path);
 }

@@ -79,6 +79,10 @@ enum qmp_plans {
 	QMP_PLAN_NONE, QMP_PLAN_THERE, QMP_PLAN_ASKED,
 } qmp_plans(const char *name);
 
+/* The value of x-blkmon-tree-map with these arguments (checked here) of images
+ * that others have open, engine_map_files(); NULL and err. */
+json_t *qmp_map_files(const struct tree_file *files, size_t n,
+		      const json_t *args, struct err *err);
 /* The line of HMP that does the same as a command with these arguments, the
  * caller's; or null where HMP has no words for all of it. */
 json_t *plan_line(const char *name, const json_t *args);

@@ -107,33 +107,61 @@ static bool are_strings(const json_t *list)
 	return true;
 }
 
-static json_t *x_tree_map(struct qmp_context *ctx, json_t *args,
-			  struct err *err)
+/* 0, or -1 and err. *o borrows from @args. */
+static int map_options(const json_t *args, struct tree_map_options *o,
+		       struct err *err)
 {
 	const json_t *nodes = json_object_get(args, "nodes");
 	int64_t n = args_int(args, "cells", 64);
-	struct tree_map_options o = {
+
+	*o = (struct tree_map_options) {
 		.node_name = args_str(args, "node-name"), .cells = (size_t)n,
 		.whole = args_bool(args, "whole", false),
 		.wants = nodes ? is_listed : NULL, .arg = nodes,
 	};
-	struct tree_map map;
-	json_t *reply = NULL;
+	if (n < 1 || n > CELLS_MAX)
+		return err_set(err, ERR_INVALID_PARAMETER, "Parameter 'cells' "
+			       "expects a value from 1 to %d", CELLS_MAX);
+	if (!are_strings(nodes))
+		return err_set(err, ERR_INVALID_PARAMETER, "Invalid parameter "
+			       "type for 'nodes', expected: array of strings");
+	return 0;
+}
 
-	if (n < 1 || n > CELLS_MAX) {
-		err_set(err, ERR_INVALID_PARAMETER, "Parameter 'cells' "
-			"expects a value from 1 to %d", CELLS_MAX);
-		return NULL;
-	}
-	if (!are_strings(nodes)) {
-		err_set(err, ERR_INVALID_PARAMETER, "Invalid parameter type "
-			"for 'nodes', expected: array of strings");
-		return NULL;
-	}
-	if (!engine_tree_map(ctx->engine, &o, &map, err))
-		reply = map_reply(&map);
-	tree_map_release(&map);
+/* Takes what is in @map. */
+static json_t *map_end(struct tree_map *map, int rc)
+{
+	json_t *reply = rc ? NULL : map_reply(map);
+
+	tree_map_release(map);
 	return reply;
+}
+
+static json_t *x_tree_map(struct qmp_context *ctx, json_t *args,
+			  struct err *err)
+{
+	struct tree_map_options o;
+	struct tree_map map;
+
+	if (map_options(args, &o, err))
+		return NULL;
+	return map_end(&map, engine_tree_map(ctx->engine, &o, &map, err));
+}
+
+json_t *qmp_map_files(const struct tree_file *files, size_t n,
+		      const json_t *args, struct err *err)
+{
+	struct tree_map_options o;
+	struct tree_map map;
+
+	if (map_options(args, &o, err))
+		return NULL;
+	if (!o.node_name) {
+		err_set(err, ERR_INVALID_PARAMETER, "Parameter 'node-name' is "
+			"missing");
+		return NULL;
+	}
+	return map_end(&map, engine_map_files(files, n, &o, &map, err));
 }
 
 /* --- space --- */

@@ -127,6 +127,14 @@ def test_several_places(d):
             "(this host)? " in seen, seen
 
 
+@KINDS
+def test_maps_of_images_that_are_open_elsewhere(d, kind):
+    with kind(d) as end:
+        seen = screen(d, [], *end.connect())
+        for name in ("base", "mid", "top"):
+            assert re.search(r"%s .*▕.*█.*▏" % name, seen), seen
+
+
 TMUX = pytest.mark.skipif(not shutil.which("tmux"), reason="no tmux")
 
 

@@ -154,6 +154,9 @@ const char *text_base_name(const char *path)
 {
 	const char *slash = strrchr(path, '/');
 
+	/* nbd://host/name: that is no path. */
+	if (*path != '/' && strstr(path, "://"))
+		return path;
 	return slash && slash[1] ? slash + 1 : path;
 }
 
