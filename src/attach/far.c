@@ -190,23 +190,28 @@ static void far_learn_guest(const struct far_call *call)
 	json_decref(value);
 }
 
-/* True: it is another. */
-static bool far_learn_run(const struct far_call *call)
+void far_learn_run(const struct far_call *call)
 {
 	struct far *f = call->far;
 	struct err err = ERR_INIT;
-	json_t *value = far_can(f, "query-status") ?
-		far_ask(call, "query-status", NULL, &err) : NULL;
-	const char *run = far_arg(value, "status");
-	bool news;
+	bool stale, news;
+	json_t *value;
 
 	lock_take(&f->lock);
+	stale = f->run_stale;
 	f->run_stale = false;
-	news = strncmp(f->run, run, sizeof(f->run) - 1);
-	snprintf(f->run, sizeof(f->run), "%s", run);
+	lock_drop(&f->lock);
+	if (!stale || !far_can(f, "query-status"))
+		return;
+	value = far_ask(call, "query-status", NULL, &err);
+	lock_take(&f->lock);
+	news = strncmp(f->run, far_arg(value, "status"), sizeof(f->run) - 1);
+	snprintf(f->run, sizeof(f->run), "%s", far_arg(value, "status"));
+	f->run_stale |= !value;
 	lock_drop(&f->lock);
 	json_decref(value);
-	return news;
+	if (news)
+		far_tell_state(f);
 }
 
 static int far_up(void *arg, struct err *err)
@@ -222,8 +227,9 @@ static int far_up(void *arg, struct err *err)
 		far_learn_guest(&call);
 	if (!visit && !call.far->address.look)
 		far_check_managed(&call, &managed);
-	if (far_learn_run(&call) && visit)
-		far_tell_state(call.far);
+	lock_take(&call.far->lock);
+	call.far->run_stale = true;
+	lock_drop(&call.far->lock);
 	far_jobs_again(&call);
 	return 0;
 }
@@ -311,14 +317,8 @@ static void far_event(void *arg, const json_t *event)
 static void far_tend(void *arg)
 {
 	const struct far_call call = { .far = arg };
-	bool stale;
 
 	far_jobs_tend(&call);
-	lock_take(&call.far->lock);
-	stale = call.far->run_stale;
-	lock_drop(&call.far->lock);
-	if (stale && far_learn_run(&call))
-		far_tell_state(call.far);
 }
 
 static const struct wire_ops far_ops = {

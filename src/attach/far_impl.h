@@ -72,6 +72,10 @@ int far_guard(const struct far_call *call, const char *command,
 /* Does @command change something? What is not known does. */
 bool far_changes(const char *command);
 
+/* Asks whether the guest runs, if that may be otherwise than it was; far.run is
+ * for those who show it. */
+void far_learn_run(const struct far_call *call);
+
 /* A blkmon understands all of the dialect. */
 bool far_speaks_dialect(struct far *f);
 

@@ -491,6 +491,8 @@ static void watcher_look(struct watcher *w, bool news, bool reshape)
 	if (news || reshape || (lives && now >= w->numbers.at))
 		look_at_jobs(w, &later);
 	look_at_maps(w, reshape || (changes && now >= w->maps.at));
+	if (w->places_changed)
+		look_at_places(w);
 	if (later) {
 		w->files_stale = true;
 		look_at_files(w);

@@ -27,8 +27,6 @@ static void hmp_places_line(struct console *c, const json_t *place)
 		str_addf(&out, " (%s)", field_str(place, "why"));
 	if (field_bool(place, "look"))
 		str_add(&out, ", only looked at");
-	if (place_answers(place) && *field_str(place, "run"))
-		str_addf(&out, ", guest %s", field_str(place, "run"));
 	console_printf(c, "%s\n", str_get(&out));
 	str_release(&out);
 }
