@@ -307,10 +307,12 @@ static void far_event(void *arg, const json_t *event)
 	copy = json_deep_copy(event);
 	if (!copy)
 		return;
-	if (far_is_of_job(name))
-		far_jobs_event(f, name, json_object_get(copy, "data"));
-	else
+	if (!far_is_of_job(name))
 		far_name_drive(json_object_get(copy, "data"));
+	else if (!far_jobs_event(f, name, json_object_get(copy, "data"))) {
+		json_decref(copy);
+		return;
+	}
 	far_publish(f, copy);
 }
 

@@ -15,7 +15,8 @@
 struct far_job {
 	char *id;		/* at the end */
 	bool own;		/* started by this process */
-	bool ready;		/* and that was told */
+	bool seen;		/* its end has it, or had */
+	bool ready, ended;	/* and that was told */
 	bool concluded;		/* and carries our mark: to be dismissed */
 	bool looked;		/* the end was asked what it works on */
 	bool active;		/* it gets READY: what it counts is work */
@@ -176,8 +177,9 @@ void far_jobs_learn(const struct far_call *call, const json_t *list);
 /* Adds what we know to an entry of query-jobs or query-block-jobs, whose id is
  * member @key. */
 void far_jobs_dress(struct far *f, json_t *entry, const char *key);
-/* Takes in an event of a job, and makes its data ours. */
-void far_jobs_event(struct far *f, const char *name, json_t *data);
+/* Takes in an event of a job, and makes its data ours. False: that was told
+ * already, after a look at the jobs. */
+bool far_jobs_event(struct far *f, const char *name, json_t *data);
 /* Asks for it; whether it is done is not told. */
 void far_jobs_dismiss(const struct far_call *call, const char *id);
 /* Dismisses what is concluded and carries our mark, also what an earlier

@@ -263,21 +263,41 @@ void far_jobs_dress(struct far *f, json_t *entry, const char *key)
 	free(id);
 }
 
-void far_jobs_event(struct far *f, const char *name, json_t *data)
+/* Once for each job: an end that was looked at may tell the same in an event
+ * that comes behind its reply, or in front. Lock held. */
+static bool far_job_tell(struct far_job *job, const char *name)
+{
+	bool *told = !strcmp(name, "BLOCK_JOB_READY") ? &job->ready :
+		!strcmp(name, "BLOCK_JOB_COMPLETED") ||
+		!strcmp(name, "BLOCK_JOB_CANCELLED") ? &job->ended : NULL;
+
+	if (told && *told)
+		return false;
+	if (told)
+		*told = true;
+	return true;
+}
+
+bool far_jobs_event(struct far *f, const char *name, json_t *data)
 {
 	const char *key = json_object_get(data, "device") ? "device" : "id";
 	char *id = mem_dup(far_arg(data, key));
 	const char *status = strcmp(name, "JOB_STATUS_CHANGE") ? "" :
 		far_arg(data, "status");
 	struct far_job *job;
+	bool news = true;
 
 	lock_take(&f->lock);
 	job = far_jobs_entry(f, id);
 	if (!job || !job->own)
 		json_object_set_new(data, "x-blkmon-foreign", json_true());
 	json_object_set_new(data, "x-blkmon-far", json_true());
-	if (job && !strcmp(name, "BLOCK_JOB_READY"))
-		job->ready = true;
+	if (job)
+		job->seen = true;
+	if (job && !strcmp(status, "created"))
+		job->ready = job->ended = false;
+	if (job)
+		news = far_job_tell(job, name);
 	if (!strcmp(status, "concluded") && far_job_is_marked(id)) {
 		job = far_jobs_note(f, id);
 		if (job)
@@ -289,6 +309,7 @@ void far_jobs_event(struct far *f, const char *name, json_t *data)
 	if (json_is_object(data))
 		json_object_set_new(data, key, json_string(far_job_shown(id)));
 	free(id);
+	return news;
 }
 
 /* --- their end --- */
@@ -345,31 +366,45 @@ static void far_jobs_tell(struct far *f, const json_t *entry,
 	far_publish(f, qmp_event_new(clock_wall_us(), name, data));
 }
 
+/* Of one that is ours. */
+static void far_jobs_tell_own(struct far *f, const json_t *entry,
+			      const char *name, const char *error)
+{
+	struct far_job *job;
+	bool news;
+
+	lock_take(&f->lock);
+	job = far_jobs_entry(f, far_arg(entry, "id"));
+	news = job && job->own && far_job_tell(job, name);
+	lock_drop(&f->lock);
+	if (news)
+		far_jobs_tell(f, entry, name, error);
+}
+
 static void far_jobs_tell_end(struct far *f, const json_t *entry)
 {
 	const char *error = far_arg(entry, "error");
 	bool cancelled = !strcmp(error, strerror(ECANCELED));
 
-	far_jobs_tell(f, entry, cancelled ? "BLOCK_JOB_CANCELLED" :
-		      "BLOCK_JOB_COMPLETED", cancelled ? "" : error);
+	far_jobs_tell_own(f, entry, cancelled ? "BLOCK_JOB_CANCELLED" :
+			  "BLOCK_JOB_COMPLETED", cancelled ? "" : error);
 }
 
-/* Once. */
+/* Another of its name, begun while nobody listened, may get READY again. */
 static void far_jobs_tell_ready(struct far *f, const json_t *entry)
 {
+	const char *status = far_arg(entry, "status");
 	struct far_job *job;
-	bool news;
 
-	if (strcmp(far_arg(entry, "status"), "ready"))
+	if (!strcmp(status, "ready")) {
+		far_jobs_tell_own(f, entry, "BLOCK_JOB_READY", "");
 		return;
+	}
 	lock_take(&f->lock);
 	job = far_jobs_entry(f, far_arg(entry, "id"));
-	news = job && job->own && !job->ready;
-	if (news)
-		job->ready = true;
+	if (job && !job->own)
+		job->ready = job->ended = false;
 	lock_drop(&f->lock);
-	if (news)
-		far_jobs_tell(f, entry, "BLOCK_JOB_READY", "");
 }
 
 /* Of jobs of others there are no events where nobody listens: those who follow
@@ -426,8 +461,11 @@ void far_jobs_again(const struct far_call *call)
 	if (list && !f->address.hold)
 		far_jobs_compare(f, list);
 	lock_take(&f->lock);
+	/* One that is about to be started is not there yet. */
 	for (i = f->n; list && i--; )
-		if (!args_entry(list, "id", f->jobs[i].id))
+		if (args_entry(list, "id", f->jobs[i].id))
+			f->jobs[i].seen = true;
+		else if (f->jobs[i].seen || !f->jobs[i].own)
 			far_jobs_drop(f, &f->jobs[i]);
 	lock_drop(&f->lock);
 	json_decref(list);
