@@ -199,6 +199,13 @@ bool far_map_may(struct far *f);
 json_t *far_map(const struct far_call *call, const char *name, json_t *args,
 		struct err *err);
 
+/* By their maps, how much of the images of @chain (@n, from the top down) from
+ * number @first on is seen through those above it in there: what a job would
+ * move. False: they have no maps here. */
+bool far_map_moved(const struct far_call *call, const struct far_names *names,
+		   const json_t *const *chain, size_t n, size_t first,
+		   uint64_t *bytes);
+
 /* --- far_verbs.c, far_answers.c --- */
 
 /* Does a request of the dialect. The "return" value, or NULL and err. @args

@@ -26,7 +26,7 @@ struct far_file {
 
 struct far_map {
 	pid_t pid;
-	struct far_names names;
+	const struct far_names *names;
 	struct far_file *open;		/* what the process has open */
 	size_t n_open;
 	struct tree_file *files;	/* of one tree, what lies below first */
@@ -124,7 +124,7 @@ static bool far_map_lies_in_file(const struct far_map *m, const json_t *node)
 	json_t *entry;
 	size_t i;
 
-	json_array_foreach(m->names.nodes, i, entry)
+	json_array_foreach(m->names->nodes, i, entry)
 		if (!strcmp(far_arg(entry, "file"), file) &&
 		    (!strcmp(far_arg(entry, "drv"), "file") ||
 		     !strcmp(far_arg(entry, "drv"), "host_device")))
@@ -153,13 +153,13 @@ static bool far_map_is_used(const struct far_map *m, const json_t *node)
 	json_t *entry;
 	size_t i;
 
-	for (i = 0; i < m->names.n; i++)
-		if (!strcmp(m->names.drives[i].node, name))
+	for (i = 0; i < m->names->n; i++)
+		if (!strcmp(m->names->drives[i].node, name))
 			return true;
-	json_array_foreach(m->names.exports, i, entry)
+	json_array_foreach(m->names->exports, i, entry)
 		if (!strcmp(far_arg(entry, "node-name"), name))
 			return true;
-	json_array_foreach(m->names.nodes, i, entry)
+	json_array_foreach(m->names->nodes, i, entry)
 		if (entry != node &&
 		    !strcmp(far_arg(entry, "drv"), far_arg(node, "drv")) &&
 		    !strcmp(far_arg(entry, "file"), far_arg(node, "file")))
@@ -188,10 +188,10 @@ static void far_map_add(struct far_map *m, const json_t *node, size_t backing)
 /* The image that lies on none, below @node. */
 static const char *far_map_root(const struct far_map *m, const char *node)
 {
-	size_t steps = json_array_size(m->names.nodes);
+	size_t steps = json_array_size(m->names->nodes);
 	const char *below;
 
-	while (steps-- && *(below = far_names_below(&m->names, node)))
+	while (steps-- && *(below = far_names_below(m->names, node)))
 		node = below;
 	return node;
 }
@@ -199,15 +199,15 @@ static const char *far_map_root(const struct far_map *m, const char *node)
 /* Those that lie on number @below, and so on. */
 static void far_map_take_tree(struct far_map *m, const char *root)
 {
-	const json_t *node = far_names_node(&m->names, root);
-	size_t most = json_array_size(m->names.nodes), i;
+	const json_t *node = far_names_node(m->names, root);
+	size_t most = json_array_size(m->names->nodes), i;
 	json_t *link;
 
 	if (node)
 		far_map_add(m, node, 0);
 	for (size_t below = 0; below < m->n && m->n < most; below++)
-		json_array_foreach(m->names.links, i, link) {
-			node = far_names_node(&m->names,
+		json_array_foreach(m->names->links, i, link) {
+			node = far_names_node(m->names,
 					      far_arg(link, "node-name"));
 			if (node && m->n < most &&
 			    !far_names_is_filter(node) &&
@@ -224,7 +224,6 @@ static void far_map_release(struct far_map *m)
 	free(m->paths);
 	free(m->files);
 	free(m->open);
-	far_names_release(&m->names);
 }
 
 bool far_map_may(struct far *f)
@@ -232,10 +231,67 @@ bool far_map_may(struct far *f)
 	return f->address.kind == ADDRESS_UNIX && !far_speaks_dialect(f);
 }
 
+/* What lies in one cell, and is seen from above. */
+static uint64_t far_map_seen(const json_t *image)
+{
+	static const char *const kinds[] = { "data", "compressed", "dead" };
+	int64_t n[3];
+
+	for (size_t i = 0; i < 3; i++)
+		n[i] = json_integer_value(json_array_get(json_object_get(
+			image, kinds[i]), 0));
+	return n[0] + n[1] > n[2] ? (uint64_t)(n[0] + n[1] - n[2]) : 0;
+}
+
+static uint64_t far_map_sum(const json_t *map, const json_t *const *chain,
+			    size_t n, size_t first)
+{
+	uint64_t sum = 0;
+	json_t *image;
+	size_t i;
+
+	json_array_foreach(json_object_get(map, "images"), i, image)
+		for (size_t k = first; k < n; k++)
+			if (!strcmp(far_arg(image, "node-name"),
+				    far_arg(chain[k], "node-name")))
+				sum += far_map_seen(image);
+	return sum;
+}
+
+bool far_map_moved(const struct far_call *call, const struct far_names *names,
+		   const json_t *const *chain, size_t n, size_t first,
+		   uint64_t *bytes)
+{
+	struct far_map m = { .pid = far_map_peer(call->far), .names = names };
+	json_t *args, *map = NULL;
+	struct err err = ERR_INIT;
+
+	if (!m.pid || !n)
+		return false;
+	far_map_take_open(&m);
+	for (size_t i = n; i--; ) {
+		far_map_add(&m, chain[i], m.n ? m.n - 1 : 0);
+		m.files[m.n - 1].used = false;
+	}
+	args = json_pack("{s:s, s:i, s:b}", "node-name",
+			 far_arg(chain[0], "node-name"), "cells", 1, "whole",
+			 1);
+	map = qmp_map_files(m.files, m.n, args, &err);
+	/* One that cannot be read is missing in it. */
+	n -= json_array_size(json_object_get(map, "images"));
+	if (!n)
+		*bytes = far_map_sum(map, chain, m.n, first);
+	json_decref(args);
+	json_decref(map);
+	far_map_release(&m);
+	return !n;
+}
+
 json_t *far_map(const struct far_call *call, const char *name, json_t *args,
 		struct err *err)
 {
 	struct far_map m = { .pid = far_map_peer(call->far) };
+	struct far_names names;
 	json_t *value;
 
 	if (far_can(call->far, name))
@@ -245,11 +301,13 @@ json_t *far_map(const struct far_call *call, const char *name, json_t *args,
 			"host's");
 		return NULL;
 	}
-	if (far_names_load(&m.names, call, err))
+	if (far_names_load(&names, call, err))
 		return NULL;
+	m.names = &names;
 	far_map_take_open(&m);
 	far_map_take_tree(&m, far_map_root(&m, far_arg(args, "node-name")));
 	value = qmp_map_files(m.files, m.n, args, err);
 	far_map_release(&m);
+	far_names_release(&names);
 	return value;
 }

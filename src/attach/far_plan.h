@@ -81,7 +81,8 @@ void far_plan_find_layers(struct far_plan *p);
 void far_plan_find_after(struct far_plan *p);
 void far_plan_find_unused(struct far_plan *p);
 void far_plan_find_snapshots(struct far_plan *p, bool stream);
-/* How much of what leaves the chain is moved, in bytes. */
+/* How much of what leaves the chain is moved; returns how much room that takes
+ * at most, about, in bytes. */
 uint64_t far_plan_estimate(struct far_plan *p);
 
 #endif

@@ -68,11 +68,12 @@ void far_plan_kind_is(struct far_plan *p, const char *kind)
 void far_plan_space_in(struct far_plan *p, const char *file, json_t *needs)
 {
 	const char *slash = strrchr(file, '/');
+	bool other = !strncmp(file, "json:", 5) || strstr(file, "://");
 	char *folder;
 
 	far_plan_unknown(p, "free space");
 	/* What is no file is in no folder. */
-	if ((*file != '/' && strstr(file, "://")) || !strncmp(file, "json:", 5)) {
+	if (other && *file != '/') {
 		json_decref(needs);
 		return;
 	}
@@ -212,20 +213,27 @@ void far_plan_find_snapshots(struct far_plan *p, bool stream)
 					 far_plan_entry(p->chain[i], NULL));
 }
 
-/* No more than the files have, and than there is of the disk. */
+/* Tables grow with what is written, and a few more are begun. */
+#define FAR_PLAN_TABLES(bytes) ((bytes) / 4096 + (256u << 10))
+
+/* By maps where there are some; else no more than the files have, tables and
+ * all, and than there is of the disk. */
 uint64_t far_plan_estimate(struct far_plan *p)
 {
 	uint64_t sum = 0, size = (uint64_t)args_int(json_object_get(
 		p->chain[p->top], "image"), "virtual-size", 0);
+	size_t end = p->base < p->n ? p->base : p->n;
+	json_t *bytes = far_plan_part(p, "bytes");
+	bool maps = far_map_moved(p->call, &p->names, p->chain + p->top,
+				  end - p->top, p->first - p->top, &sum);
 
-	for (size_t i = p->first; i < p->base && i < p->n; i++)
+	for (size_t i = p->first; i < end && !maps; i++)
 		sum += far_plan_bytes_of(p->chain[i]);
 	sum = min_u64(sum, size);
-	json_object_set_new(far_plan_part(p, "bytes"), "left",
-			    json_integer((json_int_t)sum));
-	json_object_set_new(far_plan_part(p, "bytes"), "estimate",
-			    json_string("files"));
-	return sum;
+	json_object_set_new(bytes, "left", json_integer((json_int_t)sum));
+	json_object_set_new(bytes, "estimate", json_string(maps ? "maps" :
+							   "files"));
+	return sum && maps ? sum + FAR_PLAN_TABLES(sum) : sum;
 }
 
 void far_plan_job_is(struct far_plan *p, const char *id)

@@ -65,9 +65,11 @@ static void plan_moves(const json_t *plan, struct str *out)
 	for (size_t i = 0; i < sizeof(ways) / sizeof(*ways); i++)
 		plan_add_way(out, &any, bytes, ways[i]);
 	if (!any && *field_str(bytes, "estimate"))
-		str_addf(out, "about %s, by the sizes of the files",
+		str_addf(out, "about %s, by the %s of the files",
 			 size_short(plan_int(bytes, "left"), buf,
-				    sizeof(buf)));
+				    sizeof(buf)),
+			 strcmp(field_str(bytes, "estimate"), "maps") ?
+			 "sizes" : "maps");
 	else if (!any && plan_int(bytes, "left"))
 		str_addf(out, "%s still", size_short(plan_int(bytes, "left"),
 						     buf, sizeof(buf)));

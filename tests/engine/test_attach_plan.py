@@ -11,6 +11,7 @@ import blk
 import ends
 from blk import MIB
 from planned import files
+from test_attach_map import Tcp
 
 KINDS = [ends.Drive, ends.Blockdev, ends.Daemon]
 EACH = pytest.mark.parametrize("kind", KINDS, ids=lambda k: k.kind)
@@ -52,20 +53,21 @@ def bytes_on_disk(paths):
 # ------------------------------------------------- what it says is what is done
 
 DONE = [
-    ("block_stream disk0", ["wait"], [1, 0], 2),
-    ("block_stream disk0 0 base.qcow2", ["wait"], [1], 2),
-    ("block_commit disk0 base.qcow2 mid.qcow2", ["wait"], [1], 0),
+    ("block_stream disk0", ["wait"], [1, 0], 2, 2),
+    ("block_stream disk0 0 base.qcow2", ["wait"], [1], 2, 1),
+    ("block_commit disk0 base.qcow2 mid.qcow2", ["wait"], [1], 0, 2),
     ("block_commit disk0 mid.qcow2", ["wait ready", "block_job_complete disk0",
-                                      "wait"], [2], 1),
+                                      "wait"], [2], 1, 2),
     ("block_commit disk0", ["wait ready", "block_job_complete disk0", "wait"],
-     [2, 1], 0),
+     [2, 1], 0, 3),
 ]
 
 
 @EACH
-@pytest.mark.parametrize("line,rest,unused,into", DONE,
+@pytest.mark.parametrize("line,rest,unused,into,moves", DONE,
                          ids=[d[0] for d in DONE])
-def test_a_job_does_what_was_planned(d, kind, line, rest, unused, into):
+def test_a_job_does_what_was_planned(d, kind, line, rest, unused, into,
+                                      moves):
     with kind(d) as end:
         before = [blk.content(p) for p in end.chain]
         said = plan(end, line)
@@ -73,7 +75,9 @@ def test_a_job_does_what_was_planned(d, kind, line, rest, unused, into):
         assert [blk.content(p) for p in end.chain] == before
         sizes = bytes_on_disk([end.chain[n] for n in unused])
         assert files(said["unused"]) == [end.chain[n] for n in unused]
-        assert said["gives-back"] == said["bytes"]["left"] == sizes
+        assert said["gives-back"] == sizes
+        assert said["bytes"]["left"] == moves * MIB
+        assert said["bytes"]["estimate"] == "maps"
         room = bytes_on_disk([end.chain[into]])
         end.ok(line, *rest)
         assert chain_now(end) == files(said["chain"])
@@ -128,6 +132,29 @@ def test_drives_that_share_the_base_are_hit(d):
         said = plan(end, "block_commit disk0 base.qcow2 mid.qcow2")
         assert said["hits"]["drives"] == ["disk1"] and said["unused"] == []
         assert plan(end, "block_stream disk0")["hits"]["drives"] == []
+
+
+def test_without_maps_sizes_of_files_do(d):
+    """Behind a port there may be any host, and nothing of it is read here."""
+    with Tcp(d) as end:
+        said = plan(end, "block_commit disk0")
+        assert said["bytes"]["estimate"] == "files"
+        assert said["bytes"]["left"] == bytes_on_disk(end.chain[1:])
+        out = end.ok("plan block_stream disk0").out
+        assert ", by the sizes of the files\n" in out, out
+
+
+def test_data_that_is_compressed_counts_as_what_it_is(d):
+    end = ends.Drive(d)
+    packed = os.path.join(d, "packed.qcow2")
+    blk.qemu_io(end.chain[2], "write -c -P 5 8M 64k")
+    blk.qemu_img("convert", "-c", "-O", "qcow2", end.chain[0], packed)
+    os.rename(packed, end.chain[0])
+    with end:
+        said = plan(end, "block_stream disk0")
+        assert said["bytes"]["left"] == 2 * MIB
+        said = plan(end, "block_commit disk0")
+        assert said["bytes"]["left"] == 3 * MIB + 65536
 
 
 # ----------------------------------------------- what it refuses is refused

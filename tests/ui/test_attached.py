@@ -90,7 +90,7 @@ def test_the_panel_shows_the_plan(d, kind):
         seen = screen(d, ["key Up", "key c"], "--connect",
                       "web=unix:" + end.path)
         assert "Plan: Commit mid down into base" in seen, seen
-        assert ("by the sizes of the files" in seen) == \
+        assert ("by the maps of the files" in seen) == \
             (kind is not ends.Blkmon), seen
         assert re.search(r"then +top on base", seen), seen
         assert re.search(r"unused +mid; ", seen), seen

@@ -204,8 +204,9 @@ const struct hmp_command hmp_commands[] = {
 		.name = "plan", .params = "[--json] line", .args = "line:C",
 		.help = "say what a line (HMP, qmp-shell or JSON) would do, "
 			"and\n\t\t\tdo nothing: what moves, whether it fits, "
-			"who is hit,\n\t\t\twhich files are left over. --json: "
-			"as x-blkmon-plan says it",
+			"who is hit,\n\t\t\twhich files are left over; of "
+			"a machine elsewhere\n\t\t\talso what is not known. "
+			"--json: as x-blkmon-plan says it",
 		.run = hmp_help,
 	}, {
 		.name = "connect",
@@ -227,8 +228,9 @@ const struct hmp_command hmp_commands[] = {
 		.run = hmp_places,
 	}, {
 		.name = "use", .params = "[place]", .args = "place:s?",
-		.help = "mean this place by names without one in front, and\n"
-			"\t\t\tby QMP; without a word none",
+		.help = "mean this place (or that of the guest of this name)\n"
+			"\t\t\tby names without one in front, and by QMP; "
+			"without\n\t\t\ta word none",
 		.run = hmp_use,
 	}, {
 		.name = "wait", .params = "[job] [ready|done] [timeout]",
