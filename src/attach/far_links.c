@@ -99,30 +99,32 @@ static json_t *far_links_of_graph(const json_t *graph)
 
 /* --- what jobs hold on to, as the graph has it --- */
 
-/* By the words that a job has for it; the first that has no other of @list on
- * it, where that is meant. */
+/* Of @list the one that no other of it lies on; @lowest: that lies on none of
+ * it. */
 static const char *far_work_end(const json_t *list, const json_t *below,
 				bool lowest)
 {
-	json_t *node, *other;
-	size_t i, k;
+	json_t *ends = json_object(), *node;
+	const char *found = "";
+	size_t i;
 
 	json_array_foreach(list, i, node) {
 		const char *name = json_string_value(node);
-		bool inner = false;
+		const char *under = far_arg(json_object_get(below, name),
+					    "backing");
 
-		json_array_foreach(list, k, other) {
-			const char *word = json_string_value(other);
-			const char *over = lowest ? name : word;
-			const char *under = lowest ? word : name;
-
-			inner |= !strcmp(far_arg(json_object_get(below, over),
-						 "backing"), under);
-		}
-		if (!inner)
-			return name;
+		json_object_set_new(ends, lowest ? name : under, json_true());
 	}
-	return "";
+	json_array_foreach(list, i, node) {
+		const char *name = json_string_value(node);
+		const char *under = far_arg(json_object_get(below, name),
+					    "backing");
+
+		if (!*found && !json_object_get(ends, lowest ? under : name))
+			found = name;
+	}
+	json_decref(ends);
+	return found;
 }
 
 /* A mirror has a source and a target; a commit the images that it empties and

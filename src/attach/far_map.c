@@ -196,25 +196,47 @@ static const char *far_map_root(const struct far_map *m, const char *node)
 	return node;
 }
 
+/* Node name -> what lies on it. The caller's. */
+static json_t *far_map_overlays(const struct far_map *m)
+{
+	json_t *by_name = json_object(), *overlays = json_object(), *entry;
+	size_t i;
+
+	json_array_foreach(m->names->nodes, i, entry)
+		json_object_set(by_name, far_arg(entry, "node-name"), entry);
+	json_array_foreach(m->names->links, i, entry) {
+		const char *below = far_arg(entry, "backing");
+		json_t *node = json_object_get(by_name, far_arg(entry,
+								"node-name"));
+		json_t *list = json_object_get(overlays, below);
+
+		if (!*below || !node || far_names_is_filter(node))
+			continue;
+		if (!list) {
+			list = json_array();
+			json_object_set_new(overlays, below, list);
+		}
+		json_array_append(list, node);
+	}
+	json_decref(by_name);
+	return overlays;
+}
+
 /* Those that lie on number @below, and so on. */
 static void far_map_take_tree(struct far_map *m, const char *root)
 {
 	const json_t *node = far_names_node(m->names, root);
 	size_t most = json_array_size(m->names->nodes), i;
-	json_t *link;
+	json_t *overlays = far_map_overlays(m), *over;
 
 	if (node)
 		far_map_add(m, node, 0);
-	for (size_t below = 0; below < m->n && m->n < most; below++)
-		json_array_foreach(m->names->links, i, link) {
-			node = far_names_node(m->names,
-					      far_arg(link, "node-name"));
-			if (node && m->n < most &&
-			    !far_names_is_filter(node) &&
-			    !strcmp(far_arg(link, "backing"),
-				    m->files[below].node))
-				far_map_add(m, node, below);
-		}
+	for (size_t below = 0; below < m->n; below++)
+		json_array_foreach(json_object_get(overlays,
+				   m->files[below].node), i, over)
+			if (m->n < most)
+				far_map_add(m, over, below);
+	json_decref(overlays);
 }
 
 static void far_map_release(struct far_map *m)

@@ -20,6 +20,7 @@ struct far_plan {
 	const char *root;		/* on top of what it is about; "" */
 	const json_t **chain;		/* from the root down, ... */
 	size_t n;			/* ... borrowed */
+	json_t *places;			/* node name -> its number in it */
 	size_t top, base;		/* in it; n: none */
 	size_t first;			/* [first, base) leave the chain */
 };

@@ -52,6 +52,7 @@ void far_plan_release(struct far_plan *p)
 	json_decref(p->below);
 	json_decref(p->jobs);
 	json_decref(p->works);
+	json_decref(p->places);
 	free(p->chain);
 	free(p->job);
 }
@@ -90,11 +91,9 @@ const char *far_plan_below(const struct far_plan *p, const char *node)
 
 size_t far_plan_find(const struct far_plan *p, const char *node)
 {
-	size_t i = 0;
+	const json_t *number = json_object_get(p->places, node);
 
-	while (i < p->n && strcmp(far_arg(p->chain[i], "node-name"), node))
-		i++;
-	return i;
+	return number ? (size_t)json_integer_value(number) : p->n;
 }
 
 void far_plan_take_chain(struct far_plan *p, const char *root)
@@ -103,10 +102,15 @@ void far_plan_take_chain(struct far_plan *p, const char *root)
 	const json_t *node;
 
 	free(p->chain);
+	json_decref(p->places);
+	p->places = json_object();
 	p->chain = mem_alloc((most + 1) * sizeof(*p->chain));
 	p->root = root;
-	for (p->n = 0; p->n < most && (node = far_plan_node(p, root)); p->n++) {
+	for (p->n = 0; p->n < most && (node = far_plan_node(p, root)) &&
+	     !json_object_get(p->places, root); p->n++) {
 		p->chain[p->n] = node;
+		json_object_set_new(p->places, root,
+				    json_integer((json_int_t)p->n));
 		root = far_plan_below(p, root);
 	}
 }
@@ -146,19 +150,21 @@ static int far_plan_no_medium(const struct far_plan *p, struct err *err)
 		       p->drive->shown);
 }
 
-static bool far_plan_uses(const json_t *work, const char *node)
+/* Does it work on one of the first @n images of the chain? */
+static bool far_plan_uses(const struct far_plan *p, const json_t *work,
+			  size_t n)
 {
 	json_t *used;
 	size_t i;
 
+	n = n < p->n ? n : p->n;
 	json_array_foreach(json_object_get(work, "uses"), i, used)
-		if (!strcmp(json_string_value(used), node))
+		if (far_plan_find(p, json_string_value(used)) < n)
 			return true;
 	return false;
 }
 
-/* The job that is at work on one of the first @n images of the chain, or
- * NULL. */
+/* The job that does, or NULL. */
 static const json_t *far_plan_job_on(struct far_plan *p, size_t n)
 {
 	json_t *job;
@@ -167,11 +173,9 @@ static const json_t *far_plan_job_on(struct far_plan *p, size_t n)
 	if (json_array_size(p->jobs) && !p->works)
 		far_plan_unknown(p, "what the jobs that run work on");
 	json_array_foreach(p->jobs, i, job)
-		for (size_t k = 0; k < n && k < p->n; k++)
-			if (far_plan_uses(json_object_get(p->works, far_arg(
-				      job, "device")),
-				      far_arg(p->chain[k], "node-name")))
-				return job;
+		if (far_plan_uses(p, json_object_get(p->works, far_arg(
+				  job, "device")), n))
+			return job;
 	return NULL;
 }
 

@@ -130,6 +130,42 @@ static void links_of_files(void **state)
 	      "top>b bf> b> ");
 }
 
+static void called(const char *file, const char *shown)
+{
+	json_t *node = json_pack("{s:s, s:{s:s, s:{s:s}}}", "file", file,
+				 "image", "filename", file, "backing-image",
+				 "filename", file);
+	const json_t *image = json_object_get(node, "image");
+
+	far_files_plain(node);
+	assert_string_equal(far_arg(node, "file"), shown);
+	assert_string_equal(far_arg(image, "filename"), shown);
+	assert_string_equal(far_arg(json_object_get(image, "backing-image"),
+				    "filename"), shown);
+	json_decref(node);
+}
+
+/* Only what is all of one file has its name. */
+static void names_of_files(void **state)
+{
+	static const char nbd[] = "json:{\"driver\": \"qcow2\", \"file\": {"
+		"\"driver\": \"nbd\", \"export\": \"x\"}}";
+	static const char part[] = "json:{\"driver\": \"raw\", \"offset\": 512,"
+		" \"file\": {\"driver\": \"file\", \"filename\": \"/x\"}}";
+
+	(void)state;
+	called("/x/top", "/x/top");
+	called("json:{\"driver\": \"qcow2\", \"file\": {\"driver\": "
+	       "\"file\", \"filename\": \"/x/top\"}}", "/x/top");
+	called("json:{\"driver\": \"qcow2\", \"file.filename\": \"/x\"}",
+	       "/x");
+	called(nbd, nbd);
+	called(part, part);
+	called("json:", "json:");
+	called("json:[1]", "json:[1]");
+	called("nbd://host/x", "nbd://host/x");
+}
+
 static void what_changes_something(void **state)
 {
 	static const char *const looks[] = {
@@ -184,6 +220,7 @@ int main(void)
 		cmocka_unit_test(jobs_as_shown),
 		cmocka_unit_test(links_of_children),
 		cmocka_unit_test(links_of_files),
+		cmocka_unit_test(names_of_files),
 		cmocka_unit_test(what_changes_something),
 		cmocka_unit_test(images_of_a_chain),
 	};
