@@ -64,7 +64,7 @@ libs = $(foreach r,$(call upto,$(1)),$(LIBS_$(r)))
 TOP := $(lastword $(ROOMS))
 
 .PHONY: all tests fuzzers deps check check-long check-valgrind check-guest \
-	check-debian13 demo picture bench bench-nbd \
+	check-remote check-debian13 demo picture bench bench-nbd \
 	bench-ui lint install uninstall deb check-deb clean FORCE
 .SECONDARY:
 .DELETE_ON_ERROR:
@@ -154,7 +154,8 @@ check:
 	$(FUZZ_STEP_BUILD)
 	$(CHECK) units $(UNIT)
 	$(FUZZ_STEP)
-	$(CHECK) pytest -n $(shell nproc) -m 'not long and not guest and not alone'
+	$(CHECK) pytest -n $(shell nproc) \
+		-m 'not long and not guest and not alone and not remote'
 	$(CHECK) pytest -m 'alone and not long'
 	$(CHECK) sum
 
@@ -177,6 +178,17 @@ check-guest:
 	@rm -f $(B)/tally
 	$(AGAIN) all
 	$(CHECK) pytest -rs -m guest
+	$(CHECK) sum
+
+# Other hosts over ssh: an sshd of the tests' own on this one. It is unpacked
+# below build/ and not installed; where it cannot be had the tests are skipped.
+check-remote:
+	@scripts/deps.sh build test
+	@scripts/deps.sh remote || true
+	@scripts/sshd.sh build/remote || true
+	@rm -f $(B)/tally
+	$(AGAIN) all
+	$(CHECK) pytest -rs -n 4 -m remote
 	$(CHECK) sum
 
 check-debian13:

@@ -37,6 +37,9 @@ test	python3-pexpect		py pexpect
 test	python3-pyte		py pyte
 test	xfsprogs		cmd mkfs.xfs
 test	btrfs-progs		cmd mkfs.btrfs
+remote	openssh-client		cmd ssh-keygen
+remote	socat			cmd socat
+remote	netcat-openbsd		cmd nc.openbsd
 guest	busybox-static		cmd busybox
 guest	e2fsprogs		cmd mkfs.ext4
 bench	qemu-utils		cmd qemu-img

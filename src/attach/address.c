@@ -79,19 +79,39 @@ static int address_parse_tcp(struct address *a, const char *rest,
 			     "the way, or --insecure-tcp", err);
 }
 
+/* Cuts "[USER@]HOST" off in front of a colon: the host, the caller's, or NULL.
+ * One in brackets has colons, and goes to ssh without the brackets. */
+static char *address_cut_host(const char **rest)
+{
+	const char *text = *rest, *open = strpbrk(text, ":["), *end;
+
+	if (!open)
+		return NULL;
+	if (*open == '[' && (open == text || open[-1] == '@')) {
+		end = strchr(open, ']');
+		if (!end || end[1] != ':')
+			return NULL;
+		*rest = end + 2;
+		return mem_printf("%.*s%.*s", (int)(open - text), text,
+				  (int)(end - open) - 1, open + 1);
+	}
+	end = strchr(text, ':');
+	*rest = end ? end + 1 : "";
+	return end ? mem_printf("%.*s", (int)(end - text), text) : NULL;
+}
+
 /* Neither user nor host is taken for an option of ssh, whatever stands in
  * front of it. */
 static int address_parse_ssh(struct address *a, const char *rest,
 			     struct err *err)
 {
-	const char *end = *rest == '[' ? strchr(rest, ']') : rest, *at;
-	const char *colon = end ? strchr(end, ':') : NULL;
+	const char *at;
 
-	if (!colon || colon == rest || !colon[1])
+	a->host = address_cut_host(&rest);
+	if (!a->host || !*a->host || !*rest)
 		return address_wrong(a->text, "is not ssh:[USER@]HOST:PATH",
 				     err);
-	a->host = mem_printf("%.*s", (int)(colon - rest), rest);
-	a->path = mem_dup(colon + 1);
+	a->path = mem_dup(rest);
 	at = strrchr(a->host, '@');
 	if (*a->host == '-' || (at && (at[1] == '-' || !at[1])))
 		return address_wrong(a->text, "has a host that begins with a "

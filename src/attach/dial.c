@@ -129,11 +129,14 @@ static int dial_tcp(const struct address *a, uint64_t deadline, int stop,
 
 /* --- ssh --- */
 
+/* What the other host says when it begins to work for us. */
+#define DIAL_REACHED "blkmon: reached"
+
 /* socat has a language of its own in its arguments: what could mean something
- * in it stands behind a backslash. */
+ * in it stands behind a backslash. The login shell there may be any. */
 static char *dial_remote_command(const char *path)
 {
-	struct str socat = STR_INIT, command = STR_INIT;
+	struct str socat = STR_INIT, command = STR_INIT, login = STR_INIT;
 
 	str_add(&socat, "UNIX-CONNECT:");
 	for (const char *c = path; *c; c++) {
@@ -141,14 +144,18 @@ static char *dial_remote_command(const char *path)
 			str_add_char(&socat, '\\');
 		str_add_char(&socat, *c);
 	}
-	str_add(&command, "if command -v socat >/dev/null 2>&1; "
+	str_add(&command, "echo " DIAL_REACHED " >&2; "
+		"if command -v socat >/dev/null 2>&1; "
 		"then exec socat - ");
 	str_add_shell(&command, str_get(&socat));
 	str_add(&command, "; else exec nc -U -- ");
 	str_add_shell(&command, path);
 	str_add(&command, "; fi");
+	str_add(&login, "exec sh -c ");
+	str_add_shell(&login, str_get(&command));
 	str_release(&socat);
-	return str_detach(&command);
+	str_release(&command);
+	return str_detach(&login);
 }
 
 /* In a session of its own: Ctrl-C at our terminal is not meant for it, and it
@@ -177,15 +184,28 @@ static int dial_spawn(char *const argv[], int io, int complaints, pid_t *pid)
 	return -rc;
 }
 
+/* It asks nobody, says when the host is not there or gone any more, and
+ * carries nothing else along: no terminal, agent, display or port. */
+static const char *const dial_options[] = {
+	"-T", "-a", "-x", "-oBatchMode=yes", "-oConnectTimeout=8",
+	"-oServerAliveInterval=5", "-oServerAliveCountMax=3",
+	"-oClearAllForwardings=yes", "-oRemoteCommand=none",
+	"-oControlMaster=no", "--",
+};
+
 static int dial_ssh(const struct address *a, struct dialled *out,
 		    struct err *err)
 {
 	char *command = dial_remote_command(a->path);
-	char *argv[] = { (char[]){ "ssh" }, (char[]){ "-T" },
-			 (char[]){ "-oBatchMode=yes" }, (char[]){ "--" },
-			 a->host, command, NULL };
+	char *argv[sizeof(dial_options) / sizeof(*dial_options) + 4] = {
+		(char[]){ "ssh" } };
+	size_t n = sizeof(dial_options) / sizeof(*dial_options);
 	int io[2] = { -1, -1 }, say[2] = { -1, -1 }, rc;
 
+	for (size_t i = 0; i < n; i++)
+		argv[i + 1] = (char *)dial_options[i];
+	argv[n + 1] = a->host;
+	argv[n + 2] = command;
 	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, io) ||
 	    pipe2(say, O_CLOEXEC))
 		rc = -errno;
@@ -211,7 +231,8 @@ static int dial_ssh(const struct address *a, struct dialled *out,
 int address_dial(const struct address *a, uint64_t deadline, int stop,
 		 struct dialled *out, struct err *err)
 {
-	*out = (struct dialled) { .fd = -1, .complaints = -1 };
+	*out = (struct dialled) { .fd = -1, .complaints = -1,
+				  .reached = a->kind != ADDRESS_SSH };
 	switch (a->kind) {
 	case ADDRESS_UNIX:
 		out->fd = dial_unix(a, deadline, stop, err);
@@ -226,21 +247,60 @@ int address_dial(const struct address *a, uint64_t deadline, int stop,
 	return out->fd < 0 ? -1 : 0;
 }
 
-/* The last whole line of what the child said. */
-static void dial_take_complaint(int fd, struct err *err)
+void dialled_forget(struct dialled *d)
 {
-	char buf[1024], *line;
-	ssize_t n = read(fd, buf, sizeof(buf) - 1);
+	*d->last = '\0';
+	d->len = 0;
+}
 
-	if (n <= 0)
+/* What was said before that is a greeting. */
+static void dial_take_line(struct dialled *d)
+{
+	d->line[d->len] = '\0';
+	if (!strcmp(d->line, DIAL_REACHED)) {
+		d->reached = true;
+		dialled_forget(d);
+	} else if (d->len) {
+		memcpy(d->last, d->line, d->len + 1);
+	}
+	d->len = 0;
+}
+
+static void dial_take_words(struct dialled *d, const char *data, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		if (data[i] == '\n')
+			dial_take_line(d);
+		else if (data[i] != '\r' && data[i] &&
+			 d->len < sizeof(d->line) - 1)
+			d->line[d->len++] = data[i];
+}
+
+/* No more than that at once, so that one who never stops holds nobody up. */
+void dialled_hear(struct dialled *d)
+{
+	char buf[4096];
+	ssize_t n = 1;
+
+	for (int i = 0; i < 64 && n > 0; i++) {
+		n = read(d->complaints, buf, sizeof(buf));
+		if (n > 0)
+			dial_take_words(d, buf, (size_t)n);
+	}
+	if (n > 0 || (n < 0 && (errno == EAGAIN || errno == EINTR)))
 		return;
-	buf[n] = '\0';
-	while (n && strchr("\r\n", buf[n - 1]))
-		buf[--n] = '\0';
-	line = strrchr(buf, '\n');
-	line = line ? line + 1 : buf;
-	if (*line)
-		err_set(err, ERR_GENERIC, "%s", line);
+	close(d->complaints);
+	d->complaints = -1;
+}
+
+/* A line that was not ended counts, too. */
+static void dial_take_complaint(struct dialled *d, struct err *err)
+{
+	if (d->complaints >= 0)
+		dialled_hear(d);
+	dial_take_line(d);
+	if (err && *d->last)
+		err_set(err, ERR_GENERIC, "%s", d->last);
 }
 
 void dialled_close(struct dialled *d, struct err *err)
@@ -248,8 +308,7 @@ void dialled_close(struct dialled *d, struct err *err)
 	if (d->fd >= 0)
 		close(d->fd);
 	if (d->child > 0) {
-		if (err && d->complaints >= 0)
-			dial_take_complaint(d->complaints, err);
+		dial_take_complaint(d, err);
 		kill(d->child, SIGKILL);
 		while (waitpid(d->child, NULL, 0) < 0 && errno == EINTR)
 			;

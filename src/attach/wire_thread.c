@@ -15,6 +15,7 @@
 
 #define DIAL_NS (10 * NS_PER_SEC)
 #define HELD_NS (2 * NS_PER_SEC)
+#define REACH_NS (30 * NS_PER_SEC)
 #define NEGOTIATE_NS (10 * NS_PER_SEC)
 /* What is to be tidied up is, also by one who leaves. */
 #define LAST_NS NS_PER_SEC
@@ -108,6 +109,7 @@ static int wire_take(struct wire *w, json_t *value, struct err *err)
 	if (!w->greeted) {
 		w->greeted = json_is_object(json_object_get(value, "QMP"));
 		json_decref(value);
+		dialled_forget(&w->line);
 		return w->greeted ? 0 : err_set(err, ERR_GENERIC, "what it "
 						"says first is no greeting "
 						"of QMP");
@@ -201,6 +203,7 @@ static int wire_pump(struct wire *w, uint64_t deadline, struct err *err)
 	struct pollfd fds[] = {
 		{ .fd = w->line.fd, .events = POLLIN },
 		{ .fd = w->wake, .events = POLLIN },
+		{ .fd = w->line.complaints, .events = POLLIN },
 	};
 	eventfd_t count;
 	bool stop;
@@ -212,8 +215,10 @@ static int wire_pump(struct wire *w, uint64_t deadline, struct err *err)
 	lock_drop(&w->lock);
 	if (stop && !w->own_call)
 		return err_set(err, ERR_GENERIC, "disconnected");
-	if (poll(fds, 2, clock_poll_ms(deadline)) < 0)
+	if (poll(fds, 3, clock_poll_ms(deadline)) < 0)
 		return 0;
+	if (fds[2].revents)
+		dialled_hear(&w->line);
 	if (fds[1].revents)
 		eventfd_read(w->wake, &count);
 	if ((fds[0].revents & POLLOUT) && wire_write(w, err))
@@ -262,12 +267,30 @@ static void wire_tell_held(struct wire *w)
 	wire_set_state(w, WIRE_HELD, why);
 }
 
+static int wire_reach(struct wire *w, struct err *err)
+{
+	uint64_t late = clock_ns() + REACH_NS;
+
+	while (!w->line.reached && !w->greeted) {
+		if (wire_pump(w, late, err))
+			return -1;
+		if (clock_ns() >= late && !w->line.reached)
+			return err_set(err, ERR_GENERIC, "ssh did not get "
+				       "through in %d s",
+				       (int)(REACH_NS / NS_PER_SEC));
+	}
+	return 0;
+}
+
 /* One who is not greeted may stand in a queue: he waits as long as it takes,
  * and says so. */
 static int wire_await_greeting(struct wire *w, struct err *err)
 {
-	uint64_t held = clock_ns() + HELD_NS;
+	uint64_t held;
 
+	if (wire_reach(w, err))
+		return -1;
+	held = clock_ns() + HELD_NS;
 	while (!w->greeted) {
 		if (wire_pump(w, held, err))
 			return -1;

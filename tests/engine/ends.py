@@ -7,6 +7,7 @@ Nothing runs in the machines: they are started with -S."""
 
 import os
 import select
+import signal
 import socket
 import subprocess
 import time
@@ -41,6 +42,24 @@ def wait_listens(path, proc, log):
                 assert proc.poll() is None and \
                     time.monotonic() < deadline, log()
         select.select([], [], [], 0.01)
+
+
+def children(pid):
+    """Of all its threads: a child is that of the thread that started it."""
+    found = []
+    for task in os.listdir("/proc/%d/task" % pid):
+        with open("/proc/%d/task/%s/children" % (pid, task),
+                  encoding="ascii") as stream:
+            found += [int(word) for word in stream.read().split()]
+    return found
+
+
+def kill_children(pid):
+    """There are some."""
+    found = children(pid)
+    assert found, "nobody to kill"
+    for child in found:
+        os.kill(child, signal.SIGKILL)
 
 
 class End:

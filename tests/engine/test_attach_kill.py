@@ -23,12 +23,6 @@ LINES = ["info block", "info block -n", "info block-jobs", "block_stream disk0",
          "info blockstats", "places"]
 
 
-def children(pid):
-    with open("/proc/%d/task/%d/children" % (pid, pid),
-              encoding="ascii") as stream:
-        return [int(word) for word in stream.read().split()]
-
-
 class Console:
     def __init__(self, args, env=None):
         self.number = 0
@@ -98,8 +92,7 @@ def test_ssh_is_killed(d, seed):
         for _ in range(KILLS // 4):
             type_some(console, rng, d)
             select.select([], [], [], rng.random() * 0.05)
-            for pid in children(console.proc.pid):
-                os.kill(pid, 9)
+            ends.kill_children(console.proc.pid)
             console.settle()
             console.until_answered()
         assert end.alive()

@@ -46,7 +46,10 @@ static void addresses(void **state)
 	good("db=ssh:root@host2:/run/db.qmp", ADDRESS_SSH, "db", "root@host2",
 	     "/run/db.qmp", "db");
 	good("ssh:h:/a:b", ADDRESS_SSH, "", "h", "/a:b", "a:b");
-	good("ssh:[::1]:/a", ADDRESS_SSH, "", "[::1]", "/a", "a");
+	good("ssh:[::1]:/a", ADDRESS_SSH, "", "::1", "/a", "a");
+	good("ssh:root@[fe80::1%eth0]:/a:[b]", ADDRESS_SSH, "",
+	     "root@fe80::1%eth0", "/a:[b]", "a:[b]");
+	good("ssh:h:/a@[b]:c", ADDRESS_SSH, "", "h", "/a@[b]:c", "a@[b]:c");
 }
 
 static void bad(const char *text)
