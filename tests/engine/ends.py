@@ -13,6 +13,7 @@ import subprocess
 import time
 
 import blk
+import nbdsock
 from blk import MIB
 from qmpsock import Qmp
 
@@ -129,6 +130,14 @@ class End:
 
 
 class Qemu(End):
+    def guest_write(self, pattern, offset, length):
+        """As the device does it: by the path of the device."""
+        with self.other() as qmp:
+            qmp.ask("human-monitor-command", command_line=
+                    'qemu-io -d /machine/peripheral/%s/virtio-backend '
+                    '"write -P %d %d %d"' % (self.device, pattern, offset,
+                                             length))
+
     def common(self):
         argv = [QEMU, "-machine", "pc", "-accel", "tcg", "-m", "64", "-S",
                 "-display", "none", "-nodefaults",
@@ -141,6 +150,7 @@ class Drive(Qemu):
     """The old style: the drive has a name, its nodes have not."""
 
     kind = "drive"
+    device = "vd0"
 
     def argv(self):
         return [*self.common(), "-drive",
@@ -152,6 +162,7 @@ class Blockdev(Qemu):
     """As managers do it: nodes with names, and a device, but no drive."""
 
     kind = "blockdev"
+    device = "disk0"
     nodes = "%s-fmt"
 
     def argv(self):
@@ -186,6 +197,11 @@ class Daemon(End):
 
     kind = "daemon"
 
+    def guest_write(self, pattern, offset, length):
+        with nbdsock.Nbd(os.path.join(self.d, "nbd.sock"), "n") as nbd:
+            nbd.ask(nbdsock.WRITE, offset, data=bytes([pattern]) * length)
+            nbd.ask(nbdsock.FLUSH)
+
     def argv(self):
         argv = [QSD]
         for n, path in enumerate((self.path, self.beside)):
@@ -200,6 +216,12 @@ class Daemon(End):
 
 class Blkmon(End):
     kind = "blkmon"
+
+    def guest_write(self, pattern, offset, length):
+        with self.other() as qmp:
+            qmp.ask("human-monitor-command", command_line=
+                    'qemu-io disk0 "write -P %d %d %d"' % (pattern, offset,
+                                                           length))
 
     def argv(self):
         return [blk.BLKMON, "--qmp", "unix:" + self.path, "--qmp",

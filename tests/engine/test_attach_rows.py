@@ -18,7 +18,6 @@ import pytest
 
 import blk
 import ends
-from qmpsock import Gone
 
 ROWS = Path(__file__).parent / "rows"
 FILES = sorted(ROWS.glob("*.txt"))
@@ -30,6 +29,7 @@ def plain(text, d):
     text = text.replace(os.path.realpath(d), "D").replace(d, "D")
     text = re.sub(r"#block\d+|\b(top|mid|base)-fmt\b|\bblkmon-node-\d+|"
                   r"(?<=\()n(?=\))|(?<=of )n$", "NODE", text, flags=re.M)
+    text = re.sub(r"^\d+\.\d+\.\d+ (Debian|blkmon) .*", "VERSION", text, flags=re.M)
     text = re.sub(r"\d+-\d+-\d+ +\d+:\d+:\d+.*", "DATE and clock", text)
     text = re.sub(r"\b[\d.]+[KMGT]?(?= free)", "N", text)
     text = re.sub(r"(?<=about )[\d.]+[KMG]|(?<=\+)[\d.]+[KMG](?= in)", "N",
@@ -40,6 +40,11 @@ def plain(text, d):
                   text)
     text = re.sub(r"(?<=[=: ])\d[\d.:]*(?= |$|,)", "N", text, flags=re.M)
     return re.sub(r" +$", "", re.sub(r"(?<=\S)  +", "  ", text), flags=re.M)
+
+
+def of_event(event):
+    return (event["event"] + " " +
+            event.get("data", {}).get("device", "")).rstrip()
 
 
 def said(kind, d, lines):
@@ -53,8 +58,8 @@ def said(kind, d, lines):
         assert out.rc in (0, 1), out
         assert end.alive(), end.said()
         qmp.ask("query-jobs")
-        heard = [e["event"] + " " + e["data"]["device"] for e in qmp.events
-                 if e["event"].startswith("BLOCK_JOB_")]
+        heard = [of_event(e) for e in qmp.events
+                 if re.match("BLOCK_JOB_|STOP|RESUME|SHUTDOWN", e["event"])]
     parts = plain(out.out, d).split("(blkmon) ")[1:]
     assert len(parts) == len(lines), out
     return [part.split("\n", 1)[1].rstrip("\n").split("\n")
@@ -107,6 +112,30 @@ def write(path, results, lines):
                                        for k, r in results.items()})]
     text += [HEARD, *joined({k: r[1] for k, r in results.items()})]
     path.write_text("\n".join(text) + "\n")
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_guest_writes_meanwhile(kind, d):
+    """Before, during and after an active commit; all of it is in base."""
+    with KINDS[kind](d) as end:
+        want = bytearray(blk.guest(end.chain[2], share=True))
+
+        def guest(pattern, offset):
+            end.guest_write(pattern, offset, blk.MIB)
+            want[offset:offset + blk.MIB] = bytes([pattern]) * blk.MIB
+
+        guest(0x71, blk.MIB // 2)
+        end.ok("block_commit disk0", "wait disk0 ready 60", "quit")
+        guest(0x72, 3 * blk.MIB)
+        guest(0x73, 15 * blk.MIB)
+        end.ok("wait disk0 ready 60", "block_job_complete disk0",
+               "wait disk0 60")
+        guest(0x74, 8 * blk.MIB)
+        with end.other() as qmp:
+            qmp.send({"execute": "quit"})
+            end.proc.wait(blk.PATIENCE)
+    blk.assert_same(blk.guest(end.chain[0]), bytes(want), kind)
+    blk.check(end.chain[0])
 
 
 @pytest.mark.skipif(os.environ.get("ROWS") != "write", reason="only to write")

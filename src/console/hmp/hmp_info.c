@@ -276,14 +276,16 @@ int hmp_info_version(struct console *c, json_t *args)
 {
 	json_t *value = console_query(c, "query-version", NULL);
 	const json_t *qemu = json_object_get(value, "qemu");
+	const char *package = field_str(value, "package");
 
 	(void)args;
 	if (value)
-		console_printf(c, "%u.%u.%u%s\n",
+		console_printf(c, "%u.%u.%u%s%s\n",
 			       (unsigned)field_u64(qemu, "major"),
 			       (unsigned)field_u64(qemu, "minor"),
 			       (unsigned)field_u64(qemu, "micro"),
-			       field_str(value, "package"));
+			       *package && *package != ' ' ? " " : "",
+			       package);
 	return hmp_info_drop(value);
 }
 
