@@ -7,6 +7,7 @@
 
 #include "engine/util/clock.h"
 #include "engine/util/mem.h"
+#include "engine/util/str.h"
 #include "src/attach/far_impl.h"
 #include "src/qmp/json/args.h"
 
@@ -59,11 +60,14 @@ void far_take_error(const json_t *reply, struct err *err)
 	const char *name = args_str(error, "class");
 	const char *desc = args_str(error, "desc");
 	enum err_class class = ERR_GENERIC;
+	struct str words = STR_INIT;
 
 	for (size_t i = 0; name && i < sizeof(classes) / sizeof(*classes); i++)
 		if (!strcmp(classes[i].name, name))
 			class = classes[i].class;
-	err_set(err, class, "%s", desc ? desc : "an error without words");
+	str_add_safe(&words, desc ? desc : "an error without words");
+	err_set(err, class, "%s", str_get(&words));
+	str_release(&words);
 }
 
 static json_t *far_value(json_t *reply, struct err *err)
@@ -73,8 +77,10 @@ static json_t *far_value(json_t *reply, struct err *err)
 	if (reply && !value)
 		far_take_error(reply, err);
 	json_decref(reply);
-	if (json_array_size(value) <= FAR_LIST_MOST)
+	if (json_array_size(value) <= FAR_LIST_MOST) {
+		far_clean(value);
 		return value;
+	}
 	json_decref(value);
 	err_set(err, ERR_GENERIC, "an answer of more than %d entries",
 		FAR_LIST_MOST);
@@ -289,14 +295,16 @@ static void far_name_drive(json_t *data)
 static void far_event(void *arg, const json_t *event)
 {
 	const char *name = args_str(event, "event");
+	json_t *copy = json_deep_copy(event), *data;
 	struct far *f = arg;
-	json_t *copy;
 
+	if (!copy)
+		return;
+	data = json_object_get(copy, "data");
+	far_clean(data);
 	if (!strcmp(name, "SHUTDOWN")) {
-		const char *reason = args_str(json_object_get(event, "data"),
-					      "reason");
-
-		far_notice(f, "shuts down (%s)", reason ? reason : "");
+		far_notice(f, "shuts down (%s)", far_arg(data, "reason"));
+		json_decref(copy);
 		return;
 	}
 	if (!far_is_of_block(name)) {
@@ -304,12 +312,9 @@ static void far_event(void *arg, const json_t *event)
 		f->run_stale = true;
 		lock_drop(&f->lock);
 	}
-	copy = json_deep_copy(event);
-	if (!copy)
-		return;
 	if (!far_is_of_job(name))
-		far_name_drive(json_object_get(copy, "data"));
-	else if (!far_jobs_event(f, name, json_object_get(copy, "data"))) {
+		far_name_drive(data);
+	else if (!far_jobs_event(f, name, data)) {
 		json_decref(copy);
 		return;
 	}

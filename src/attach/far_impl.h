@@ -80,6 +80,12 @@ void far_learn_run(const struct far_call *call);
 /* A blkmon understands all of the dialect. */
 bool far_speaks_dialect(struct far *f);
 
+/* --- far_clean.c --- */
+
+/* Escapes control characters in all strings but those that name files, in
+ * place. A string by itself is text, and stays. */
+void far_clean(json_t *value);
+
 /* --- far_nodes.c --- */
 
 /* The value of query-named-block-nodes, the caller's; NULL and err, also

@@ -29,6 +29,17 @@ const json_t *place_of(const json_t *places, const char *name)
 	return field_bool(found, "here") ? NULL : found;
 }
 
+/* "[USER@]HOST:PATH" up to the colon; an address of IPv6 is in brackets. */
+static void place_add_login(const char *text, struct str *out)
+{
+	const char *open = strpbrk(text, ":["), *end = NULL;
+
+	if (open && *open == '[' && (open == text || open[-1] == '@'))
+		end = strchr(open, ']');
+	str_add_mem(out, text, end ? (size_t)(end - text) + 1 :
+		    strcspn(text, ":"));
+}
+
 /* "ssh:root@host2:/run/x" is host2. */
 void place_add_host(const json_t *place, struct str *out)
 {
@@ -37,7 +48,7 @@ void place_add_host(const json_t *place, struct str *out)
 	struct str host = STR_INIT;
 
 	if (rest && str_has_prefix(address, "ssh:")) {
-		str_add_mem(&host, rest + 1, strcspn(rest + 1, ":"));
+		place_add_login(rest + 1, &host);
 		at = strrchr(str_get(&host), '@');
 		str_add_safe(out, at ? at + 1 : str_get(&host));
 	} else if (rest && str_has_prefix(address, "tcp:")) {

@@ -249,6 +249,9 @@ def test_looking_starts_nothing(d, kind):
                  qmp.ask("query-named-block-nodes", flat=True)]
         end.blkmon(*look, args=["--on-error", "continue"])
         assert qmp.ask("query-block-exports") == before
+        if kind is not ends.Daemon:     # which has one of its own
+            _, words = qmp.refused({"execute": "nbd-server-stop"})
+            assert words == "NBD server not running"
         assert [n["node-name"] for n in
                 qmp.ask("query-named-block-nodes", flat=True)] == nodes
 
@@ -390,10 +393,12 @@ def test_a_question_without_an_answer_changed_nothing(d):
 
 def test_names_of_others_are_shown_escaped(d):
     evil = "\x1b]0;owned\x07\u202e\n$(id)"
-    image = {"filename": evil, "format": "qcow2", "virtual-size": 1}
-    node = {"node-name": "n", "drv": "qcow2", "file": evil, "image": image,
-            "ro": False, "cache": {}}
-    block = [{"device": "disk0", "type": "unknown", "inserted": node}]
+    image = {"filename": evil, "format": "qcow2", "virtual-size": 1,
+             "backing-filename": evil, "backing-filename-depth": 1}
+    node = {"node-name": "\x1b[7mtop", "drv": "qcow2", "file": evil,
+            "image": image, "ro": False, "cache": {}}
+    block = [{"device": "disk0", "type": "unknown", "inserted": node,
+              "qdev": evil, "io-status": evil}]
     with Script(d, {"query-block": block,
                     "query-named-block-nodes": [node]}) as end:
         proc = subprocess.Popen([blk.BLKMON, "--connect", "unix:" + end.path,
@@ -405,6 +410,45 @@ def test_names_of_others_are_shown_escaped(d):
         assert proc.returncode == 0
         assert "\x1b" not in out and "\u202e" not in out
         assert "\\x1b]0;owned" in out, out
+        assert "\n$(id)" not in out and "\\x1b[7mtop" in out, out
+
+
+def test_nobody_begins_a_line_of_ours(d):
+    """Wherever a machine's words are printed: names, events, errors."""
+    evil = "x\nError: forged\x1b[1m"
+    job = {"id": evil, "type": evil, "status": evil, "device": evil,
+           "len": 1, "offset": 1, "speed": 0, "busy": False, "paused": False,
+           "ready": False, "io-status": evil, "current-progress": 1,
+           "total-progress": 2, "error": evil}
+    answers = {"query-jobs": [job], "query-block-jobs": [job],
+               "query-status": {"status": evil, "running": False},
+               "query-name": {"name": evil},
+               "query-version": {"qemu": {"major": 1, "minor": 2, "micro": 3},
+                                 "package": evil},
+               "query-block-exports": [{"id": evil, "node-name": evil,
+                                        "type": evil}]}
+    with Script(d, answers) as end:
+        end.answers["query-commands"] += [{"name": name} for name in answers]
+        proc = subprocess.Popen(
+            [blk.BLKMON, "--connect", "unix:" + end.path, "--on-error",
+             "continue", "-c", "info status", "-c", "info version", "-c",
+             "info nbd", "-c", "info block-jobs", "-c", "places", "-c",
+             "stop"], stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+            text=True)
+        end.accept()
+        got = end.serve("stop")
+        for name in ("SHUTDOWN", "BLOCK_JOB_COMPLETED", "BLOCK_JOB_ERROR",
+                     "JOB_STATUS_CHANGE"):
+            end.say({"event": name, "data": {**job, "reason": evil,
+                                             "operation": evil},
+                     "timestamp": {"seconds": 1, "microseconds": 1}})
+        end.say({"error": {"class": "GenericError", "desc": evil},
+                 "id": got["id"]})
+        end.serve("nothing more")
+        out, _ = proc.communicate(timeout=blk.PATIENCE)
+    assert out.count("forged") >= 7 and "\x1b" not in out, out
+    assert not [line for line in out.splitlines()
+                if line.startswith("Error: forged")], out
 
 
 SSH = """#!/bin/sh
