@@ -38,6 +38,7 @@ static void hub_drop_member(struct hub *h, struct member *m)
 	epoll_ctl(h->epoll, EPOLL_CTL_DEL, channel_event_fd(m->channel), NULL);
 	channel_free(m->channel);
 	json_decref(m->last);
+	json_decref(m->when);
 	places_put(h->places, m->place);
 }
 
@@ -198,6 +199,7 @@ static const struct {
 	{ "x-blkmon-connect", hub_connect },
 	{ "x-blkmon-disconnect", hub_disconnect },
 	{ "x-blkmon-use", hub_use },
+	{ "x-blkmon-attend", hub_attend },
 	{ "x-blkmon-query-places", hub_query },
 };
 
@@ -399,6 +401,8 @@ static json_t *hub_event_of(struct hub *h, struct member *m)
 	const char *name;
 	bool many = hub_count(h, &only) > 1;
 
+	if (event)
+		hub_forget_known(m);
 	if (!event || (!many && m == &h->here))
 		return event;
 	/* Others are told the same one. */

@@ -316,11 +316,17 @@ static void hub_mark_lost(const json_t *list)
 static json_t *hub_ask_member(struct member *m, const char *command,
 			      json_t *args, struct err *err)
 {
-	json_t *reply = channel_call(m->channel, command, json_incref(args));
-	const json_t *list = json_object_get(reply, "return");
+	json_t *reply;
+	const json_t *list;
 
+	if (hub_is_known(m, command))
+		return json_incref(json_object_get(m->last, command));
+	reply = channel_call(m->channel, command, json_incref(args));
+	list = json_object_get(reply, "return");
 	if (!m->last)
 		m->last = json_object();
+	if (list)
+		hub_note_known(m, command);
 	if (list)
 		json_object_set_new(m->last, command, hub_named(
 			list, command, m->name));

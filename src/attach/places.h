@@ -9,7 +9,8 @@
  * in use.
  *
  * The channel answers these itself: x-blkmon-connect {"address"},
- * x-blkmon-disconnect {"place"}, x-blkmon-use {"place"}, and
+ * x-blkmon-disconnect {"place"}, x-blkmon-use {"place"},
+ * x-blkmon-attend {"places"}, and
  * x-blkmon-query-places. "quit" is this program's own, whatever it is
  * attached to.
  */

@@ -31,6 +31,8 @@ struct member {			/* of a hub: a place, and a channel onto it */
 	struct channel *channel;
 	json_t *last;		/* command -> the last value of a query that
 				   is asked of all */
+	json_t *when;		/* command -> clock_ns() of that; NULL none */
+	bool unseen;		/* nobody looks at it */
 };
 
 struct hub {
@@ -55,6 +57,16 @@ void places_put(struct places *p, struct place *place);
 int places_disconnect(struct places *p, const char *name, struct err *err);
 /* Value of x-blkmon-query-places, the caller's. */
 json_t *places_describe(struct places *p);
+
+/* --- hub_attend.c --- */
+
+/* @args has the "places" that are seen: all others are asked seldom. */
+json_t *hub_attend(struct hub *h, const json_t *args, struct err *err);
+/* What it said last is good enough. */
+bool hub_is_known(const struct member *m, const char *command);
+/* It has just said so; or something happened there. */
+void hub_note_known(struct member *m, const char *command);
+void hub_forget_known(struct member *m);
 
 /* --- hub_merge.c --- */
 

@@ -200,6 +200,7 @@ static void free_all(struct client *c)
 	free(c->maps);
 	view_jobs_release(&c->jobs);
 	json_decref(c->places);
+	json_decref(c->attended);
 	shape_put(c->shape);
 	lock_release(&c->lock);
 	json_decref(c->history);
@@ -374,6 +375,20 @@ json_t *client_history(struct client *c)
 	c->history = NULL;
 	lock_drop(&c->lock);
 	return history;
+}
+
+void client_attend(struct client *c, json_t *places)
+{
+	lock_take(&c->lock);
+	if (json_equal(c->attended, places)) {
+		json_decref(places);
+	} else {
+		json_decref(c->attended);
+		c->attended = places;
+		c->attends = true;
+		client_ask(c, true);
+	}
+	lock_drop(&c->lock);
 }
 
 json_t *client_places(struct client *c)

@@ -71,6 +71,9 @@ void client_uses(struct client *c, struct view_uses *out);
  * JSON's null where it can't be had. NULL: not yet, or taken before. */
 void client_ask_history(struct client *c);
 json_t *client_history(struct client *c);
+/* These places are seen; takes the array of their names. The others are
+ * looked at seldom. */
+void client_attend(struct client *c, json_t *places);
 /* Where all that is; NULL: here. The caller's. */
 json_t *client_places(struct client *c);
 void client_dismiss(struct client *c);

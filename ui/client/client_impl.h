@@ -57,6 +57,8 @@ struct client {
 	struct view_jobs jobs;
 	struct view_uses uses;
 	json_t *places;			/* or NULL: all is here */
+	json_t *attended;		/* places that are seen; NULL: all */
+	bool attends;			/* that is to be told */
 	struct map **maps;
 	size_t map_count, map_found;
 	unsigned cells;			/* of a strip, as wanted */

@@ -195,6 +195,20 @@ static void look_at_shape(struct watcher *w)
 	set_due(&w->sizes, began, SHAPE_EVERY);
 }
 
+static void tell_attended(struct watcher *w)
+{
+	json_t *places = NULL;
+
+	lock_take(&w->c->lock);
+	if (w->c->attends)
+		places = json_deep_copy(w->c->attended);
+	w->c->attends = false;
+	lock_drop(&w->c->lock);
+	if (places)
+		json_decref(watcher_try(w, "x-blkmon-attend", json_pack(
+			"{s:o}", "places", places)));
+}
+
 /* A channel that knows of no places has one: here. */
 static void look_at_places(struct watcher *w)
 {
@@ -477,6 +491,7 @@ static void watcher_look(struct watcher *w, bool news, bool reshape)
 		look_at_places(w);
 		others = true;
 	}
+	tell_attended(w);
 	if (!w->knows || w->places_changed)
 		learn_commands(w);
 	w->places_changed = false;

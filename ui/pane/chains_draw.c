@@ -577,6 +577,8 @@ void chains_draw(struct sheet *s)
 	if (visible > chains_rows(s))
 		visible = chains_rows(s);
 	want_maps(s, k.strip.w, visible);
+	if (place_row_count(s))
+		client_attend(s->client, place_row_seen(s, visible));
 	for (size_t i = 0; i < visible; i++)
 		draw_row(s, s->chains.first + i, &k,
 			 area.y + CHAINS_HEAD + (unsigned)i);

@@ -164,9 +164,9 @@ static bool chains_act_here(struct sheet *s, enum action action)
 	case ACTION_LEFT:
 		if (v && v->backing >= 0)
 			chains_choose(s, (size_t)v->backing);
-		else if (v && place_row_of_image(s, s->chains.image, -1) >= 0)
+		else if (v && place_row_of_image(s, s->chains.image) >= 0)
 			chains_choose_place(s, place_row_of_image(
-					    s, s->chains.image, -1));
+					    s, s->chains.image));
 		return true;
 	case ACTION_RIGHT:
 		if (v && v->top >= 0)

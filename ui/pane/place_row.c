@@ -12,12 +12,6 @@
 
 #define PLACES_OPEN 8u		/* so many start unfolded */
 
-/* What is at a place. */
-struct place_sum {
-	unsigned drives, images, jobs;
-	bool fault;
-};
-
 size_t place_row_count(const struct sheet *s)
 {
 	size_t n = json_array_size(s->places);
@@ -58,9 +52,11 @@ int place_row_of(const struct sheet *s, const char *name, int near)
 	return -1;
 }
 
+/* --- what is where --- */
+
 /* One that is missing has no node: it is where the image on it is, which
  * stands next. */
-int place_row_of_image(const struct sheet *s, size_t image, int near)
+static int place_find_image(const struct sheet *s, size_t image, int near)
 {
 	const struct view_image *v = &s->shape->images[image];
 
@@ -74,20 +70,49 @@ int place_row_of_image(const struct sheet *s, size_t image, int near)
 	return place_row_of(s, v->node, near);
 }
 
+static void place_sum_up(struct sheet *s, const struct view_image *v,
+			 int place)
+{
+	struct place_sum *sum = &s->place_sums[place];
+
+	sum->images += v->role == VIEW_OPEN;
+	sum->drives += v->drive != NULL;
+	sum->fault |= v->missing || v->corrupt;
+}
+
+/* Images of a place stand together, so the place of the one before is near. */
+void place_row_index(struct sheet *s)
+{
+	int near = -1;
+
+	free(s->place_of);
+	free(s->place_sums);
+	s->summed = place_row_count(s);
+	s->placed = s->summed ? s->shape->n : 0;
+	s->place_of = mem_alloc((s->placed + 1) * sizeof(*s->place_of));
+	s->place_sums = mem_alloc((s->summed + 1) * sizeof(*s->place_sums));
+	for (size_t i = 0; i < s->placed; i++) {
+		s->place_of[i] = place_find_image(s, i, near);
+		if (s->place_of[i] < 0)
+			continue;
+		near = s->place_of[i];
+		place_sum_up(s, &s->shape->images[i], near);
+	}
+}
+
+int place_row_of_image(const struct sheet *s, size_t image)
+{
+	return image < s->placed ? s->place_of[image] : -1;
+}
+
 static struct place_sum place_sum_of(const struct sheet *s, int place)
 {
 	const char *state = field_str(place_row_get(s, place), "state");
-	struct place_sum sum = { .fault = strcmp(state, "live") != 0 };
+	struct place_sum sum = { 0 };
 
-	for (size_t i = 0; s->shape && i < s->shape->n; i++) {
-		const struct view_image *v = &s->shape->images[i];
-
-		if (place_row_of_image(s, i, place) != place)
-			continue;
-		sum.images += v->role == VIEW_OPEN;
-		sum.drives += v->drive != NULL;
-		sum.fault |= v->missing || v->corrupt;
-	}
+	if ((size_t)place < s->summed)
+		sum = s->place_sums[place];
+	sum.fault |= strcmp(state, "live") != 0;
 	for (size_t i = 0; i < s->jobs.n; i++)
 		sum.jobs += s->jobs.list[i].end == JOB_LIVES &&
 			place_row_has(s, place, s->jobs.list[i].id);
@@ -127,6 +152,30 @@ void place_row_fold(struct sheet *s, int place, bool folded)
 		s->chains.folds = json_object();
 	json_object_set_new(s->chains.folds, key, json_boolean(!folded));
 	free(key);
+}
+
+/* A head that is folded shows sums, which are good for a while. */
+static bool place_row_sees(const struct sheet *s, const struct chain_row *row,
+			   int place)
+{
+	return row->place >= 0 ? row->place == place &&
+		!place_row_is_folded(s, place) :
+		row->count && place_row_of_image(s, row->image) == place;
+}
+
+json_t *place_row_seen(const struct sheet *s, size_t n)
+{
+	const struct chain_row *row = &s->chains.rows[s->chains.first];
+	json_t *names = json_array();
+
+	for (size_t k = 0; k < place_row_count(s); k++)
+		for (size_t i = 0; i < n; i++)
+			if (place_row_sees(s, &row[i], (int)k)) {
+				json_array_append_new(names, json_string(
+					place_row_name(s, (int)k)));
+				break;
+			}
+	return names;
 }
 
 /* --- drawing --- */

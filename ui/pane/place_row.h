@@ -18,11 +18,14 @@ int place_row_find(const struct sheet *s, const char *name);
 int place_row_of(const struct sheet *s, const char *name, int near);
 /* The place that an image of the shape is of; files that are not open have
  * none. */
-int place_row_of_image(const struct sheet *s, size_t image, int near);
+int place_row_of_image(const struct sheet *s, size_t image);
 /* By hand, or by itself: where there are many, those without a job and without
  * a fault are. */
 bool place_row_is_folded(const struct sheet *s, int place);
 void place_row_fold(struct sheet *s, int place, bool folded);
+/* The places that have something in @n rows from the first visible one on: an
+ * array of names, the caller's. */
+json_t *place_row_seen(const struct sheet *s, size_t n);
 void place_row_draw(struct sheet *s, int place, unsigned y);
 /* What there is to know of it, for people. */
 void place_row_words(const struct sheet *s, int place, struct str *out);

@@ -35,15 +35,12 @@ static const struct view_image *row_image(const struct row_maker *m, size_t i)
 static void rows_narrow(struct row_maker *m)
 {
 	const char *text = m->s->chains.filter;
-	int place = -1;
 
 	for (size_t i = 0; i < m->n; i++) {
 		const struct view_image *v = row_image(m, i);
 		int at = (int)i;
 
-		place = place_row_of_image(m->s, i, place);
-		m->of[i].place = place;
-
+		m->of[i].place = place_row_of_image(m->s, i);
 		if (v->backing >= 0)
 			m->of[v->backing].children++;
 		m->of[i].matches = text && chains_matches(v, text);
@@ -375,7 +372,7 @@ bool rows_fold(struct sheet *s)
 		return rows_fold_place(s, place_row_find(s, p->place));
 	if (p->rows[p->selected].count == 1)
 		return fold_around(s) ||
-			rows_fold_place(s, place_row_of_image(s, p->image, -1));
+			rows_fold_place(s, place_row_of_image(s, p->image));
 	set_folds(s, p->rows[p->selected].image, p->rows[p->selected].count,
 		  true);
 	p->on_fold = false;

@@ -26,6 +26,8 @@ void sheet_release(struct sheet *s)
 	shape_put(s->shape);
 	view_jobs_release(&s->jobs);
 	json_decref(s->places);
+	free(s->place_of);
+	free(s->place_sums);
 	log_release(&s->log);
 	canvas_release(&s->canvas);
 	rows_release(s);

@@ -95,6 +95,12 @@ struct overlay {
 	const char *says;		/* in the last line, until a key */
 };
 
+/* What is at a place. */
+struct place_sum {
+	unsigned drives, images, jobs;
+	bool fault;
+};
+
 struct sheet {
 	struct canvas canvas;
 	struct layout layout;
@@ -103,6 +109,10 @@ struct sheet {
 	struct view_jobs jobs;
 	struct view_uses uses;
 	json_t *places;			/* where all that is; NULL: here */
+	int *place_of;			/* of each image of the shape; see
+					   place_row_index() */
+	struct place_sum *place_sums;	/* of each place, without jobs */
+	size_t placed, summed;		/* how many those are */
 	struct log log;
 	const char *fixed_time;		/* stands for every time; NULL */
 	enum pane focus, back;		/* back: where a line returns to */
@@ -193,6 +203,11 @@ void chains_role_words(const struct view_image *v, struct str *out);
 /* A row of them, from column @x on where others have their map. */
 void closed_draw(struct sheet *s, const struct chain_row *row, unsigned x,
 		 unsigned w, unsigned y);
+
+/* place_row.c */
+/* To be called when the shape or the places are other ones: finds out what is
+ * where. */
+void place_row_index(struct sheet *s);
 
 /* plan_marks.c: of the plan that is shown. */
 /* "T", "B", or "". */

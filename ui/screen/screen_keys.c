@@ -165,6 +165,7 @@ static void take_shape(struct screen *s)
 		return;
 	}
 	s->sheet.shape = shape;
+	place_row_index(&s->sheet);
 	chains_update(&s->sheet, before);
 	panel_shape(&s->panel, s, before);
 	shape_put(before);
@@ -207,6 +208,7 @@ void screen_update(struct screen *s)
 	panel_planned(&s->panel, s);
 	json_decref(s->sheet.places);
 	s->sheet.places = client_places(s->client);
+	place_row_index(&s->sheet);
 	if (s->sheet.jobs.n > jobs)
 		s->sheet.jobs_pane.selected = s->sheet.jobs.n - 1;
 	hear_ends(s);
