@@ -84,8 +84,11 @@ def test_an_end_anywhere_in_the_greeting(d, at):
                                      "query-jobs", "query-named-block-nodes",
                                      "query-block"])
 @pytest.mark.parametrize("answer", [
-    b"", b'{"ret', b"x", b'{"return": }', b'{"return": [', b"[" * 1100],
-    ids=["eof", "half", "word", "hole", "open", "deep"])
+    b"", b'{"ret', b"x", b'{"return": }', b'{"return": [', b"[" * 1100,
+    b'{"return": "\xc3\x28\xff"}', b'{"return": "\\ud800"}',
+    b'{"return": 1' + b"0" * 5000 + b"}"],
+    ids=["eof", "half", "word", "hole", "open", "deep", "bytes", "surrogate",
+         "number"])
 def test_half_an_answer(d, command, answer):
     with Script(d) as end:
         proc = run(end, "info block", "info block -n")

@@ -60,6 +60,23 @@ def type_some(console, rng, d):
         type_line(console.proc, line)
 
 
+def images(d):
+    return [os.path.join(d, name) for name in os.listdir(d)
+            if name.endswith(".qcow2")]
+
+
+def check_images(d):
+    """A process that was killed leaves clusters that nobody needs, and no
+    more. A new layer that has no backing file yet never became one."""
+    for path in images(d):
+        if os.path.basename(path).startswith("sn"):
+            out = blk.run("qemu-img", "info", "-f", "qcow2", path)
+            if out.rc or "backing file:" not in out.out:
+                continue
+        out = blk.run("qemu-img", "check", "-f", "qcow2", path)
+        assert out.rc in (0, 3), out
+
+
 @pytest.mark.long
 @pytest.mark.parametrize("kind", ends.ALL, ids=lambda k: k.kind)
 def test_ends_are_killed(d, kind, seed):
@@ -73,9 +90,9 @@ def test_ends_are_killed(d, kind, seed):
             end.kill()
             type_some(console, rng, d)
             console.settle()
-            for name in os.listdir(d):
-                if name.endswith(".qcow2"):
-                    os.unlink(os.path.join(d, name))
+            check_images(d)
+            for path in images(d):
+                os.unlink(path)
             end.chain = ends.chain(d)
             end.start()
             console.until_answered()
@@ -98,3 +115,5 @@ def test_ssh_is_killed(d, seed):
         assert end.alive()
         console.end()
         assert end.alive()
+        end.kill()
+        check_images(d)

@@ -111,6 +111,23 @@ def test_a_strangers_job_that_fails_fails_no_script(d, kind):
 
 
 @LIVE
+def test_a_strangers_job_that_begins_meanwhile(d, kind):
+    """What is known of it is what events say."""
+    with kind(d) as end, end.other() as qmp:
+        proc = console(end)
+        type_line(proc, "info block")
+        read_until(proc, "Backing file")
+        qmp.ask("block-commit", device=root(end, qmp), job_id="theirs")
+        qmp.event("BLOCK_JOB_READY", device="theirs")
+        type_line(proc, "info block")
+        read_until(proc, "Backing file")
+        proc.communicate(timeout=blk.PATIENCE)
+        assert proc.returncode == 0
+        assert [(j["id"], j["status"]) for j in qmp.ask("query-jobs")] == \
+            [("theirs", "ready")]
+
+
+@LIVE
 def test_what_we_began_is_ours_to_end(d, kind):
     with kind(d) as end, end.other() as qmp:
         out = end.blkmon("block_commit disk0", "wait disk0 ready 20")
@@ -389,13 +406,36 @@ def test_a_question_without_an_answer_changed_nothing(d):
         assert "may have been" not in out
 
 
+def test_a_strangers_error_is_told_by_an_event_alone(d):
+    """A job that began and failed between two lines; the script is well."""
+    with Script(d) as end:
+        proc = subprocess.Popen([blk.BLKMON, "--connect", "unix:" + end.path,
+                                 "-c", "info status", "-c", "info status"],
+                                stdout=subprocess.PIPE,
+                                stderr=subprocess.PIPE, text=True)
+        end.accept()
+        got = end.serve("query-status")
+        for name, data in (
+                ("JOB_STATUS_CHANGE", {"id": "theirs", "status": "created"}),
+                ("BLOCK_JOB_COMPLETED", {
+                    "device": "theirs", "type": "stream", "len": 2,
+                    "offset": 1, "speed": 0, "error": "No space"})):
+            end.say({"event": name, "data": data,
+                     "timestamp": {"seconds": 1, "microseconds": 1}})
+        end.answers["query-status"] = {"status": "running", "running": True}
+        end.say({"return": end.answers["query-status"], "id": got["id"]})
+        end.serve("nothing more")
+        out, err = proc.communicate(timeout=blk.PATIENCE)
+        assert proc.returncode == 0, (out, err)
+
+
 # --- 10: words of others
 
 def test_names_of_others_are_shown_escaped(d):
     evil = "\x1b]0;owned\x07\u202e\n$(id)"
     image = {"filename": evil, "format": "qcow2", "virtual-size": 1,
              "backing-filename": evil, "backing-filename-depth": 1}
-    node = {"node-name": "\x1b[7mtop", "drv": "qcow2", "file": evil,
+    node = {"node-name": "\x1b[7mtop", "drv": "\u202eqcow2", "file": evil,
             "image": image, "ro": False, "cache": {}}
     block = [{"device": "disk0", "type": "unknown", "inserted": node,
               "qdev": evil, "io-status": evil}]
