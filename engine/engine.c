@@ -31,6 +31,7 @@ struct engine *engine_new(void)
 	e->pool = pool_new(COPY_WORKERS);
 	vm_init(&e->vm, &e->graph);
 	jobs_init(&e->jobs, &e->graph, &e->events, e->pool);
+	e->jobs.let_go = undo_job_over;
 	list_init(&e->protocols);
 	list_init(&e->undos);
 	folder_events_init(&e->folders, &e->events);

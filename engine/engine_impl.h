@@ -110,6 +110,9 @@ int undo_check_keep(struct engine *e, const char *id, struct node *base,
  * itself. Pauses the graph. */
 int undo_keep(struct engine *e, const char *id, struct node *overlay,
 	      struct node *top, struct node *base, struct err *err);
+/* The job has let go of its images; nothing held. For other processes it is
+ * noted what base is now. (jobs.let_go) */
+void undo_job_over(struct jobs *jobs, const char *id);
 /* The job has not begun. */
 void undo_forget(struct engine *e, const char *id);
 void undos_release(struct engine *e);

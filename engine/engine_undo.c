@@ -12,38 +12,15 @@
 #include "engine/engine_impl.h"
 #include "engine/file/keep.h"
 #include "engine/file/mark.h"
-#include "engine/file/remove.h"
-#include "engine/forecast/forecast.h"
+#include "engine/undo_impl.h"
 #include "engine/util/mem.h"
 
-/* An image as it was when the job began. */
-struct undo_image {
-	dev_t dev;
-	ino_t ino;
-	off_t size;
-	struct timespec mtime;
-};
-
-struct undo {
-	struct list link;		/* engine->undos */
-	char *id;
-	struct keep keep;
-	uint64_t born;			/* of the node base ... */
-	unsigned writable;		/* ... how often it was made writable */
-	struct undo_image above;	/* whose backing file base was */
-	struct undo_image overlay;	/* of top; the active layer has none */
-	bool has_overlay;
-	char *top;			/* with its path, its format, */
-	char *top_format;
-	char *words, *words_format;	/* and what overlay calls it */
-	struct undo_image *image;	/* from top down to above */
-	size_t count;
-};
-
-static void undo_free(struct undo *u)
+void undo_free(struct undo *u)
 {
 	keep_release(&u->keep);
 	free(u->id);
+	free(u->overlay_path);
+	free(u->overlay_format);
 	free(u->top);
 	free(u->top_format);
 	free(u->words);
@@ -71,7 +48,7 @@ static struct undo *undo_find(struct engine *e, const char *id)
 	return NULL;
 }
 
-static struct undo *undo_named(struct engine *e, const char *id,
+struct undo *undo_named(struct engine *e, const char *id,
 			       struct err *err)
 {
 	struct undo *u = undo_find(e, id);
@@ -84,7 +61,7 @@ static struct undo *undo_named(struct engine *e, const char *id,
 
 /* --- what is kept; the graph write-held, begun --- */
 
-static bool undo_note(struct undo_image *to, const struct node *node)
+static bool undo_look_at(struct undo_image *to, const struct node *node)
 {
 	struct stat st;
 
@@ -105,7 +82,7 @@ static bool undo_is_still(const struct undo_image *image,
 {
 	struct undo_image now;
 
-	return undo_note(&now, node) && now.dev == image->dev &&
+	return undo_look_at(&now, node) && now.dev == image->dev &&
 	       now.ino == image->ino && now.size == image->size &&
 	       now.mtime.tv_sec == image->mtime.tv_sec &&
 	       now.mtime.tv_nsec == image->mtime.tv_nsec;
@@ -122,7 +99,7 @@ static int undo_note_images(struct undo *u, struct node *top,
 		return err_sys(err, ENOMEM, "Could not keep '%s'",
 			       base->file->path);
 	for (; u->count < n; u->count++, node = node->backing)
-		if (!undo_note(&u->image[u->count], node))
+		if (!undo_look_at(&u->image[u->count], node))
 			return err_sys(err, errno, "Could not keep '%s'",
 				       base->file->path);
 	u->above = u->image[n - 1];
@@ -138,11 +115,16 @@ static int undo_note_overlay(struct undo *u, struct node *overlay,
 		return err_set(err, ERR_GENERIC, "'%s' has several overlays: "
 			       "such a commit can't be undone",
 			       top->file->path);
-	u->has_overlay = undo_note(&u->overlay, overlay);
-	u->top = mem_dup(top->file->path);
+	u->has_overlay = undo_look_at(&u->overlay, overlay);
+	u->overlay_path = job_file_path(overlay->file->path);
+	u->overlay_format = mem_dup(overlay->drv->name);
+	u->top = job_file_path(top->file->path);
 	u->top_format = mem_dup(top->drv->name);
 	u->words = mem_dup(overlay->backing_name);
 	u->words_format = mem_dup(overlay->backing_format);
+	if (!u->overlay_path || !u->top)
+		return err_sys(err, ENOMEM, "Could not keep '%s'",
+			       top->file->path);
 	return u->has_overlay && u->words ? 0 :
 		err_set(err, ERR_GENERIC, "The header of '%s' does not name "
 			"'%s': such a commit can't be undone",
@@ -196,6 +178,8 @@ int undo_keep(struct engine *e, const char *id, struct node *overlay,
 	graph_pause(&e->graph);
 	if (!rc)
 		rc = keep_make(&u->keep, base->file->path, err);
+	if (!rc)
+		undo_note(u, false);	/* undo_end() tells */
 	graph_resume(&e->graph);
 	if (!rc && (u->keep.dev != base->file->dev ||
 		    u->keep.ino != base->file->ino)) {
@@ -208,6 +192,44 @@ int undo_keep(struct engine *e, const char *id, struct node *overlay,
 	else
 		list_add_tail(&e->undos, &u->link);
 	return rc;
+}
+
+/* Nobody but the job may have written to base. */
+static void undo_end(struct engine *e, const char *id)
+{
+	const struct node *base;
+	struct undo *u;
+	int rc = 0;
+
+	graph_begin(&e->graph);
+	u = undo_find(e, id);
+	base = u && !u->ended ? undo_base(e, u) : NULL;
+	if (base) {
+		u->ended = true;
+		u->over = graph_root_of(base);
+	}
+	if (base && !u->over && base->writable_count == u->writable + 1) {
+		graph_pause(&e->graph);
+		rc = undo_note(u, true);
+		if (rc)
+			event_notice(&e->events, "Job '%s' can be undone by "
+				     "this process only; no note can be made "
+				     "at '%s': %s", id, u->keep.clone,
+				     strerror(-rc));
+	}
+	graph_end(&e->graph);
+}
+
+void undo_job_over(struct jobs *jobs, const char *id)
+{
+	struct engine *e = container_of(jobs, struct engine, jobs);
+	bool kept;
+
+	rwlock_read(&e->graph.lock);
+	kept = undo_find(e, id);
+	rwlock_drop(&e->graph.lock);
+	if (kept)
+		undo_end(e, id);
 }
 
 void undo_forget(struct engine *e, const char *id)
@@ -225,7 +247,7 @@ void undo_forget(struct engine *e, const char *id)
 
 /* --- can it be undone? The graph begun --- */
 
-static struct node *undo_base(struct engine *e, const struct undo *u)
+struct node *undo_base(struct engine *e, const struct undo *u)
 {
 	list_for_each(link, &e->graph.nodes) {
 		struct node *node = container_of(link, struct node, link);
@@ -236,13 +258,43 @@ static struct node *undo_base(struct engine *e, const struct undo *u)
 	return NULL;
 }
 
+/* Another undo may have put a clone in its place. */
+static bool undo_is_overlay(struct engine *e, const struct undo *u,
+			    const struct node *node)
+{
+	struct stat st;
+	bool is;
+
+	if (!u->has_overlay || undo_is(&u->overlay, node))
+		return u->has_overlay;
+	graph_pause(&e->graph);
+	is = !stat(u->overlay_path, &st) && st.st_dev == node->file->dev &&
+	     st.st_ino == node->file->ino;
+	graph_resume(&e->graph);
+	return is;
+}
+
 static int undo_refuse(const struct undo *u, struct err *err, const char *why)
 {
 	return err_set(err, ERR_GENERIC, "Job '%s' can't be undone: '%s' %s",
 		       u->id, u->keep.path, why);
 }
 
-static int undo_check(struct engine *e, const struct undo *u,
+/* Where the job itself is all that can have written to base it is for the
+ * operator to say that nobody else did. */
+static int undo_check_cut(const struct undo *u, bool force, struct err *err)
+{
+	if (!u->cut || (force && u->has_overlay))
+		return 0;
+	return undo_refuse(u, err, u->has_overlay ?
+			   "was still written to by it when its program "
+			   "ended; if nobody has written there since, "
+			   "x-blkmon-force, -f or --force undoes it" :
+			   "was still written to by it when its program "
+			   "ended, and may be in use by a guest since");
+}
+
+static int undo_check(struct engine *e, const struct undo *u, bool force,
 		      struct node **base, struct node **above, struct err *err)
 {
 	*base = undo_base(e, u);
@@ -253,14 +305,18 @@ static int undo_check(struct engine *e, const struct undo *u,
 	if (graph_root_of(*base))
 		return undo_refuse(u, err, "is the active layer of a disk now, "
 				   "and its guest writes there");
+	if (u->over)
+		return undo_refuse(u, err, "became the active layer of a disk, "
+				   "and its guest wrote there");
+	if (undo_check_cut(u, force, err))
+		return -1;
 	if ((*base)->writable_count != u->writable + 1)
 		return undo_refuse(u, err, "was written again since");
 	*above = graph_overlay(*base, 0);
 	if (!*above || graph_overlay(*base, 1))
 		return undo_refuse(u, err, *above ? "has other overlays now" :
 				   "has no overlay any more");
-	if (!undo_is(&u->above, *above) &&
-	    !(u->has_overlay && undo_is(&u->overlay, *above)))
+	if (!undo_is(&u->above, *above) && !undo_is_overlay(e, u, *above))
 		return undo_refuse(u, err, "lies below another image now");
 	return graph_check_free(*above, err);
 }
@@ -327,19 +383,47 @@ static int undo_open_images(struct engine *e, const struct undo *u,
 	return -1;
 }
 
-/* The images come between again; base still has all that they hold. */
-static int undo_relink(struct engine *e, struct undo *u, struct node *overlay,
-		       struct node *base, struct err *err)
+/* Where they are not between any more. *top NULL: they are. */
+static int undo_find_images(struct engine *e, const struct undo *u,
+			    const struct node *above, const struct node *base,
+			    struct node **top, struct err *err)
 {
-	struct node *top;
+	*top = NULL;
+	return undo_is(&u->above, above) ? 0 :
+	       undo_open_images(e, u, base, top, err);
+}
+
+int undo_prepare(struct engine *e, const struct undo *u, bool force,
+			const struct siblings *s, struct node **base,
+			struct node **above, struct node **top,
+			struct err *err)
+{
+	struct err no_images = ERR_INIT;
 	int rc;
 
-	if (undo_open_images(e, u, base, &top, err))
+	if (undo_check(e, u, force, base, above, err))
 		return -1;
-	rc = set_overlay_back(u, overlay, top, err);
+	rc = undo_find_images(e, u, *above, *base, top, &no_images);
+	/* By now the images to come back are open, and no strangers. */
+	if (siblings_check(s, *base, "an undo", err)) {
+		if (!rc && *top)
+			graph_put(*top);
+		return -1;
+	}
+	if (rc)
+		*err = no_images;
+	return rc;
+}
+
+/* The images come between again; base still has all that they hold. */
+static int undo_relink(struct undo *u, struct node *overlay,
+		       struct node *top, const struct node *base,
+		       struct err *err)
+{
+	int rc = set_overlay_back(u, overlay, top, err);
+
 	if (!rc)
 		clear_merged(top, base);
-	graph_put(top);
 	return rc;
 }
 
@@ -371,37 +455,45 @@ static int undo_restore(struct engine *e, struct undo *u, struct node *above,
 	return 0;
 }
 
-static int undo_work(struct engine *e, const char *id,
+static int undo_work(struct engine *e, const char *id, bool force,
 		     const struct siblings *s, struct err *err)
 {
 	struct undo *u = undo_named(e, id, err);
-	struct node *base, *above;
+	struct node *base, *above, *top;
+	int rc;
 
-	if (!u || undo_check(e, u, &base, &above, err) ||
-	    siblings_check(s, base, "an undo", err))
+	if (!u || undo_prepare(e, u, force, s, &base, &above, &top, err))
 		return -1;
-	if (!undo_is(&u->above, above)) {
-		if (undo_relink(e, u, above, base, err))
-			return -1;
-		above = graph_overlay(base, 0);
-	}
-	if (undo_restore(e, u, above, base, err))
-		return -1;
+	rc = top ? undo_relink(u, above, top, base, err) : 0;
+	if (!rc)
+		rc = undo_restore(e, u, top ? chain_above(top, base) : above,
+				  base, err);
+	if (top)
+		graph_put(top);
+	if (rc)
+		return rc;
 	list_del(&u->link);
 	undo_free(u);
 	return 0;
 }
 
-/* Graph not held. */
-static void undo_look(struct engine *e, const char *id, bool force,
-		      struct siblings *s)
+/* The image that lies on base, or base: who reads through that one reads on
+ * what does not change. */
+static const struct node *undo_top(struct engine *e, const struct undo *u)
 {
-	const struct undo *u;
+	struct node *base = u ? undo_base(e, u) : NULL;
+	const struct node *above = base ? graph_overlay(base, 0) : NULL;
 
-	rwlock_read(&e->graph.lock);
-	u = force ? NULL : undo_find(e, id);
-	siblings_note(s, u ? undo_base(e, u) : NULL);
-	rwlock_drop(&e->graph.lock);
+	return above ? above : base;
+}
+
+void undo_look(struct engine *e, const char *id, bool force,
+	       struct siblings *s)
+{
+	graph_begin(&e->graph);
+	undo_adopt(e);
+	siblings_note(s, undo_top(e, force ? NULL : undo_find(e, id)));
+	graph_end(&e->graph);
 	siblings_look(s, &e->graph);
 }
 
@@ -412,109 +504,9 @@ int engine_undo(struct engine *e, const char *id, bool force, struct err *err)
 
 	undo_look(e, id, force, &s);
 	graph_begin(&e->graph);
-	rc = undo_work(e, id, &s, err);
+	rc = undo_work(e, id, force, &s, err);
 	graph_end(&e->graph);
 	siblings_release(&s);
-	return rc;
-}
-
-/* --- what that would be --- */
-
-static uint64_t undo_file_bytes(const char *path)
-{
-	struct removal *r;
-	struct err none = ERR_INIT;
-	uint64_t bytes, shared;
-
-	if (removal_open(&r, path, &none))
-		return 0;
-	bytes = removal_freed(r, &shared);
-	removal_close(r);
-	return bytes;
-}
-
-/* Puts the images from @top down to above @base in front of base. */
-static int undo_add_images(struct forecast *f, struct node *top,
-			   const struct node *base)
-{
-	struct forecast_files old = f->after;
-	int rc = 0;
-
-	f->after = (struct forecast_files){ .file = NULL };
-	for (size_t i = 0; i < old.count && !rc; i++) {
-		const struct forecast_file *at = &old.file[i];
-
-		for (struct node *n = top; !rc && n != base &&
-		     !strcmp(at->node, base->name); n = n->backing)
-			rc = forecast_add(&f->after, n, n->file->path, NULL,
-					  false);
-		if (!rc)
-			rc = forecast_add(&f->after, NULL, at->path, NULL,
-					  false);
-		if (rc)
-			break;
-		f->after.file[f->after.count - 1].bytes = at->bytes;
-		memcpy(f->after.file[f->after.count - 1].node, at->node,
-		       NODE_NAME_MAX);
-	}
-	forecast_files_release(&old);
-	return rc;
-}
-
-/* As undo_relink(), up to its first change. */
-static int undo_plan_relink(struct engine *e, const struct undo *u,
-			    struct node *overlay, struct node *base,
-			    struct forecast *f, struct err *err)
-{
-	struct node *top;
-	int rc;
-
-	if (undo_open_images(e, u, base, &top, err))
-		return -1;
-	rc = node_check_writable(overlay, err);
-	if (!rc && undo_add_images(f, top, base))
-		rc = err_sys(err, ENOMEM, "No plan");
-	graph_put(top);
-	return rc;
-}
-
-static int undo_plan(struct engine *e, const char *id,
-		     const struct siblings *s, struct forecast *f,
-		     struct err *err)
-{
-	const struct undo *u = undo_named(e, id, err);
-	struct node *base, *above;
-
-	if (!u || undo_check(e, u, &base, &above, err) ||
-	    siblings_check(s, base, "an undo", err))
-		return -1;
-	snprintf(f->job, sizeof(f->job), "%s", id);
-	if (forecast_top(f, base))
-		return err_sys(err, ENOMEM, "No plan");
-	f->layers.file[0].role = "base";
-	graph_pause(&e->graph);
-	f->freed = undo_file_bytes(base->file->path);
-	graph_resume(&e->graph);
-	return undo_is(&u->above, above) ? 0 :
-	       undo_plan_relink(e, u, above, base, f, err);
-}
-
-int engine_plan_undo(struct engine *e, const char *id, bool force,
-		     struct forecast *f, struct err *err)
-{
-	struct siblings s = SIBLINGS_INIT;
-	int rc;
-
-	*f = (struct forecast){
-		.kind = "undo", .cancel = "the commit can be made again",
-	};
-	undo_look(e, id, force, &s);
-	graph_begin(&e->graph);
-	rc = undo_plan(e, id, &s, f, err);
-	graph_end(&e->graph);
-	siblings_release(&s);
-	if (rc)
-		forecast_release(f);
 	return rc;
 }
 
@@ -524,6 +516,7 @@ int engine_drop_undo(struct engine *e, const char *id, struct err *err)
 	int rc = -1;
 
 	graph_begin(&e->graph);
+	undo_adopt(e);
 	u = undo_named(e, id, err);
 	if (u)
 		rc = keep_drop(&u->keep, err);
@@ -546,8 +539,10 @@ static void undo_describe(struct engine *e, const struct undo *u,
 	to->id = mem_dup(u->id);
 	to->file = mem_dup(u->keep.path);
 	to->kept = mem_dup(u->keep.clone);
+	graph_pause(&e->graph);
 	to->bytes = undo_file_bytes(u->keep.clone);
-	if (undo_check(e, u, &base, &above, &err))
+	graph_resume(&e->graph);
+	if (undo_check(e, u, false, &base, &above, &err))
 		to->why_not = mem_dup(err.text);
 }
 
@@ -557,7 +552,7 @@ int engine_query_undo(struct engine *e, struct undo_info **out, size_t *n)
 
 	*n = 0;
 	graph_begin(&e->graph);
-	graph_pause(&e->graph);
+	undo_adopt(e);
 	list_for_each(link, &e->undos)
 		count++;
 	*out = mem_try(count + 1, sizeof(**out));

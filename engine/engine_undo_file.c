@@ -1,6 +1,6 @@
-/* engine_undo_file.c - commits at once that can be taken back by another
- * process; see undo.h. Their headers stay as they were, and nothing is emptied:
- * to go back the clone takes the place of base.
+/* engine_undo_file.c - commits at once that can be taken back, and the undo of
+ * what another process has committed; see undo.h. A commit at once changes no
+ * header and empties nothing: to go back the clone takes the place of base.
  */
 #include <stdlib.h>
 #include <sys/stat.h>
@@ -13,6 +13,8 @@
 #include "engine/file/remove.h"
 #include "engine/job/job_kinds.h"
 #include "engine/undo.h"
+#include "engine/undo_impl.h"
+#include "engine/util/mem.h"
 
 /* What base of the commit is; errors of the request are for the commit to
  * tell. Begun. */
@@ -32,8 +34,7 @@ static struct node *kept_base(struct engine *e, const struct sync_options *o,
 
 /* *made false and 0: there is nothing to be kept. */
 static int keep_before(struct engine *e, const struct sync_options *o,
-		       struct keep *keep, ino_t *above, bool *made,
-		       struct err *err)
+		       struct undo *u, bool *made, struct err *err)
 {
 	struct node *base, *over;
 	int rc = 0;
@@ -46,9 +47,10 @@ static int keep_before(struct engine *e, const struct sync_options *o,
 			     "an undo: it has an external data file",
 			     base->file->path);
 	if (base && !rc) {
-		*above = over->file->ino;
+		u->above = (struct undo_image){ .dev = over->file->dev,
+						.ino = over->file->ino };
 		graph_pause(&e->graph);
-		rc = keep_make(keep, base->file->path, err);
+		rc = keep_make(&u->keep, base->file->path, err);
 	}
 	graph_end(&e->graph);
 	return rc;
@@ -64,14 +66,14 @@ static bool is_as_kept(const struct keep *keep)
 }
 
 /* One that has not written to base needs none. */
-static int keep_after(struct engine *e, const struct keep *keep, ino_t above,
-		      struct err *err)
+static int keep_after(struct engine *e, const struct undo *u, struct err *err)
 {
+	const struct keep *keep = &u->keep;
 	int rc;
 
 	if (is_as_kept(keep))
 		return keep_drop(keep, err);
-	rc = keep_seal(keep, above);
+	rc = undo_note(u, true);
 	if (rc)
 		return err_sys(err, rc, "Could not note for an undo what '%s' "
 			       "is", keep->path);
@@ -83,20 +85,21 @@ static int keep_after(struct engine *e, const struct keep *keep, ino_t above,
 int undo_commit_kept(struct engine *e, const struct sync_options *o,
 		     struct err *err)
 {
-	struct keep keep = KEEP_INIT;
+	struct undo *u = mem_alloc(sizeof(*u));
 	struct err after = ERR_INIT;
-	ino_t above = 0;
 	bool made;
-	int rc = keep_before(e, o, &keep, &above, &made, err);
+	int rc;
 
-	if (rc)
-		return rc;
-	rc = engine_commit_at_once(e, o, err);
-	if (made && keep_after(e, &keep, above, &after) && !rc) {
-		*err = after;
-		rc = -1;
+	u->id = mem_dup(o->device);
+	rc = keep_before(e, o, u, &made, err);
+	if (!rc) {
+		rc = engine_commit_at_once(e, o, err);
+		if (made && keep_after(e, u, &after) && !rc) {
+			*err = after;
+			rc = -1;
+		}
 	}
-	keep_release(&keep);
+	undo_free(u);
 	return rc;
 }
 
@@ -154,17 +157,74 @@ static int restore_file(struct engine *e, const struct keep *keep, ino_t above,
 	return rc;
 }
 
+/* What it is called here; the caller's. NULL: nothing is kept any more. */
+static char *undo_name_here(struct engine *e, const struct undo *u)
+{
+	const struct undo *here;
+	char *id;
+
+	graph_begin(&e->graph);
+	undo_adopt(e);
+	here = undo_of_file(e, u->keep.path);
+	id = mem_dup(here ? here->id : NULL);
+	graph_end(&e->graph);
+	return id;
+}
+
+/* In front of base, which has what was between: opened, and undone as by the
+ * process that has them open. */
+static int undo_under(struct engine *e, const struct undo *u, bool force,
+		      struct err *err)
+{
+	const struct node_options o = {
+		.path = u->overlay_path, .format = u->overlay_format,
+		.read_only = true,
+	};
+	struct node *overlay;
+	char *id;
+	int rc;
+
+	graph_begin(&e->graph);
+	rc = chain_open(&e->graph, &o, &overlay, err);
+	graph_end(&e->graph);
+	if (rc)
+		return rc;
+	id = undo_name_here(e, u);
+	rc = id ? engine_undo(e, id, force, err) :
+	     err_set(err, ERR_GENERIC, "'%s' does not lie below '%s' any more",
+		     u->keep.path, u->overlay_path);
+	free(id);
+	graph_begin(&e->graph);
+	graph_put(overlay);
+	graph_end(&e->graph);
+	return rc;
+}
+
+/* Base alone is put back. */
+static int undo_alone(struct engine *e, const struct undo *u,
+		      enum keep_state state, bool force, struct err *err)
+{
+	if (state == KEEP_SAME)
+		return restore_file(e, &u->keep, u->above.ino, force, err);
+	return err_set(err, ERR_GENERIC, state == KEEP_CHANGED ?
+		       "'%s' was written again since" :
+		       "'%s' was still written to by the commit when its "
+		       "program ended, and may be in use by a guest since",
+		       u->keep.path);
+}
+
 int engine_undo_file(struct engine *e, const char *path, bool force, bool drop,
 		     struct err *err)
 {
-	struct keep keep;
-	ino_t above;
+	enum keep_state state;
+	struct undo *u = undo_read(path, &state, err);
 	int rc;
 
-	if (keep_load(&keep, path, !drop, &above, err))
+	if (!u)
 		return -1;
-	rc = drop ? keep_drop(&keep, err) :
-		    restore_file(e, &keep, above, force, err);
-	keep_release(&keep);
+	rc = drop ? keep_drop(&u->keep, err) :
+	     u->has_overlay ? undo_under(e, u, force, err) :
+	     undo_alone(e, u, state, force, err);
+	undo_free(u);
 	return rc;
 }

@@ -15,6 +15,7 @@
 
 #include "engine/file/file.h"
 #include "engine/util/mem.h"
+#include "engine/util/str.h"
 
 void keep_release(struct keep *k)
 {
@@ -64,8 +65,11 @@ static int keep_fail(const struct keep *k, int errnum, struct err *err)
 		return err_set(err, ERR_NOT_SUPPORTED, "'%s' can't be kept for "
 			       "an undo: the file system cannot clone",
 			       k->path);
-	return err_sys(err, errnum, "Could not keep '%s' as '%s'", k->path,
-		       k->clone);
+	err_sys(err, errnum, "Could not keep '%s' as '%s'", k->path, k->clone);
+	if (errnum == EEXIST)
+		err_tip(err, "it was kept before: undo that commit, or throw "
+			"the clone away (drop_undo, blkmon undo --drop)");
+	return -1;
 }
 
 static int keep_check_file(const struct keep *k, int from, struct stat *st,
@@ -103,8 +107,7 @@ static int keep_create(struct keep *k, int from, struct err *err)
 	int rc;
 
 	if (to < 0)
-		return err_sys(err, errno, "Could not keep '%s' as '%s'",
-			       k->path, k->clone);
+		return keep_fail(k, errno, err);
 	rc = keep_fill(k, from, to, err);
 	close(to);
 	if (!rc) {
@@ -188,63 +191,105 @@ int keep_check(const char *path, struct err *err)
 
 /* --- for another process --- */
 
-#define SEAL_NAME "user.blkmon.undo"
-#define SEAL_MAX 256
+#define NOTE_NAME "user.blkmon.undo"
+#define NOTE_MAX (64 << 10)	/* no host keeps a longer one */
+#define STAMP_MAX 128
 
-/* "1 INODE SIZE SECONDS NANOSECONDS ABOVE": of the file; the inode above. */
-static int seal_text(const struct keep *k, ino_t above, char text[SEAL_MAX])
+/* "2 INODE SIZE SECONDS NANOSECONDS", of the file; "2 0" until the end. */
+static int stamp_text(const struct keep *k, bool ended, char text[STAMP_MAX])
 {
 	struct stat st;
 
+	if (!ended)
+		return snprintf(text, STAMP_MAX, "2 0");
 	if (lstat(k->path, &st))
 		return -errno;
-	return snprintf(text, SEAL_MAX, "1 %ju %jd %jd %ld %ju",
+	return snprintf(text, STAMP_MAX, "2 %ju %jd %jd %ld",
 			(uintmax_t)st.st_ino, (intmax_t)st.st_size,
-			(intmax_t)st.st_mtim.tv_sec, st.st_mtim.tv_nsec,
-			(uintmax_t)above);
+			(intmax_t)st.st_mtim.tv_sec, st.st_mtim.tv_nsec);
 }
 
-int keep_seal(const struct keep *k, ino_t above)
+static int note_write(const struct keep *k, const void *text, size_t size)
 {
-	char text[SEAL_MAX];
-	int n = seal_text(k, above, text), rc;
+	int fd = open(k->clone, O_RDONLY | O_NOFOLLOW | O_NONBLOCK |
+		      O_CLOEXEC);
+	struct stat st;
+	int rc;
 
-	if (n < 0)
-		return n;
-	rc = lsetxattr(k->clone, SEAL_NAME, text, (size_t)n, 0);
-	return rc ? -errno : file_sync_dir(k->clone);
+	if (fd < 0)
+		return -errno;
+	rc = fstat(fd, &st) ? -errno :
+	     st.st_dev != k->dev || st.st_ino != k->clone_ino ? -ESTALE :
+	     fsetxattr(fd, NOTE_NAME, text, size, 0) || fsync(fd) ? -errno : 0;
+	close(fd);
+	return rc;
 }
 
-static int keep_read_seal(struct keep *k, bool unchanged, ino_t *above,
-			  struct err *err)
+int keep_note(const struct keep *k, bool ended, const void *more, size_t size)
 {
-	char text[SEAL_MAX], now[SEAL_MAX];
-	struct stat st, clone;
-	uintmax_t inode;
+	char *text = mem_try(1, STAMP_MAX + size);
+	int n, rc;
+
+	if (!text)
+		return -ENOMEM;
+	n = stamp_text(k, ended, text);
+	if (n > 0)
+		memcpy(text + n + 1, more, size);
+	rc = n < 0 ? n : note_write(k, text, (size_t)n + 1 + size);
+	free(text);
+	return rc;
+}
+
+/* @text: STAMP_MAX bytes and then some, with a NUL at the end. */
+static enum keep_state note_state(const struct keep *k, const char *text)
+{
+	char now[STAMP_MAX];
+
+	if (!strcmp(text, "2 0"))
+		return KEEP_CUT;
+	return stamp_text(k, true, now) > 0 && !strcmp(now, text) ?
+		KEEP_SAME : KEEP_CHANGED;
+}
+
+static int note_read(struct keep *k, struct keep_note *note, struct err *err)
+{
+	char *text = mem_try(1, NOTE_MAX + 1);
 	ssize_t n;
+	size_t head;
 
-	if (lstat(k->clone, &clone) || lstat(k->path, &st))
-		return err_sys(err, errno, "There is nothing kept of '%s'",
-			       k->path);
-	n = lgetxattr(k->clone, SEAL_NAME, text, sizeof(text) - 1);
-	text[n > 0 ? n : 0] = '\0';
-	if (sscanf(text, "1 %*u %*d %*d %*d %ju", &inode) != 1)
-		return err_set(err, ERR_GENERIC, "'%s' does not say that a "
-			       "commit without a console kept it", k->clone);
-	*above = (ino_t)inode;
+	if (!text)
+		return err_sys(err, ENOMEM, "Could not read what '%s' is",
+			       k->clone);
+	n = lgetxattr(k->clone, NOTE_NAME, text, NOTE_MAX);
+	head = n > 0 ? strlen(text) + 1 : 0;
+	if (!head || head > (size_t)n || !str_has_prefix(text, "2 ")) {
+		free(text);
+		return err_set(err, ERR_GENERIC, "'%s' does not say which "
+			       "commit kept it", k->clone);
+	}
+	note->state = note_state(k, text);
+	note->size = (size_t)n - head;
+	memmove(text, text + head, note->size);
+	text[note->size] = '\0';
+	note->text = text;
+	return 0;
+}
+
+static int keep_find(struct keep *k, struct keep_note *note, struct err *err)
+{
+	struct stat st, clone;
+
+	if (lstat(k->clone, &clone) || lstat(k->path, &st) ||
+	    !S_ISREG(clone.st_mode) || clone.st_dev != st.st_dev)
+		return err_set(err, ERR_GENERIC, "There is nothing kept of "
+			       "'%s'", k->path);
 	k->dev = st.st_dev;
 	k->ino = st.st_ino;
 	k->clone_ino = clone.st_ino;
-	if (!unchanged)
-		return 0;
-	if (clone.st_dev == st.st_dev && seal_text(k, *above, now) > 0 &&
-	    !strcmp(now, text))
-		return 0;
-	return err_set(err, ERR_GENERIC, "'%s' was written again since",
-		       k->path);
+	return note_read(k, note, err);
 }
 
-int keep_load(struct keep *k, const char *path, bool unchanged, ino_t *above,
+int keep_load(struct keep *k, const char *path, struct keep_note *note,
 	      struct err *err)
 {
 	int rc;
@@ -253,7 +298,7 @@ int keep_load(struct keep *k, const char *path, bool unchanged, ino_t *above,
 	if (!k->path)
 		return err_sys(err, errno, "Could not open '%s'", path);
 	k->clone = mem_printf("%s" KEEP_SUFFIX, k->path);
-	rc = keep_read_seal(k, unchanged, above, err);
+	rc = keep_find(k, note, err);
 	if (rc)
 		keep_release(k);
 	return rc;
@@ -279,6 +324,7 @@ int keep_restore(const struct keep *k, struct err *err)
 	if (rename(k->clone, k->path))
 		return err_sys(err, errno, "Could not put '%s' in the place of "
 			       "'%s'", k->clone, k->path);
+	(void)lremovexattr(k->path, NOTE_NAME);
 	rc = file_sync_dir(k->path);
 	return rc ? err_sys(err, rc, "'%s' is put back, but not durably",
 			    k->path) : 0;

@@ -5,6 +5,7 @@
 #define BLKMON_KEEP_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <sys/types.h>
 
 #include "engine/util/err.h"
@@ -34,13 +35,26 @@ int keep_check(const char *path, struct err *err);
  * the one or the other. Who has the file open keeps what it was. Fails where
  * one of them is not what it was. */
 int keep_restore(const struct keep *k, struct err *err);
-/* For another process: notes at the clone what the file is now, which nobody
- * may change any more, and that the image of inode @above may lie on it. 0 or
- * -errno. */
-int keep_seal(const struct keep *k, ino_t above);
-/* What was noted of the file @path. -1 where nothing is kept of it, or
- * (@unchanged) it is another file now, or was written since. */
-int keep_load(struct keep *k, const char *path, bool unchanged, ino_t *above,
+/* For another process: notes at the clone, durably, @size bytes that say whose
+ * it is; and what the file is now that the job has @ended and nobody may change
+ * it any more. 0 or -errno: the host keeps no such notes, or so long ones. */
+int keep_note(const struct keep *k, bool ended, const void *more, size_t size);
+
+enum keep_state {
+	KEEP_CUT,		/* the end of the job was not noted */
+	KEEP_SAME,		/* the file is what it was then */
+	KEEP_CHANGED,		/* it was written since, or is another one */
+};
+
+struct keep_note {
+	enum keep_state state;
+	char *text;		/* a NUL behind it; the caller frees it */
+	size_t size;
+};
+
+/* What was noted of the file @path; -1 where nothing is. The text is anybody's
+ * who may write there. */
+int keep_load(struct keep *k, const char *path, struct keep_note *note,
 	      struct err *err);
 /* Removes the clone. */
 int keep_drop(const struct keep *k, struct err *err);

@@ -238,6 +238,8 @@ static void job_main(void *arg)
 		lock_drop(&job->lock);
 	}
 	job->kind->release(job);
+	if (job->jobs->let_go)
+		job->jobs->let_go(job->jobs, job->id);
 	job_conclude(job);
 }
 

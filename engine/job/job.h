@@ -34,6 +34,10 @@ struct jobs {
 	struct cond changed;		/* a job came, ended or went */
 	struct list list;		/* struct job, newest first */
 	bool ending;			/* no other is started */
+	/* Constant before the first one is started, or NULL. Called in the
+	 * thread of a job that has let go of its images, nothing held, before
+	 * anybody hears that it is over. */
+	void (*let_go)(struct jobs *jobs, const char *id);
 	uint64_t moved, moved_ns;	/* bytes that jobs have copied lately,
 					   and how long that took */
 };

@@ -363,12 +363,210 @@ def test_offline_what_came_after_counts(fs):
     not_now("was written again since", "--force")
     blk.blkmon_ok("undo", "--drop", paths[0])
     assert not os.path.exists(kept)
-    # What a console keeps is not for this command.
-    with Server(fs, paths[-1]) as server, server.client() as q:
+
+
+# ------------------------------------------------- by another process
+
+@contextlib.contextmanager
+def disk_of(fs, path, *args):
+    with Server(fs, "--drive", "id=disk0,file=" + path, *args) as server, \
+            server.client() as q:
+        yield server, q
+
+
+def undo_live(fs, paths, force=False):
+    with disk_of(fs, paths[-1]) as (_, q):
+        q.ask("x-blkmon-undo", id="c", x_blkmon_force=force)
+        assert q.ask("x-blkmon-query-undo") == []
+        assert q.ask("query-jobs") == []
+
+
+def undo_offline(_fs, paths, force=False):
+    out = blk.blkmon_ok("undo", *["--force"] * force, paths[0])
+    assert out.out == "Commit taken back.\n"
+
+
+def all_is_back(fs, paths, before, names, want):
+    assert blk.content(paths[0]) == before
+    assert headers(paths[1:]) == names
+    blk.assert_same(blk.guest(paths[-1]), bytes(want), "the disk")
+    for path in paths:
+        blk.check(path)
+    assert not [n for n in os.listdir(fs) if "undo" in n]
+    assert not [n for n in os.listxattr(paths[0]) if "undo" in n]
+
+
+@pytest.mark.parametrize("undo", [undo_live, undo_offline])
+@pytest.mark.parametrize("killed", [False, True])
+@pytest.mark.parametrize("deep", [1, 2])
+def test_after_a_restart(fs, undo, killed, deep):
+    paths = blk.make_chain(fs, 4)
+    before, names = blk.content(paths[0]), headers(paths[1:])
+    with disk_of(fs, paths[-1]) as (server, q):
+        commit(q, base=paths[0], top=paths[deep])
+        finish(q)
+        if not killed:
+            q.ask("quit")
+            server.ended()
+    state = blk.content(paths[0])
+    assert state != before
+    want = model(4)
+    with disk_of(fs, paths[-1]) as (_, q):
+        write(q, "write -P 0x66 2M 64k")
+        write(q, "flush")
+        kept = q.ask("x-blkmon-query-undo")
+        assert [(k["id"], k["possible"]) for k in kept] == [("c", True)]
+        plan = q.ask("x-blkmon-plan", request={
+            "execute": "x-blkmon-undo", "arguments": {"id": "c"}})
+        assert [f["filename"] for f in plan["chain"]] == paths[::-1]
+    want[2 * MIB:2 * MIB + 64 * KIB] = b"\x66" * (64 * KIB)
+    assert blk.content(paths[0]) == state
+    undo(fs, paths)
+    all_is_back(fs, paths, before, names, want)
+
+
+@pytest.mark.parametrize("undo", [undo_live, undo_offline])
+def test_given_up_and_restarted(fs, undo):
+    paths = blk.make_chain(fs, 3)
+    before, names = blk.content(paths[0]), headers(paths[1:])
+    with disk_of(fs, paths[-1]) as (_, q):
+        commit(q, base=paths[0])
+        q.event("BLOCK_JOB_READY", device="c")
+        write(q, "write -P 0x55 0 64k")
+        write(q, "flush")
+        q.ask("block-job-cancel", device="c")
+        finish(q)
+    assert blk.content(paths[0]) != before
+    want = model(3)
+    want[:64 * KIB] = b"\x55" * (64 * KIB)
+    undo(fs, paths)
+    all_is_back(fs, paths, before, names, want)
+
+
+def never(fs, path, base, words):
+    """By no means."""
+    state = blk.content(base)
+    with disk_of(fs, path) as (_, q):
+        kept = q.ask("x-blkmon-query-undo")
+        assert len(kept) == 1 and not kept[0]["possible"]
+        for force in (False, True):
+            refused(q, words, force=force)
+    for force in ([], ["--force"]):
+        out = blk.blkmon("undo", *force, base)
+        assert out.rc == 1 and words in out.err, out
+    assert blk.content(base) == state
+
+
+def test_what_a_guest_went_over_to_is_never_put_back(fs):
+    paths = blk.make_chain(fs, 3)
+    with disk_of(fs, paths[-1]) as (_, q):
+        commit(q, base=paths[0])
+        q.event("BLOCK_JOB_READY", device="c")
+        q.ask("block-job-complete", device="c")
+        finish(q)
+        write(q, "write -P 0x44 0 64k")
+        # Nor when base lies in the middle again.
+        snapshot = os.path.join(fs, "snapshot")
+        q.ask("blockdev-snapshot-sync", device="disk0",
+              snapshot_file=snapshot)
+        refused(q, "became the active layer", force=True)
+    never(fs, snapshot, paths[0], "may be in use by a guest since")
+
+
+@pytest.mark.parametrize("undo", [undo_live, undo_offline])
+def test_a_program_that_was_killed_at_work(fs, undo):
+    paths = blk.make_chain(fs, 3)
+    before, names = blk.content(paths[0]), headers(paths[1:])
+    with disk_of(fs, paths[-1]) as (server, q):
+        commit(q, base=paths[0], top=paths[1], speed=256 * KIB)
+        while not q.ask("query-block-jobs")[0]["offset"]:
+            pass
+        server.proc.kill()
+        server.proc.wait()
+    words = "was still written to by it when its program ended"
+    with disk_of(fs, paths[-1]) as (_, q):
+        refused(q, words)
+    out = blk.blkmon("undo", paths[0])
+    assert out.rc == 1 and words in out.err
+    undo(fs, paths, force=True)
+    all_is_back(fs, paths, before, names, model(3))
+
+
+@pytest.mark.parametrize("here", [False, True])
+def test_who_wrote_to_base_after_the_restart(fs, here):
+    paths = blk.make_chain(fs, 4)
+    with disk_of(fs, paths[-1]) as (_, q):
         commit(q, base=paths[0], top=paths[1])
         finish(q)
-    state = blk.content(paths[0])
-    not_now("without a console")
+    if here:
+        with disk_of(fs, paths[-1]) as (_, q):
+            assert q.ask("x-blkmon-query-undo")[0]["possible"]
+            q.ask("block-commit", device="disk0", base=paths[0],
+                  top=paths[2], job_id="d", x_blkmon_force=True)
+            q.event("BLOCK_JOB_COMPLETED", device="d")
+            refused(q, "was written again since", force=True)
+    else:
+        blk.qemu_io(paths[0], "write -P 1 0 64k")
+    never(fs, paths[-1], paths[0], "was written again since")
+
+
+def test_the_same_id_by_two_processes(fs):
+    """Two things are kept of two jobs, both called c: each is its own."""
+    paths = blk.make_chain(fs, 5)
+    before, names = [blk.content(p) for p in paths], headers(paths[1:])
+    for base, top in ((0, 1), (2, 3)):
+        with disk_of(fs, paths[-1]) as (_, q):
+            commit(q, base=paths[base], top=paths[top])
+            finish(q)
+    with disk_of(fs, paths[-1]) as (_, q):
+        kept = {k["file"]: k["id"] for k in q.ask("x-blkmon-query-undo")}
+        assert sorted(kept) == [paths[0], paths[2]]
+        assert sorted(kept.values()) == ["c", "c-2"]
+        # It is to be thrown away first.
+        _, words = q.refused({"execute": "block-commit", "arguments": {
+            "device": "disk0", "base": paths[0], "top": paths[2],
+            "x-blkmon-keep": True, "x-blkmon-force": True}})
+        assert "File exists" in words
+    out = blk.blkmon(paths[-1], "-c", "block_commit -f -k disk0 %s %s" %
+                     (paths[0], paths[2]))
+    assert out.rc == 1 and "drop_undo" in out.text, out
+    for base in (2, 0):
+        blk.blkmon_ok("undo", paths[base])
+    # The header of the third was written by the first undo, and by the job.
+    for n in (0, 1, 3):
+        assert blk.content(paths[n]) == before[n]
+    assert headers(paths[1:]) == names
+    for n, path in enumerate(paths):
+        blk.assert_same(blk.guest(path), bytes(model(n + 1)), path)
+
+
+@pytest.mark.parametrize("note", [
+    b"", b"2 0", b"2 0\0", b"3 0\0c\0", b"2 0\0c\0x", b"2 0\0c\0" + b"0 x " * 9,
+    b"2 0\0c\x000 1 0 0 0\x000 1 0 0 0\0a\0b", b"\xff" * 900,
+    b"2 0\0-\x000 1 0 0 0\0"])
+def test_a_note_that_is_none(fs, note):
+    paths = blk.make_chain(fs, 3)
+    blk.run("cp", "--reflink=always", paths[0], paths[0] + ".blkmon-undo")
+    os.setxattr(paths[0] + ".blkmon-undo", "user.blkmon.undo", note)
+    with disk_of(fs, paths[-1]) as (_, q):
+        assert q.ask("x-blkmon-query-undo") == []
+    out = blk.blkmon("undo", paths[0])
+    assert out.rc == 1 and "does not say which commit kept it" in out.err
+
+
+def test_a_disk_that_was_closed_and_opened_again(fs):
+    paths = blk.make_chain(fs, 3)
+    before, names = blk.content(paths[0]), headers(paths[1:])
+    with disk_of(fs, paths[-1]) as (_, q):
+        commit(q, base=paths[0], top=paths[1])
+        finish(q)
+        q.ask("human-monitor-command", command_line="drive_del disk0")
+        assert "not open" in q.ask("x-blkmon-query-undo")[0]["reason"]
+        q.ask("human-monitor-command",
+              command_line="drive_add 0 id=disk0,file=" + paths[-1])
+        assert [k["possible"] for k in q.ask("x-blkmon-query-undo")] == [True]
+        q.ask("x-blkmon-undo", id="c")
+    all_is_back(fs, paths, before, names, model(3))
 
 
 def test_offline_without_reflinks(d):
