@@ -14,6 +14,7 @@
 #include "engine/file/mark.h"
 #include "engine/undo_impl.h"
 #include "engine/util/mem.h"
+#include "engine/util/str.h"
 
 void undo_free(struct undo *u)
 {
@@ -48,14 +49,30 @@ static struct undo *undo_find(struct engine *e, const char *id)
 	return NULL;
 }
 
+static void undo_list_kept(struct engine *e, struct err *err)
+{
+	struct str names = STR_INIT;
+
+	list_for_each(link, &e->undos)
+		str_addf(&names, "%s%s", names.len ? ", " : "",
+			 container_of(link, struct undo, link)->id);
+	if (names.len)
+		err_tip(err, "what is kept is of: %s", str_get(&names));
+	else
+		err_tip(err, "nothing is kept");
+	str_release(&names);
+}
+
 struct undo *undo_named(struct engine *e, const char *id,
 			       struct err *err)
 {
 	struct undo *u = undo_find(e, id);
 
-	if (!u)
+	if (!u) {
 		err_set(err, ERR_DEVICE_NOT_FOUND, "There is nothing kept of "
 			"job '%s'", id);
+		undo_list_kept(e, err);
+	}
 	return u;
 }
 

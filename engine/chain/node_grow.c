@@ -5,20 +5,37 @@
 
 #define NODE_SECTOR 512
 
+/* The rest of the cluster that the old end is in. Where the image has nothing
+ * of it, and nothing can show from below, a place for it would be wasted. */
+static int zero_edge(struct node *node, uint64_t off, uint64_t edge)
+{
+	const struct node *below = node->backing;
+	uint64_t shown = below ? atomic_load(&below->size) :
+			 node_hides(node) ? edge : 0;
+	struct run run;
+	int rc = 0;
+
+	for (; off < edge && !rc; off += run.len) {
+		rc = node->drv->map(node, off, edge - off, &run);
+		if (!rc && (run.kind != RUN_HOLE || off < shown))
+			rc = node_zero_held(node, off, run.len, 0);
+	}
+	return rc;
+}
+
 /* Bytes [old, size) have to read as zeroes: what lies in the cluster behind
  * the old end, and where something is below, or may come there. */
 static int zero_new_part(struct node *node, uint64_t old, uint64_t size)
 {
 	uint64_t edge = min_u64(align_up(old, node->cluster), size);
 	uint64_t shown = edge;
-	int rc = 0;
+	int rc;
 
 	if (node->backing)
 		shown = min_u64(size, atomic_load(&node->backing->size));
 	else if (node_hides(node))
 		shown = size;
-	if (edge > old)
-		rc = node_zero_held(node, old, edge - old, 0);
+	rc = zero_edge(node, old, edge);
 	if (!rc && shown > edge)
 		rc = node_zero_held(node, edge, shown - edge, ZERO_UNMAP);
 	return rc;

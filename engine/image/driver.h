@@ -157,6 +157,9 @@ struct driver {
 	/* Lets go of every cluster: all of the disk becomes RUN_HOLE; durable.
 	 * NULL where the format can't. Exclusive range of all held. */
 	int (*empty)(struct node *node);
+	/* What the host would get back by that, of all its files. Nothing
+	 * held; reads tables. 0 or -errno. NULL: with empty. */
+	int (*given)(struct node *node, uint64_t *bytes);
 	/* Cuts off the end of the file that is of no use any more, but never
 	 * to less than @least bytes; best effort. No request in flight. NULL
 	 * where there is none. */

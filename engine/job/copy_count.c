@@ -179,22 +179,60 @@ int copy_count_zeroes(struct copy *c, uint64_t off, uint64_t len)
 	return 0;
 }
 
+/* A new cluster, to which what comes later is written in place. */
+static void count_grown(struct copy *c, uint64_t off, uint64_t end)
+{
+	struct copy_look *look = &c->look;
+
+	if (look->grown == look->grown_end)
+		look->grown = align_down(off, c->o.to->cluster);
+	look->grown_end = align_up(end, c->o.to->cluster);
+}
+
+/* The rest of the cluster that the old end is in, as zero_edge() of the node
+ * goes through it: written over as data, which needs a new one where there is
+ * none, and where it is an internal snapshot's, or packed. */
+static int count_edge(struct copy *c, uint64_t off, uint64_t edge,
+		      uint64_t shown)
+{
+	struct node *to = c->o.to;
+	struct write_op op;
+	struct run run;
+
+	for (; off < edge; off += op.len) {
+		int rc = to->drv->map(to, off, edge - off, &run);
+
+		op = (struct write_op){ .len = run.len };
+		if (!rc && run.kind != RUN_ZERO &&
+		    (run.kind != RUN_HOLE || off < shown))
+			rc = copy_count_begin(c, off, run.len, &op);
+		if (rc)
+			return rc;
+		if (op.in_place && op.file)
+			copy_count_place(c, op.file, op.host, op.len);
+		count_new(c, &op);
+		if (op.clusters)
+			count_grown(c, off, off + op.len);
+	}
+	return 0;
+}
+
 /* As node_grow() does: what lies below the new part must not show. */
 int copy_count_growth(struct copy *c, uint64_t size)
 {
 	struct node *to = c->o.to;
-	uint64_t end = size, off = to->size;
-	int rc = 0;
+	uint64_t off = to->size, end = node_hides(to) ? size : off;
+	uint64_t edge = min_u64(align_up(off, to->cluster), size);
+	int rc;
 
 	if (to->backing)
 		end = min_u64(end, to->backing->size);
 	c->look.growing = true;
-	if (off < end && node_hides(to)) {
-		rc = copy_count_zeroes(c, off, end - off);
-		if (zeroes_are_data(to)) {
-			c->look.grown = align_down(off, to->cluster);
-			c->look.grown_end = align_up(end, to->cluster);
-		}
+	rc = count_edge(c, off, edge, end);
+	if (!rc && edge < end) {
+		rc = copy_count_zeroes(c, edge, end - edge);
+		if (zeroes_are_data(to))
+			count_grown(c, edge, end);
 	}
 	c->look.growing = false;
 	c->look.last = c->look.table;

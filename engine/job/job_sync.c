@@ -42,18 +42,24 @@ static int find_base(struct drive *drive, const char *name,
 	return *base && *base != top ? 0 : chain_refuse_name(name, top, err);
 }
 
+static uint64_t node_disk_bytes(const struct node *node)
+{
+	return file_disk_bytes(node->file) +
+	       (node->data ? file_disk_bytes(node->data) : 0);
+}
+
 /* Graph begun, its gates held: who reads next finds the data in base. */
 static int empty_overlay(struct node *node, struct job_end *end,
 			 struct err *err)
 {
-	uint64_t before = file_disk_bytes(node->file), after;
+	uint64_t before = node_disk_bytes(node), after;
 	struct range_hold hold;
 	int rc;
 
 	range_take(&node->range, &hold, 0, INT64_MAX, true);
 	rc = node->drv->empty(node);
 	range_drop(&node->range, &hold);
-	after = file_disk_bytes(node->file);
+	after = node_disk_bytes(node);
 	end->freed = before > after ? before - after : 0;
 	return rc ? err_sys(err, rc, "Could not empty '%s'",
 			    node->file->path) : 0;

@@ -112,12 +112,14 @@ void hint_reply(struct console *c, const json_t *reply, const char *name)
 {
 	const json_t *error = json_object_get(reply, "error");
 	const char *class = field_str(error, "class");
+	const char *tip = field_str(error, "x-blkmon-tip");
 	struct near near;
 
-	hint_tip(c, field_str(error, "x-blkmon-tip"));
+	hint_tip(c, tip);
 	hint_way_out(c, json_object_get(error, "x-blkmon-way-out"));
 	if (!strcmp(class, "DeviceNotFound")) {
-		hint_devices(c);
+		if (!*tip)
+			hint_devices(c);
 	} else if (!strcmp(class, "DeviceNotActive")) {
 		hint_jobs(c);
 	} else if (!strcmp(class, "CommandNotFound") && name) {

@@ -355,6 +355,66 @@ def test_resize_over_a_longer_image(d, compat):
         assert (grown > 5 * blk.MIB) == (compat == "0.10")
 
 
+@pytest.mark.parametrize("edge, below", [
+    ("none", 1), ("none", 3), ("data", 1), ("packed", 1), ("snapshot", 1),
+    ("none", 0)])
+def test_an_end_in_the_middle_of_a_cluster(d, edge, below):
+    """What the image holds behind its end must not show when it grows; where
+    it holds nothing, and nothing below reaches there, it takes no place."""
+    size = blk.MIB + 512 * 7
+    low = below and blk.create(os.path.join(d, "low"), below * blk.MIB)
+    if low:
+        blk.qemu_io(low, "write -P 9 0 %dM" % below)
+    top = blk.create(os.path.join(d, "top"), 2 * blk.MIB, low or None,
+                     cluster_size=blk.MIB)
+    if edge != "none":
+        blk.qemu_io(top, "write %s -P 5 1M 1M" % ("-c" if edge == "packed"
+                                                  else ""))
+    blk.qemu_img("resize", "-q", "--shrink", top, str(size))
+    if edge == "snapshot":
+        blk.qemu_img("snapshot", "-c", "then", top)
+    with blk.Session(top) as s:
+        plan = plan_of(s, "block_resize", device="disk0", size=3 * blk.MIB,
+                       x_blkmon_force=True)
+        room = allocated(top)
+        s.ok("block_resize -f disk0 3M")
+        grown = allocated(top) - room
+        assert abs(plan["space"]["needs"] - grown) <= 4096, (plan, grown)
+        if edge == "none" and below < 2:
+            assert grown <= 4096
+        s.ok("qemu-io disk0 \"read -P 0 %d %d\"" % (size,
+                                                  3 * blk.MIB - size))
+        assert s.quit() == 0
+    blk.check(top)
+
+
+@pytest.mark.parametrize("how", ["plain", "packed", "snapshot", "data-file"])
+def test_what_a_commit_at_once_gives_back(d, how):
+    """The overlay is emptied: what its files then have less."""
+    low = blk.create(os.path.join(d, "low"), 8 * blk.MIB)
+    top, data = os.path.join(d, "top"), os.path.join(d, "data")
+    more = {"data_file": data} if how == "data-file" else {}
+    blk.create(top, 8 * blk.MIB, low, **more)
+    blk.qemu_io(top, "write %s -P 3 1M 2M" % ("-c" if how == "packed" else ""))
+    if how == "snapshot":
+        blk.qemu_img("snapshot", "-c", "then", top)
+        blk.qemu_io(top, "write -P 4 4M 1M")
+    args = ["file=" + top, "id=disk0"]
+    args += ["data-file=" + data] if more else []
+    with blk.Session("--drive", ",".join(args)) as s:
+        plan = plan_of(s, "x-blkmon-commit", device="disk0",
+                       x_blkmon_force=True)
+        assert "frees    " in "\n".join(s.ok("plan commit -f disk0"))
+        room = sum(map(allocated, [top, *more.values()]))
+        s.ok("commit -f disk0")
+        given = room - sum(map(allocated, [top, *more.values()]))
+        assert given >= 64 * blk.KIB
+        # A file of many extents has a block that names them (ext4).
+        assert abs(plan["gives-back"] - given) <= 4096, (plan, given)
+        assert s.quit() == 0
+    blk.check(top)
+
+
 def test_a_snapshot_that_cannot_be_counted(d):
     """Refused as it is then, for reference counts of a bit."""
     top = blk.create(os.path.join(d, "a"), blk.MIB, refcount_bits=1)

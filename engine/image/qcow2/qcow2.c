@@ -427,6 +427,7 @@ const struct driver driver_qcow2 = {
 	.set_backing = qcow2_set_backing,
 	.check_backing = qcow2_check_backing,
 	.empty = qcow2_empty,
+	.given = qcow2_given,
 	.cut = qcow2_cut,
 	.snapshot_create = qcow2_snapshot_create,
 	.snapshot_delete = qcow2_snapshot_delete,

@@ -250,6 +250,10 @@ bool qcow2_zeroes_fast(const struct node *node);
 int qcow2_empty(struct node *node);
 void qcow2_cut(struct node *node, uint64_t least);
 
+/* --- qcow2_given.c; nothing held --- */
+
+int qcow2_given(struct node *node, uint64_t *bytes);
+
 /* --- qcow2_walk.c; nothing held --- */
 
 /* Called with meta held. 0 or -errno, which ends the walk. */

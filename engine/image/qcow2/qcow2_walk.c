@@ -54,16 +54,20 @@ int qcow2_walk(struct qcow2 *q, const struct qcow2_table *l1,
 {
 	int rc = 0;
 
-	for (uint32_t i = 0; i < l1->count && !rc; i++) {
-		uint64_t table = l1->entry[i] & QCOW2_OFFSET_MASK;
+	for (uint32_t i = 0; !rc; i++) {
+		uint64_t table = 0;
+		bool more;
 
-		if (!table)
-			continue;
 		rc = qcow2_make_room(q);
 		lock_take(&q->node->meta);
-		if (!rc)
+		more = i < l1->count;
+		if (more)
+			table = l1->entry[i] & QCOW2_OFFSET_MASK;
+		if (!rc && table)
 			rc = walk_l2_table(q, table, fn, arg);
 		lock_drop(&q->node->meta);
+		if (!more)
+			break;
 	}
 	return rc;
 }
