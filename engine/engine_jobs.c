@@ -94,8 +94,10 @@ static int node_named(struct engine *e, const char *name, struct node **node,
 /* Nobody else is at work on what lies from @top down to @bottom. */
 static int check_free(struct node *top, struct node *bottom, struct err *err)
 {
+	if (graph_check_free(top, err))
+		return -1;
 	for (struct node *n = top; n; n = n == bottom ? NULL : n->backing)
-		if (graph_check_free(n, err) < 0)
+		if (graph_check_idle(n, err))
 			return -1;
 	return 0;
 }

@@ -379,6 +379,8 @@ void graph_put(struct node *node)
 	while (node && !--node->refs) {
 		struct node *below = node->backing;
 
+		if (below)
+			below->overlays--;
 		graph_leave(node);
 		graph_close(node->graph, node);
 		node = below;
@@ -413,6 +415,8 @@ struct node *graph_find_file(struct graph *g, const struct file *f)
 
 struct node *graph_overlay(struct node *node, unsigned n)
 {
+	if (n >= node->overlays)
+		return NULL;
 	list_for_each(link, &node->graph->nodes)
 		if (node_of(link)->backing == node && !n--)
 			return node_of(link);
@@ -456,6 +460,8 @@ void graph_forget_maps(struct graph *g)
 void graph_link_new(struct node *node, struct node *backing)
 {
 	node->backing = backing ? graph_get(backing) : NULL;
+	if (backing)
+		backing->overlays++;
 	graph_forget_maps(node->graph);
 }
 
@@ -465,6 +471,8 @@ void graph_link(struct node *node, struct node *backing)
 
 	graph_hold(node);
 	graph_link_new(node, backing);
+	if (old)
+		old->overlays--;
 	graph_put(old);
 }
 
@@ -563,21 +571,29 @@ static int refuse_shared(const struct node *node, const struct node *other,
 		       used ? graph_user_of(other).text : "");
 }
 
+static int check_exclusive_one(struct node *node, const struct node *above,
+			       struct err *err)
+{
+	struct node *other;
+
+	if (graph_root_of(node))
+		return err_set(err, ERR_GENERIC, "Image '%s' is in use by %s",
+			       node->file->path, graph_user_of(node).text);
+	for (unsigned i = 0; (other = graph_overlay(node, i)); i++)
+		if (other != above)
+			return refuse_shared(node, other, err);
+	return 0;
+}
+
+/* Each has the one above for an overlay: who has no other is not looked
+ * for. The lowest is told of. */
 int graph_check_exclusive(struct node *top, struct node *base, struct err *err)
 {
-	struct node *above = chain_above(top, base);
+	struct err lower = ERR_INIT;
 
-	for (struct node *n = base; n != top; n = above,
-	     above = chain_above(top, n)) {
-		struct node *other;
-
-		if (graph_root_of(n))
-			return err_set(err, ERR_GENERIC,
-				       "Image '%s' is in use by %s",
-				       n->file->path, graph_user_of(n).text);
-		for (unsigned i = 0; (other = graph_overlay(n, i)); i++)
-			if (other != above)
-				return refuse_shared(n, other, err);
-	}
-	return 0;
+	for (struct node *n = top; n != base; n = n->backing)
+		if ((n->backing->overlays > 1 || graph_root_of(n->backing)) &&
+		    check_exclusive_one(n->backing, n, &lower))
+			*err = lower;
+	return lower.class ? -1 : 0;
 }

@@ -95,6 +95,8 @@ static bool forecast_is_held(const struct work *w, struct node *node)
 
 	if (root && *root->id && (!w->drive || root != &w->drive->root))
 		return true;
+	if (node != first_dropped(w) && node->overlays < 2)
+		return false;
 	for (unsigned i = 0; (above = graph_overlay(node, i)); i++)
 		if (!forecast_drops(w, above) && above != w->top &&
 		    !(w->kind == WORK_COMMIT && node == w->top))
@@ -152,11 +154,16 @@ static struct node *chain_begin(struct forecast *f, struct node *top)
 
 static int find_after(struct forecast *f, const struct work *w)
 {
+	const struct node *first = first_dropped(w);
+	bool dropped = false;
 	int rc = 0;
 
-	for (struct node *n = chain_begin(f, w->top); n && !rc; n = n->backing)
-		if (!forecast_drops(w, n))
+	for (struct node *n = chain_begin(f, w->top); n && !rc;
+	     n = n->backing) {
+		dropped = (dropped || n == first) && n != w->base;
+		if (!dropped)
 			rc = add_node(&f->after, n, NULL);
+	}
 	return rc;
 }
 

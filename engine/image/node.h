@@ -103,6 +103,8 @@ struct node {
 					   runs, or ""; graph_name_filter() */
 	const char *filter_driver;
 	unsigned refs;			/* overlays, drives, jobs, monitor */
+	unsigned overlays;		/* of which it is `backing`, those that
+					   are being opened too */
 	bool monitor;			/* opened by name, deleted by name */
 	bool monitor_writable;		/* and meant to be written */
 	bool file_read_only;		/* its file is not to be written,
