@@ -2,6 +2,7 @@
 #include "src/console/progress.h"
 
 #include <langinfo.h>
+#include <poll.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -170,6 +171,17 @@ static void progress_draw(struct progress *p, const char *what,
 	str_release(&safe);
 }
 
+/* Of one who does not read there is nothing to wait for: a line that finds no
+ * room is left out. Lines are shorter than what a pipe takes at once. */
+static void progress_tell(int fd, uint64_t done, uint64_t total)
+{
+	struct pollfd p = { .fd = fd, .events = POLLOUT };
+
+	if (poll(&p, 1, 0) == 1 && (p.revents & POLLOUT))
+		dprintf(fd, "%llu %llu\n", (unsigned long long)done,
+			(unsigned long long)total);
+}
+
 /* --- both --- */
 
 void progress_show(struct progress *p, const char *what, uint64_t done,
@@ -183,9 +195,7 @@ void progress_show(struct progress *p, const char *what, uint64_t done,
 	if (p->numbers_fd < 0 || percent == p->percent || (!total && !over))
 		return;
 	p->percent = percent;
-	dprintf(p->numbers_fd, "%llu %llu\n",
-		(unsigned long long)min_u64(done, total),
-		(unsigned long long)total);
+	progress_tell(p->numbers_fd, min_u64(done, total), total);
 }
 
 void progress_done(struct progress *p)

@@ -89,12 +89,15 @@ int option_fd(const char *value, int *out)
 {
 	char *end;
 	long fd;
+	int flags = -1;
 
 	errno = 0;
 	fd = strtol(value, &end, 10);
-	if (errno || *end || end == value || fd < 0 || fd > 65535 ||
-	    fcntl((int)fd, F_GETFD) < 0) {
-		err_say("'%s' is no descriptor", value);
+	if (!errno && !*end && end != value && fd >= 0 && fd <= 65535)
+		flags = fcntl((int)fd, F_GETFL);
+	if (flags < 0 || (flags & O_ACCMODE) == O_RDONLY) {
+		err_say(flags < 0 ? "'%s' is no descriptor" :
+			"'%s' is a descriptor that is only read from", value);
 		return -1;
 	}
 	*out = (int)fd;

@@ -120,6 +120,38 @@ def test_no_descriptor(chain):
     assert out.rc == 2 and "'99' is no descriptor" in out.err, out
 
 
+@pytest.mark.parametrize("args", [["-c", "info block"], ["commit"]])
+def test_a_descriptor_to_read_from(chain, args):
+    with open(os.devnull, "rb") as null:
+        out = subprocess.run(
+            [blk.BLKMON, *args, "--progress=%d" % null.fileno(), chain[-1]],
+            pass_fds=[null.fileno()], capture_output=True,
+            stdin=subprocess.DEVNULL, timeout=blk.PATIENCE, text=True)
+    assert out.returncode == 2 and "only read from" in out.stderr, out
+
+
+@pytest.mark.parametrize("how", ["full", "gone"])
+@pytest.mark.parametrize("offline", [False, True])
+def test_a_pipe_that_nobody_reads(chain, how, offline):
+    """It holds nothing up, and does not end the program."""
+    reader, writer = os.pipe()
+    if how == "gone":
+        os.close(reader)
+    else:
+        os.set_blocking(writer, False)
+        with pytest.raises(BlockingIOError):
+            while True:
+                os.write(writer, b"." * 4096)
+        os.set_blocking(writer, True)
+    args = ["commit", chain[-1]] if offline else [
+        "-c", "commit disk0", "disk0=" + chain[-1]]
+    args.insert(1 if offline else 0, "--progress=%d" % writer)
+    done = subprocess.run([blk.BLKMON, *args], pass_fds=[writer],
+                          capture_output=True, stdin=subprocess.DEVNULL,
+                          timeout=blk.PATIENCE)
+    assert done.returncode == 0, done
+
+
 def test_offline(large):
     """commit -p has bytes, rate and time, and leaves nothing behind."""
     line = spawn("commit", "-p", large[-1])
