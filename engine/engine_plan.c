@@ -150,6 +150,23 @@ static int look_count(struct engine *e, struct look *l, bool told,
 	return rc == -ESTALE || !rc ? rc : -1;
 }
 
+/* Graph not held. */
+static const char *undo_words(const struct request *r, const struct work *w)
+{
+	struct file *file = w->base->file;
+
+	if (r->keep)
+		return "a clone of base is kept, and undo takes the commit "
+		       "back until somebody else writes to base";
+	if (w->base->data)
+		return "none: base changes, and has an external data file";
+	file_probe_clone(file);
+	if (!file->can_clone)
+		return "none: base changes, and the file system can't keep a "
+		       "clone of it";
+	return "none: base changes, unless a clone of it is kept (keep)";
+}
+
 static int plan_once(struct engine *e, const struct request *r, bool told,
 		     struct forecast *f, struct job_need *need,
 		     struct err *err)
@@ -161,6 +178,8 @@ static int plan_once(struct engine *e, const struct request *r, bool told,
 	if (look_begin(e, r, &l, f, err))
 		return -1;
 	rc = look_count(e, &l, told, f, err);
+	if (told && l.w.kind != WORK_STREAM)
+		f->undo = undo_words(r, &l.w);
 	f->cancel_restores = !copy_counts_any(&f->bytes) &&
 			     work_target(&l.w)->size >= l.w.top->size;
 	*need = (struct job_need){ .bytes = f->space.needs,

@@ -65,6 +65,8 @@ struct forecast {
 	uint64_t seconds;		/* that it takes, about */
 	bool cancel_restores;		/* no file is left changed then */
 	const char *cancel;		/* a sentence */
+	const char *undo;		/* of a commit: can it be taken back?
+					   Another; else NULL */
 };
 
 void forecast_release(struct forecast *f);	/* 0s again */

@@ -252,6 +252,10 @@ static void plan_text(const json_t *plan, const struct plan_names *names,
 	plan_unused(plan, names, out);
 	plan_not_known(plan, out);
 	plan_cancel(plan, out);
+	if (*field_str(plan, "undo")) {
+		plan_label(out, "undo");
+		str_addf(out, "%s\n", field_str(plan, "undo"));
+	}
 }
 
 char *plan_text_of(const json_t *plan, const struct plan_names *names)

@@ -316,6 +316,8 @@ static json_t *plan_reply(struct qmp_context *ctx, const struct forecast *f)
 	json_object_set_new(answer, "chain", plan_files(&f->after));
 	json_object_set_new(answer, "cancel", json_pack("{s:b, s:s}",
 		"restores", (int)f->cancel_restores, "says", f->cancel));
+	if (f->undo)
+		json_object_set_new(answer, "undo", json_string(f->undo));
 	return answer;
 }
 

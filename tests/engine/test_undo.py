@@ -249,6 +249,11 @@ def test_who_cannot_clone_says_so(d):
         with Server(d, paths[-1]) as server, server.client() as q:
             words = refused_like_its_plan(q, base=paths[0], top=paths[1])
             assert "the file system cannot clone" in words
+            out = q.ask("human-monitor-command", command_line=
+                        "plan block_commit disk0 %s %s" %
+                        (paths[0], paths[1]))
+            assert "undo     none: base changes, and the file system can't " \
+                in out
             assert q.ask("query-jobs") == []
             assert q.ask("x-blkmon-query-undo") == []
             _, words = q.refused({"execute": "x-blkmon-undo",
@@ -282,7 +287,12 @@ def test_a_plan_keeps_nothing(fs):
         "x-blkmon-keep": True}}
     with Server(fs, paths[-1]) as server, server.client() as q:
         files = sorted(os.listdir(fs))
-        assert q.ask("x-blkmon-plan", request=request)["kind"] == "commit"
+        plan = q.ask("x-blkmon-plan", request=request)
+        assert plan["kind"] == "commit"
+        assert plan["undo"].startswith("a clone of base is kept")
+        del request["arguments"]["x-blkmon-keep"]
+        plan = q.ask("x-blkmon-plan", request=request)
+        assert "unless a clone of it is kept" in plan["undo"]
         assert sorted(os.listdir(fs)) == files
         assert q.ask("x-blkmon-query-undo") == []
         assert [blk.content(p) for p in paths] == before
