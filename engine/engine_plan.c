@@ -164,7 +164,8 @@ static const char *undo_words(const struct request *r, const struct work *w)
 	if (!file->can_clone)
 		return "none: base changes, and the file system can't keep a "
 		       "clone of it";
-	return "none: base changes, unless a clone of it is kept (keep)";
+	return "none: base changes, unless a clone of it is kept first "
+	       "(block_commit -k; u on the screen)";
 }
 
 static int plan_once(struct engine *e, const struct request *r, bool told,

@@ -292,7 +292,7 @@ def test_a_plan_keeps_nothing(fs):
         assert plan["undo"].startswith("a clone of base is kept")
         del request["arguments"]["x-blkmon-keep"]
         plan = q.ask("x-blkmon-plan", request=request)
-        assert "unless a clone of it is kept" in plan["undo"]
+        assert "unless a clone of it is kept first" in plan["undo"]
         assert sorted(os.listdir(fs)) == files
         assert q.ask("x-blkmon-query-undo") == []
         assert [blk.content(p) for p in paths] == before

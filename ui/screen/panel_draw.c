@@ -78,19 +78,27 @@ static void panel_add_refusal(const struct panel *p, const struct sheet *s,
 	str_release(&safe);
 }
 
-static void panel_add_line(const struct panel *p, struct str *out)
+/* Unless the plan says it: another end's may not. */
+static void panel_add_undo(const struct panel *p, struct str *out)
 {
-	char *line = panel_line(p, p->force), *safe = text_safe(line);
-	char speed[16];
-
 	if (p->keep && panel_refused(p))
 		panel_add(out, "undo", "u goes on without");
+	else if (panel_plan(p) && json_object_get(panel_plan(p), "undo"))
+		return;
 	else if (p->keep)
 		panel_add(out, "undo", "a clone of base is kept; undo takes "
 			  "it back, until somebody else writes to base");
 	else if (panel_can_keep(p))
 		panel_add(out, "undo", "none: base changes; u keeps a clone of "
 			  "it, if the file system can");
+}
+
+static void panel_add_line(const struct panel *p, struct str *out)
+{
+	char *line = panel_line(p, p->force), *safe = text_safe(line);
+	char speed[16];
+
+	panel_add_undo(p, out);
 	if (p->speed)
 		panel_add(out, "speed", "at most %s/s", size_short(p->speed,
 			  speed, sizeof(speed)));

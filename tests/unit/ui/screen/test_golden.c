@@ -516,6 +516,29 @@ static void result_is_seen(void **state)
 	free(got);
 }
 
+/* What the plan says of an undo is not said again by the panel. */
+static void plan_says_undo(void **state)
+{
+	json_t *list = load("plan"), *scene, *plan;
+	const char *key;
+	struct stage t;
+	size_t i;
+	char *got;
+
+	(void)state;
+	json_array_foreach(list, i, scene)
+		json_object_foreach(json_object_get(scene, "plans"), key, plan)
+			json_object_set_new(json_object_get(plan, "return"),
+					    "undo", json_string(
+				"none: base changes"));
+	open_stage(&t, list, 120, 36, false);
+	perform(&t, "key k k c f");
+	got = picture(&t, 0);
+	compare("plan-says-undo", got);
+	free(got);
+	close_stage(&t);
+}
+
 /* What has changed since it was shown is shown anew, and not run; what has
  * not is run. */
 static void plan_changes(void **state)
@@ -651,10 +674,11 @@ static void resizes(void **state)
 int main(void)
 {
 	enum { N = sizeof(scenes) / sizeof(*scenes) };
-	struct CMUnitTest tests[N + 7] = {
+	struct CMUnitTest tests[N + 8] = {
 		cmocka_unit_test(thousand_layers),
 		cmocka_unit_test(result_is_seen),
 		cmocka_unit_test(resizes),
+		cmocka_unit_test(plan_says_undo),
 		cmocka_unit_test(plan_changes),
 		cmocka_unit_test(plan_is_asked),
 		cmocka_unit_test(typed_ahead),
@@ -662,7 +686,7 @@ int main(void)
 	};
 
 	for (size_t i = 0; i < N; i++)
-		tests[i + 7] = (struct CMUnitTest) {
+		tests[i + 8] = (struct CMUnitTest) {
 			.name = scenes[i].name, .test_func = golden,
 			.initial_state = (void *)(uintptr_t)&scenes[i],
 		};
