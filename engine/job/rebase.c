@@ -184,7 +184,7 @@ static int rebase_pass(struct rebase *r, struct err *err)
 	struct node *const top[] = { r->image->backing, r->o->base, r->image };
 	struct pair pair = { 0 };
 	unsigned failed;
-	int rc, more;
+	int rc = 0, more;
 
 	do {
 		more = pairs_next(r->pairs, &pair, &failed);

@@ -29,7 +29,7 @@ def plain(text, d):
     text = text.replace(os.path.realpath(d), "D").replace(d, "D")
     text = re.sub(r"#block\d+|\b(top|mid|base)-fmt\b|\bblkmon-node-\d+|"
                   r"(?<=\()n(?=\))|(?<=of )n$", "NODE", text, flags=re.M)
-    text = re.sub(r"^\d+\.\d+\.\d+ (Debian|blkmon) .*", "VERSION", text, flags=re.M)
+    text = re.sub(r"^\d+\.\d+\.\d+(Debian|blkmon) .*", "VERSION", text, flags=re.M)
     text = re.sub(r"\d+-\d+-\d+ +\d+:\d+:\d+.*", "DATE and clock", text)
     text = re.sub(r"\b[\d.]+[KMGT]?(?= free)", "N", text)
     text = re.sub(r"(?<=about )[\d.]+[KMG]|(?<=\+)[\d.]+[KMG](?= in)", "N",

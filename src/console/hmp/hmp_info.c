@@ -276,16 +276,14 @@ int hmp_info_version(struct console *c, json_t *args)
 {
 	json_t *value = console_query(c, "query-version", NULL);
 	const json_t *qemu = json_object_get(value, "qemu");
-	const char *package = field_str(value, "package");
 
 	(void)args;
 	if (value)
-		console_printf(c, "%u.%u.%u%s%s\n",
+		console_printf(c, "%u.%u.%u%s\n",
 			       (unsigned)field_u64(qemu, "major"),
 			       (unsigned)field_u64(qemu, "minor"),
 			       (unsigned)field_u64(qemu, "micro"),
-			       *package && *package != ' ' ? " " : "",
-			       package);
+			       field_str(value, "package"));
 	return hmp_info_drop(value);
 }
 

@@ -103,7 +103,7 @@ static void info_others(void **state)
 		 "idle_time_ns=0\n", 0);
 	fake_reply(f, "query-version", "{'return': {'qemu': {'major': 7, "
 		   "'minor': 2, 'micro': 22}, 'package': 'x'}}");
-	fake_run(f, "info version", "7.2.22 x\n", 0);
+	fake_run(f, "info version", "7.2.22x\n", 0);
 }
 
 static void nothing_and_unknown(void **state)
