@@ -140,8 +140,10 @@ static int look_count(struct engine *e, struct look *l, bool told,
 			err_sys(err, rc, "Could not look at '%s'",
 				file->path);
 	}
-	if (!rc && told && l->w.empties)
-		(void)l->w.top->drv->given(l->w.top, &f->freed);
+	if (!rc && told && l->w.empties) {
+		rc = l->w.top->drv->given(l->w.top, &f->freed) == -ENOMEM;
+		rc = no_memory(rc, err);
+	}
 	if (!rc) {
 		count_jobs(e, file->dev);
 		rc = no_memory(forecast_space(f, &e->jobs, file,

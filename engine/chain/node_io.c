@@ -435,19 +435,28 @@ static int has_no_data(struct node *node, uint64_t off, uint64_t end)
 	return 1;
 }
 
-/* A part of one cluster. If the rest of it shows zeroes, too, an entry that
- * says so does for all of it, where data would need a place. */
-static int zero_part(struct node *node, uint64_t off, uint64_t len,
-		     unsigned how)
+int node_zeroes_whole(struct node *node, uint64_t off, uint64_t len,
+		      uint64_t size)
 {
 	uint64_t start = align_down(off, node->cluster);
-	uint64_t end = min_u64(start + node->cluster, node->size);
+	uint64_t end = min_u64(start + node->cluster, size);
 	int rc = len && node_hides(node) ? has_no_data(node, start, end) : 0;
 
 	if (rc == 1)
 		rc = shows_zeroes(node, start, off);
 	if (rc == 1)
 		rc = shows_zeroes(node, off + len, end);
+	return rc;
+}
+
+/* A part of one cluster. */
+static int zero_part(struct node *node, uint64_t off, uint64_t len,
+		     unsigned how)
+{
+	uint64_t start = align_down(off, node->cluster);
+	uint64_t end = min_u64(start + node->cluster, node->size);
+	int rc = node_zeroes_whole(node, off, len, node->size);
+
 	if (rc == 1) {
 		rc = node->drv->zero(node, start, end - start, false);
 		if (rc != -EOPNOTSUPP)

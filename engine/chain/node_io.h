@@ -48,6 +48,11 @@ int node_read_held(struct node *node, uint64_t off, uint64_t len, void *buf);
 int node_write_held(struct node *node, uint64_t off, uint64_t len,
 		    const void *buf);
 int node_zero_held(struct node *node, uint64_t off, uint64_t len, unsigned how);
+/* Zeroes over a part of one cluster of a disk of @size bytes: if the rest of it
+ * shows zeroes, too, an entry that says so does for all of it, where data would
+ * need a place. 1: so it is; 0 or -errno. Reads that rest; held as to read. */
+int node_zeroes_whole(struct node *node, uint64_t off, uint64_t len,
+		      uint64_t size);
 /* Reads bytes that map() put into this layer (any kind but RUN_HOLE). */
 int node_read_run(struct node *node, const struct run *run, uint64_t off,
 		  uint64_t len, void *buf);

@@ -3,6 +3,7 @@
  */
 #include <errno.h>
 
+#include "engine/chain/node_io.h"
 #include "engine/job/copy_impl.h"
 #include "engine/util/bytes.h"
 
@@ -190,15 +191,21 @@ static void count_grown(struct copy *c, uint64_t off, uint64_t end)
 }
 
 /* The rest of the cluster that the old end is in, as zero_edge() of the node
- * goes through it: written over as data, which needs a new one where there is
- * none, and where it is an internal snapshot's, or packed. */
+ * goes through it: an entry for all of the cluster if it shows nothing; else
+ * written over as data, which needs a new one where there is none, and where it
+ * is an internal snapshot's, or packed. */
 static int count_edge(struct copy *c, uint64_t off, uint64_t edge,
 		      uint64_t shown)
 {
 	struct node *to = c->o.to;
 	struct write_op op;
 	struct run run;
+	int whole = off < min_u64(edge, shown) && !zeroes_are_data(to) ?
+		    node_zeroes_whole(to, off, edge - off, edge) : 0;
 
+	if (whole)
+		return whole < 0 ? whole :
+		       copy_count_zeroes(c, off, edge - off);
 	for (; off < edge; off += op.len) {
 		int rc = to->drv->map(to, off, edge - off, &run);
 
@@ -225,6 +232,8 @@ int copy_count_growth(struct copy *c, uint64_t size)
 	uint64_t edge = min_u64(align_up(off, to->cluster), size);
 	int rc;
 
+	if (size <= off)
+		return 0;
 	if (to->backing)
 		end = min_u64(end, to->backing->size);
 	c->look.growing = true;

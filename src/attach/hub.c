@@ -463,6 +463,7 @@ static void hub_release(struct hub *h)
 		hub_drop_member(h, &h->members[i]);
 	channel_free(h->here.channel);
 	json_decref(h->here.last);
+	json_decref(h->here.when);
 	json_decref(h->events);
 	close(h->epoll);
 	close(h->news);

@@ -29,7 +29,10 @@ def plain(text, d):
     text = text.replace(os.path.realpath(d), "D").replace(d, "D")
     text = re.sub(r"#block\d+|\b(top|mid|base)-fmt\b|\bblkmon-node-\d+|"
                   r"(?<=\()n(?=\))|(?<=of )n$", "NODE", text, flags=re.M)
-    text = re.sub(r"^\d+\.\d+\.\d+(Debian|blkmon) .*", "VERSION", text, flags=re.M)
+    text = re.sub(r"^\d+\.\d+\.\d+(Debian|blkmon) .*", "VERSION", text,
+                  flags=re.M)
+    # Whether the file system clones is no matter of the machine's.
+    text = re.sub(r"^undo +\S.*\n", "", text, flags=re.M)
     text = re.sub(r"\d+-\d+-\d+ +\d+:\d+:\d+.*", "DATE and clock", text)
     text = re.sub(r"\b[\d.]+[KMGT]?(?= free)", "N", text)
     text = re.sub(r"(?<=about )[\d.]+[KMG]|(?<=\+)[\d.]+[KMG](?= in)", "N",

@@ -10,6 +10,8 @@
 #include "engine/util/bytes.h"
 #include "engine/util/mem.h"
 
+#define GIVEN_SLICE 4096u	/* clusters that are counted at a time */
+
 struct given {
 	uint32_t *named;		/* of each cluster, how often */
 	uint64_t end;
@@ -50,20 +52,34 @@ static void given_stay(struct qcow2 *q, struct given *g, uint64_t first,
 	g->stays += len;
 }
 
-/* meta held. */
-static int given_count(struct qcow2 *q, struct given *g)
+/* [first, end), for so long with meta held. */
+static int given_count_slice(struct qcow2 *q, struct given *g, uint64_t first,
+			     uint64_t end)
 {
-	uint64_t first = 0, count;
+	uint64_t count;
 	int rc = 0;
 
-	for (uint64_t c = 0; c < g->end && !rc; c++) {
+	lock_take(&q->node->meta);
+	for (uint64_t c = first; c < end && !rc; c++) {
 		rc = qcow2_refcount_get(q, c, &count);
 		if (rc || count > g->named[c])
 			continue;
 		given_stay(q, g, first, c);
 		first = c + 1;
 	}
-	given_stay(q, g, first, max_u64(first, g->end));
+	lock_drop(&q->node->meta);
+	given_stay(q, g, first, max_u64(first, end));
+	return rc;
+}
+
+static int given_count(struct qcow2 *q, struct given *g)
+{
+	int rc = 0;
+
+	for (uint64_t at = 0, end; at < g->end && !rc; at = end) {
+		end = min_u64(at + GIVEN_SLICE, g->end);
+		rc = given_count_slice(q, g, at, end);
+	}
 	return rc;
 }
 
@@ -73,7 +89,8 @@ static int given_name_all(struct qcow2 *q, struct given *g)
 	int rc;
 
 	lock_take(&q->node->meta);
-	rc = qcow2_load_refcounts(q, &err) ? -EIO : 0;
+	rc = qcow2_load_refcounts(q, &err) ?
+	     -(err.errnum ? err.errnum : EIO) : 0;
 	g->end = min_u64(div_round_up(atomic_load(&q->file->size), q->cluster),
 			 (uint64_t)q->rt.count << q->block_bits);
 	lock_drop(&q->node->meta);
@@ -93,11 +110,8 @@ int qcow2_given(struct node *node, uint64_t *bytes)
 	uint64_t has = file_disk_bytes(q->file), stays;
 	int rc = given_name_all(q, &g);
 
-	if (!rc) {
-		lock_take(&node->meta);
+	if (!rc)
 		rc = given_count(q, &g);
-		lock_drop(&node->meta);
-	}
 	free(g.named);
 	stays = g.stays - min_u64(g.stays, file_need(q->file, &g.missing));
 	*bytes = rc ? 0 : has - min_u64(has, stays);
