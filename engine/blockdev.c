@@ -86,7 +86,7 @@ bool blockdev_has_name(struct engine *e, const char *name)
 	return graph_find(&e->graph, name) || protocol_find(e, name);
 }
 
-static int duplicate(const char *name, struct err *err)
+static int blockdev_duplicate(const char *name, struct err *err)
 {
 	return err_set(err, ERR_GENERIC,
 		       "Duplicate nodes with node-name='%s'", name);
@@ -98,7 +98,7 @@ int blockdev_check_name(struct engine *e, const char *name, struct err *err)
 		return 0;
 	if (node_check_name(name, err))
 		return -1;
-	return blockdev_has_name(e, name) ? duplicate(name, err) : 0;
+	return blockdev_has_name(e, name) ? blockdev_duplicate(name, err) : 0;
 }
 
 /* --- disks --- */
@@ -296,7 +296,7 @@ static int open_node(struct engine *e, const struct blockdev_options *o,
 		return -1;
 	if (o->file_name && o->node_name &&
 	    !strcmp(o->file_name, o->node_name))
-		return duplicate(o->node_name, err);
+		return blockdev_duplicate(o->node_name, err);
 	if (o->file_node)
 		return open_on_bytes(e, o, out, err);
 	if (blockdev_check_name(e, o->node_name, err))

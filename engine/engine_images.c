@@ -52,17 +52,12 @@ static struct node *find_image(struct engine *e, const char *device,
 	return NULL;
 }
 
-/* Do the words lead to the file that is open below the image? */
-static bool leads_below(const struct node *node, const char *words)
-{
-	return chain_leads_to(node->file->path, words, node->backing->file);
-}
-
 /* What is open below is known; of another image no more than what the header
  * says, which may speak of that one. */
 static const char *format_below(const struct node *node, const char *words)
 {
-	return leads_below(node, words) || !node->backing_name ?
+	return !node->backing_name ||
+	       chain_leads_to(node->file->path, words, node->backing->file) ?
 	       node->backing->drv->name : node->backing_format;
 }
 

@@ -63,8 +63,7 @@ static void undo_list_kept(struct engine *e, struct err *err)
 	str_release(&names);
 }
 
-struct undo *undo_named(struct engine *e, const char *id,
-			       struct err *err)
+struct undo *undo_named(struct engine *e, const char *id, struct err *err)
 {
 	struct undo *u = undo_find(e, id);
 
@@ -411,9 +410,8 @@ static int undo_find_images(struct engine *e, const struct undo *u,
 }
 
 int undo_prepare(struct engine *e, const struct undo *u, bool force,
-			const struct siblings *s, struct node **base,
-			struct node **above, struct node **top,
-			struct err *err)
+		 const struct siblings *s, struct node **base,
+		 struct node **above, struct node **top, struct err *err)
 {
 	struct err no_images = ERR_INIT;
 	int rc;

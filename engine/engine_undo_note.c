@@ -24,7 +24,7 @@ static void note_string(FILE *out, const char *s)
 }
 
 static void note_undo_image(FILE *out, const struct undo *u,
-		       const struct undo_image *image)
+			    const struct undo_image *image)
 {
 	fprintf(out, "%ju %ju %jd %jd %ld", image->dev == u->keep.dev ? 0 :
 		(uintmax_t)image->dev, (uintmax_t)image->ino,

@@ -7,9 +7,15 @@ or reads what is wanted there.
 import atexit
 import os
 import shutil
+import sys
 import tempfile
 
 import pytest
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)),
+                                "engine"))
+
+import blk  # noqa: E402
 
 
 def pytest_configure():
@@ -20,6 +26,13 @@ def pytest_configure():
     os.environ["XDG_STATE_HOME"] = state
     os.environ["XDG_CONFIG_HOME"] = state
     atexit.register(shutil.rmtree, state, True)
+
+
+@pytest.fixture
+def d():
+    """A folder of the test's own."""
+    with blk.workdir() as path:
+        yield path
 
 
 @pytest.fixture(scope="session")

@@ -308,21 +308,22 @@ static int check_metadata(const struct opening *op,
 		       (unsigned long long)max);
 }
 
-static bool is_data_of(const struct node *node, const char *path)
+static bool is_data_of(const struct node *node, const struct file *id)
 {
-	struct file id;
-
-	return node->data && chain_identify(path, &id) &&
-	       file_is_same(&id, node->data);
+	return node->data && file_is_same(id, node->data);
 }
 
 static bool is_data_in_chain(const struct opening *op, const char *path)
 {
+	struct file id;
+
+	if (!chain_identify(path, &id))
+		return false;
 	for (size_t i = 0; i < op->count; i++)
-		if (is_data_of(op->node[i], path))
+		if (is_data_of(op->node[i], &id))
 			return true;
 	for (const struct node *n = op->shared; n; n = n->backing)
-		if (is_data_of(n, path))
+		if (is_data_of(n, &id))
 			return true;
 	return false;
 }
@@ -338,12 +339,15 @@ static int check_shared_below(const struct opening *op, struct err *err)
 		n = n->backing;
 	for (; n && i < o->below_count; n = n->backing, i++) {
 		const struct below_options *said = &o->below[i];
+		struct file id;
 
 		if (said->node_name && strcmp(said->node_name, n->name))
 			return err_set(err, ERR_GENERIC, "Image '%s' is open "
 				       "already as node '%s'", n->file->path,
 				       n->name);
-		if (said->data_file && !is_data_of(n, said->data_file))
+		if (said->data_file &&
+		    !(chain_identify(said->data_file, &id) &&
+		      is_data_of(n, &id)))
 			return err_set(err, ERR_GENERIC, "Image '%s' is open "
 				       "already, and '%s' is not its data file",
 				       n->file->path, said->data_file);

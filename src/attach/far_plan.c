@@ -12,6 +12,14 @@
 #include "src/qmp/json/args.h"
 #include "src/qmp/json/text.h"
 
+/* It is about image number @i, and the chain is the same afterwards. */
+static void far_plan_chain_stays(struct far_plan *p, size_t i)
+{
+	far_plan_add(p, "layers", p->chain[i], "top");
+	p->first = p->base = 0;
+	far_plan_find_after(p);
+}
+
 /* --- a job that is to be started --- */
 
 static int far_plan_start(struct far_plan *p, bool stream, struct err *err)
@@ -130,9 +138,7 @@ static int far_plan_inside(struct far_plan *p, struct err *err)
 	if (far_plan_check_inside(p, err))
 		return -1;
 	far_plan_kind_is(p, "snapshot");
-	far_plan_add(p, "layers", p->chain[0], "top");
-	p->first = p->base = 0;
-	far_plan_find_after(p);
+	far_plan_chain_stays(p, 0);
 	far_plan_cancel_is(p, "snapshot_delete_blkdev_internal takes it back");
 	return 0;
 }
@@ -212,9 +218,7 @@ static int far_plan_cancel(struct far_plan *p, struct err *err)
 		far_plan_unknown(p, "its images");
 		return 0;
 	}
-	far_plan_add(p, "layers", p->chain[p->top], "top");
-	p->first = p->base = 0;
-	far_plan_find_after(p);
+	far_plan_chain_stays(p, p->top);
 	return 0;
 }
 
@@ -225,9 +229,7 @@ static int far_plan_resize(struct far_plan *p, struct err *err)
 	if (far_plan_check_resize(p, err))
 		return -1;
 	far_plan_kind_is(p, "resize");
-	far_plan_add(p, "layers", p->chain[0], "top");
-	p->first = p->base = 0;
-	far_plan_find_after(p);
+	far_plan_chain_stays(p, 0);
 	far_plan_space_in(p, far_arg(p->chain[0], "file"), json_null());
 	far_plan_cancel_is(p, "a disk can't be made smaller again");
 	return 0;

@@ -13,33 +13,17 @@
 
 #define ATTEND_NS (30 * NS_PER_SEC)
 
-static bool attend_is_named(const json_t *names, const char *name)
-{
-	const json_t *entry;
-	size_t i;
-
-	json_array_foreach(names, i, entry)
-		if (!strcmp(json_string_value(entry), name))
-			return true;
-	return false;
-}
-
 json_t *hub_attend(struct hub *h, const json_t *args, struct err *err)
 {
-	const json_t *names = json_object_get(args, "places"), *entry;
-	size_t i;
+	const json_t *names = json_object_get(args, "places");
 
-	json_array_foreach(names, i, entry)
-		if (!json_is_string(entry))
-			names = NULL;
-	if (!json_is_array(names)) {
+	if (!json_is_array(names) || !args_are_strings(names)) {
 		err_set(err, ERR_GENERIC, "Parameter 'places' is no array of "
 			"names");
 		return NULL;
 	}
-	for (i = 0; i < h->n; i++)
-		h->members[i].unseen = !attend_is_named(names,
-							h->members[i].name);
+	for (size_t i = 0; i < h->n; i++)
+		h->members[i].unseen = !args_lists(names, h->members[i].name);
 	return json_object();
 }
 

@@ -11,6 +11,7 @@
 #include "src/console/fields.h"
 #include "src/console/place_words.h"
 #include "src/qmp/command.h"
+#include "src/qmp/json/args.h"
 
 /* --- which requests --- */
 
@@ -106,13 +107,10 @@ bool plan_is_unknown(const json_t *reply)
 
 const char *plan_role(const json_t *plan, const char *role)
 {
-	json_t *entry;
-	size_t i;
+	const json_t *entry = args_entry(json_object_get(plan, "layers"),
+					 "role", role);
 
-	json_array_foreach(json_object_get(plan, "layers"), i, entry)
-		if (!strcmp(field_str(entry, "role"), role))
-			return plan_file(entry);
-	return NULL;
+	return entry ? plan_file(entry) : NULL;
 }
 
 bool plan_all_refused(const json_t *asked)

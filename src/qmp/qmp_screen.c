@@ -87,24 +87,7 @@ static json_t *map_reply(const struct tree_map *map)
 
 static bool is_listed(const void *list, const char *name)
 {
-	json_t *entry;
-	size_t i;
-
-	json_array_foreach((const json_t *)list, i, entry)
-		if (!strcmp(json_string_value(entry), name))
-			return true;
-	return false;
-}
-
-static bool are_strings(const json_t *list)
-{
-	json_t *entry;
-	size_t i;
-
-	json_array_foreach(list, i, entry)
-		if (!json_is_string(entry))
-			return false;
-	return true;
+	return args_lists(list, name);
 }
 
 /* 0, or -1 and err. *o borrows from @args. */
@@ -122,7 +105,7 @@ static int map_options(const json_t *args, struct tree_map_options *o,
 	if (n < 1 || n > CELLS_MAX)
 		return err_set(err, ERR_INVALID_PARAMETER, "Parameter 'cells' "
 			       "expects a value from 1 to %d", CELLS_MAX);
-	if (!are_strings(nodes))
+	if (!args_are_strings(nodes))
 		return err_set(err, ERR_INVALID_PARAMETER, "Invalid parameter "
 			       "type for 'nodes', expected: array of strings");
 	return 0;

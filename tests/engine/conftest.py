@@ -1,21 +1,11 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Where the modules of this folder find each other, and shared fixtures."""
+"""What the tests of this folder share."""
 
 import os
-import sys
 
 import pytest
 
-sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-
-import blk  # noqa: E402
-
-
-@pytest.fixture
-def d():
-    """A folder of the test's own."""
-    with blk.workdir() as path:
-        yield path
+import blk
 
 
 @pytest.fixture

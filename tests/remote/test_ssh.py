@@ -33,12 +33,6 @@ EVIL = "it's \"a\" $(touch owned) `touch owned` & ; ,x:y!z (a)[b]{c}\\d *"
 
 
 @pytest.fixture
-def d():
-    with blk.workdir() as path:
-        yield path
-
-
-@pytest.fixture
 def host(d):
     with Sshd(d) as there:
         yield there

@@ -22,12 +22,6 @@ from term import Term  # noqa: E402
 KINDS = pytest.mark.parametrize("kind", ends.ALL, ids=lambda k: k.kind)
 
 
-@pytest.fixture
-def d():
-    with blk.workdir() as path:
-        yield path
-
-
 def screen(d, keys, *args):
     """The last screen of a script of keys."""
     script, shot = os.path.join(d, "keys"), os.path.join(d, "shot")

@@ -25,12 +25,6 @@ KEY_MOST = 16           # milliseconds; of a hundred keys, all but one
 
 
 @pytest.fixture
-def d():
-    with blk.workdir() as path:
-        yield path
-
-
-@pytest.fixture
 def said(d):
     where = os.path.join(d, "one")
     os.mkdir(where)

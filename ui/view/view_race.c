@@ -7,22 +7,12 @@
 
 #include "engine/util/clock.h"
 #include "src/console/fields.h"
+#include "src/qmp/json/args.h"
 #include "ui/view/view.h"
 
 #define RACE_WINDOW (12 * NS_PER_SEC)
 #define RACE_SHORTEST (2 * NS_PER_SEC)
 #define RACE_JUDGED (5 * NS_PER_SEC)
-
-static const json_t *race_stats_of(const json_t *stats, const char *drive)
-{
-	json_t *entry;
-	size_t i;
-
-	json_array_foreach(stats, i, entry)
-		if (!strcmp(field_str(entry, "device"), drive))
-			return json_object_get(entry, "stats");
-	return NULL;
-}
 
 static void race_take(struct view_job *job, uint64_t written, uint64_t ns)
 {
@@ -45,7 +35,8 @@ void view_jobs_race(struct view_jobs *jobs, const json_t *stats, uint64_t ns)
 	for (size_t i = 0; i < jobs->n; i++) {
 		struct view_job *job = &jobs->list[i];
 		const json_t *of = job->races && view_job_moves(job) ?
-			race_stats_of(stats, job->drive) : NULL;
+			json_object_get(args_entry(stats, "device", job->drive),
+					"stats") : NULL;
 
 		if (of)
 			race_take(job, field_u64(of, "wr_bytes"), ns);

@@ -7,6 +7,7 @@
 
 #include "engine/util/clock.h"
 #include "src/console/fields.h"
+#include "src/qmp/json/args.h"
 #include "ui/draw/text.h"
 
 static const struct view_use *view_use_find(const struct view_uses *uses,
@@ -177,13 +178,7 @@ void view_uses_make(struct view_uses *now, const struct view_uses *before,
 
 static const json_t *bins_of(const json_t *list, const char *drive)
 {
-	json_t *entry;
-	size_t i;
-
-	json_array_foreach(list, i, entry)
-		if (!strcmp(field_str(entry, "device"), drive))
-			return json_object_get(entry, "bins");
-	return NULL;
+	return json_object_get(args_entry(list, "device", drive), "bins");
 }
 
 static uint64_t bin_part(const json_t *bin, size_t part)

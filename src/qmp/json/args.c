@@ -172,3 +172,25 @@ json_t *args_entry(const json_t *list, const char *name, const char *value)
 	}
 	return NULL;
 }
+
+bool args_are_strings(const json_t *list)
+{
+	json_t *entry;
+	size_t i;
+
+	json_array_foreach((json_t *)list, i, entry)
+		if (!json_is_string(entry))
+			return false;
+	return true;
+}
+
+bool args_lists(const json_t *list, const char *value)
+{
+	json_t *entry;
+	size_t i;
+
+	json_array_foreach((json_t *)list, i, entry)
+		if (!strcmp(json_string_value(entry), value))
+			return true;
+	return false;
+}

@@ -45,5 +45,8 @@ bool args_bool(const json_t *args, const char *name, bool otherwise);
 /* The object of @list (may be NULL) whose member @name is the string @value;
  * borrowed, NULL if there is none. */
 json_t *args_entry(const json_t *list, const char *name, const char *value);
+/* Lists of strings. NULL has none in it. */
+bool args_are_strings(const json_t *list);
+bool args_lists(const json_t *list, const char *value);
 
 #endif
