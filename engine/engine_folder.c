@@ -94,9 +94,8 @@ char **files_paths(struct engine *e, size_t *n)
 	char **paths;
 
 	graph_begin(&e->graph);
-	if (files_open(e, &open, n))
-		*n = 0;
-	paths = mem_try(*n + 1, sizeof(*paths));
+	paths = files_open(e, &open, n) ? NULL :
+		mem_try(*n + 1, sizeof(*paths));
 	for (size_t i = 0; paths && i < *n; i++)
 		paths[i] = mem_dup(open[i].file->path);
 	graph_end(&e->graph);
@@ -336,7 +335,8 @@ int engine_query_folder(struct engine *e, const char *path,
 					 path[len - 1] == '/' ? "" : "/") :
 			      NULL;
 	char **paths = path ? &beside : files_paths(e, &n);
-	int rc = path ? check_folder(path, err) : 0;
+	int rc = path ? check_folder(path, err) : paths ? 0 :
+		 err_sys(err, ENOMEM, "Could not look for the folders");
 
 	*out = (struct folder_report){ .image = NULL };
 	if (!rc)
