@@ -75,14 +75,20 @@ static void count_new(struct copy *c, const struct write_op *op)
 	c->counts.clusters++;
 }
 
+static bool is_grown(const struct copy_look *look, uint64_t off)
+{
+	return off >= look->grown && off < look->grown_end;
+}
+
 int copy_count_begin(struct copy *c, uint64_t off, uint64_t len,
 		     struct write_op *op)
 {
 	const struct copy_look *look = &c->look;
 
-	if (off >= look->grown && off < look->grown_end) {
+	if (is_grown(look, off)) {
 		*op = (struct write_op){
 			.off = off, .len = min_u64(len, look->grown_end - off),
+			.file = node_data_file(c->o.to), .host = off,
 			.in_place = true,
 		};
 		return 0;
@@ -92,13 +98,17 @@ int copy_count_begin(struct copy *c, uint64_t off, uint64_t len,
 	return c->o.to->drv->write_begin(c->o.to, off, len, WRITE_DRY, op);
 }
 
-/* A block of the host that two neighbours share is found once. */
-static void copy_count_place(struct copy *c, struct file *file, uint64_t host,
-			uint64_t len)
+/* What a place of @op lacks. A block of the host that two neighbours share is
+ * found once. */
+static void copy_count_place(struct copy *c, const struct write_op *op,
+			     uint64_t host, uint64_t len)
 {
 	struct copy_look *look = &c->look;
+	struct file *file = op->file;
 	uint64_t end = host + len;
 
+	if (!file || is_grown(look, op->off))
+		return;
 	if (file == look->file && look->placed > host &&
 	    look->placed - host < 4096)
 		host = min_u64(look->placed, end);
@@ -114,10 +124,8 @@ static void count_segment(struct copy *c, const struct part *p,
 {
 	bool placed = !p->op.clusters || p->op.file != c->o.to->file;
 
-	if (!p->op.file)
-		return;
 	if (!s->clone && placed)
-		copy_count_place(c, p->op.file, s->host, s->len);
+		copy_count_place(c, &p->op, s->host, s->len);
 	else if (s->clone && !placed)
 		c->counts.shared += s->len;
 }
@@ -172,8 +180,8 @@ int copy_count_zeroes(struct copy *c, uint64_t off, uint64_t len)
 
 		if (rc)
 			return rc;
-		if (as_data && op.in_place && op.file)
-			copy_count_place(c, op.file, op.host, op.len);
+		if (as_data && op.in_place)
+			copy_count_place(c, &op, op.host, op.len);
 		op.clusters = as_data ? op.clusters : 0;
 		count_new(c, &op);
 	}
@@ -215,8 +223,8 @@ static int count_edge(struct copy *c, uint64_t off, uint64_t edge,
 			rc = copy_count_begin(c, off, run.len, &op);
 		if (rc)
 			return rc;
-		if (op.in_place && op.file)
-			copy_count_place(c, op.file, op.host, op.len);
+		if (op.in_place)
+			copy_count_place(c, &op, op.host, op.len);
 		count_new(c, &op);
 		if (op.clusters)
 			count_grown(c, off, off + op.len);

@@ -104,7 +104,7 @@ uint64_t copy_data_under(struct copy *c, const struct write_op *op);
 /* Adds all parts that did not fail, and what they take, to the counts. */
 void copy_count_parts(struct copy *c);
 /* Dry: write_begin(), as if the target had grown already. What has its place
- * by then is of no file. */
+ * by then takes none; of that place the offset in a cluster is known. */
 int copy_count_begin(struct copy *c, uint64_t off, uint64_t len,
 		     struct write_op *op);
 /* Dry: zeroes instead of what the target shows there. 0 or -errno. */
