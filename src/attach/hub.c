@@ -66,13 +66,14 @@ static bool hub_has(const struct hub *h, const struct place *place)
 	return false;
 }
 
-/* Names are written in another way from here on: what was known by the old
+/* There are other things from here on, and nobody tells of them one by one.
+ * @renamed: names are written in another way, too; what was known by the old
  * ones has to be asked for again. */
-static void hub_tell_renamed(struct hub *h)
+static void hub_tell_changed(struct hub *h, bool renamed)
 {
 	json_array_append_new(h->events, json_pack(
 		"{s:s, s:b, s:{s:b}}", "event", "X_BLKMON_PLACE",
-		"x-blkmon-private", 1, "data", "renamed", 1));
+		"x-blkmon-private", 1, "data", "renamed", renamed));
 	eventfd_write(h->news, 1);
 }
 
@@ -134,8 +135,7 @@ static void hub_sync(struct hub *h)
 		free(h->use);
 		h->use = NULL;
 	}
-	if (many || h->n + h->counts_here > 1)
-		hub_tell_renamed(h);
+	hub_tell_changed(h, many || h->n + h->counts_here > 1);
 }
 
 /* --- its own requests --- */

@@ -128,6 +128,22 @@ def test_a_strangers_job_that_begins_meanwhile(d, kind):
 
 
 @LIVE
+def test_wait_for_a_strangers_job_that_ended_since_we_came(d, kind):
+    """It was there then, so its end is not that of a job nobody knows."""
+    with kind(d) as end, end.other() as qmp:
+        qmp.ask("block-commit", device=root(end, qmp), job_id="theirs")
+        qmp.event("BLOCK_JOB_READY", device="theirs")
+        proc = console(end)
+        type_line(proc, "info block")
+        read_until(proc, "Backing file")
+        qmp.ask("block-job-complete", device="theirs")
+        qmp.event("JOB_STATUS_CHANGE", id="theirs", status="null")
+        out, err = proc.communicate("wait theirs done 20\n",
+                                    timeout=blk.PATIENCE)
+        assert proc.returncode == 0, (out, err)
+
+
+@LIVE
 def test_what_we_began_is_ours_to_end(d, kind):
     with kind(d) as end, end.other() as qmp:
         out = end.blkmon("block_commit disk0", "wait disk0 ready 20")
