@@ -391,13 +391,17 @@ def test_an_end_in_the_middle_of_a_cluster(d, edge, below):
     blk.check(top)
 
 
-@pytest.mark.parametrize("how", ["plain", "packed", "snapshot", "data-file"])
+@pytest.mark.parametrize("how", ["plain", "packed", "snapshot", "data-file",
+                                 "small"])
 def test_what_a_commit_at_once_gives_back(d, how):
     """The overlay is emptied: what its files then have less."""
     low = blk.create(os.path.join(d, "low"), 8 * blk.MIB)
     top, data = os.path.join(d, "top"), os.path.join(d, "data")
     more = {"data_file": data} if how == "data-file" else {}
-    blk.create(top, 8 * blk.MIB, low, **more)
+    # One of each 64 clusters says how often they are in use, and stays.
+    small = {"cluster_size": 512, "refcount_bits": 64}
+    blk.create(top, 8 * blk.MIB, low, **more,
+               **(small if how == "small" else {}))
     blk.qemu_io(top, "write %s -P 3 1M 2M" % ("-c" if how == "packed" else ""))
     if how == "snapshot":
         blk.qemu_img("snapshot", "-c", "then", top)

@@ -11,12 +11,14 @@
 #include "engine/util/mem.h"
 
 #define GIVEN_SLICE 4096u	/* clusters that are counted at a time */
+#define GIVEN_BLOCK 4096u	/* the host gets back as a whole */
 
 struct given {
 	uint32_t *named;		/* of each cluster, how often */
 	uint64_t end;
-	struct file_need missing;	/* of those that stay */
-	uint64_t stays;			/* bytes of these */
+	struct file_need missing;	/* of the blocks that stay */
+	uint64_t stays;			/* bytes of these ... */
+	uint64_t counted;		/* ... that lie before this one */
 };
 
 static int given_name(struct qcow2 *q, uint64_t cluster, void *arg)
@@ -40,16 +42,20 @@ static void given_name_tables(struct qcow2 *q, struct given *g)
 	lock_drop(&q->node->meta);
 }
 
+/* Clusters [first, end), in ascending order: a block that holds some of them,
+ * however few, stays. */
 static void given_stay(struct qcow2 *q, struct given *g, uint64_t first,
 		       uint64_t end)
 {
-	uint64_t off = first << q->cluster_bits;
-	uint64_t len = (end - first) << q->cluster_bits;
+	uint64_t off = align_down(first << q->cluster_bits, GIVEN_BLOCK);
+	uint64_t last = align_up(end << q->cluster_bits, GIVEN_BLOCK);
 
-	if (!len)
+	off = max_u64(off, g->counted);
+	if (first == end || off >= last)
 		return;
-	file_add_missing(q->file, off, len, &g->missing);
-	g->stays += len;
+	file_add_missing(q->file, off, last - off, &g->missing);
+	g->stays += last - off;
+	g->counted = last;
 }
 
 /* [first, end), for so long with meta held. */
