@@ -113,7 +113,7 @@ tests: $(UNIT)
 	@:
 
 # Fuzzers are clang's and are built in a folder of their own.
-FUZZ_TIME = 60
+FUZZ_TIME = 30
 FUZZ_ROOM := src/console/line
 FUZZ := $(patsubst tests/fuzz/%.c,fuzz/%,$(wildcard tests/fuzz/fuzz_*.c))
 FUZZ_BUILD = B=build-fuzz CC=clang CFLAGS='-O1 -g' \
@@ -132,6 +132,8 @@ fuzzers: $(addprefix $(B)/,$(FUZZ))
 # a compiler.
 PARALLEL = $(if $(filter -j%,$(MAKEFLAGS)),,-j$(shell nproc))
 AGAIN = +@$(MAKE) --no-print-directory $(PARALLEL)
+# Tests wait for one another's programs more than they work.
+WORKERS = $(shell echo $$(($$(nproc) + 1)))
 CHECK = @TALLY='$(B)/tally' PYTHON='$(PYTHON)' BLKMON='$(abspath $(PROG))' \
 	SAN='$(SAN)' scripts/check.sh
 
@@ -154,7 +156,7 @@ check:
 	$(FUZZ_STEP_BUILD)
 	$(CHECK) units $(UNIT)
 	$(FUZZ_STEP)
-	$(CHECK) pytest -n $(shell nproc) \
+	$(CHECK) pytest -n $(WORKERS) \
 		-m 'not long and not guest and not alone and not remote'
 	$(CHECK) pytest -m 'alone and not long'
 	$(CHECK) sum
