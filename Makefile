@@ -44,7 +44,8 @@ LIBS_cmocka = $(call lib,cmocka,-lcmocka)
 # room is linked with it and with the rooms before it, so a call upward does
 # not link. README.md tells what each is for, and `make lint` compares.
 ROOMS := engine/util engine/file engine/event engine/image engine/image/qcow2 \
-	engine/chain engine/job engine/forecast engine engine/nbd \
+	engine/chain engine/job engine/forecast engine/tool engine/tree engine \
+	engine/nbd \
 	src/qmp/json src/history src/qmp src/qmp/wire src/after src/attach \
 	src/console src/console/hmp src/console/line src/console/front \
 	src/process src/offline \

@@ -7,7 +7,7 @@
 #include "engine/chain/chain_walk.h"
 #include "engine/engine_impl.h"
 #include "engine/file/mark.h"
-#include "engine/tool.h"
+#include "engine/tool/tool.h"
 #include "engine/util/str.h"
 
 static void marks_add_time(struct str *s, int64_t seconds)

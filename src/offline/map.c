@@ -103,7 +103,7 @@ int map_run(struct offline *o)
 	if (!o->json)
 		printf("%-16s%-16s%-16s%s\n", "Offset", "Length", "Mapped to",
 		       "File");
-	rc = engine_map(&o->node, o->offset, o->length, map_each, &list, &err);
+	rc = tool_map(&o->node, o->offset, o->length, map_each, &list, &err);
 	if (!rc && o->json)
 		map_end_json(&list);
 	if (!rc && list.unplaced)

@@ -230,7 +230,7 @@ int measure_run(struct offline *o)
 	struct err err = ERR_INIT;
 
 	if (measure_what(o, &m, &err) || measure_words(&m, o->words, &err) ||
-	    engine_measure(&m, &r, &err))
+	    tool_measure(&m, &r, &err))
 		return offline_fail(&err);
 	(o->json ? measure_put_json : measure_put_text)(&r);
 	return 0;

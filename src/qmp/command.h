@@ -80,7 +80,7 @@ enum qmp_plans {
 } qmp_plans(const char *name);
 
 /* The value of x-blkmon-tree-map with these arguments (checked here) of images
- * that others have open, engine_map_files(); NULL and err. */
+ * that others have open, tree_map_files(); NULL and err. */
 json_t *qmp_map_files(const struct tree_file *files, size_t n,
 		      const json_t *args, struct err *err);
 /* The line of HMP that does the same as a command with these arguments, the

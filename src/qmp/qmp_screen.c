@@ -144,7 +144,7 @@ json_t *qmp_map_files(const struct tree_file *files, size_t n,
 			"missing");
 		return NULL;
 	}
-	return map_end(&map, engine_map_files(files, n, &o, &map, err));
+	return map_end(&map, tree_map_files(files, n, &o, &map, err));
 }
 
 /* --- space --- */

@@ -1,9 +1,9 @@
-/* tree_map.h - which parts of a tree's disk have data; behind the facade.
+/* tree.h - the images of a tree, and which parts of its disk have data.
  *
  * A tree is an image that lies on none, and all that lie on it.
  */
-#ifndef BLKMON_TREE_MAP_H
-#define BLKMON_TREE_MAP_H
+#ifndef BLKMON_TREE_H
+#define BLKMON_TREE_H
 
 #include "engine/chain/graph.h"
 #include "engine/util/err.h"
@@ -49,12 +49,7 @@ uint64_t tree_size(const struct tree *t);	/* of the largest image */
  * not many, and rounded to what is worth seeing; all of the disk if that is
  * most of it, or nothing. 0 or -errno. */
 int tree_parts(struct tree *t, struct gaps *parts);
-struct tree_map;
-struct tree_map_options;
-/* What engine_tree_map() does, of the tree of @node; graph read-held. 0 or
- * -errno. */
-int tree_map_of(struct tree_map *map, struct node *node,
-		const struct tree_map_options *o);
+
 /* One more at the end. 0 or -ENOMEM. */
 int gaps_add(struct gaps *gaps, uint64_t off, uint64_t end);
 

@@ -1,5 +1,5 @@
 /* tool.c - see tool.h. */
-#include "engine/tool.h"
+#include "engine/tool/tool.h"
 
 #include "engine/chain/chain.h"
 

@@ -1,18 +1,18 @@
-/* tool_rebase.h - another backing file for an image: what engine_rebase(), the
- * job and the plan of it share. Private to the facade.
+/* tool_rebase.h - another backing file for an image: what tool_rebase(), the
+ * job and the plan of it share.
  */
 #ifndef BLKMON_TOOL_REBASE_H
 #define BLKMON_TOOL_REBASE_H
 
 #include "engine/chain/siblings.h"
 #include "engine/job/rebase.h"
-#include "engine/tool.h"
-#include "engine/tools.h"
+#include "engine/tool/tool.h"
+#include "engine/tool/tools.h"
 
 #define REBASE_ID "rebase"	/* of its job, and what kind that is */
 
 struct rebasing {
-	struct engine *engine;
+	struct jobs *jobs;
 	const struct rebase_options *o;
 	const char *base;		/* NULL: none */
 	const char *format;
@@ -26,7 +26,7 @@ struct rebasing {
 };
 
 /* Of @o, which is borrowed until rebase_close(). */
-void rebase_init(struct rebasing *r, struct engine *e,
+void rebase_init(struct rebasing *r, struct jobs *jobs,
 		 const struct rebase_options *o);
 /* Opens what it needs; all that can be refused is refused. 0, or -1 and err. */
 int rebase_open(struct rebasing *r, struct err *err);

@@ -1,18 +1,18 @@
 /* tree_map.c - what each image of a tree holds of the disk, and what of that
- * nobody sees, for those who look on; see engine.h.
+ * nobody sees, for those who look on.
  *
  * Cell by cell, and in each the images from the top down: what an image leaves
  * open is seen of the one below, and where several lie on that, what any of
  * them leaves open. So each image is walked once, however deep the tree is.
  */
-#include "engine/tree_map.h"
+#include "engine/tree/tree_map.h"
 
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "engine/engine_impl.h"
+#include "engine/tree/tree.h"
 #include "engine/util/bytes.h"
 #include "engine/util/mem.h"
 
@@ -255,28 +255,6 @@ int tree_map_of(struct tree_map *map, struct node *node,
 	struct look look = { .map = map };
 
 	return map_tree(&look, node, o);
-}
-
-int engine_tree_map(struct engine *e, const struct tree_map_options *o,
-		    struct tree_map *out, struct err *err)
-{
-	struct node *node;
-	int rc = 0;
-
-	*out = (struct tree_map) { 0 };
-	rwlock_read(&e->graph.lock);
-	node = graph_find(&e->graph, o->node_name);
-	if (node)
-		rc = tree_map_of(out, node, o);
-	rwlock_drop(&e->graph.lock);
-	if (!node)
-		return err_set(err, ERR_DEVICE_NOT_FOUND,
-			       "Cannot find device='' nor node-name='%s'",
-			       o->node_name);
-	if (rc)
-		return err_sys(err, rc, "Could not read the maps of '%s' and "
-			       "those on it", o->node_name);
-	return 0;
 }
 
 void tree_map_release(struct tree_map *map)

@@ -8,9 +8,8 @@
 
 #include "engine/chain/chain.h"
 #include "engine/chain/chain_walk.h"
-#include "engine/engine_impl.h"
 #include "engine/forecast/forecast.h"
-#include "engine/tool_rebase.h"
+#include "engine/tool/tool_rebase.h"
 #include "engine/util/bytes.h"
 #include "engine/util/mem.h"
 
@@ -97,34 +96,6 @@ static const struct job_kind kind_rebase = {
 
 /* --- its start --- */
 
-static int rebase_check_closed(struct engine *e, const char *path,
-			       struct err *err)
-{
-	const struct open_file *by = NULL;
-	struct open_file *open;
-	struct sibling_id id;
-	struct stat st;
-	size_t n;
-	int rc;
-
-	if (stat(path, &st))
-		return err_sys(err, errno, "Could not open '%s'", path);
-	id = sibling_id_at(&st);
-	graph_begin(&e->graph);
-	rc = files_open(e, &open, &n);
-	if (rc)
-		err_sys(err, rc, "Could not rebase '%s'", path);
-	else
-		by = files_find(open, n, &id);
-	if (by)
-		rc = err_set(err, ERR_GENERIC, "Image '%s' is in use by %s: "
-			     "only one that is not open can be rebased", path,
-			     graph_user_of(by->node).text);
-	graph_end(&e->graph);
-	free(open);
-	return rc;
-}
-
 /* The image below its backing file, as its header is to name it. */
 static int rebase_choose_below(struct rebase_job *j, const struct node *top,
 			       struct err *err)
@@ -200,7 +171,7 @@ static int rebase_job_take_files(struct rebase_job *j,
 }
 
 /* Nothing is open yet, or that is refused. */
-static int rebase_job_choose(struct rebase_job *j, struct engine *e,
+static int rebase_job_choose(struct rebase_job *j, struct jobs *jobs,
 			     const struct rebase_job_options *o,
 			     struct err *err)
 {
@@ -215,12 +186,10 @@ static int rebase_job_choose(struct rebase_job *j, struct engine *e,
 	j->o.arg = j;
 	rc = rebase_job_take_files(j, o, err);
 	if (!rc)
-		rc = rebase_check_closed(e, chain_local_name(o->file), err);
-	if (!rc)
 		rc = rebase_choose_base(j, o, err);
 	j->o.base = j->base;
 	j->o.format = j->format;
-	rebase_init(&j->r, e, &j->o);
+	rebase_init(&j->r, jobs, &j->o);
 	j->r.failed = rebase_job_failed;
 	return rc;
 }
@@ -237,7 +206,7 @@ static void rebase_choose_id(struct jobs *jobs, char *id)
 	}
 }
 
-static int rebase_job_start(struct rebase_job *j, struct engine *e,
+static int rebase_job_start(struct rebase_job *j, struct jobs *jobs,
 			    const struct rebase_job_options *o,
 			    struct err *err)
 {
@@ -246,22 +215,22 @@ static int rebase_job_start(struct rebase_job *j, struct engine *e,
 	struct job *job;
 
 	options.speed = (uint64_t)o->speed;
-	graph_begin(&e->graph);
-	rebase_choose_id(&e->jobs, id);
+	graph_begin(jobs->graph);
+	rebase_choose_id(jobs, id);
 	if (!options.id)
 		options.id = id;
-	job = job_new(&e->jobs, &kind_rebase, &options, j, err);
+	job = job_new(jobs, &kind_rebase, &options, j, err);
 	if (job) {
 		job_set_len(job, j->r.image.top->size, j->r.image.top->size);
 		rebase_name_files(&j->r, job->end);
 		job_start(job);
 	}
-	graph_end(&e->graph);
+	graph_end(jobs->graph);
 	return job ? 0 : -1;
 }
 
 /* All that can be refused is refused: NULL and err. */
-static struct rebase_job *rebase_job_new(struct engine *e,
+static struct rebase_job *rebase_job_new(struct jobs *jobs,
 					 const struct rebase_job_options *o,
 					 bool dry, struct err *err)
 {
@@ -277,7 +246,7 @@ static struct rebase_job *rebase_job_new(struct engine *e,
 		err_sys(err, ENOMEM, "Could not rebase '%s'", o->file);
 		return NULL;
 	}
-	if (!rebase_job_choose(j, e, o, err)) {
+	if (!rebase_job_choose(j, jobs, o, err)) {
 		j->r.dry = dry;
 		j->o.progress = dry ? NULL : j->o.progress;
 		j->r.failed = dry ? NULL : j->r.failed;
@@ -288,15 +257,15 @@ static struct rebase_job *rebase_job_new(struct engine *e,
 	return NULL;
 }
 
-int engine_rebase_start(struct engine *e, const struct rebase_job_options *o,
-			struct err *err)
+int tool_rebase_start(struct jobs *jobs, const struct rebase_job_options *o,
+		      struct err *err)
 {
 	struct rebase_job *j;
 
-	j = rebase_job_new(e, o, false, err);
+	j = rebase_job_new(jobs, o, false, err);
 	if (!j)
 		return -1;
-	if (!rebase_job_start(j, e, o, err))
+	if (!rebase_job_start(j, jobs, o, err))
 		return 0;
 	rebase_job_free(j);
 	return -1;
@@ -337,7 +306,7 @@ static int rebase_plan_need(struct rebase_job *j, struct forecast *f)
 static int rebase_plan_fill(struct rebase_job *j, const char *id,
 			    uint64_t speed, struct forecast *f)
 {
-	struct jobs *jobs = &j->r.engine->jobs;
+	struct jobs *jobs = j->r.jobs;
 	struct node *image = j->r.image.top;
 	int rc = rebase_plan_add(&f->layers, "top", image);
 
@@ -356,26 +325,26 @@ static int rebase_plan_fill(struct rebase_job *j, const char *id,
 	return rc ? rc : forecast_space(f, jobs, image->file, speed);
 }
 
-static int rebase_plan_check_id(struct engine *e, const char *given,
+static int rebase_plan_check_id(struct jobs *jobs, const char *given,
 				char id[128], struct err *err)
 {
 	int rc;
 
-	graph_begin(&e->graph);
-	rebase_choose_id(&e->jobs, id);
-	rc = job_check_id(&e->jobs, given ? given : id, err);
-	graph_end(&e->graph);
+	graph_begin(jobs->graph);
+	rebase_choose_id(jobs, id);
+	rc = job_check_id(jobs, given ? given : id, err);
+	graph_end(jobs->graph);
 	if (!rc && given)
 		snprintf(id, 128, "%s", given);
 	return rc;
 }
 
-int engine_plan_rebase(struct engine *e, const struct rebase_job_options *o,
-		       struct forecast *f, struct err *err)
+int tool_rebase_plan(struct jobs *jobs, const struct rebase_job_options *o,
+		     struct forecast *f, struct err *err)
 {
-	struct rebase_job *j = rebase_job_new(e, o, true, err);
+	struct rebase_job *j = rebase_job_new(jobs, o, true, err);
 	char id[128];
-	int rc = j ? rebase_plan_check_id(e, o->job.id, id, err) : -1;
+	int rc = j ? rebase_plan_check_id(jobs, o->job.id, id, err) : -1;
 
 	*f = (struct forecast){
 		.kind = REBASE_ID, .cancel = "what was copied stays in the "

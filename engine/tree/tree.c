@@ -4,7 +4,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
-#include "engine/tree_map.h"
+#include "engine/tree/tree.h"
 #include "engine/util/bytes.h"
 #include "engine/util/mem.h"
 

@@ -1,4 +1,4 @@
-/* tool.h - a chain that a tool opens for itself; private to the facade. */
+/* tool.h - a chain that a tool opens for itself; its graph and its images. */
 #ifndef BLKMON_TOOL_H
 #define BLKMON_TOOL_H
 

@@ -3,8 +3,8 @@
 
 #include "engine/chain/place.h"
 #include "engine/image/qcow2/qcow2.h"
-#include "engine/tool.h"
-#include "engine/tools.h"
+#include "engine/tool/tool.h"
+#include "engine/tool/tools.h"
 #include "engine/util/bytes.h"
 
 #define MEASURE_SECTOR 512u
@@ -89,8 +89,8 @@ static int measure_node(const struct measure_options *o, struct node *top,
 	return 0;
 }
 
-int engine_measure(const struct measure_options *o,
-		   struct measure_result *out, struct err *err)
+int tool_measure(const struct measure_options *o,
+		 struct measure_result *out, struct err *err)
 {
 	struct tool tool;
 	int rc;

@@ -4,10 +4,9 @@
 #include <string.h>
 
 #include "engine/chain/chain.h"
-#include "engine/engine_impl.h"
 #include "engine/job/pairs.h"
-#include "engine/tool.h"
-#include "engine/tools.h"
+#include "engine/tool/tool.h"
+#include "engine/tool/tools.h"
 #include "engine/util/bytes.h"
 
 #define COMPARE_SECTOR 512u
@@ -89,7 +88,7 @@ static int compare_pairs(const struct compare_options *o, struct pairs *pairs,
 }
 
 /* The second image takes what data files the first has left. */
-static int compare_open(struct engine *e, const struct compare_options *o,
+static int compare_open(struct jobs *jobs, const struct compare_options *o,
 			struct tool *tool, struct compare_result *out,
 			struct err *err)
 {
@@ -100,7 +99,7 @@ static int compare_open(struct engine *e, const struct compare_options *o,
 	image[1].data_beside = &tool[0].graph;
 	for (unsigned i = 0; i < 2; i++) {
 		image[i].data_files_shared = true;
-		tool[i].graph.events = &e->events;
+		tool[i].graph.events = jobs->events;
 		out->failed = i;
 		if (tool_open(&tool[i], &image[i], err))
 			return -1;
@@ -110,12 +109,12 @@ static int compare_open(struct engine *e, const struct compare_options *o,
 				      err);
 }
 
-static int compare_disks(struct engine *e, const struct compare_options *o,
+static int compare_disks(struct jobs *jobs, const struct compare_options *o,
 			 struct node *const *top, struct compare_result *out,
 			 struct err *err)
 {
 	struct pairs_options po = {
-		.pool = e->pool, .top = { top[0], top[1] },
+		.pool = jobs->pool, .top = { top[0], top[1] },
 		.size = max_u64(out->size[0], out->size[1]),
 	};
 	struct pairs *pairs;
@@ -135,8 +134,8 @@ static int compare_disks(struct engine *e, const struct compare_options *o,
 			    top[out->failed]->file->path) : 0;
 }
 
-int engine_compare(struct engine *e, const struct compare_options *o,
-		   struct compare_result *out, struct err *err)
+int tool_compare(struct jobs *jobs, const struct compare_options *o,
+		 struct compare_result *out, struct err *err)
 {
 	struct tool tool[2];
 	int rc;
@@ -144,10 +143,10 @@ int engine_compare(struct engine *e, const struct compare_options *o,
 	*out = (struct compare_result){ .stage = COMPARE_OPEN };
 	tool_init(&tool[0]);
 	tool_init(&tool[1]);
-	rc = compare_open(e, o, tool, out, err);
+	rc = compare_open(jobs, o, tool, out, err);
 	if (!rc) {
 		out->stage = COMPARE_MAP;
-		rc = compare_disks(e, o, (struct node *[]){
+		rc = compare_disks(jobs, o, (struct node *[]){
 				   tool[0].top, tool[1].top }, out, err);
 	}
 	tool_close(&tool[1]);

@@ -1,14 +1,12 @@
-/* tool_map_files.c - maps of images that somebody else has open; see engine.h.
- */
+/* tree_files.c - maps of images that somebody else has open; see tree_map.h. */
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "engine/chain/node_open.h"
-#include "engine/engine.h"
-#include "engine/tool.h"
-#include "engine/tree_map.h"
+#include "engine/tool/tool.h"
+#include "engine/tree/tree_map.h"
 #include "engine/util/mem.h"
 
 /* Nodes have numbers here: what others call theirs may be no name to us. */
@@ -133,9 +131,9 @@ static struct node *files_find(const struct tree_file *files, size_t n,
 	return NULL;
 }
 
-int engine_map_files(const struct tree_file *files, size_t n,
-		     const struct tree_map_options *o, struct tree_map *out,
-		     struct err *err)
+int tree_map_files(const struct tree_file *files, size_t n,
+		   const struct tree_map_options *o, struct tree_map *out,
+		   struct err *err)
 {
 	struct node **nodes = mem_try(n + 1, sizeof(*nodes)), *wanted;
 	struct root *roots = mem_try(n + 1, sizeof(*roots));

@@ -8,8 +8,7 @@
 #include "engine/chain/chain_walk.h"
 #include "engine/chain/format.h"
 #include "engine/chain/node_open.h"
-#include "engine/engine_impl.h"
-#include "engine/tool_rebase.h"
+#include "engine/tool/tool_rebase.h"
 #include "engine/util/clock.h"
 #include "engine/util/mem.h"
 
@@ -158,7 +157,7 @@ static int rebase_keep(struct rebasing *r, struct err *err)
 int rebase_fill(struct rebasing *r, struct err *err)
 {
 	const struct rebase_copy c = {
-		.pool = r->engine->pool, .image = r->image.top,
+		.pool = r->jobs->pool, .image = r->image.top,
 		.base = r->below.top, .progress = r->o->progress,
 		.arg = r->o->arg, .read = &r->read, .copied = &r->copied,
 		.failed = r->failed, .dry = r->dry,
@@ -223,24 +222,24 @@ static int rebase_work_told(struct rebasing *r, struct err *err)
 		ev.type = EVENT_JOB_CANCELLED;
 	else if (rc)
 		snprintf(ev.text, sizeof(ev.text), "%s", err->text);
-	event_publish(&r->engine->events, &ev);
+	event_publish(r->jobs->events, &ev);
 	job_end_put(ev.end);
 	return rc;
 }
 
-void rebase_init(struct rebasing *r, struct engine *e,
+void rebase_init(struct rebasing *r, struct jobs *jobs,
 		 const struct rebase_options *o)
 {
 	bool has = o->base && *o->base;
 
 	*r = (struct rebasing){
-		.engine = e, .o = o, .base = has ? o->base : NULL,
+		.jobs = jobs, .o = o, .base = has ? o->base : NULL,
 		.format = has ? o->format : NULL,
 		.siblings = SIBLINGS_INIT,
 	};
 	tool_init(&r->below);
 	tool_init(&r->image);
-	r->below.graph.events = r->image.graph.events = &e->events;
+	r->below.graph.events = r->image.graph.events = jobs->events;
 }
 
 void rebase_close(struct rebasing *r)
@@ -251,17 +250,17 @@ void rebase_close(struct rebasing *r)
 	free(r->words);
 }
 
-int engine_rebase(struct engine *e, const struct rebase_options *o,
-		  struct err *err)
+int tool_rebase(struct jobs *jobs, const struct rebase_options *o,
+		struct err *err)
 {
 	struct rebasing r;
 	int rc;
 
-	rebase_init(&r, e, o);
+	rebase_init(&r, jobs, o);
 	if (o->unsafe && !o->force) {
 		siblings_note_file(&r.siblings,
 				   chain_local_name(o->image.path));
-		siblings_look(&r.siblings, &e->graph);
+		siblings_look(&r.siblings, jobs->graph);
 	}
 	rc = rebase_open(&r, err);
 	if (!rc)

@@ -1,7 +1,7 @@
 /* tool_map.c - where the bytes of a disk lie; see tools.h. */
 #include "engine/chain/place.h"
-#include "engine/tool.h"
-#include "engine/tools.h"
+#include "engine/tool/tool.h"
+#include "engine/tool/tools.h"
 #include "engine/util/bytes.h"
 
 static bool map_joins(const struct map_piece *a, const struct map_piece *b)
@@ -51,9 +51,9 @@ static int map_walk(struct places *p, uint64_t off, uint64_t end,
 	return rc;
 }
 
-int engine_map(const struct node_options *image, uint64_t off, uint64_t len,
-	       bool (*each)(void *arg, const struct map_piece *piece),
-	       void *arg, struct err *err)
+int tool_map(const struct node_options *image, uint64_t off, uint64_t len,
+	     bool (*each)(void *arg, const struct map_piece *piece),
+	     void *arg, struct err *err)
 {
 	struct places places;
 	struct tool tool;
