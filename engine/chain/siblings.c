@@ -9,6 +9,7 @@
 
 #include "engine/chain/chain.h"
 #include "engine/chain/chain_walk.h"
+#include "engine/event/event.h"
 #include "engine/file/folder.h"
 #include "engine/util/mem.h"
 #include "engine/util/str.h"
@@ -436,6 +437,53 @@ int siblings_check_path(const struct siblings *s, struct graph *g,
 	return siblings_check_file(s, g, &id, path, NULL, what, err);
 }
 
+/* Those that it reads from, in one way or the other. */
+static bool sibling_reads(const struct sibling *f, const struct node *node)
+{
+	const struct sibling_id *id = &f->layer->id;
+
+	return sibling_is_file(id, node->file) ||
+	       (node->data && sibling_is_file(id, node->data));
+}
+
+static bool is_late(const struct sibling *f, const struct node *node)
+{
+	const struct file self = { .dev = f->self.dev, .ino = f->self.ino,
+				   .block_device = f->self.block_device };
+
+	return sibling_reads(f, node) && is_stranger(node->graph, f) &&
+	       !graph_find_file(node->graph, &self) &&
+	       !graph_is_spoilt(node->graph, &self, &f->changed);
+}
+
+void siblings_tell_late(const struct siblings *s, const struct node *node,
+			const char *who)
+{
+	struct graph *g = node->graph;
+	struct str more = STR_INIT;
+	const struct sibling *first = NULL;
+	size_t count = 0;
+
+	for (size_t i = 0; i < s->count; i++) {
+		const struct sibling *f = &s->found[i];
+
+		if (!is_late(f, node))
+			continue;
+		count++;
+		if (!first || (f->direct && !first->direct))
+			first = f;
+	}
+	if (count > 1)
+		str_addf(&more, " (and %zu more)", count - 1);
+	if (first && g->events)
+		event_notice(g->events, "'%s'%s, which is not open here, came "
+			     "to read from '%s' while %s was writing there: "
+			     "what it shows from below may have changed since",
+			     first->path, str_get(&more), node->file->path, who);
+	str_release(&more);
+	siblings_spoil_one(s, node);
+}
+
 void siblings_spoil_one(const struct siblings *s, const struct node *node)
 {
 	for (size_t i = 0; i < s->count; i++) {
@@ -462,11 +510,8 @@ const char *siblings_next(const struct siblings *s, const struct node *node,
 {
 	while (*at < s->count) {
 		const struct sibling *f = &s->found[(*at)++];
-		const struct sibling_id *id = &f->layer->id;
 
-		if ((sibling_is_file(id, node->file) ||
-		     (node->data && sibling_is_file(id, node->data))) &&
-		    is_stranger(node->graph, f))
+		if (sibling_reads(f, node) && is_stranger(node->graph, f))
 			return f->path;
 	}
 	return NULL;

@@ -34,6 +34,8 @@ struct siblings {
 	bool cut;			/* not all of them */
 	int lost;			/* nor were they for want of this, an
 					   errno: nobody may write then */
+	uint64_t ms_max;		/* of the look; 0: SIBLINGS_MS_MAX */
+	bool again;			/* what can't be read was told before */
 	bool external;			/* what siblings_note_path() was given
 					   has its data in another file */
 };
@@ -91,6 +93,12 @@ void siblings_spoil(const struct siblings *s, struct node *top,
 		    struct node *base);
 /* The same by a change of @node alone. */
 void siblings_spoil_one(const struct siblings *s, const struct node *node);
+
+/* Graph begun. Of a look behind the change by @who: a notice names who was
+ * found that reads from @node and was not spoilt before, for it was not there
+ * when it could have been refused. All of them are spoilt. */
+void siblings_tell_late(const struct siblings *s, const struct node *node,
+			const char *who);
 
 /* Graph begun. Who was found that reads from @node and is not open here above
  * it: the name of the first from number *@at on, which is moved behind it; or

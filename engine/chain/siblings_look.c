@@ -183,9 +183,10 @@ static void look_through(struct look *l)
 	s->cut = s->files >= s->files_max;
 }
 
-static void tell_closed(struct graph *g, const char *folder)
+static void tell_closed(const struct siblings *s, struct graph *g,
+			const char *folder)
 {
-	if (g->events)
+	if (g->events && !s->again)
 		event_notice(g->events, "The folder '%s' can't be read: an "
 			     "overlay there that is not open here would not "
 			     "be found", *folder ? folder : ".");
@@ -197,7 +198,7 @@ static void look_beside(struct look *l, struct graph *g, const char *path)
 		return;
 	l->folder = folders_enter(&l->folders, path);
 	if (!l->folder && errno == EACCES)
-		tell_closed(g, l->folders.path);
+		tell_closed(l->s, g, l->folders.path);
 	l->s->cut |= l->folders.lost;
 	if (l->folder)
 		look_through(l);
@@ -372,8 +373,9 @@ static void tell_cut(const struct siblings *s, struct graph *g)
 
 void siblings_look(struct siblings *s, struct graph *g)
 {
+	uint64_t ms = s->ms_max ? s->ms_max : SIBLINGS_MS_MAX;
 	struct look l = { .s = s, .cache = g->peeked,
-			  .end_ns = clock_ns() + SIBLINGS_MS_MAX * NS_PER_MS };
+			  .end_ns = clock_ns() + ms * NS_PER_MS };
 	int error;
 
 	if (!s->files_max)

@@ -162,6 +162,7 @@ static void commit_release(struct job *job)
 	struct err err = ERR_INIT;
 
 	job_images_flush(&c->im, &err);
+	job_images_look_back(&c->im, false);
 	graph_begin(graph);
 	commit_close(c);
 	graph_end(graph);

@@ -3,12 +3,17 @@
  */
 #include <errno.h>
 #include <stddef.h>
+#include <string.h>
 
 #include "engine/chain/graph.h"
 #include "engine/job/job_kinds.h"
 #include "engine/chain/node_io.h"
 #include "engine/chain/node_open.h"
+#include "engine/chain/siblings.h"
 #include "engine/file/mark.h"
+
+/* A commit that is cancelled has to be gone soon. */
+#define LOOK_BACK_MS 50
 
 int job_images_claim(struct job_images *im, struct node *claim,
 		     struct node *bottom, struct err *err)
@@ -82,6 +87,34 @@ void job_images_unclaim(struct job_images *im)
 	graph_put(im->top);
 	if (im->base)
 		graph_put(im->base);
+}
+
+void job_images_look_back(struct job_images *im, bool top_too)
+{
+	struct siblings s = { .ms_max = LOOK_BACK_MS, .again = true };
+	struct graph *graph = im->jobs->graph;
+	struct node *base = im->base;
+
+	rwlock_read(&graph->lock);
+	siblings_note(&s, im->top);
+	rwlock_drop(&graph->lock);
+	siblings_look(&s, graph);
+	if (s.lost)
+		event_notice(im->jobs->events, "Whether overlays of '%s' were "
+			     "made while %s was writing there is not known: %s",
+			     base->file->path, im->owner->id,
+			     strerror(s.lost));
+	if (s.count) {
+		graph_begin(graph);
+		for (struct node *n = im->top; n; n = n->backing) {
+			if (n != im->top || top_too)
+				siblings_tell_late(&s, n, im->owner->id);
+			if (n == base)
+				break;
+		}
+		graph_end(graph);
+	}
+	siblings_release(&s);
 }
 
 void job_images_release(struct job_images *im)

@@ -41,6 +41,10 @@ void job_images_mark(struct job_images *im);
 int job_images_check(struct job_images *im, uint64_t size, struct err *err);
 /* Graph write-held: undoes job_images_claim() alone. */
 void job_images_unclaim(struct job_images *im);
+/* Of a commit, when all is written; graph not held: were overlays of what has
+ * changed for who reads from it made meanwhile? They could not be refused, so
+ * they are told. @top_too: from now on top's changes as well. */
+void job_images_look_back(struct job_images *im, bool top_too);
 /* Graph write-held: undoes both, gives back what the file of `to` has grown by
  * and holds nothing, lets go of the images. */
 void job_images_release(struct job_images *im);

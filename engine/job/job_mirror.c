@@ -171,6 +171,7 @@ static void active_release(struct job *job)
 	struct graph *graph = a->im.jobs->graph;
 
 	node_flush(a->pivoted ? a->im.top : a->im.base);
+	job_images_look_back(&a->im, a->pivoted);
 	graph_begin(graph);
 	active_close(a);
 	graph_end(graph);

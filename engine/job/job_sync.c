@@ -101,6 +101,7 @@ static void sync_release(struct job *job)
 	struct graph *graph = job->jobs->graph;
 
 	node_flush(s->active.im.base);
+	job_images_look_back(&s->active.im, false);
 	graph_begin(graph);
 	active_close(&s->active);
 	graph_end(graph);
