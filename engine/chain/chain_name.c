@@ -13,6 +13,7 @@
 #include "engine/chain/chain.h"
 #include "engine/chain/chain_walk.h"
 #include "engine/chain/format.h"
+#include "engine/chain/json_name.h"
 #include "engine/util/mem.h"
 #include "engine/util/str.h"
 
@@ -85,10 +86,14 @@ static void hit_add(struct hit *hit, struct node *node)
 bool chain_leads_to(const char *overlay_path, const char *name,
 		    const struct file *file)
 {
+	struct json_name json;
 	struct file id;
 	char *path;
 	bool same;
 
+	if (json_name_read(name, &json))
+		return chain_identify(json.path, &id) &&
+		       file_is_same(&id, file);
 	if (chain_is_remote(chain_local_name(name)))
 		return false;
 	path = chain_resolve(overlay_path, name);
@@ -127,11 +132,17 @@ bool chain_is_as_written(const struct node *top)
 	return true;
 }
 
-/* A format that no header says is the one that anybody would guess. */
+/* A format that no header says is the one that anybody would guess. Beside
+ * json:{...} the header has the last word. */
 static bool is_said_format(const struct node *node)
 {
 	const struct node *below = node->backing;
 	const char *format = node->backing_format;
+	struct json_name json;
+
+	if (!format && json_name_read(node->backing_name, &json) &&
+	    *json.driver)
+		return format_find(json.driver) == below->drv;
 
 	if (format)
 		return format_find_said(format) == below->drv;

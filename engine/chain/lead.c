@@ -2,11 +2,11 @@
 #include "engine/chain/lead.h"
 
 #include <errno.h>
-#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "engine/chain/chain.h"
+#include "engine/chain/json_name.h"
 #include "engine/chain/peek.h"
 #include "engine/file/folder.h"
 #include "engine/util/mem.h"
@@ -41,69 +41,6 @@ static bool lead_from_elsewhere(const struct lead *l, const char *name)
 
 /* --- json: --- */
 
-static uint32_t hex4(const char *s)
-{
-	char digits[5] = "";
-
-	memcpy(digits, s, strnlen(s, 4));
-	digits[strspn(digits, "0123456789abcdefABCDEF")] = '\0';
-	return (uint32_t)strtoul(digits, NULL, 16);
-}
-
-/* A code point as UTF-8 at @out; where it ends. */
-static char *put_utf8(char *out, uint32_t cp)
-{
-	static const uint8_t first[] = { 0, 0xc0, 0xe0, 0xf0 };
-	int more = (cp >= 0x80) + (cp >= 0x800) + (cp >= 0x10000);
-
-	*out++ = (char)(first[more] | cp >> 6 * more);
-	while (more-- > 0)
-		*out++ = (char)(0x80 | (cp >> 6 * more & 0x3f));
-	return out;
-}
-
-/* What follows a backslash and 'u': four digits, or a pair of four. As text it
- * is never longer than as digits. */
-static const char *json_unicode(const char *s, char **out)
-{
-	uint32_t cp = hex4(s), low;
-
-	s += strnlen(s, 4);
-	if (cp >= 0xd800 && cp < 0xdc00 && s[0] == '\\' && s[1] == 'u') {
-		low = hex4(s + 2);
-		s += 2 + strnlen(s + 2, 4);
-		cp = 0x10000 + ((cp - 0xd800) << 10) + (low & 0x3ff);
-	}
-	*out = put_utf8(*out, cp);
-	return s;
-}
-
-static char json_escaped(char c)
-{
-	static const char escapes[] = "b\bf\fn\nr\rt\t";
-	const char *at = c ? strchr(escapes, c) : NULL;
-
-	return at && (at - escapes) % 2 == 0 ? at[1] : c;
-}
-
-/* The text of a JSON string that begins at @s goes to @out, which has room for
- * all that follows. Where it ends. */
-static const char *json_string(const char *s, char *out)
-{
-	while (*s && *s != '"') {
-		if (*s != '\\' || !s[1]) {
-			*out++ = *s++;
-		} else if (s[1] == 'u') {
-			s = json_unicode(s + 2, &out);
-		} else {
-			*out++ = json_escaped(s[1]);
-			s += 2;
-		}
-	}
-	*out = '\0';
-	return s;
-}
-
 /* QEMU takes a relative name in there from the working directory; who wrote it
  * may have meant the folder. */
 static bool lead_by_file(const struct lead *l, const char *name)
@@ -125,7 +62,7 @@ static bool lead_by_json(const struct lead *l, const char *json)
 		json += strspn(json, " \t\r\n:");
 		if (*json != '"')
 			continue;
-		json = json_string(json + 1, name);
+		json = json_name_string(json + 1, name);
 		if (lead_by_file(l, name))
 			return true;
 	}

@@ -479,7 +479,8 @@ void siblings_tell_late(const struct siblings *s, const struct node *node,
 		event_notice(g->events, "'%s'%s, which is not open here, came "
 			     "to read from '%s' while %s was writing there: "
 			     "what it shows from below may have changed since",
-			     first->path, str_get(&more), node->file->path, who);
+			     first->path, str_get(&more), node->file->path,
+			     who);
 	str_release(&more);
 	siblings_spoil_one(s, node);
 }

@@ -9,6 +9,7 @@ import os
 import pytest
 
 import blk
+import header
 from blk import MIB, content
 from qmpsock import Server
 
@@ -280,3 +281,61 @@ def test_forced_plan_says_who(d, job):
         told = q.ask("x-blkmon-query-folder")["images"]
         assert [i["path"] for i in told if i["spoilt"]] == [sibling]
         s.quit()
+
+
+def json_names(path):
+    """What QEMU and people write who mean that file as qcow2."""
+    return {
+        "nested": '{"driver":"qcow2","file":{"driver":"file",'
+                  '"filename":"%s"}}' % path,
+        "flat": '{"driver": "qcow2", "file.driver": "file", '
+                '"file.filename": "%s"}' % path,
+        "no format": '{"file":{"filename":"%s","driver":"file"}}' % path,
+        "escapes": '{"driver":"q\\u0063ow2","file":{"driver":"file",'
+                   '"filename":"%s"}}' % path.replace("/", "\\/"),
+    }
+
+
+# In the names of an image of which something else is read, or that QEMU does
+# not open.
+ODD = {
+    "part": ('"file":{', '"offset":0,"file":{'),
+    "part of the file": ('"filename"', '"x-blockio":"a","filename"'),
+    "another driver": ('"driver":"qcow2"', '"driver":"raw"'),
+    "another protocol": ('"driver":"file"', '"driver":"blkdebug"'),
+    "twice": ('"driver":"qcow2"', '"driver":"qcow2","driver":"qcow2"'),
+    "cut off": ("}}", "}"),
+    "another file": ("mid", "other"),
+}
+
+
+def say_json(path, text, fmt=None):
+    top = header.Header(path)
+    top.name = b"json:" + text.encode()
+    top.extensions = [(kind, data) for kind, data in top.extensions
+                      if fmt or kind != header.BACKING_FORMAT]
+    top.write()
+
+
+@pytest.mark.parametrize("form", ["nested", "flat", "no format", "escapes"])
+@pytest.mark.parametrize("job", ["commit", "change"])
+def test_json_that_says_what_is_open(d, job, form):
+    """Who goes by the header alone sees the same before and after."""
+    images = Images(d)
+    images.link()
+    images.snapshot("top")
+    say_json(images.at("top"), json_names(images.at("mid"))[form],
+             "qcow2" if form == "no format" else None)
+    kept = blk.guest(images.at("top"), snapshot="kept")
+    carried_out(images, job, CHAIN)
+    assert blk.guest(images.at("top"), snapshot="kept") == kept
+
+
+@pytest.mark.parametrize("odd", ODD)
+def test_json_that_says_something_else(d, odd):
+    images = Images(d)
+    images.link()
+    images.snapshot("top")
+    say_json(images.at("top"), json_names(images.at("mid"))["nested"].replace(
+        *ODD[odd]))
+    refused(images, "change", CHAIN, "'kept'", "force")
