@@ -345,6 +345,7 @@ struct far *far_new(struct address *address, struct err *err)
 	*address = (struct address) { 0 };
 	lock_init(&f->lock);
 	list_init(&f->channels);
+	list_init(&f->maps);
 	f->wire = wire_new(&f->address, &far_ops, f, err);
 	if (f->wire && !wire_start(f->wire, err))
 		return f;
@@ -358,6 +359,7 @@ void far_free(struct far *f)
 		return;
 	wire_free(f->wire);
 	far_jobs_release(f);
+	far_maps_release(f);
 	json_decref(f->commands);
 	lock_release(&f->lock);
 	address_release(&f->address);

@@ -39,6 +39,8 @@ struct far {
 	size_t n;
 	char *heard;		/* jobs as they were at the last visit */
 	struct list channels;	/* of far_channel.c */
+	struct list maps;	/* of far_map_keep.c */
+	size_t maps_size;	/* bytes in these */
 };
 
 /* Who asks, and how long he waits. */
@@ -211,6 +213,18 @@ json_t *far_map(const struct far_call *call, const char *name, json_t *args,
 bool far_map_moved(const struct far_call *call, const struct far_names *names,
 		   const json_t *const *chain, size_t n, size_t first,
 		   uint64_t *bytes);
+
+/* --- far_map_keep.c --- */
+
+struct tree_file;
+/* All that the map that is asked for with @args is made of, the caller's. NULL:
+ * it is not to be kept, as one of the files may be written to without a trace
+ * in its times; or there is no memory. */
+char *far_map_key(const struct tree_file *files, size_t n, const json_t *args);
+/* The one of that key, the caller's, or NULL; @key may be NULL. */
+json_t *far_map_kept(struct far *f, const char *key);
+void far_map_keep(struct far *f, const char *key, const json_t *map);
+void far_maps_release(struct far *f);
 
 /* --- far_verbs.c, far_answers.c --- */
 

@@ -248,6 +248,25 @@ static void far_map_release(struct far_map *m)
 	free(m->open);
 }
 
+/* The value of x-blkmon-tree-map of its files; NULL and err. Kept is what they
+ * were before it and are after it. */
+static json_t *far_map_read(const struct far_map *m, struct far *f,
+			    const json_t *args, struct err *err)
+{
+	char *key = far_map_key(m->files, m->n, args), *after;
+	json_t *map = far_map_kept(f, key);
+
+	if (!map) {
+		map = qmp_map_files(m->files, m->n, args, err);
+		after = map && key ? far_map_key(m->files, m->n, args) : NULL;
+		if (after && !strcmp(key, after))
+			far_map_keep(f, key, map);
+		free(after);
+	}
+	free(key);
+	return map;
+}
+
 bool far_map_may(struct far *f)
 {
 	return f->address.kind == ADDRESS_UNIX && !far_speaks_dialect(f);
@@ -298,7 +317,7 @@ bool far_map_moved(const struct far_call *call, const struct far_names *names,
 	args = json_pack("{s:s, s:i, s:b}", "node-name",
 			 far_arg(chain[0], "node-name"), "cells", 1, "whole",
 			 1);
-	map = qmp_map_files(m.files, m.n, args, &err);
+	map = far_map_read(&m, call->far, args, &err);
 	/* One that cannot be read is missing in it. */
 	n -= json_array_size(json_object_get(map, "images"));
 	if (!n)
@@ -328,7 +347,7 @@ json_t *far_map(const struct far_call *call, const char *name, json_t *args,
 	m.names = &names;
 	far_map_take_open(&m);
 	far_map_take_tree(&m, far_map_root(&m, far_arg(args, "node-name")));
-	value = qmp_map_files(m.files, m.n, args, err);
+	value = far_map_read(&m, call->far, args, err);
 	far_map_release(&m);
 	far_names_release(&names);
 	return value;

@@ -3,11 +3,14 @@
 locks, and only where it is sure that they are its files. The oracle is
 `qemu-img map -U`."""
 
+import ctypes
 import json
 import os
 import shutil
 import socket
+import struct
 import subprocess
+import time
 
 import pytest
 
@@ -78,12 +81,17 @@ def test_maps_are_those_of_the_files(d, kind):
         assert "data" not in one[nodes[end.chain[0]]]
 
 
-def test_what_a_guest_writes_is_seen_when_it_is_there(d):
-    with ends.Drive(d) as end, end.other() as qmp:
+def write_and_flush(end):
+    with end.other() as qmp:
         qdev = qmp.ask("query-block")[0]["qdev"]
         for line in ("write 9M 3M", "flush"):
             qmp.ask("human-monitor-command",
                     command_line='qemu-io -d %s "%s"' % (qdev, line))
+
+
+def test_what_a_guest_writes_is_seen_when_it_is_there(d):
+    with ends.Drive(d) as end:
+        write_and_flush(end)
         seen, nodes = judge(end, end.chain)
         assert seen[nodes[end.chain[2]]]["data"][9:12] == [CELL] * 3
 
@@ -112,6 +120,154 @@ class Relative(ends.Drive):
 def test_names_are_of_its_own_folder(d):
     with Relative(d) as end:
         judge(end, end.chain)
+
+
+# ------------------------------------------------- what was read is known
+
+LONG_AGO = 10**18
+
+
+class Watch:
+    """Counts how often files are opened, as the kernel tells it."""
+
+    def __init__(self, paths):
+        libc = ctypes.CDLL(None, use_errno=True)
+        self.fd = libc.inotify_init1(os.O_NONBLOCK)
+        assert self.fd >= 0
+        self.path = {libc.inotify_add_watch(self.fd, p.encode(), 0x20): p
+                     for p in paths}    # IN_OPEN
+        assert min(self.path) >= 0
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        os.close(self.fd)
+
+    def opened(self):
+        """Those that were, since the last call."""
+        seen, entry = set(), struct.Struct("iIII")
+        while True:
+            try:
+                data = os.read(self.fd, 65536)
+            except BlockingIOError:
+                return sorted(seen)
+            while data:
+                watch, mask, _, more = entry.unpack_from(data)
+                assert not mask & 0x4000, "some were lost"   # IN_Q_OVERFLOW
+                seen.add(self.path[watch])
+                data = data[entry.size + more:]
+
+
+class Console:
+    """Of one place, asked for maps by hand."""
+
+    def __init__(self, end):
+        self.node = nodes_of(end)[end.chain[2]]
+        self.proc = subprocess.Popen(
+            [blk.BLKMON, *end.connect()], stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE, text=True)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.proc.communicate(timeout=blk.PATIENCE)
+
+    def map(self, cells=CELLS, whole=True):
+        self.proc.stdin.write(json.dumps(
+            {"execute": "x-blkmon-tree-map", "arguments": {
+                "node-name": self.node, "cells": cells, "whole": whole}}) +
+            "\n")
+        self.proc.stdin.flush()
+        return json.loads(self.proc.stdout.readline())["return"]
+
+
+def make_old(paths):
+    """What is written from now on is seen in their times."""
+    for path in paths:
+        os.utime(path, ns=(LONG_AGO, LONG_AGO))
+
+
+def test_files_that_did_not_change_are_not_read_again(d):
+    with ends.Drive(d) as end, Console(end) as console, \
+            Watch(end.chain) as watch:
+        make_old(end.chain)
+        first = console.map()
+        assert watch.opened() == sorted(end.chain)
+        for _ in range(3):
+            assert console.map() == first
+        assert not watch.opened()
+        # Another question is another map, and the first is still known.
+        assert console.map(whole=False, cells=3) != first
+        assert watch.opened() == sorted(end.chain)
+        assert console.map() == first
+        assert not watch.opened()
+
+
+def change_size(end):
+    os.truncate(end.chain[0], os.path.getsize(end.chain[0]) + 65536)
+
+
+def change_inode(end):
+    """Another file has the name, of the same size and age."""
+    shutil.copy2(end.chain[0], end.chain[0] + ".new")
+    os.rename(end.chain[0] + ".new", end.chain[0])
+
+
+def change_ctime(end):
+    """Somebody hides that he wrote."""
+    at = os.stat(end.chain[0]).st_mtime_ns
+    with open(end.chain[0], "r+b") as stream:
+        stream.write(b"Q")
+    os.utime(end.chain[0], ns=(at, at))
+
+
+@pytest.mark.parametrize("change", [write_and_flush, change_size, change_inode,
+                                    change_ctime])
+def test_what_has_changed_is_read_again(d, change):
+    with ends.Drive(d) as end, Console(end) as console, \
+            Watch(end.chain) as watch:
+        make_old(end.chain)
+        first = console.map()
+        watch.opened()
+        change(end)
+        watch.opened()
+        second = console.map()
+        assert watch.opened(), "nobody looked again"
+        assert (second != first) == (change in (write_and_flush, change_inode))
+        if change is write_and_flush:
+            assert console.map()["images"][2]["data"][9:12] == \
+                [CELL] * 3
+
+
+def test_a_file_of_this_moment_is_not_relied_on(d):
+    """Its times may be those of the next write, too."""
+    with ends.Drive(d) as end, Console(end) as console, \
+            Watch(end.chain) as watch:
+        while True:
+            began = time.monotonic()
+            os.utime(end.chain[1])
+            seen = [console.map(), watch.opened(), console.map(),
+                    watch.opened()]
+            if time.monotonic() - began < 1.5:
+                break
+        assert seen[0] == seen[2] and seen[1] == seen[3] == sorted(end.chain)
+
+
+def test_what_is_known_has_an_end(d):
+    """Old maps make room for new ones; memory does not grow with them."""
+    with ends.Drive(d) as end, Console(end) as console, \
+            Watch(end.chain) as watch:
+        make_old(end.chain)
+        console.map(cells=1024)
+        for cells in range(800, 1024):
+            console.map(cells=cells)
+        watch.opened()
+        console.map(cells=1023)
+        assert not watch.opened()
+        console.map(cells=1024)
+        assert watch.opened()
 
 
 # ------------------------------------------------------ whose files they are
