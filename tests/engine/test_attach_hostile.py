@@ -15,7 +15,8 @@ import pytest
 
 import blk
 import ends
-from test_attach_rules import Script, console, read_until, type_line
+from scripted import Script
+from test_attach_rules import console, read_until, type_line
 
 LIMIT = 1 << 31
 

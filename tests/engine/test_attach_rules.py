@@ -6,16 +6,20 @@ which there are none of yet.)"""
 import ctypes
 import json
 import os
-import socket
+import re
 import stat
 import subprocess
+import threading
 
 import pytest
 
 import blk
 import ends
 from qmpsock import Gone
+from scripted import Script, fed
 
+RUNS = {"query-status": {"status": "running", "running": True}}
+QUIT = '{ "execute": "quit" }'
 LIVE = pytest.mark.parametrize("kind", ends.ALL, ids=lambda k: k.kind)
 QEMUS = pytest.mark.parametrize("kind", [ends.Drive, ends.Blockdev],
                                 ids=lambda k: k.kind)
@@ -65,6 +69,22 @@ def test_quit_as_json_is_our_own_until_a_place_is_in_use(d):
         assert answers(end), out
         end.blkmon("use ours", quit_it)
         end.proc.wait(blk.PATIENCE)
+
+
+@pytest.mark.parametrize("lines, sent", [
+    ([], []), (["quit"], []), (["q"], []), (["use s", "quit"], []),
+    (["use s", "q"], []), ([QUIT], []),
+    (["use s", QUIT], ["quit"])])
+def test_nothing_is_sent_when_we_leave(d, lines, sent):
+    """Not a machine that lives on is what tells, but what it was asked."""
+    with Script(d, RUNS) as end:
+        proc = fed(end)
+        proc.stdin.write("\n".join(["info status", *lines]) + "\n")
+        proc.stdin.close()
+        end.accept()
+        end.serve_all()
+        assert proc.wait(blk.PATIENCE) == bool(sent), proc.stdout.read()
+        assert "query-status" in end.seen and end.changes() == sent
 
 
 # --- 2: jobs of others
@@ -220,6 +240,32 @@ def test_a_scripts_next_line_fails(d):
         assert proc.returncode == 1 and "it is gone" in out
 
 
+@pytest.mark.parametrize("line", ["stop", "{ 'execute': 'stop' }",
+                                  "use s\n{ 'execute': 'stop' }"])
+def test_a_line_to_one_that_is_gone_is_never_sent(d, line):
+    """It fails while nobody is there, and is not kept for who comes back."""
+    with Script(d, RUNS) as end:
+        proc = fed(end, "--on-error", "continue")
+        type_line(proc, "info status")
+        end.accept()
+        end.say({"return": RUNS["query-status"],
+                 "id": end.serve("query-status")["id"]})
+        end.go_away()
+        read_until(proc, "s: gone: ")
+        type_line(proc, line)
+        said = read_until(proc, "rror").splitlines()[-1]
+        assert re.search('(: |")it is gone: ', said), said
+        end.listen()
+        end.accept()
+        serving = threading.Thread(target=end.serve_all)
+        serving.start()
+        read_until(proc, "s: there again")
+        proc.communicate("info status\n", timeout=blk.PATIENCE)
+        serving.join(blk.PATIENCE)
+        assert end.seen.count("query-status") > 1 and not end.changes()
+        assert proc.returncode == 1
+
+
 # --- 4: --look
 
 CHANGES = [
@@ -319,68 +365,6 @@ def test_what_an_end_cannot_keep_is_not_written_over(d, kind, line):
 
 
 # --- 9: a lost answer
-
-class Script:
-    """An end that is told what to say: .take() is the next request."""
-
-    GREETING = {"QMP": {"version": {"qemu": {"major": 7, "minor": 2,
-                                             "micro": 0}, "package": ""},
-                        "capabilities": []}}
-    COMMANDS = ["query-block", "query-named-block-nodes", "query-jobs",
-                "query-block-jobs", "query-status", "stop", "cont"]
-
-    def __init__(self, d, answers=None):
-        self.path = os.path.join(d, "script.sock")
-        self.listening = socket.socket(socket.AF_UNIX)
-        self.listening.bind(self.path)
-        self.listening.listen(4)
-        self.listening.settimeout(blk.PATIENCE)
-        self.answers = {"query-commands": [{"name": n} for n in
-                                           self.COMMANDS],
-                        "qmp_capabilities": {}, "query-block": [],
-                        "query-named-block-nodes": [], "query-jobs": [],
-                        "query-block-jobs": [], **(answers or {})}
-        self.seen = []
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        self.listening.close()
-
-    def accept(self, greet=True):
-        self.sock, _ = self.listening.accept()
-        self.sock.settimeout(blk.PATIENCE)
-        self.rest = b""
-        if greet:
-            self.say(self.GREETING)
-
-    def say(self, what):
-        self.sock.sendall(json.dumps(what).encode() + b"\r\n")
-
-    def take(self):
-        """The next request; None when the other side hung up. They come
-        without anything between them."""
-        decoder = json.JSONDecoder()
-        while True:
-            try:
-                got, end = decoder.raw_decode(self.rest.decode())
-                self.rest = self.rest[end:].lstrip()
-                self.seen.append(got["execute"])
-                return got
-            except ValueError:
-                more = self.sock.recv(65536)
-                if not more:
-                    return None
-                self.rest += more
-
-    def serve(self, until):
-        """Answers until a request of that name comes, which it returns."""
-        while (got := self.take()) and got["execute"] != until:
-            self.say({"return": self.answers[got["execute"]],
-                      "id": got["id"]})
-        return got
-
 
 @pytest.mark.parametrize("line", ["stop", "{ 'execute': 'stop' }"])
 def test_a_lost_answer_is_no_failure(d, line):

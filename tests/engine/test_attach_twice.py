@@ -7,7 +7,7 @@ import subprocess
 import pytest
 
 import blk
-from test_attach_rules import Script
+from scripted import Script
 
 JOB = "blkmon-disk0"
 NODE = {"node-name": "n", "drv": "qcow2", "file": "/n", "ro": False,

@@ -7,6 +7,7 @@ import re
 import shutil
 import signal
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -17,6 +18,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "engine"))
 
 import blk  # noqa: E402
 import ends  # noqa: E402
+from scripted import Script  # noqa: E402
 from term import Term  # noqa: E402
 
 KINDS = pytest.mark.parametrize("kind", ends.ALL, ids=lambda k: k.kind)
@@ -147,6 +149,26 @@ def test_q_leaves_the_machine_and_its_jobs(d, tmp_path, key):
         finally:
             term.close()
         assert [j["status"] for j in qmp.ask("query-jobs")] == ["ready"]
+
+
+@TMUX
+@pytest.mark.parametrize("keys", [["q"], ["F10"], [":", "quit", "Enter"]],
+                         ids=" ".join)
+def test_leaving_the_screen_sends_nothing(d, tmp_path, keys):
+    with Script(d) as end:
+        term = Term("%s --connect s=unix:%s" % (blk.BLKMON, end.path),
+                    tmp_path, columns=100)
+        end.accept()
+        serving = threading.Thread(target=end.serve_all)
+        serving.start()
+        try:
+            term.wait("1 place")
+            term.keys(*keys)
+            term.wait_dead()
+        finally:
+            term.close()
+            serving.join(blk.PATIENCE)
+        assert "query-block" in end.seen and not end.changes()
 
 
 @TMUX
