@@ -408,9 +408,10 @@ void chain_explain_missing(const struct node *overlay, const char *path,
 	str_add_safe(&safe, whole);
 	err_set(err, ERR_GENERIC, "%s: it is the backing file of '%s', and was "
 		"looked for at '%s'; if it is somewhere else now, qemu-img "
-		"rebase -u -f %s -F %s -b WHERE mends the link", err->text,
+		"rebase -u -f %s -F %s -b WHERE %s mends the link", err->text,
 		overlay->file->path, str_get(&safe), overlay->drv->name,
-		overlay->backing_format ? overlay->backing_format : "FORMAT");
+		overlay->backing_format ? overlay->backing_format : "FORMAT",
+		overlay->file->path);
 	err->errnum = ENOENT;
 	str_release(&safe);
 	free(whole);

@@ -21,11 +21,25 @@ static json_t *hint_ask(struct console *c, const char *name)
 	return list;
 }
 
-/* @what: "device", which is also the member of the name. */
-static void hint_list(struct console *c, const char *command,
-		      const char *what)
+struct hint_kind {
+	const char *begins;	/* how the sentence begins that misses one */
+	const char *what, *command, *member;
+};
+
+static const struct hint_kind hint_kinds[] = {
+	{ "Cannot find device=", "device", "query-block", "device" },
+	{ "Block job '", "job", "query-block-jobs", "device" },
+	{ "Device '", "device", "query-block", "device" },
+	{ "Job not found", "job", "query-jobs", "id" },
+	{ "Failed to find node with node-name=", "node",
+	  "query-named-block-nodes", "node-name" },
+	{ "Export '", "export", "query-block-exports", "id" },
+};
+
+static void hint_list(struct console *c, const struct hint_kind *kind)
 {
-	json_t *list = hint_ask(c, command), *entry;
+	json_t *list = hint_ask(c, kind->command), *entry;
+	const char *what = kind->what;
 	size_t n = json_array_size(list), i;
 	struct str text = STR_INIT;
 
@@ -40,7 +54,7 @@ static void hint_list(struct console *c, const char *command,
 		if (!i)
 			str_addf(&text, n > 1 ? "the %ss are: " :
 				 "the only %s is: ", what);
-		str_add(&text, field_str(entry, "device"));
+		str_add(&text, field_str(entry, kind->member));
 	}
 	hint_say(c, &text);
 	str_release(&text);
@@ -49,12 +63,27 @@ static void hint_list(struct console *c, const char *command,
 
 void hint_devices(struct console *c)
 {
-	hint_list(c, "query-block", "device");
+	hint_list(c, hint_kinds);
 }
 
 void hint_jobs(struct console *c)
 {
-	hint_list(c, "query-block-jobs", "job");
+	hint_list(c, hint_kinds + 1);
+}
+
+/* Some of QEMU's errors of this kind have a class that says so; all say it. */
+static void hint_missing(struct console *c, const char *desc)
+{
+	const struct hint_kind *kind = hint_kinds;
+	size_t n = sizeof(hint_kinds) / sizeof(*hint_kinds);
+
+	if (!strstr(desc, "not found") && !strstr(desc, " find "))
+		return;
+	for (; n--; kind++)
+		if (str_has_prefix(desc, kind->begins)) {
+			hint_list(c, kind);
+			return;
+		}
 }
 
 void hint_try_qmp(struct console *c, struct near *near)
@@ -126,5 +155,7 @@ void hint_reply(struct console *c, const json_t *reply, const char *name)
 		near_init(&near, name, strlen(name));
 		hint_try_qmp(c, &near);
 		hint_near(c, "", &near);
+	} else if (!*tip) {
+		hint_missing(c, field_str(error, "desc"));
 	}
 }

@@ -10,8 +10,9 @@
 /* "the devices are: disk0, web", "the jobs are: ...". */
 void hint_devices(struct console *c);
 void hint_jobs(struct console *c);
-/* The one or the other, if @reply is an error of something that is not there;
- * its tip, and the way out of one that has one;
+/* What there is of its kind (devices, jobs, nodes, exports), if @reply is an
+ * error of something that is not there; its tip, and the way out of one that
+ * has one;
  * of an unknown QMP command @name, what may have been meant. */
 void hint_reply(struct console *c, const json_t *reply, const char *name);
 /* @reply in QEMU's words, without the tip; the caller's. */

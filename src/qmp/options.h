@@ -49,5 +49,9 @@ struct delete_options;
 /* o->files is the caller's to free. */
 int options_delete(const json_t *args, struct delete_options *o,
 		   struct err *err);
+/* Of an error of that: who names a file that is not there gets those of its
+ * folder that may go, as a tip. -1. */
+int options_delete_error(struct engine *e, const struct delete_options *o,
+			 struct err *err);
 
 #endif

@@ -4,6 +4,8 @@
  */
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
 
 #include "engine/files.h"
 #include "engine/undo.h"
@@ -11,6 +13,8 @@
 #include "src/qmp/command.h"
 #include "src/qmp/json/text.h"
 #include "src/qmp/options.h"
+
+#define TIP_NAMES 20	/* the rest is counted */
 
 static void files_set(json_t *to, const char *key, const char *text)
 {
@@ -177,6 +181,53 @@ int options_delete(const json_t *args, struct delete_options *o,
 				   "Parameter 'files' names no file");
 }
 
+static char *tip_folder(const char *path)
+{
+	const char *slash = strrchr(path, '/');
+
+	return slash ? mem_printf("%.*s", (int)(slash - path + 1), path) :
+		mem_dup(".");
+}
+
+static void tip_unused(const struct folder_report *r, struct err *err)
+{
+	struct str names = STR_INIT;
+	size_t n = 0;
+
+	for (size_t i = 0; i < r->count; i++) {
+		const char *path = r->image[i].path;
+
+		if (r->image[i].outside || r->image[i].role != FILE_UNUSED ||
+		    n++ >= TIP_NAMES)
+			continue;
+		str_addf(&names, "%s%s", names.len ? ", " : "",
+			 strrchr(path, '/') + 1);
+	}
+	if (n > TIP_NAMES)
+		str_addf(&names, " and %zu more", n - TIP_NAMES);
+	err_tip(err, n ? "there nothing uses: %s" :
+		"there is no image there that nothing uses%s", str_get(&names));
+	str_release(&names);
+}
+
+int options_delete_error(struct engine *e, const struct delete_options *o,
+			 struct err *err)
+{
+	struct err none = ERR_INIT;
+	struct folder_report r;
+	char *folder = NULL;
+
+	for (size_t i = 0; !folder && i < o->count; i++)
+		if (err->errnum == ENOENT && access(o->files[i], F_OK))
+			folder = tip_folder(o->files[i]);
+	if (folder && !engine_query_folder(e, folder, &r, &none)) {
+		tip_unused(&r, err);
+		folder_report_release(&r);
+	}
+	free(folder);
+	return -1;
+}
+
 static json_t *x_delete(struct qmp_context *ctx, json_t *args, struct err *err)
 {
 	struct delete_options o;
@@ -185,10 +236,12 @@ static json_t *x_delete(struct qmp_context *ctx, json_t *args, struct err *err)
 
 	if (options_delete(args, &o, err))
 		return NULL;
-	if (engine_delete(ctx->engine, &o, &r, err))
-		tell_gone(&r, err);
-	else
+	if (!engine_delete(ctx->engine, &o, &r, err)) {
 		reply = delete_reply(&r);
+	} else {
+		tell_gone(&r, err);
+		options_delete_error(ctx->engine, &o, err);
+	}
 	delete_report_release(&r);
 	free((void *)o.files);
 	return reply;

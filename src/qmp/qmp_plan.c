@@ -118,7 +118,8 @@ static int plan_of_delete(struct engine *e, const json_t *args,
 	int rc = options_delete(args, &o, err);
 
 	if (!rc)
-		rc = engine_plan_delete(e, &o, f, err);
+		rc = engine_plan_delete(e, &o, f, err) ?
+			options_delete_error(e, &o, err) : 0;
 	free((void *)o.files);
 	return rc;
 }

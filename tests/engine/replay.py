@@ -40,7 +40,8 @@ SETTLE = blk.PATIENCE
 NOTICE = re.compile(
     r"(Job|blkmon: job) '[^']*'(:| failed:) |"
     # What only people are told, behind an error.
-    r"blkmon: (did you mean|the (only )?(device|job)s? (is|are)|there is no |"
+    r"blkmon: (did you mean|the (only )?(device|job|node|export)s? (is|are)|"
+    r"'[^']*' is (no size|one word too many)|there (is no|nothing uses) |"
     r"its images are|'[^']*' (is in the chain|is the active|lies above) )")
 # Where a job stands still for a moment while somebody drains it.
 BRIEF = (("paused", "running"), ("standby", "ready"))

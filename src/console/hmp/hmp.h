@@ -48,10 +48,12 @@ int hmp_unknown(struct console *c, const struct hmp_command *table,
 void hmp_names(const struct hmp_command *cmd, struct str *out);
 
 /* The arguments in @text as an object. NULL after adding to @error what is
- * said of it: one or two lines, each with its newline. @typed is the command
- * word that the operator used. */
+ * said of it: one or two lines, each with its newline, and to @hint which word
+ * is wrong, where they do not tell. @typed is the command word that the
+ * operator used. */
 json_t *hmp_parse(const struct hmp_command *cmd, const char *typed,
-		  bool info, const char *text, struct str *error);
+		  bool info, const char *text, struct str *error,
+		  struct str *hint);
 
 /* One argument of a row; false at the end. */
 struct hmp_arg {

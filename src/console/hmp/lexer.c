@@ -18,7 +18,7 @@ struct lexer {
 	const char *p;		/* what is left of the line */
 	json_t *args;
 	bool positional;	/* one was seen */
-	struct str *error;
+	struct str *error, *hint;
 };
 
 bool hmp_next_arg(const char **args, struct hmp_arg *arg)
@@ -183,17 +183,29 @@ static int take_string(struct lexer *l, const struct hmp_arg *arg)
 	return 0;
 }
 
+/* QEMU's words name no word; @word is where the one that is wrong begins. */
+static void lexer_hint(struct lexer *l, const char *word, const char *what)
+{
+	int len = (int)strcspn(word, " \t\n\v\f\r");
+
+	str_addf(l->hint, "'%.*s' is %s", len, word, what);
+}
+
 static int lexer_take_size(struct lexer *l, const struct hmp_arg *arg)
 {
+	const char *word = l->p;
 	uint64_t bytes;
 
 	if (size_parse_hmp(l->p, &bytes, &l->p)) {
 		str_add(l->error, "invalid size\n");
+		lexer_hint(l, word, "no size; one is like 512, 64k or 1.5G");
 		return -1;
 	}
-	if (*l->p && !isspace((unsigned char)*l->p))
+	if (*l->p && !isspace((unsigned char)*l->p)) {
+		lexer_hint(l, word, "no size; one is like 512, 64k or 1.5G");
 		return lexer_complain(
 			l, "extraneous characters at the end of line");
+	}
 	lexer_set(l, arg, json_integer((json_int_t)bytes));
 	return 0;
 }
@@ -227,18 +239,19 @@ static int take_all(struct lexer *l)
 			return -1;
 	if (take_flags(l))
 		return -1;
-	if (*l->p)
-		return lexer_complain(
-			l, "extraneous characters at the end of line");
-	return 0;
+	if (!*l->p)
+		return 0;
+	lexer_hint(l, l->p, "one word too many");
+	return lexer_complain(l, "extraneous characters at the end of line");
 }
 
 json_t *hmp_parse(const struct hmp_command *cmd, const char *typed,
-		  bool info, const char *text, struct str *error)
+		  bool info, const char *text, struct str *error,
+		  struct str *hint)
 {
 	struct lexer l = {
 		.cmd = cmd, .typed = typed, .info = info, .p = text,
-		.args = json_object(), .error = error,
+		.args = json_object(), .error = error, .hint = hint,
 	};
 
 	skip_space(&l);

@@ -14,6 +14,7 @@
 #include "src/console/console.h"
 #include "src/console/fields.h"
 #include "src/console/hmp/hmp.h"
+#include "src/console/hint.h"
 #include "src/console/image_text.h"
 
 #define WORDS_MAX 32
@@ -218,12 +219,14 @@ static void say_failed(struct request *r, bool writes, const char *name,
 {
 	json_t *inserted;
 
-	if (!find_disk(r, &inserted))
+	if (!find_disk(r, &inserted)) {
 		console_printf(r->c, "Error: %s\n", error);
-	else if (writes && field_bool(inserted, "ro"))
+		hint_devices(r->c);
+	} else if (writes && field_bool(inserted, "ro")) {
 		console_printf(r->c, "%s\n", error);
-	else
+	} else {
 		console_printf(r->c, "%s failed: %s\n", name, error);
+	}
 	json_decref(inserted);
 }
 
@@ -391,6 +394,7 @@ static int run_length(struct request *r, const struct io_command *cmd)
 	if (!find_disk(r, &inserted)) {
 		console_printf(r->c, "Error: Cannot find device='' nor "
 			       "node-name='%s'\n", r->device);
+		hint_devices(r->c);
 	} else if (!inserted) {
 		console_printf(r->c, "getlength: No medium found\n");
 	} else {

@@ -21,15 +21,16 @@ static void console_remember(struct console *c, const char *line)
 	c->history[c->history_len++] = mem_dup(line);
 }
 
+/* @prefix: "info ", or "". */
 static int run_row(struct console *c, const struct hmp_command *cmd,
-		   json_t *args)
+		   const char *prefix, json_t *args)
 {
 	if (c->plan >= PLAN_ASK && !cmd->plans && !cmd->qmp)
 		return 0;
 	if (c->plan && c->plan < PLAN_ASK && !cmd->plans) {
-		console_printf(c, "Error: There is no plan for '%s': it "
+		console_printf(c, "Error: There is no plan for '%s%s': it "
 			       "starts, completes and undoes nothing\n",
-			       cmd->name);
+			       prefix, cmd->name);
 		return -1;
 	}
 	if (!cmd->qmp)
@@ -42,20 +43,24 @@ static int run_hmp(struct console *c, const struct hmp_command *table,
 		   const char *word, size_t len, const char *rest)
 {
 	bool info = table == hmp_info_commands;
+	const char *prefix = info ? "info " : "";
 	const struct hmp_command *cmd = hmp_find(table, word, len);
-	struct str error = STR_INIT;
+	struct str error = STR_INIT, hint = STR_INIT;
 	char *typed;
 	json_t *args;
 	int rc = -1;
 
 	if (!cmd)
-		return hmp_unknown(c, table, info ? "info " : "", word, len);
+		return hmp_unknown(c, table, prefix, word, len);
 	typed = mem_printf("%.*s", (int)len, word);
-	args = hmp_parse(cmd, typed, info, rest, &error);
+	args = hmp_parse(cmd, typed, info, rest, &error, &hint);
 	console_printf(c, "%s", str_get(&error));
+	if (hint.len)
+		console_print(c, CONSOLE_HINT, str_get(&hint));
 	if (args)
-		rc = run_row(c, cmd, args);
+		rc = run_row(c, cmd, prefix, args);
 	json_decref(args);
+	str_release(&hint);
 	str_release(&error);
 	free(typed);
 	return rc;

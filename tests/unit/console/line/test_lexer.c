@@ -91,10 +91,12 @@ static json_t *parse(const char *line, struct str *error)
 	size_t len = strcspn(line, " \t/");
 	const struct hmp_command *cmd = hmp_find(hmp_commands, line, len);
 	char *typed = strndup(line, len);
+	struct str hint = STR_INIT;
 	json_t *args;
 
 	assert_non_null(cmd);
-	args = hmp_parse(cmd, typed, false, line + len, error);
+	args = hmp_parse(cmd, typed, false, line + len, error, &hint);
+	str_release(&hint);
 	free(typed);
 	return args;
 }
