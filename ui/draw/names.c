@@ -244,3 +244,20 @@ void names_fit(struct str *out, const char *name, struct name_cut cut,
 	str_release(&text);
 	free(stem);
 }
+
+#define SHARE_LEAST 4u	/* "…-03" */
+
+unsigned names_share(const char *from, struct name_cut from_cut,
+		     const char *to, struct name_cut to_cut, unsigned room)
+{
+	unsigned a = names_columns(from, from_cut), half = room / 2;
+	unsigned b = names_columns(to, to_cut);
+	size_t len = strlen(from);
+	bool count = len > 7 && !strcmp(from + len - 7, " layers");
+
+	if (a + b <= room || (count && a + SHARE_LEAST <= room))
+		return a;
+	if (b < half)
+		half = room - b;
+	return a < half ? a : half;
+}

@@ -30,4 +30,10 @@ unsigned names_columns(const char *name, struct name_cut cut);
 void names_fit(struct str *out, const char *name, struct name_cut cut,
 	       unsigned columns, bool ascii);
 
+/* Of two names in @room columns the first gets so many: each has half, or what
+ * the other leaves. A number of images ("5 layers") tells nothing when it is
+ * cut: it stays whole as long as the other has some. */
+unsigned names_share(const char *from, struct name_cut from_cut,
+		     const char *to, struct name_cut to_cut, unsigned room);
+
 #endif

@@ -17,7 +17,7 @@
 
 #define WIDE 100u		/* columns of the screen */
 #define IMAGES_LEAST 9u		/* columns: "a… → b…" */
-#define BAR_LEAST 8u
+#define BAR_LEAST 6u
 #define OTHERS_WORDS " (of others)"
 #define OTHERS_COLUMNS 12u
 
@@ -54,22 +54,20 @@ struct from_to {
 	unsigned width;
 };
 
-/* "from → to" in @room columns; each gets half, or what the other leaves. */
+/* "from → to" in @room columns. */
 static void add_from_to(const struct sheet *s, const struct from_to *p,
 			unsigned room, struct str *out)
 {
-	unsigned from = text_columns(p->from), to = text_columns(p->to), half;
+	unsigned from = names_columns(p->from, p->from_cut);
+	unsigned to = names_columns(p->to, p->to_cut);
 	bool ascii = s->canvas.ascii;
 
 	if (room < IMAGES_LEAST && room < from + to + (to ? p->width + 2 : 0))
 		return;
 	if (to) {
 		room -= p->width + 2;
-		half = room / 2;
-		if (from > half && to > half)
-			from = half;
-		else if (from > room - (to < half ? to : half))
-			from = room - (to < half ? to : half);
+		from = names_share(p->from, p->from_cut, p->to, p->to_cut,
+				   room);
 		to = room - from;
 	}
 	names_fit(out, p->from, p->from_cut, to ? from : room, ascii);
@@ -184,11 +182,24 @@ static enum style state_words(const struct sheet *s,
 	return STYLE_TEXT;
 }
 
-/* Of @room: half, or less where the end of it would be cut off. */
-static unsigned id_columns(const struct view_job *job, unsigned room)
+/* " from → to", whole. */
+static unsigned images_columns(const struct view_job *job, bool ascii)
+{
+	return 1 + names_columns(job->from_name, job->from_cut) + 2 +
+		text_columns(theme_glyph(GLYPH_ARROW, ascii)) +
+		names_columns(job->to_name, job->to_cut);
+}
+
+/* Of @room: what the images leave, but half at least, or less where the end of
+ * it would be cut off. */
+static unsigned id_columns(const struct view_job *job, unsigned room,
+			   bool ascii)
 {
 	unsigned others = job->foreign ? OTHERS_COLUMNS : 0;
+	unsigned images = images_columns(job, ascii) + others;
 
+	if (room > images && room - images >= text_columns(job->id))
+		return text_columns(job->id);
 	if (room > 24 + others)
 		return (room - others) / 2;
 	return room > 8 + others || room < 4 + others ? 8 : room - others;
@@ -204,8 +215,8 @@ static unsigned draw_what(struct sheet *s, const struct view_job *job,
 	unsigned x = 2;
 
 	x += canvas_putf(c, x, y, end - x, STYLE_STRONG, "%s ", job->type);
-	text_fit(&text, job->id, id_columns(job, end > x ? end - x : 0),
-		 c->ascii);
+	text_fit(&text, job->id, id_columns(job, end > x ? end - x : 0,
+					     c->ascii), c->ascii);
 	if (x < end)
 		x += canvas_put(c, x, y, end - x, STYLE_DRIVE, str_get(&text));
 	str_clear(&text);
@@ -243,12 +254,12 @@ static void draw_bar(struct sheet *s, const struct view_job *job, unsigned x,
 }
 
 /* In front of column @end: as long as names leave it, within limits. */
-static unsigned bar_columns(const struct view_job *job, unsigned end)
+static unsigned bar_columns(const struct view_job *job, unsigned end,
+			    bool ascii)
 {
 	unsigned what = 2 + text_columns(job->type) + 1 +
-		text_columns(job->id) + 1 +
-		(job->foreign ? OTHERS_COLUMNS : 0) +
-		text_columns(job->from_name) + 3 + text_columns(job->to_name);
+		text_columns(job->id) + (job->foreign ? OTHERS_COLUMNS : 0) +
+		images_columns(job, ascii);
 	unsigned bar = end > what ? end - what : 0, most = end * 2 / 5;
 
 	if (bar > most)
@@ -342,7 +353,8 @@ static void draw_state(struct sheet *s, const struct view_job *job,
 	if (room + need + 1 > w || !live)
 		room = w - need - 1;
 	end = room - 6;
-	x = draw_what(s, job, y, live ? end - bar_columns(job, end) :
+	x = draw_what(s, job, y, live ? end - bar_columns(job, end,
+							   s->canvas.ascii) :
 		      room - 2);
 	if (live && end >= x + 1 + BAR_LEAST)
 		draw_bar(s, job, x + 1, y, end - x - 1);
@@ -359,7 +371,8 @@ static void draw_state(struct sheet *s, const struct view_job *job,
 void job_row_draw(struct sheet *s, const struct view_job *job, unsigned y)
 {
 	struct job_columns k = job_columns(s->canvas.w);
-	unsigned end = k.percent - 5, names = end - bar_columns(job, end), x;
+	unsigned end = k.percent - 5, bar = bar_columns(job, end,
+						   s->canvas.ascii), x;
 	struct str words = STR_INIT;
 	enum style style = state_words(s, job, &words);
 
@@ -368,9 +381,10 @@ void job_row_draw(struct sheet *s, const struct view_job *job, unsigned y)
 		str_release(&words);
 		return;
 	}
-	x = draw_what(s, job, y, names);
-	if (x < names)
-		x = names;
+	x = draw_what(s, job, y, end - bar);
+	/* Below each other, but for one that has little room. */
+	if (x < end - bar && bar > BAR_LEAST)
+		x = end - bar;
 	draw_bar(s, job, x + 1, y, end - x - 1);
 	canvas_putf(&s->canvas, k.percent - 4, y, 4, STYLE_STRONG, "%3u%%",
 		    view_job_percent(job));

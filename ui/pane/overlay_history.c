@@ -17,14 +17,18 @@
 #define WHAT_LEAST 24u
 
 struct history_columns {
-	unsigned job, what, time, rate;	/* 0: not shown */
+	unsigned when, job, what, time, rate;	/* 0: not shown */
+	unsigned gap;
 };
 
-/* What does not leave enough room for the names of images is left out. */
+/* What does not leave enough room for the names of images is left out: rates,
+ * times, then seconds and gaps. */
 static struct history_columns history_columns(const json_t *list, unsigned w)
 {
-	const unsigned others = 11 + 2 + 2 + 5 + 2 + 9 + 4;
-	struct history_columns c = { .job = 3, .time = 6, .rate = 7 };
+	unsigned others = 11 + 2 + 2 + 5 + 2 + 9 + 4;
+	struct history_columns c = {
+		.when = 11, .job = 3, .time = 6, .rate = 7, .gap = 2,
+	};
 	json_t *entry;
 	size_t i;
 
@@ -38,43 +42,46 @@ static struct history_columns history_columns(const json_t *list, unsigned w)
 		c.rate = 0;
 	if (w < others + c.job + c.time + 2 + WHAT_LEAST)
 		c.time = 0;
+	if (w < others + c.job + WHAT_LEAST) {
+		c.when = 8;
+		c.job = c.job < 6 ? c.job : 6;
+		c.gap = 1;
+		others -= 3 + 3;
+	}
 	w -= c.time ? c.time + 2 : 0;
 	w -= c.rate ? c.rate + 2 : 0;
 	c.what = w > others + c.job + 4 ? w - others - c.job : 4;
 	return c;
 }
 
-/* In @columns of the screen, two of them behind it. */
-static void history_cell(const char *text, unsigned columns, bool ascii,
-			 struct str *out)
+/* In @columns of the screen, and a gap behind it. */
+static void history_cell(const char *text, unsigned columns, unsigned gap,
+			 bool ascii, struct str *out)
 {
 	struct str fit = STR_INIT;
 
 	text_fit_middle(&fit, text, columns, ascii);
 	str_addf(out, "%s%*s", str_get(&fit),
-		 (int)(columns + 2 - text_columns(str_get(&fit))), "");
+		 (int)(columns + gap - text_columns(str_get(&fit))), "");
 	str_release(&fit);
 }
 
-/* "commit 11-12 → 11-09" in @columns: where both names do not fit, each gets
- * half, or what the other leaves. */
+/* "commit 11-12 → 11-09" in @columns. */
 static void history_images(const struct sheet *s,
 			   const struct history_row *row, unsigned columns,
 			   struct str *out)
 {
 	const char *names[] = { str_get(&row->next), str_get(&row->to) };
 	const char *arrow = theme_glyph(GLYPH_ARROW, s->canvas.ascii);
-	unsigned from = text_columns(str_get(&row->from));
-	unsigned to = text_columns(names[1]), room, half;
+	unsigned to = text_columns(names[1]), from, room;
 	unsigned others = text_columns(str_get(&row->kind)) + 1 +
 		text_columns(arrow) + 2;
 	struct name_cut cuts[2];
 
 	room = columns > others + 2 ? columns - others : 2;
-	half = room / 2;
-	if (from > room - (to < half ? to : half))
-		from = room - (to < half ? to : half);
 	names_tell_apart(names, cuts, 2);
+	from = to ? names_share(str_get(&row->from), cuts[0], names[1],
+				cuts[1], room) : room;
 	str_addf(out, "%s ", str_get(&row->kind));
 	names_fit(out, str_get(&row->from), cuts[0], from, s->canvas.ascii);
 	if (!to)
@@ -92,10 +99,10 @@ static void history_line_of(const struct sheet *s,
 	bool ascii = s->canvas.ascii;
 
 	history_images(s, row, c->what, &what);
-	history_cell(when, 11, ascii, out);
-	history_cell(str_get(&row->job), c->job, ascii, out);
-	history_cell(str_get(&what), c->what, ascii, out);
-	str_addf(out, "%5s  ", row->moved);
+	str_addf(out, "%-*.*s", (int)(c->when + c->gap), (int)c->when, when);
+	history_cell(str_get(&row->job), c->job, c->gap, ascii, out);
+	history_cell(str_get(&what), c->what, c->gap, ascii, out);
+	str_addf(out, "%5s%*s", row->moved, (int)c->gap, "");
 	if (c->time)
 		str_addf(out, "%*s  ", (int)c->time, row->time);
 	if (c->rate)
@@ -129,7 +136,7 @@ static void history_entry(const struct sheet *s,
 	history_line_of(s, c, &row, s->fixed_time ? s->fixed_time : when,
 			field_str(entry, "result"), out);
 	if (*error) {
-		str_addf(out, "%13s", "");
+		str_addf(out, "%*s", (int)(c->when + c->gap), "");
 		str_add_safe(out, error);
 		str_add_char(out, '\n');
 	}

@@ -11,6 +11,8 @@
 #include "ui/screen/panel.h"
 
 #define PANEL_MARGIN (PLAN_LABEL + 1)
+#define TITLE_NAME_LEAST 8u
+#define TITLE_RULE 9u	/* columns of its line, see layout_rule() */
 
 /* --- the text --- */
 
@@ -124,18 +126,25 @@ static void panel_text(const struct panel *p, const struct sheet *s,
 	panel_add_line(p, out);
 }
 
-static char *panel_title(const struct panel *p, const struct sheet *s)
+/* In so many columns, if names can be cut so far that the rest has room. */
+static char *panel_title(const struct panel *p, const struct sheet *s,
+			 unsigned room)
 {
 	struct called called = { s, s->canvas.w / 4 };
 	struct plan_names names = called_names(&called);
 	struct str out = STR_INIT;
 
-	str_add(&out, p->force ? "FORCED: " : "Plan: ");
-	if (panel_plan(p))
-		plan_title(panel_plan(p), &names, &out);
-	else
-		str_add(&out, str_get(&p->draft.note));
-	return str_detach(&out);
+	for (;; called.columns--) {
+		str_clear(&out);
+		str_add(&out, p->force ? "FORCED: " : "Plan: ");
+		if (panel_plan(p))
+			plan_title(panel_plan(p), &names, &out);
+		else
+			str_add(&out, str_get(&p->draft.note));
+		if (text_columns(str_get(&out)) <= room ||
+		    called.columns <= TITLE_NAME_LEAST)
+			return str_detach(&out);
+	}
 }
 
 /* --- rows --- */
@@ -321,17 +330,21 @@ void panel_draw(struct panel *p, struct sheet *s)
 {
 	struct area area = s->layout.pane[PANE_LOG];
 	char *title, note[32] = "";
+	unsigned room;
 
 	if (!p->on)
 		return;
 	p->page = area.h ? area.h - 1 : 0;
 	if (p->first + p->page > p->rows)
 		p->first = p->rows > p->page ? p->rows - p->page : 0;
-	title = panel_title(p, s);
 	if (p->rows > p->page)
 		snprintf(note, sizeof(note), "%u-%u/%u", p->first + 1,
 			 p->first + p->page, p->rows);
-	layout_rule(s, &area, true, title, p->asking ? "asking" : note);
+	if (p->asking)
+		snprintf(note, sizeof(note), "asking");
+	room = TITLE_RULE + (unsigned)strlen(note);
+	title = panel_title(p, s, area.w > room ? area.w - room : 0);
+	layout_rule(s, &area, true, title, note);
 	free(title);
 	draw_panel_text(p, s, &area);
 	if (!s->message)
