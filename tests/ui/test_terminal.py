@@ -789,17 +789,37 @@ def raw(folder, name):
     return data
 
 
+def folder(path):
+    """Its images, each whole for qemu-img, and on what it lies."""
+    found = {}
+    for file in path.iterdir():
+        if not file.is_file() or file.read_bytes()[:4] != b"QFI\xfb":
+            continue
+        done = subprocess.run(["qemu-img", "info", "-U", "--output=json",
+                               file.name], cwd=path, check=True,
+                              capture_output=True)
+        below = json.loads(done.stdout).get("full-backing-filename")
+        found[file.name] = below and Path(below).name
+        assert not below or Path(path, below).parent == path
+        subprocess.run(["qemu-img", "check", "-U", "-q", file.name],
+                       cwd=path, check=True)
+    return found
+
+
 def test_a_day_with_a_sibling(start, tmp_path):
     """By keys: a snapshot, a commit that would spoil an overlay, its rebase,
     the commit, the history, and what is left over; QEMU looks on."""
     overlay(tmp_path, "clone", "sn1")
     clone, disk = raw(tmp_path, "clone"), raw(tmp_path, "sn2")
+    begun = {"base": None, "sn1": "base", "sn2": "sn1", "clone": "sn1"}
+    assert folder(tmp_path) == begun
     t = start(rows=40)
     t.wait(row("clone", "○ .* not open"))
     plan(t, "s", "Snapshot of disk0: sn3 on sn2")
     t.keys("Enter")
     t.wait("└ sn3 ◀ disk0")
     assert raw(tmp_path, "sn3") == disk
+    assert folder(tmp_path) == {**begun, "sn3": "sn2"}
     # sn2 into sn1 would spoil the clone: it is told, and nothing runs.
     t.keys("k")
     t.wait("sn2: read-only")
@@ -809,16 +829,19 @@ def test_a_day_with_a_sibling(start, tmp_path):
     t.keys("Enter")
     t.wait("refused; f forces it")
     assert raw(tmp_path, "clone") == clone
+    assert folder(tmp_path) == {**begun, "sn3": "sn2"}
     # Its way out, and Enter for each.
     plan(t, "b", "Rebase clone onto base")
     t.keys("Enter")
     t.wait("Plan: Commit sn2 down into sn1")
     t.wait(lambda s: "Enter Run" in s and "refused" not in s)
     assert raw(tmp_path, "clone") == clone
+    assert folder(tmp_path) == {**begun, "sn3": "sn2", "clone": "base"}
     t.keys("Enter")
     t.wait(row("sn2", "left by a job"))
     assert raw(tmp_path, "sn3") == disk
     assert raw(tmp_path, "clone") == clone
+    assert folder(tmp_path) == {**begun, "sn3": "sn1", "clone": "base"}
     t.keys("H")
     screen = t.wait("History: ")
     assert re.search(r"commit sn2 → sn1 .*done", screen)
@@ -833,12 +856,10 @@ def test_a_day_with_a_sibling(start, tmp_path):
     t.wait("given back")
     t.keys("q")
     assert t.wait_dead() == "0"
-    assert not (tmp_path / "sn2").exists()
+    assert folder(tmp_path) == {"base": None, "sn1": "base", "sn3": "sn1",
+                                "clone": "base"}
     assert raw(tmp_path, "sn3") == disk
     assert raw(tmp_path, "clone") == clone
-    for name in "base", "sn1", "sn3", "clone":
-        subprocess.run(["qemu-img", "check", "-q", name], cwd=tmp_path,
-                       check=True)
 
 
 def test_what_was_forced_is_told_after_it(start, tmp_path):

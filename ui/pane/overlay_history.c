@@ -13,7 +13,7 @@
 #include "ui/draw/text.h"
 #include "ui/pane/sheet.h"
 
-#define JOB_MOST 8u
+#define WIDE 120u		/* columns of the screen */
 #define WHAT_LEAST 24u
 
 struct history_columns {
@@ -26,6 +26,7 @@ struct history_columns {
 static struct history_columns history_columns(const json_t *list, unsigned w)
 {
 	unsigned others = 11 + 2 + 2 + 5 + 2 + 9 + 4;
+	unsigned most = w > WIDE ? 20 : 8;
 	struct history_columns c = {
 		.when = 11, .job = 3, .time = 6, .rate = 7, .gap = 2,
 	};
@@ -37,7 +38,7 @@ static struct history_columns history_columns(const json_t *list, unsigned w)
 
 		c.job = n > c.job ? n : c.job;
 	}
-	c.job = c.job < JOB_MOST ? c.job : JOB_MOST;
+	c.job = c.job < most ? c.job : most;
 	if (w < others + c.job + c.time + 2 + c.rate + 2 + WHAT_LEAST)
 		c.rate = 0;
 	if (w < others + c.job + c.time + 2 + WHAT_LEAST)
