@@ -208,7 +208,8 @@ int engine_plan_resize(struct engine *e, const char *device, uint64_t size,
 /* HMP's commit: the active layer of @device ("all": of every drive that has a
  * backing file, one after the other) into its backing file, at once, then
  * emptied; the drive stays on it. Each is a job, called after the drive or
- * commit-DRIVE where that is taken; the call returns when it has ended.
+ * commit-DRIVE where that is taken; the call returns when it has ended, or
+ * with o->aside when all have started.
  * Cancelled, it is an error, and the active layer is as it was. o->base as
  * below. Texts of 1.5 without "Error: ". */
 int engine_commit_sync(struct engine *e, const struct sync_options *o,

@@ -102,6 +102,8 @@ struct sync_options {
 					   snapshots */
 	bool keep;			/* for an undo (undo.h); then the
 					   overlay is not emptied */
+	bool aside;			/* nobody waits for its end: the call
+					   returns when it has started */
 	/* NULL, or called while it is at work, in the thread of the caller,
 	 * every some milliseconds and at the end: bytes. False: cancel. */
 	bool (*progress)(uint64_t done, uint64_t total, void *arg);

@@ -259,6 +259,10 @@ int sync_await(struct job *job, const struct sync_options *o, struct err *err)
 			sync_cancelled(err);
 		return -1;
 	}
+	if (o->aside) {
+		job_put(job);
+		return 0;
+	}
 	while (!job_wait_over(job, clock_ns() + SYNC_LOOK_NS))
 		if (!sync_is_wanted(job, o))
 			job_cancel(job, true, &none);

@@ -92,6 +92,8 @@ json_t *far_commit(const struct far_call *call, const char *name,
 	struct far_names names;
 	json_t *value = NULL;
 
+	/* Older ones do not know that word; here it is waited for. */
+	json_object_del(args, "wait");
 	if (far_speaks_dialect(call->far))
 		return far_order(call, name, json_incref(args), UINT64_MAX,
 				 err);

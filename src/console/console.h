@@ -34,6 +34,9 @@ struct console {
 					   closed, nobody waits; -1 none */
 	bool pretty;			/* JSON replies are indented */
 	struct progress *progress;	/* borrowed; NULL: not shown */
+	bool aside;			/* who types sees jobs at work: HMP's
+					   commit is one like all others, and
+					   the next line does not wait for it */
 
 	struct watch watch;		/* what became of the jobs */
 	bool stale;			/* that may be wrong: look again */

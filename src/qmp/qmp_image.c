@@ -78,6 +78,7 @@ static json_t *x_commit(struct qmp_context *ctx, json_t *args,
 		.base = args_str(args, "base"),
 		.speed = args_int(args, "speed", 0),
 		.force = args_bool(args, "x-blkmon-force", false),
+		.aside = !args_bool(args, "wait", true),
 		.progress = commit_is_wanted, .arg = ctx,
 	};
 
@@ -114,7 +115,8 @@ const struct qmp_command qmp_image_commands[] = {
 	  qmp_image_snapshot_delete, false },
 	{ "block_resize", "*device:s,*node-name:s,size:i,*x-blkmon-force:b",
 	  qmp_image_resize, true },
-	{ "x-blkmon-commit", "device:s,*base:s,*speed:i,*x-blkmon-force:b",
+	{ "x-blkmon-commit", "device:s,*base:s,*speed:i,*x-blkmon-force:b,"
+	  "*wait:b",
 	  x_commit, false },
 	{ "x-blkmon-check", "node-name:s", x_check, false },
 	{ .name = NULL }

@@ -166,3 +166,22 @@ def test_a_script_is_told_to_end(pair, number):
     assert b"VM status" not in rest
     assert proc.returncode == 128 + number
     as_before(pair, before)
+
+
+def test_nobody_waits(d, pair):
+    """It has started when the reply comes; it is a job like all others."""
+    before = blk.guest(pair[1])
+    with Server(d, "--drive", "file=%s,format=qcow2,id=disk0" % pair[-1]) \
+            as server, server.client() as c:
+        c.ask("x-blkmon-commit", device="disk0", speed=1, wait=False)
+        assert [job["device"] for job in c.ask("query-block-jobs")] == \
+            ["disk0"]
+        assert "busy" in c.refused(
+            {"execute": "x-blkmon-commit",
+             "arguments": {"device": "disk0", "wait": False}})[1]
+        c.ask("block-job-pause", device="disk0")
+        c.ask("block-job-cancel", device="disk0", force=True)
+        while c.ask("query-jobs"):
+            pass
+        server.quit()
+    as_before(pair, before)

@@ -77,6 +77,31 @@ def slow_job(term):
     leave(term)
 
 
+def test_lines_go_on_beside_a_commit(start):
+    """Nobody waits for HMP's commit on the screen: it is stopped, and ended,
+    from there."""
+    t = begin(start())
+    command(t, "x-blkmon-commit device=disk0 speed=1 wait=false")
+    t.wait("Commit sn2 (active) down into sn1, at once? [y/N]")
+    t.keys("y")
+    t.wait(lambda s: re.search(r"commit disk0 .*sn2 → sn1 .*≤1 ", s))
+    leave(t)
+    command(t, "block_job_pause disk0")
+    t.wait("PAUSED: p goes on")
+    leave(t)
+    plan(t, "x", "Cancel job disk0: sn2")
+    t.keys("Enter")
+    t.wait("cancelled at")
+    command(t, "commit disk0")
+    t.wait("Commit sn2 (active) down into sn1, at once? [y/N]")
+    t.keys("y")
+    t.wait("job 'disk0' (commit) is done")
+    t.wait(lambda s: re.search(r"commit disk0 .*done \S+ in ", s))
+    leave(t)
+    t.keys("q")
+    assert t.wait_dead() == "0"
+
+
 def test_a_commit_at_once_is_a_job(start):
     """It is drawn while whoever typed it waits, and Ctrl-C ends it."""
     t = begin(start())

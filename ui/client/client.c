@@ -167,6 +167,7 @@ struct client *client_new(struct console *console, struct channel *watch)
 	console->write = client_take_output;
 	console->arg = c;
 	console->interrupt = &c->interrupt;
+	console->aside = true;
 	lock_take(&c->lock);
 	client_ask(c, true);
 	lock_drop(&c->lock);

@@ -195,6 +195,8 @@ int hmp_commit(struct console *c, json_t *args)
 
 	hmp_jobs_pass(to, args, "device");
 	pass_force(to, args);
+	if (c->aside)
+		json_object_set_new(to, "wait", json_false());
 	reply = hmp_commit_call(c, field_str(args, "device"), to);
 	error = channel_error(reply);
 	if (error)

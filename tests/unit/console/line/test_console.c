@@ -161,6 +161,14 @@ static void translations(void **state)
 	fake_error(f, "block-job-pause", "Job is already paused");
 	fake_run(f, "block_job_pause d", "Error: Job is already paused\n",
 		 -1);
+	fake_run(f, "commit d", "", 0);
+	fake_asked(f, "{'execute': 'x-blkmon-commit', 'arguments': {'device': "
+		   "'d'}}");
+	f->console.aside = true;
+	fake_run(f, "commit d", "", 0);
+	fake_asked(f, "{'execute': 'x-blkmon-commit', 'arguments': {'device': "
+		   "'d', 'wait': false}}");
+	f->console.aside = false;
 	fake_error(f, "x-blkmon-commit", "Device 'x' not found");
 	fake_run(f, "commit x", "Device 'x' not found\n", -1);
 }
