@@ -137,8 +137,8 @@ int sync_check(struct jobs *jobs, const struct work *w, struct err *err);
  * (commit2-DRIVE ...) where that is taken. A reference, or NULL and err. */
 struct job *sync_start(struct jobs *jobs, const struct work *w,
 		       struct err *err);
-/* Stays with the job (takes the reference) to its end, unless o->aside; NULL: it did not start,
- * and err says why. Nothing held. 0, or -1 and why. */
+/* Stays with the job (takes the reference) to its end, unless o->aside; NULL:
+ * it did not start, and err says why. Nothing held. 0, or -1 and why. */
 int sync_await(struct job *job, const struct sync_options *o,
 	       struct err *err);
 /* An error of a commit at once in HMP's words, with what the operator called
