@@ -75,7 +75,8 @@ static void failures(void **state)
 	fake_run(f, IO("write 0 1k"), "write failed: No medium found\n", -1);
 	fake_reply(f, "query-block", "{'return': []}");
 	fake_error(f, "x-blkmon-io", "There is no d");
-	fake_run(f, IO("read 0 1"), "Error: There is no d\n", -1);
+	fake_run(f, IO("read 0 1"), "Error: There is no d\n"
+		 "there is no device\n", -1);
 	fake_reply(f, "query-status", "{'return': {'running': false}}");
 	fake_run(f, IO("read 0 1"), "Error: the guest is stopped; `cont` "
 		 "lets requests through\n", -1);
@@ -134,7 +135,8 @@ static void length(void **state)
 	fake_reply(f, "query-block", "{'return': [{'device': 'd'}]}");
 	fake_run(f, IO("length"), "getlength: No medium found\n", -1);
 	fake_run(f, "qemu-io x length",
-		 "Error: Cannot find device='' nor node-name='x'\n", -1);
+		 "Error: Cannot find device='' nor node-name='x'\n"
+		 "the only device is: d\n", -1);
 }
 
 static void amounts(void **state)
