@@ -12,7 +12,7 @@
 #include "engine/chain/siblings.h"
 #include "engine/file/mark.h"
 
-/* A commit that is cancelled has to be gone soon. */
+/* A commit that is cancelled has to be gone soon: it looks no longer. */
 #define LOOK_BACK_MS 50
 
 int job_images_claim(struct job_images *im, struct node *claim,
@@ -91,7 +91,10 @@ void job_images_unclaim(struct job_images *im)
 
 void job_images_look_back(struct job_images *im, bool top_too)
 {
-	struct siblings s = { .ms_max = LOOK_BACK_MS, .again = true };
+	struct siblings s = {
+		.ms_max = job_of_images(im)->cancelled ? LOOK_BACK_MS : 0,
+		.again = true,
+	};
 	struct graph *graph = im->jobs->graph;
 	struct node *base = im->base;
 
