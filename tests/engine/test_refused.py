@@ -315,7 +315,7 @@ def test_a_backing_file_that_is_gone(d):
     os.rename(gone, os.path.join(d, "moved"))
     words = ["Could not open '%s': No such file or directory" % gone,
              "backing file of '%s'" % mid, "looked for at '%s'" % gone,
-             "qemu-img rebase -u -f qcow2 -F qcow2 -b WHERE"]
+             "qemu-img rebase -u -f qcow2 -F qcow2 -b WHERE %s mends" % mid]
     refused("--drive", "file=" + top, words=words)
     refused("--drive", "readonly=on,file=" + mid, words=words)
     add = "driver=qcow2,node-name=n,file.driver=file,file.filename="
