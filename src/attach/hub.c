@@ -377,8 +377,7 @@ static json_t *hub_execute(struct channel *c, json_t *request)
 		h->members[i].channel->interrupt = c->interrupt;
 		h->members[i].channel->impatient = c->impatient;
 	}
-	return qmp_reply(request, hub_merge(h, command, json_object_get(
-			 request, "arguments"), &err), &err);
+	return hub_merge(h, command, request);
 }
 
 /* --- events --- */

@@ -339,28 +339,41 @@ static json_t *hub_ask_member(struct member *m, const char *command,
 	return json_incref(json_object_get(m->last, command));
 }
 
+/* @lost gets its name if it does not answer. */
 static void hub_merge_one(struct member *m, const char *command, json_t *args,
-			  json_t *all, bool *any, struct err *err)
+			  json_t *all, json_t *lost, bool *any, struct err *err)
 {
-	json_t *value = hub_ask_member(m, command, args, err);
+	struct err mine = ERR_INIT;
+	json_t *value = hub_ask_member(m, command, args, &mine);
 
+	if (*mine.text) {
+		json_array_append_new(lost, json_string(m->name));
+		*err = mine;
+	}
 	*any |= value != NULL;
 	json_array_extend(all, value);
 	json_decref(value);
 }
 
-json_t *hub_merge(struct hub *h, const char *command, json_t *args,
-		  struct err *err)
+json_t *hub_merge(struct hub *h, const char *command, json_t *request)
 {
-	json_t *all = json_array();
+	json_t *args = json_object_get(request, "arguments"), *reply;
+	json_t *all = json_array(), *lost = json_array();
+	struct err err = ERR_INIT;
 	bool any = false;
 
 	if (h->counts_here)
-		hub_merge_one(&h->here, command, args, all, &any, err);
+		hub_merge_one(&h->here, command, args, all, lost, &any, &err);
 	for (size_t i = 0; i < h->n; i++)
-		hub_merge_one(&h->members[i], command, args, all, &any, err);
-	if (any)
-		return all;
-	json_decref(all);
-	return NULL;
+		hub_merge_one(&h->members[i], command, args, all, lost, &any,
+			      &err);
+	if (!any) {
+		json_decref(all);
+		all = NULL;
+	}
+	reply = qmp_reply(request, all, &err);
+	if (json_array_size(lost))
+		json_object_set(reply, "x-blkmon-lost", lost);
+	json_decref(lost);
+	return reply;
 }

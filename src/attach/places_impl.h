@@ -76,9 +76,10 @@ size_t hub_count(struct hub *h, struct member **only);
 struct member *hub_find(struct hub *h, const char *name, size_t len);
 /* Is @command one that is asked of all places at once? */
 bool hub_is_merged(const char *command);
-/* The value for all, or NULL and err. @args is borrowed, may be NULL. */
-json_t *hub_merge(struct hub *h, const char *command, json_t *args,
-		  struct err *err);
+/* The reply of all. Where some do not answer it has what they said last, and
+ * their names in its member "x-blkmon-lost"; it is an error if nobody ever said
+ * anything. Takes @request. */
+json_t *hub_merge(struct hub *h, const char *command, json_t *request);
 /* "name" becomes "PLACE/name" in members of @object that are names. */
 void hub_add_prefix(json_t *object, const char *place);
 /* The place that the names in @args are of, without it in them; NULL if they

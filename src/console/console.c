@@ -15,23 +15,14 @@
 #include "src/qmp/json/text.h"
 
 /* The value of a reply, the caller's; or NULL. */
-static json_t *ask(struct console *c, const char *name)
-{
-	json_t *reply = channel_call(c->channel, name, NULL);
-	json_t *value = json_incref(json_object_get(reply, "return"));
-
-	json_decref(reply);
-	return value;
-}
-
 void console_init(struct console *c, struct channel *channel)
 {
 	json_t *jobs;
 
 	*c = (struct console) { .channel = channel, .peer = -1 };
 	/* Whoever takes its output is not known yet: events have to wait. */
-	jobs = ask(c, "query-jobs");
-	c->stale = !json_is_array(jobs);
+	jobs = channel_call(channel, "query-jobs", NULL);
+	c->stale = !json_object_get(jobs, "return");
 	watch_sync(&c->watch, jobs, 0);
 	json_decref(jobs);
 }
@@ -365,16 +356,16 @@ void console_look(struct console *c)
 	take_events(c);
 	heard = c->watch.heard;
 	c->stale = false;
-	jobs = ask(c, "query-jobs");
+	jobs = channel_call(c->channel, "query-jobs", NULL);
 	take_events(c);
-	if (json_is_array(jobs))
+	if (json_object_get(jobs, "return"))
 		watch_sync(&c->watch, jobs, heard);
 	else
 		c->stale = true;
 	json_decref(jobs);
 	if (watch_is_settling(&c->watch)) {
-		jobs = ask(c, "query-block-jobs");
-		watch_sync_pending(&c->watch, jobs);
+		jobs = channel_call(c->channel, "query-block-jobs", NULL);
+		watch_sync_pending(&c->watch, json_object_get(jobs, "return"));
 		json_decref(jobs);
 	}
 	tell_failures(c);

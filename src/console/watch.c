@@ -171,6 +171,10 @@ static void watch_take_entry(struct watch *w, const json_t *entry,
 
 	if (job && job->heard > heard)
 		return;
+	if (job && field_bool(entry, "x-blkmon-lost")) {
+		job->lost = true;
+		return;
+	}
 	if (!job || job->gone || (watch_is_over(job) && !concluded))
 		job = watch_begin(w, id);
 	job->foreign = field_bool(entry, "x-blkmon-foreign");
@@ -196,15 +200,33 @@ static void take_absence(struct watch *w, struct watch_job *job)
 	watch_count_failed(w, job);
 }
 
-void watch_sync(struct watch *w, const json_t *jobs, uint64_t heard)
+/* It is at a place that did not answer. */
+static bool watch_is_lost(const json_t *reply, const struct watch_job *job)
 {
+	json_t *place;
+	size_t i;
+
+	json_array_foreach(json_object_get(reply, "x-blkmon-lost"), i, place) {
+		size_t n = json_string_length(place);
+
+		if (!strncmp(job->id, json_string_value(place), n) &&
+		    job->id[n] == '/')
+			return true;
+	}
+	return false;
+}
+
+void watch_sync(struct watch *w, const json_t *reply, uint64_t heard)
+{
+	const json_t *jobs = json_object_get(reply, "return");
 	json_t *entry;
 	size_t i;
 
 	for (i = 0; i < w->n; i++)
 		if (!watch_is_closed(&w->jobs[i]) &&
 		    w->jobs[i].heard <= heard &&
-		    !watch_is_listed(jobs, w->jobs[i].id))
+		    !watch_is_listed(jobs, w->jobs[i].id) &&
+		    !watch_is_lost(reply, &w->jobs[i]))
 			take_absence(w, &w->jobs[i]);
 	json_array_foreach(jobs, i, entry)
 		watch_take_entry(w, entry, heard);

@@ -52,10 +52,10 @@ void watch_release(struct watch *w);
 void watch_event(struct watch *w, const json_t *event);
 /* A job that failed, or may have, and was not returned before; or NULL. */
 const struct watch_job *watch_next_failed(struct watch *w);
-/* Believes the reply value of query-jobs, asked for when @heard events had been
- * taken in; all that came before the reply are by now, and what is newer
- * stands. */
-void watch_sync(struct watch *w, const json_t *jobs, uint64_t heard);
+/* Believes the reply to query-jobs, asked for when @heard events had been taken
+ * in; all that came before the reply are by now, and what is newer stands. Of
+ * places that did not answer ("x-blkmon-lost") it tells nothing new. */
+void watch_sync(struct watch *w, const json_t *reply, uint64_t heard);
 /* Some job may stand in pending: query-block-jobs knows. */
 bool watch_is_settling(const struct watch *w);
 /* Believes the reply value of query-block-jobs about those. */

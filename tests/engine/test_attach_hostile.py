@@ -367,6 +367,37 @@ def test_a_wait_goes_on_while_the_line_is_lost(d, kind):
         assert proc.returncode == 0, out
 
 
+def test_a_job_of_one_of_two_places_goes_on_while_the_line_is_lost(d):
+    """Nobody says that it is gone: the other place would not know."""
+    folders = [os.path.join(d, name) for name in ("one", "two")]
+    for folder in folders:
+        os.mkdir(folder)
+    with ends.Drive(folders[0]) as one, one.other() as qmp, \
+            ends.Daemon(folders[1]) as two:
+        relay = Relay(d, one)
+        proc = subprocess.Popen(
+            [blk.BLKMON, "--connect", "web=unix:" + relay.path, "--connect",
+             "db=unix:" + two.path, "--echo"], stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+            bufsize=1)
+        type_line(proc, "block_commit web/disk0 base.qcow2 mid.qcow2 64K")
+        type_line(proc, "block_stream db/disk0 64K")
+        type_line(proc, "info block-jobs")
+        read_until(proc, "Type commit")
+        relay.cut()
+        said = read_until(proc, "web: gone")
+        type_line(proc, "block_job_set_speed db/disk0 0")
+        type_line(proc, "wait db/disk0 done 50")
+        type_line(proc, "places")
+        said += read_until(proc, "web: unix")
+        relay.open = True
+        said += read_until(proc, "web: there again")
+        qmp.ask("block-job-set-speed", device="blkmon-disk0", speed=0)
+        said += proc.communicate("wait web/disk0 done 50\n",
+                                 timeout=blk.PATIENCE)[0]
+        assert proc.returncode == 0 and "not known" not in said, said
+
+
 def test_an_end_that_never_comes_back_ends_a_wait(d):
     with ends.Drive(d) as end:
         proc = console(end)

@@ -31,7 +31,7 @@ static void tell_status(struct watch *w, const char *status)
 /* There is no job any more. */
 static const struct watch_job *look(struct watch *w)
 {
-	json_t *none = json_array();
+	json_t *none = json_pack("{s:[]}", "return");
 	const struct watch_job *job;
 
 	watch_sync(w, none, w->heard);
@@ -75,11 +75,51 @@ static void end_that_was_not(void **state)
 	}
 }
 
+static void sync_text(struct watch *w, const char *text)
+{
+	json_t *reply = json_loads(text, 0, NULL);
+
+	assert_non_null(reply);
+	watch_sync(w, reply, w->heard);
+	json_decref(reply);
+}
+
+#define LOST "\"x-blkmon-lost\": "
+
+/* What a place said last, when it does not answer, is older than events. */
+static void place_that_does_not_answer(void **state)
+{
+	static const char was[] = "{\"return\": [{\"id\": \"j\", \"status\": "
+		"\"running\", " LOST "true}], " LOST "[\"a\"]}";
+	struct watch w = { 0 };
+
+	(void)state;
+	sync_text(&w, "{\"return\": [{\"id\": \"a/k\", \"status\": "
+		  "\"running\"}, {\"id\": \"ab/k\", \"status\": "
+		  "\"running\"}]}");
+	tell_status(&w, "created");
+	tell_status(&w, "ready");
+	sync_text(&w, was);
+	assert_int_equal(watch_find(&w, "j")->state, WATCH_READY);
+	assert_true(watch_find(&w, "j")->lost);
+	assert_int_equal(watch_find(&w, "a/k")->state, WATCH_RUNNING);
+	assert_int_equal(watch_find(&w, "ab/k")->state, WATCH_UNSEEN);
+	tell(&w, "{\"event\": \"BLOCK_JOB_COMPLETED\", \"data\": "
+	     "{\"device\": \"j\"}}");
+	tell_status(&w, "null");
+	sync_text(&w, was);
+	assert_int_equal(look(&w)->state, WATCH_DONE);
+	assert_int_equal(watch_find(&w, "a/k")->state, WATCH_UNSEEN);
+	assert_int_equal(w.failed, 2);
+	watch_release(&w);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(end_that_was_heard),
 		cmocka_unit_test(end_that_was_not),
+		cmocka_unit_test(place_that_does_not_answer),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
