@@ -14,7 +14,6 @@
 #include "src/console/say.h"
 #include "src/qmp/json/text.h"
 
-/* The value of a reply, the caller's; or NULL. */
 void console_init(struct console *c, struct channel *channel)
 {
 	json_t *jobs;
