@@ -339,13 +339,27 @@ static int refuse_sibling(const struct sibling *f, size_t others,
 	return -1;
 }
 
+/* The words with which @path is to name what lies below @node, as relative as
+ * those of @node. */
+static char *way_base(const char *path, const struct node *node)
+{
+	const char *wish = node->backing_name;
+	bool relative = wish && *chain_local_name(wish) != '/';
+	struct err none = ERR_INIT;
+	char *words;
+
+	if (!node->backing)
+		return mem_dup("");
+	words = chain_name_from(path, node->backing, wish, relative, &none);
+	return words ? words : chain_whole_path(node->backing->file->path);
+}
+
 /* Off the layer @node that is to change, onto what is below that. */
 static void siblings_tell_way(const struct sibling *f, const struct node *node,
 			      struct err *err)
 {
 	char *file = chain_whole_path(f->path);
-	char *base = node->backing ?
-		chain_whole_path(node->backing->file->path) : mem_dup("");
+	char *base = way_base(file, node);
 
 	if (strlen(file) < ERR_PATH_MAX && strlen(base) < ERR_PATH_MAX) {
 		strcpy(err->way.file, file);

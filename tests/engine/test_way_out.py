@@ -41,6 +41,21 @@ def test_at_the_prompt(d, name, deep):
     blk.assert_same(blk.guest(side), seen, "the sibling")
 
 
+@pytest.mark.parametrize("low", ["low", "store/low"])
+def test_links_stay_relative(d, low):
+    """A family that is moved as a whole is found by itself afterwards, too."""
+    os.mkdir(os.path.join(d, "store"))
+    blk.create(os.path.join(d, low), blk.MIB)
+    for name, link in (("mid", low), ("top", "mid"), ("side", "mid")):
+        blk.create(os.path.join(d, name), None, link)
+    with blk.Session("disk0=" + os.path.join(d, "top")) as s:
+        way = qmp(s, "block-commit", device="disk0", base=os.path.join(
+            d, "mid"))["error"]["x-blkmon-way-out"]
+        s.ok(way["hmp"])
+        s.wait("rebase")
+    assert blk.img_info(os.path.join(d, "side"))["backing-filename"] == low
+
+
 def test_as_a_hint(d):
     """For people: behind QEMU's words and ours."""
     _, mid, top, side = family(d)
