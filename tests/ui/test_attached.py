@@ -214,15 +214,50 @@ def test_a_machine_that_dies_and_comes_back(d, tmp_path):
             term.close()
 
 
+GOLDEN = Path(__file__).resolve().parent / "golden"
+ROWS = re.compile(r" blkmon  |[▸ ][┬⋯] |[▸ ]  [┬├└] |[▸ ] commit |"
+                  r" (moves +about|then  |exports  |unused  |unknown  |cancel  )")
+
+
+def rows_of(screen):
+    """Places, images, jobs and plans; without what the file system says, how
+    old files are, and paths."""
+    text = "".join(line + "\n" for line in screen.splitlines()
+                   if ROWS.match(line))
+    title, _, rest = text.partition("\n")
+    title = re.sub(r" +", " ", re.sub(r" here:.* free of \S+", "", title))
+    rest = re.sub(r"( +[TBr]*) +\S+ +(\S+) +(\d+\w+ +)?▕", r"\1 DISK \2 ▕",
+                  rest)
+    return title + "\n" + re.sub(r"; \S+ free when", "; DISK free when", rest)
+
+
+def compare(term, name):
+    """GOLDEN=write writes them, as those of the pictures."""
+    path = GOLDEN / (name + ".txt")
+    if os.environ.get("GOLDEN") == "write":
+        was = None
+        while was != (was := rows_of(term.screen())):
+            term.changed(1)
+        path.write_text(was, encoding="utf-8")
+        return
+    want = path.read_text(encoding="utf-8")
+    try:
+        term.wait(lambda s: rows_of(s) == want, 20)
+    except AssertionError:
+        assert rows_of(term.screen()) == want
+
+
 @TMUX
 def test_three_guests_by_keys(d, tmp_path):
-    """A commit on each, guests fold, and one of the machines dies."""
+    """A commit on each, guests fold, and one of the machines dies and comes
+    back; what the screen shows then is compared."""
     folders = [os.path.join(d, name) for name in ("one", "two", "own")]
     for folder in folders:
         os.mkdir(folder)
     own = ends.chain(folders[2])
     with ends.Drive(folders[0]) as one, ends.Daemon(folders[1]) as two:
-        term = Term("%s --connect web=unix:%s --connect db=unix:%s disk0=%s" %
+        term = Term("%s --connect web=unix:%s --connect db=unix:%s disk0=%s "
+                    "--ui-time 12:00:00" %
                     (blk.BLKMON, one.path, two.path, own[2]), tmp_path,
                     columns=100, rows=40)
         try:
@@ -238,6 +273,7 @@ def test_three_guests_by_keys(d, tmp_path):
                     r"▸ +└ .*◀ %s/disk0" % n, s))
                 term.keys("c")
                 term.wait("Enter Run")
+                compare(term, "three-plan-" + name)
                 term.keys("Enter")
                 term.wait(lambda s, n=name: "Enter Run" not in s and
                           "commit %s/dis" % n in s)
@@ -246,11 +282,13 @@ def test_three_guests_by_keys(d, tmp_path):
                 term.keys("j")
             term.wait(lambda s: s.count("READY") >= 3 and
                       s.count(", 1 drive, 3 images  1 job") == 3)
+            compare(term, "three-ready")
             one.kill()
-            term.wait(lambda s: re.search(r"⋯ web .* gone since", s))
+            compare(term, "three-gone")
             one.start()
             term.wait(lambda s: "gone since" not in s and
                       re.search(r"⋯ web .*3 images$", s, re.M))
+            compare(term, "three-back")
             term.keys("q")
             term.wait("1 job would be cancelled")
             term.keys("y")
