@@ -222,12 +222,16 @@ void watch_sync(struct watch *w, const json_t *reply, uint64_t heard)
 	json_t *entry;
 	size_t i;
 
-	for (i = 0; i < w->n; i++)
-		if (!watch_is_closed(&w->jobs[i]) &&
-		    w->jobs[i].heard <= heard &&
-		    !watch_is_listed(jobs, w->jobs[i].id) &&
-		    !watch_is_lost(reply, &w->jobs[i]))
-			take_absence(w, &w->jobs[i]);
+	for (i = 0; i < w->n; i++) {
+		struct watch_job *job = &w->jobs[i];
+
+		if (watch_is_closed(job) || job->heard > heard ||
+		    watch_is_listed(jobs, job->id))
+			continue;
+		job->lost = watch_is_lost(reply, job);
+		if (!job->lost)
+			take_absence(w, job);
+	}
 	json_array_foreach(jobs, i, entry)
 		watch_take_entry(w, entry, heard);
 }

@@ -103,6 +103,7 @@ static void place_that_does_not_answer(void **state)
 	assert_int_equal(watch_find(&w, "j")->state, WATCH_READY);
 	assert_true(watch_find(&w, "j")->lost);
 	assert_int_equal(watch_find(&w, "a/k")->state, WATCH_RUNNING);
+	assert_true(watch_find(&w, "a/k")->lost);
 	assert_int_equal(watch_find(&w, "ab/k")->state, WATCH_UNSEEN);
 	tell(&w, "{\"event\": \"BLOCK_JOB_COMPLETED\", \"data\": "
 	     "{\"device\": \"j\"}}");
