@@ -177,7 +177,8 @@ int places_connect(struct places *p, const char *text, bool keep,
 	}
 	address.look |= p->rules.look;
 	address.force |= p->rules.force;
-	what = mem_dup(address.name ? address.name : address.text);
+	what = address.name ? mem_printf("%s: %s", address.name, address.text)
+			    : mem_dup(address.text);
 	lock_take(&p->lock);
 	taken = address.name && places_has(p, address.name);
 	lock_drop(&p->lock);

@@ -206,6 +206,17 @@ def test_use_of_another_place_does_not_bend_a_full_name(three):
     assert "Backing" not in said
 
 
+@pytest.mark.parametrize("name", ["", "x="])
+def test_where_nobody_is_is_said(d, name):
+    """With the address, whatever it is to be called."""
+    where = "unix:%s/none" % d
+    out = blk.blkmon("-c", "connect %s%s" % (name, where))
+    words = "%s%s: No such file or directory" % (name.replace("=", ": "), where)
+    assert out.rc == 1 and "Error: " + words in out.out, out
+    out = blk.blkmon("--connect", name + where, "-c", "info block")
+    assert out.rc and words in out.err, out
+
+
 def test_connect_and_disconnect(three):
     """Names change with the number of places, and jobs are known by the new
     ones."""
