@@ -108,6 +108,10 @@ int chain_find(struct node *top, const char *name, struct node **out,
  * NULL + err */
 char *chain_name_for(struct node *overlay, struct node *base,
 		     struct err *err);
+/* The same for the image at @path, as relative as the header of @above names
+ * what lies below that; NULL: absolute. */
+char *chain_name_like(const char *path, const struct node *above,
+		      const struct node *base, struct err *err);
 /* The same for an image that is to be made at @overlay_path: @wish if it
  * resolves to @base from there, else a computed name, relative if asked. */
 char *chain_name_from(const char *overlay_path, const struct node *base,

@@ -143,7 +143,6 @@ static bool is_said_format(const struct node *node)
 	if (!format && json_name_read(node->backing_name, &json) &&
 	    *json.driver)
 		return format_find(json.driver) == below->drv;
-
 	if (format)
 		return format_find_said(format) == below->drv;
 	return !format_probe(below->file, &format) &&
@@ -326,13 +325,19 @@ char *chain_name_from(const char *overlay_path, const struct node *base,
 	return NULL;
 }
 
-char *chain_name_for(struct node *overlay, struct node *base, struct err *err)
+char *chain_name_like(const char *path, const struct node *above,
+		      const struct node *base, struct err *err)
 {
-	const struct node *above = chain_above(overlay, base);
 	const char *wish = above ? above->backing_name : NULL;
 	bool relative = wish && *chain_local_name(wish) != '/';
 
-	return chain_name_from(overlay->file->path, base, wish, relative, err);
+	return chain_name_from(path, base, wish, relative, err);
+}
+
+char *chain_name_for(struct node *overlay, struct node *base, struct err *err)
+{
+	return chain_name_like(overlay->file->path, chain_above(overlay, base),
+			       base, err);
 }
 
 char *chain_name_given(const struct node *overlay, const struct node *base,

@@ -318,6 +318,13 @@ static bool is_stranger(struct graph *g, const struct sibling *f)
 		      !graph_was_left(g, &self, &f->changed);
 }
 
+/* Of several, one that names the layer itself is named. */
+static const struct sibling *first_named(const struct sibling *first,
+					 const struct sibling *f)
+{
+	return !first || (f->direct && !first->direct) ? f : first;
+}
+
 static int refuse_sibling(const struct sibling *f, size_t others,
 			  const char *path, const char *what, struct err *err)
 {
@@ -339,18 +346,15 @@ static int refuse_sibling(const struct sibling *f, size_t others,
 	return -1;
 }
 
-/* The words with which @path is to name what lies below @node, as relative as
- * those of @node. */
+/* The words with which @path is to name what lies below @node. */
 static char *way_base(const char *path, const struct node *node)
 {
-	const char *wish = node->backing_name;
-	bool relative = wish && *chain_local_name(wish) != '/';
 	struct err none = ERR_INIT;
 	char *words;
 
 	if (!node->backing)
 		return mem_dup("");
-	words = chain_name_from(path, node->backing, wish, relative, &none);
+	words = chain_name_like(path, node, node->backing, &none);
 	return words ? words : chain_whole_path(node->backing->file->path);
 }
 
@@ -371,7 +375,7 @@ static void siblings_tell_way(const struct sibling *f, const struct node *node,
 	free(base);
 }
 
-/* Who names the layer itself is named first. @node: the lowest layer that is to
+/* @node: the lowest layer that is to
  * change, if it is open here; or NULL. */
 static int siblings_check_file(const struct siblings *s, struct graph *g,
 			       const struct sibling_id *id, const char *path,
@@ -394,8 +398,7 @@ static int siblings_check_file(const struct siblings *s, struct graph *g,
 		if (sibling_compare(&f->layer->id, id) || !is_stranger(g, f))
 			continue;
 		count++;
-		if (!first || (f->direct && !first->direct))
-			first = f;
+		first = first_named(first, f);
 	}
 	if (!first)
 		return 0;
@@ -465,8 +468,9 @@ static bool is_late(const struct sibling *f, const struct node *node)
 	const struct file self = { .dev = f->self.dev, .ino = f->self.ino,
 				   .block_device = f->self.block_device };
 
-	return sibling_reads(f, node) && is_stranger(node->graph, f) &&
+	return sibling_reads(f, node) &&
 	       !graph_find_file(node->graph, &self) &&
+	       !graph_was_left(node->graph, &self, &f->changed) &&
 	       !graph_is_spoilt(node->graph, &self, &f->changed);
 }
 
@@ -484,8 +488,7 @@ void siblings_tell_late(const struct siblings *s, const struct node *node,
 		if (!is_late(f, node))
 			continue;
 		count++;
-		if (!first || (f->direct && !first->direct))
-			first = f;
+		first = first_named(first, f);
 	}
 	if (count > 1)
 		str_addf(&more, " (and %zu more)", count - 1);
